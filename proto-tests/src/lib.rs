@@ -1,0 +1,1 @@
+//! Byte scripts and property tests against the pure half of draingate. The tests are in `tests/`.

@@ -1,0 +1,256 @@
+//! The shared vocabulary: who a connection, a worker and a job are, and what a gate tells of them.
+//!
+//! Plain data without logic. A gate (`crate::gate`) turns bytes into [`JobEvent`]s, the fleet (`crate::fleet`) turns
+//! events into the truth about workers; neither knows the other, both know this file.
+
+use std::fmt;
+
+/// Milliseconds since the Unix epoch. Time is always an argument in the pure half, never asked for.
+pub type Millis = u64;
+
+/// One TCP connection of a client through the gate. Never reused while the gate lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ConnId(pub u64);
+
+/// One incarnation of a worker, as the API names it: `[a-z0-9-]+`, stable over reconnects and restarts of the gate.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct WorkerId(pub String);
+
+impl fmt::Display for WorkerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What names a job within one worker's ledger: Celery's delivery tag, Sidekiq's jid, else a number of the gate's own.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct JobKey(pub String);
+
+/// The job system that a worker belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub enum System {
+    /// Not recognised (yet): the generic rules apply.
+    #[default]
+    Unknown,
+    /// Celery (kombu).
+    Celery,
+    /// Sidekiq 6, 7 and 8.
+    Sidekiq,
+}
+
+impl System {
+    /// The name in the API, the metrics and the selectors (`system=celery`).
+    pub fn as_str(self) -> &'static str {
+        match self {
+            System::Unknown => "unknown",
+            System::Celery => "celery",
+            System::Sidekiq => "sidekiq",
+        }
+    }
+
+    /// The reverse of [`System::as_str`]; `None` for a name that is no system of ours.
+    pub fn from_name(name: &str) -> Option<System> {
+        [System::Unknown, System::Celery, System::Sidekiq].into_iter().find(|s| s.as_str() == name)
+    }
+}
+
+/// How the gate knows that a worker has nothing in flight, weakest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Evidence {
+    /// It does not know. Never counts as drained.
+    Unknown,
+    /// Counted from the worker's fetch pattern.
+    Inferred,
+    /// The worker's own heartbeat says so.
+    Reported,
+    /// Acknowledgements confirmed by the broker.
+    Exact,
+}
+
+impl Evidence {
+    /// The name in the API and on the command line (`--require reported`).
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Evidence::Unknown => "unknown",
+            Evidence::Inferred => "inferred",
+            Evidence::Reported => "reported",
+            Evidence::Exact => "exact",
+        }
+    }
+
+    /// The reverse of [`Evidence::as_str`].
+    pub fn from_name(name: &str) -> Option<Evidence> {
+        [Evidence::Unknown, Evidence::Inferred, Evidence::Reported, Evidence::Exact]
+            .into_iter()
+            .find(|e| e.as_str() == name)
+    }
+}
+
+/// A job as its delivery showed it. Arguments are never kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Job {
+    /// What the worker's ledger calls it.
+    pub key: JobKey,
+    /// The job system's own id (Celery task id, Sidekiq jid); empty if the message has none.
+    pub id: String,
+    /// Task name or class; empty if unknown.
+    pub name: String,
+    /// The queue's name as the broker knows it, without the job system's priority suffix.
+    pub queue: String,
+    /// When it comes due, for a job that was delivered ahead of its time (Celery ETA and countdown).
+    pub eta: Option<Millis>,
+}
+
+/// Where an outstanding fetch is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Forwarded: the broker may answer it with a job at any moment.
+    Broker,
+    /// Held by the gate: no job can come of it.
+    Gate,
+}
+
+/// How a fetch ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FetchEnd {
+    /// The client was told that there is nothing.
+    Empty,
+    /// A job went to the client (its [`JobEvent::Delivered`] came before).
+    Job,
+    /// The broker answered with an error.
+    Error,
+    /// The client went away first; an element that came all the same was put back.
+    Vanished,
+}
+
+/// How a job left the worker, as the broker confirmed it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Done, well or badly: the job system will not run it again by itself.
+    Finished,
+    /// Given back to the queue by the worker.
+    Requeued,
+}
+
+/// What a gate saw on one connection. In the order of the bytes; a [`JobEvent::Delivered`] comes before the job's last
+/// byte goes to the worker, an end only after the broker has confirmed it (product rule "struck out when confirmed").
+#[derive(Clone, Debug, PartialEq)]
+pub enum JobEvent {
+    /// Something that only this job system sends.
+    Recognised(System),
+    /// The job system's own name of the worker (Celery `w1@host`, Sidekiq `host:pid:nonce`).
+    Named {
+        /// The system whose traffic carried the name.
+        system: System,
+        /// The name, verbatim.
+        name: String,
+    },
+    /// `CLIENT SETNAME`, `HELLO .. SETNAME`, AMQP `connection_name`.
+    ClientNamed(String),
+    /// The user that the client authenticated as (without the tag).
+    User(String),
+    /// The tag in the user name (`user+tag`), stripped before the broker saw it.
+    Tagged(String),
+
+    /// The client asked for a job. `place` says whether the fetch was forwarded or held.
+    FetchAsked {
+        /// Where it is now.
+        place: Place,
+        /// The queues asked for.
+        queues: Vec<String>,
+        /// False for a poll that is answered at once (LPOP, a pop script): it says nothing about an idle thread.
+        blocking: bool,
+    },
+    /// An outstanding fetch changed place: parked after the broker's "nothing" (to [`Place::Gate`]) or resumed.
+    FetchMoved {
+        /// Where it is now.
+        to: Place,
+    },
+    /// An outstanding fetch ended.
+    FetchAnswered {
+        /// Where it was.
+        from: Place,
+        /// How it ended.
+        end: FetchEnd,
+        /// As in [`JobEvent::FetchAsked`].
+        blocking: bool,
+    },
+
+    /// A job is about to reach the worker.
+    Delivered(Job),
+    /// A delivered job was put back at the end it came from: the worker vanished before its last byte.
+    Returned(JobKey),
+    /// The worker acknowledged it and the broker confirmed. For Celery this means *started* unless a terminal result
+    /// of the job passed before it.
+    Acked(JobKey),
+    /// The job is over for this worker.
+    Ended {
+        /// The job.
+        key: JobKey,
+        /// How.
+        outcome: Outcome,
+    },
+    /// A terminal result of the job with this id passed (Celery `SUCCESS`, `FAILURE`, `REVOKED`).
+    Result {
+        /// The job system's id.
+        id: String,
+    },
+    /// The worker's scheduler took a due job out of a set and will push it on to a queue itself. In flight until then.
+    Taken(Job),
+    /// The worker's scheduler asked again: it works one job at a time, so what it took before has been pushed on.
+    SchedulerReturned,
+    /// The worker's own report about itself.
+    Report(Report),
+
+    /// This connection has a way to get jobs that the gate does not refuse (the reason, for the worker's `blocked`).
+    Blocked(String),
+    /// Framing was lost: the connection is a blind pipe from now on.
+    Opaque,
+}
+
+/// What a worker says about itself.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Report {
+    /// Celery's `worker-heartbeat`, `worker-online` and `worker-offline` events.
+    Celery {
+        /// Which of the events.
+        kind: CeleryEvent,
+        /// Process id of the worker's main process, as it sees itself.
+        pid: Option<u32>,
+        /// Tasks being executed when it was composed; prefetched and ETA tasks are not counted.
+        active: Option<u32>,
+        /// Tasks accepted by the pool since the worker's start.
+        processed: Option<u64>,
+        /// When it was composed, by the worker's own clock.
+        timestamp: Option<Millis>,
+        /// The heartbeat's period (2,000 by default).
+        period: Option<Millis>,
+    },
+    /// Sidekiq's heartbeat (every 5 s in 6.x, every 10 s in 7 and 8).
+    Sidekiq {
+        /// Worker threads of the process, all capsules together.
+        concurrency: Option<u32>,
+        /// Threads that run a job.
+        busy: Option<u32>,
+        /// The process has been told to take no more jobs.
+        quiet: bool,
+        /// When it was composed, by the worker's own clock.
+        beat: Option<Millis>,
+    },
+    /// Sidekiq's work hash, written with each heartbeat.
+    SidekiqWork {
+        /// The jids in it.
+        running: Vec<String>,
+    },
+}
+
+/// The Celery worker events that the gate reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CeleryEvent {
+    /// The worker has just started (or reconnected).
+    Online,
+    /// Every two seconds.
+    Heartbeat,
+    /// The worker is shutting down.
+    Offline,
+}

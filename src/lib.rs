@@ -1,0 +1,14 @@
+//! draingate: a TCP proxy between background-job workers and their broker that can stop new jobs from reaching a
+//! worker while everything else passes, and that says when nothing is in flight any more.
+//!
+//! The modules in reading order; see ARCHITECTURE.md for the whole picture.
+
+// the pure half: no socket, no clock, no file, no lock
+pub mod dialect;
+pub mod fleet;
+pub mod gate;
+pub mod job;
+
+// the server half
+#[cfg(feature = "server")]
+pub mod hub;

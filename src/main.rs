@@ -1,0 +1,2 @@
+//! The `draingate` command.
+fn main() {}
