@@ -1,0 +1,106 @@
+//! Celery 5.7, prefork, with redis-py 8.
+
+use crate::support::celery::Celery;
+use crate::support::gate::Answer;
+use crate::support::story::{Load, System, await_job_on, drain_and_kill, drain_then_kill};
+use crate::support::{World, rounds, secs};
+use std::time::{Duration, Instant};
+
+#[test]
+fn early_ack() {
+    drain_and_kill(&World::new(), &Celery::default(), Load::default(), rounds());
+}
+
+#[test]
+fn late_ack() {
+    drain_and_kill(&World::new(), &Celery { late: true, ..Celery::default() }, Load::default(), rounds());
+}
+
+#[test]
+fn early_ack_without_results() {
+    let celery = Celery { results: false, concurrency: 3, ..Celery::default() };
+    drain_and_kill(&World::new(), &celery, Load { longest: 1.5, ..Load::default() }, rounds());
+}
+
+#[test]
+fn jobs_that_come_due_around_the_drain() {
+    let load = Load { countdown: 8.0, open: 24, ..Load::default() };
+    drain_and_kill(&World::new(), &Celery::default(), load, rounds());
+}
+
+/// A job much longer than any of the gate's own periods keeps the worker from being drained to its last second, and the
+/// command line says so at its time-out.
+#[test]
+fn not_drained_while_a_job_runs() {
+    let world = World::new();
+    let celery = Celery::default();
+    let worker = celery.start(&world, "w1", 1);
+    let mut producer = celery.producer(&world);
+    producer.push("long", 12.0, 0.0);
+    world.log().await_line("start", "long", secs(10));
+    let drain = ["drain", &worker.name, "--name", "d", "--wait", "--timeout", "4s"];
+    world.gate().cli(&drain).expect(4);
+    assert_eq!(world.log().find("end", "long"), None);
+    // the drain stays in force, and waiting can be taken up again
+    world.gate().cli(&["wait", "d", "--for", "sealed", "--timeout", "5s"]).expect(0);
+    producer.push("new", 0.0, 0.0);
+    world.gate().cli(&["wait", "d", "--timeout", "40s"]).expect(0);
+    let end = world.log().find("end", "long").expect("drained only after the job's end");
+    assert!(crate::support::now() - end.time < 10.0, "drained soon after the job's end");
+    assert_eq!(world.log().find("start", "new"), None);
+    // lifted: the job that waited runs at once
+    let lifted = Instant::now();
+    world.gate().cli(&["undrain", "d"]).expect(0);
+    world.log().await_line("start", "new", secs(5));
+    assert!(lifted.elapsed() < Duration::from_millis(2500), "jobs flow again after {:?}", lifted.elapsed());
+    world.log().await_all_ended(secs(5));
+    world.log().assert_exactly_once(&[]);
+}
+
+/// drain → kill → start under the same name: the new life gets jobs within five seconds, and none is lost on the way.
+#[test]
+fn the_next_life_under_the_same_name_is_not_held() {
+    let world = World::new();
+    let celery = Celery::default();
+    let mut producer = celery.producer(&world);
+    let mut drained = Vec::new();
+    for life in 1..=3 {
+        let worker = celery.start(&world, "w1", life);
+        producer.push(&format!("job{life}"), 0.2, 0.0);
+        await_job_on(&world, &worker);
+        drained.push(drain_then_kill(&world, worker, &format!("drain-{life}")));
+    }
+    world.log().assert_exactly_once(&drained);
+}
+
+#[test]
+fn inspect_answers_while_drained() {
+    let world = World::new();
+    let celery = Celery::default();
+    let worker = celery.start(&world, "w1", 1);
+    world.gate().cli(&["drain", &worker.name, "--wait", "--timeout", "40s"]).expect(0);
+    for address in [world.worker_address(), world.redis.address()] {
+        let mut ping = celery.tool(&world, &address, &["inspect", "ping", "--timeout", "5"]);
+        let answer = Answer::of(ping.output().expect("celery inspect runs")).expect(0);
+        assert!(answer.out.contains("celery@w1") && answer.out.contains("pong"), "{answer:?}");
+    }
+    let state = world.gate().worker("celery@w1").expect("it is still there");
+    assert_eq!(state["state"], "drained", "{state}");
+}
+
+/// Without heartbeats nobody but the worker knows whether a task that was acked at its start has ended.
+#[test]
+fn unknown_is_never_drained() {
+    let world = World::new();
+    let celery = Celery { results: false, options: &["--without-heartbeat"], ..Celery::default() };
+    let worker = celery.start(&world, "w1", 1);
+    celery.producer(&world).push("seen", 0.1, 0.0);
+    world.log().await_line("end", "seen", secs(10));
+    // such a worker is known by its gossip, not by its name
+    let workers = world.gate().workers();
+    assert!(!workers.is_empty());
+    let answer = world.gate().cli(&["drain", "all", "--wait", "--timeout", "90s"]).expect(6);
+    let said = format!("{}{}", answer.out, answer.err);
+    assert!(said.contains("heartbeat"), "says what to enable: {said}");
+    drop(worker);
+}

@@ -1,0 +1,86 @@
+//! Celery 5.7 workers and a producer that uses Celery's own client.
+
+use super::process::{Proc, command};
+use super::story::{Producer, System, Worker};
+use super::{World, installed};
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+/// How the workers of a story are set up.
+#[derive(Clone)]
+pub(crate) struct Celery {
+    /// `task_acks_late`
+    pub(crate) late: bool,
+    /// Processes of a worker.
+    pub(crate) concurrency: usize,
+    /// Whether tasks store results, in database 1 of the same broker.
+    pub(crate) results: bool,
+    /// Further options of `celery worker`.
+    pub(crate) options: &'static [&'static str],
+}
+
+impl Default for Celery {
+    fn default() -> Celery {
+        Celery { late: false, concurrency: 2, results: true, options: &[] }
+    }
+}
+
+impl Celery {
+    fn environment(&self, world: &World, address: &str, run: &mut Command) {
+        run.current_dir(installed("tests/jobs"))
+            .env("JOB_LOG", world.log_path())
+            .env("BROKER_URL", format!("redis://{address}/0"))
+            .env("ACKS_LATE", if self.late { "1" } else { "0" });
+        if self.results {
+            run.env("RESULT_URL", format!("redis://{address}/1"));
+        }
+    }
+
+    /// A command of Celery's own tool, such as `inspect ping`, that asks through `address`.
+    pub(crate) fn tool(&self, world: &World, address: &str, arguments: &[&str]) -> Command {
+        let mut run = command(installed(".venvs/celery/bin/celery"));
+        run.args(["-A", "celery_app"]).args(arguments);
+        self.environment(world, address, &mut run);
+        run
+    }
+}
+
+impl System for Celery {
+    fn start(&self, world: &World, name: &str, life: usize) -> Worker {
+        let label = format!("{name}.{life}");
+        let node = format!("celery@{name}");
+        let concurrency = self.concurrency.to_string();
+        let mut run = self.tool(world, &world.worker_address(), &["worker", "-n", &node, "-c", &concurrency]);
+        run.args(["--loglevel", "INFO"]).args(self.options).env("WORKER", &label);
+        let mut process = Proc::start(&mut run, &world.path().join(format!("{label}.log")));
+        world.log().await_ready(&label, &mut process);
+        Worker { process, name: node, label }
+    }
+
+    fn producer(&self, world: &World) -> Box<dyn Producer> {
+        let mut run = command(installed(".venvs/celery/bin/python"));
+        run.arg("celery_producer.py").stdin(Stdio::piped());
+        // a job that is to store its result must be known to do so where it is pushed; it goes to the broker directly
+        self.environment(world, &world.redis.address(), &mut run);
+        Box::new(CeleryProducer { process: Proc::start(&mut run, &world.path().join("producer.log")) })
+    }
+}
+
+struct CeleryProducer {
+    process: Proc,
+}
+
+impl Producer for CeleryProducer {
+    fn push(&mut self, id: &str, seconds: f64, countdown: f64) {
+        let input = self.process.child.stdin.as_mut().expect("a pipe to the producer");
+        writeln!(input, "{id} {seconds:.3} {countdown:.3}").expect("the producer listens");
+    }
+}
+
+impl Drop for CeleryProducer {
+    /// What was handed to the producer is pushed before it ends.
+    fn drop(&mut self) {
+        drop(self.process.child.stdin.take());
+        let _ = self.process.child.wait();
+    }
+}

@@ -1,0 +1,184 @@
+//! The gate as its users meet it: the binary, its HTTP interface and its command line.
+
+use super::process::{Proc, command};
+use super::{eventually, secs};
+use serde_json::Value;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+const BINARY: &str = env!("CARGO_BIN_EXE_draingate");
+
+/// A running `draingate serve`.
+pub(crate) struct Gate {
+    dir: PathBuf,
+    upstreams: Vec<String>,
+    listeners: Vec<String>,
+    admin: String,
+    server: Option<Proc>,
+}
+
+impl Gate {
+    /// A gate with one listener for each of the upstream addresses, on free ports; state and log below `dir`.
+    pub(crate) fn start(dir: &Path, upstreams: &[&str]) -> Gate {
+        let any = "127.0.0.1:0".to_owned();
+        let mut gate = Gate {
+            dir: dir.to_owned(),
+            upstreams: upstreams.iter().map(|&upstream| upstream.to_owned()).collect(),
+            listeners: vec![any.clone(); upstreams.len()],
+            admin: any,
+            server: None,
+        };
+        gate.up();
+        gate
+    }
+
+    /// Where a listener listens.
+    pub(crate) fn listener(&self, number: usize) -> String {
+        self.listeners[number].clone()
+    }
+
+    /// kill -9.
+    pub(crate) fn kill(&mut self) {
+        self.server = None;
+    }
+
+    /// Starts it (again): on the same ports, with the same state.
+    pub(crate) fn up(&mut self) {
+        let state = self.dir.join("state");
+        let admin_file = state.join("admin.json");
+        let _ = std::fs::remove_file(&admin_file);
+        let mut serve = command(BINARY);
+        serve.args(["serve", "--admin", &self.admin]).arg("--state-dir").arg(&state).env("RUST_BACKTRACE", "1");
+        for (listener, upstream) in self.listeners.iter().zip(&self.upstreams) {
+            serve.arg("--redis").arg(format!("{listener}=redis://{upstream}"));
+        }
+        let server = self.server.insert(Proc::start(&mut serve, &self.dir.join("gate.log")));
+        self.admin = eventually("the gate says where its admin interface is", secs(20), || {
+            assert!(server.is_running(), "the gate ended at its start: see gate.log");
+            find_address(&serde_json::from_slice(&std::fs::read(&admin_file).ok()?).ok()?)
+        });
+        let version = eventually("the gate is ready", secs(20), || {
+            (self.http("GET", "/readyz", None)?.0 == 200).then(|| self.http("GET", "/v1/version", None))?
+        });
+        let listeners = version.1["listeners"].as_array().expect("listeners").iter();
+        self.listeners = listeners.map(|listener| text(&listener["address"]).to_owned()).collect();
+        assert_eq!(self.listeners.len(), self.upstreams.len(), "one listener for each upstream");
+    }
+
+    /// Answer of `GET path`; anything but 200 fails the test.
+    pub(crate) fn get(&self, path: &str) -> Value {
+        let (status, body) = self.http("GET", path, None).unwrap_or_else(|| panic!("no answer to GET {path}"));
+        assert_eq!(status, 200, "GET {path}: {body}");
+        body
+    }
+
+    /// Status and answer of any call, `None` if there was none.
+    pub(crate) fn http(&self, method: &str, path: &str, body: Option<&Value>) -> Option<(u16, Value)> {
+        let body = body.map(Value::to_string).unwrap_or_default();
+        let mut stream = TcpStream::connect(&self.admin).ok()?;
+        stream.set_read_timeout(Some(secs(90))).ok()?;
+        let request = format!(
+            "{method} {path} HTTP/1.0\r\nHost: {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            self.admin,
+            body.len()
+        );
+        stream.write_all(request.as_bytes()).ok()?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).ok()?;
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        let (head, body) = answer.split_once("\r\n\r\n")?;
+        let status = head.split(' ').nth(1)?.parse().ok()?;
+        Some((status, serde_json::from_str(body).unwrap_or_else(|_| Value::String(body.to_owned()))))
+    }
+
+    /// The workers that the gate knows.
+    pub(crate) fn workers(&self) -> Vec<Value> {
+        self.get("/v1/workers")["workers"].as_array().expect("a list of workers").clone()
+    }
+
+    /// The worker with this name (`*` at either end means anything), when it is there.
+    pub(crate) fn worker(&self, name: &str) -> Option<Value> {
+        let matches = |found: &str| {
+            let middle = name.trim_matches('*');
+            match (name.starts_with('*'), name.ends_with('*')) {
+                (true, true) => found.contains(middle),
+                (true, false) => found.ends_with(middle),
+                (false, true) => found.starts_with(middle),
+                (false, false) => found == name,
+            }
+        };
+        self.workers().into_iter().find(|worker| matches(text(&worker["name"])))
+    }
+
+    /// Waits until the worker is in this state.
+    pub(crate) fn await_worker(&self, name: &str, state: &str, within: Duration) -> Value {
+        eventually(&format!("{name} is {state}"), within, || {
+            self.worker(name).filter(|worker| worker["state"] == state)
+        })
+    }
+
+    /// The value of a metric, summed over its labels; 0 where it does not exist yet.
+    pub(crate) fn metric(&self, name: &str) -> f64 {
+        let page = self.get("/metrics");
+        let value = |line: &str| {
+            let rest = line.strip_prefix(name)?;
+            rest.starts_with(['{', ' ']).then(|| rest.rsplit(' ').next()?.parse::<f64>().ok())?
+        };
+        text(&page).lines().filter_map(value).sum()
+    }
+
+    /// The command line, ready to be run against this gate.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut cli = command(BINARY);
+        cli.args(arguments).env("DRAINGATE_ADMIN", format!("http://{}", self.admin));
+        cli.stdout(Stdio::piped()).stderr(Stdio::piped());
+        cli
+    }
+
+    /// Runs a command to its end.
+    pub(crate) fn cli(&self, arguments: &[&str]) -> Answer {
+        Answer::of(self.command(arguments).output().expect("the command line runs"))
+    }
+}
+
+/// What a command of the gate said.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl Answer {
+    pub(crate) fn of(output: Output) -> Answer {
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        Answer { code: output.status.code().unwrap_or(-1), out: text(output.stdout), err: text(output.stderr) }
+    }
+
+    #[track_caller]
+    pub(crate) fn expect(self, code: i32) -> Answer {
+        assert_eq!(self.code, code, "exit code\n--- stdout\n{}\n--- stderr\n{}", self.out, self.err);
+        self
+    }
+}
+
+/// A JSON string.
+pub(crate) fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+/// The first `host:port` anywhere in the file.
+fn find_address(value: &Value) -> Option<String> {
+    match value {
+        Value::String(found) => {
+            let address = found.trim_start_matches("http://").trim_end_matches('/');
+            address.parse::<std::net::SocketAddr>().ok().map(|address| address.to_string())
+        }
+        Value::Object(fields) => fields.values().find_map(find_address),
+        Value::Array(elements) => elements.iter().find_map(find_address),
+        _ => None,
+    }
+}

@@ -1,0 +1,122 @@
+//! A small world for one test: a private Redis, a gate in front of it, real workers behind it and the job log beside
+//! it. Everything lives in a temporary directory, listens on ports of its own, and ends with the test. A failing test
+//! shows the end of every log; `DRAINGATE_KEEP=1` keeps the directory.
+
+pub(crate) mod celery;
+pub(crate) mod gate;
+pub(crate) mod joblog;
+pub(crate) mod process;
+pub(crate) mod redis;
+pub(crate) mod sidekiq;
+pub(crate) mod story;
+
+use gate::Gate;
+pub(crate) use joblog::JobLog;
+use redis::Redis;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// What stands around the workers of one test.
+pub(crate) struct World {
+    pub(crate) redis: Redis,
+    pub(crate) gate: Option<Gate>,
+    dir: tempfile::TempDir,
+}
+
+impl World {
+    /// Redis with the gate before it.
+    pub(crate) fn new() -> World {
+        let mut world = World::without_gate();
+        world.gate = Some(Gate::start(world.path(), &[&world.redis.address()]));
+        world
+    }
+
+    /// Redis alone, for the tests of the tests.
+    pub(crate) fn without_gate() -> World {
+        let dir = tempfile::Builder::new().prefix("draingate-").tempdir().expect("a temporary directory");
+        World { redis: Redis::start(dir.path()), gate: None, dir }
+    }
+
+    pub(crate) fn gate(&self) -> &Gate {
+        self.gate.as_ref().expect("this world has a gate")
+    }
+
+    pub(crate) fn gate_mut(&mut self) -> &mut Gate {
+        self.gate.as_mut().expect("this world has a gate")
+    }
+
+    /// The broker as workers see it: through the gate where there is one.
+    pub(crate) fn worker_address(&self) -> String {
+        self.gate.as_ref().map_or_else(|| self.redis.address(), |gate| gate.listener(0))
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    pub(crate) fn log(&self) -> JobLog {
+        JobLog::new(self.log_path())
+    }
+
+    pub(crate) fn log_path(&self) -> PathBuf {
+        self.path().join("job.log")
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if std::env::var_os("DRAINGATE_KEEP").is_some() {
+            self.dir.disable_cleanup(true);
+            eprintln!("kept: {}", self.path().display());
+        }
+        if !std::thread::panicking() {
+            return;
+        }
+        let mut logs: Vec<PathBuf> = std::fs::read_dir(self.path())
+            .map(|entries| entries.flatten().map(|entry| entry.path()).collect())
+            .unwrap_or_default();
+        logs.retain(|path| path.extension().is_some_and(|extension| extension == "log"));
+        logs.sort();
+        for path in logs {
+            let text = String::from_utf8_lossy(&std::fs::read(&path).unwrap_or_default()).into_owned();
+            let lines: Vec<&str> = text.lines().collect();
+            eprintln!("──── {} (the last of {} lines)", path.display(), lines.len());
+            for line in &lines[lines.len().saturating_sub(80)..] {
+                eprintln!("{line}");
+            }
+        }
+    }
+}
+
+/// Asks again and again until there is an answer; what has not happened in time fails the test.
+pub(crate) fn eventually<T>(what: &str, within: Duration, mut ask: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(start.elapsed() < within, "not within {within:?}: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Unix time in seconds: the clock of the job log.
+pub(crate) fn now() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970").as_secs_f64()
+}
+
+pub(crate) fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// How often each story is told.
+pub(crate) fn rounds() -> usize {
+    std::env::var("DRAINGATE_ROUNDS").map_or(2, |rounds| rounds.parse().expect("DRAINGATE_ROUNDS is a number"))
+}
+
+/// What `make setup` has put below the repository.
+pub(crate) fn installed(path: &str) -> PathBuf {
+    let full = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    assert!(full.exists(), "{} is missing: run `make setup`", full.display());
+    full
+}

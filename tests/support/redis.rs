@@ -1,0 +1,137 @@
+//! A private Redis server and a client of ten lines for it.
+
+use super::process::{Proc, command};
+use super::{eventually, secs};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// A server on a free port. It keeps its data over a [`Redis::restart`].
+pub(crate) struct Redis {
+    port: u16,
+    dir: PathBuf,
+    server: Option<Proc>,
+}
+
+impl Redis {
+    pub(crate) fn start(dir: &Path) -> Redis {
+        // the port is free now, and with bad luck taken a moment later
+        for _ in 0..5 {
+            let mut redis = Redis { port: free_port(), dir: dir.to_owned(), server: None };
+            if redis.up() {
+                return redis;
+            }
+        }
+        panic!("redis-server does not start: see redis.log (is it installed? `make setup` does that)");
+    }
+
+    pub(crate) fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Stops the server; the data stays in its append-only file.
+    pub(crate) fn down(&mut self) {
+        if let Some(mut server) = self.server.take() {
+            server.signal(rustix::process::Signal::TERM);
+            eventually("redis-server ends", secs(10), || (!server.is_running()).then_some(()));
+        }
+    }
+
+    /// Starts it again; false if it did not come up.
+    pub(crate) fn up(&mut self) -> bool {
+        let port = self.port.to_string();
+        let server = Proc::start(
+            command("redis-server").current_dir(&self.dir).args(["--port", &port, "--bind", "127.0.0.1"]).args([
+                "--save",
+                "",
+                "--appendonly",
+                "yes",
+                "--appendfsync",
+                "no",
+            ]),
+            &self.dir.join("redis.log"),
+        );
+        let address = self.address();
+        let server = self.server.insert(server);
+        let own = format!("process_id:{}", server.pid());
+        for _ in 0..500 {
+            if !server.is_running() {
+                break;
+            }
+            // somebody else's server on this port would have another process id
+            if ask(&address, &["INFO", "server"]).is_ok_and(|info| info.contains(&own)) {
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        self.server = None;
+        false
+    }
+
+    /// The reply to one command, as text: bulk and simple strings and numbers as they are, arrays one element a line.
+    pub(crate) fn command(&self, words: &[&str]) -> String {
+        ask(&self.address(), words).unwrap_or_else(|error| panic!("no reply from Redis to {words:?}: {error}"))
+    }
+
+    /// One number of `INFO`.
+    pub(crate) fn info(&self, field: &str) -> u64 {
+        let info = self.command(&["INFO"]);
+        let value = info.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+        value.and_then(|value| value.trim().parse().ok()).unwrap_or_else(|| panic!("INFO has no {field}"))
+    }
+}
+
+fn ask(address: &str, words: &[&str]) -> std::io::Result<String> {
+    Client::connect(address)?.command(words)
+}
+
+/// A connection that speaks RESP2, enough for the tests.
+pub(crate) struct Client {
+    stream: BufReader<TcpStream>,
+}
+
+impl Client {
+    pub(crate) fn connect(address: &str) -> std::io::Result<Client> {
+        let stream = TcpStream::connect(address)?;
+        stream.set_read_timeout(Some(secs(10)))?;
+        stream.set_nodelay(true)?;
+        Ok(Client { stream: BufReader::new(stream) })
+    }
+
+    pub(crate) fn command(&mut self, words: &[&str]) -> std::io::Result<String> {
+        let mut request = format!("*{}\r\n", words.len());
+        for word in words {
+            request.push_str(&format!("${}\r\n{word}\r\n", word.len()));
+        }
+        self.stream.get_mut().write_all(request.as_bytes())?;
+        self.reply()
+    }
+
+    fn reply(&mut self) -> std::io::Result<String> {
+        let mut line = String::new();
+        if self.stream.read_line(&mut line)? == 0 {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+        let (kind, rest) = line.trim_end().split_at(1);
+        Ok(match kind {
+            "$" if rest != "-1" => {
+                let mut body = vec![0; rest.parse::<usize>().map_err(std::io::Error::other)? + 2];
+                self.stream.read_exact(&mut body)?;
+                String::from_utf8_lossy(&body[..body.len() - 2]).into_owned()
+            }
+            "*" if rest != "-1" => {
+                let count = rest.parse::<usize>().map_err(std::io::Error::other)?;
+                (0..count).map(|_| self.reply()).collect::<std::io::Result<Vec<_>>>()?.join("\n")
+            }
+            "$" | "*" => "nil".to_owned(),
+            _ => rest.to_owned(),
+        })
+    }
+}
+
+/// A port that nobody listens on at this moment.
+pub(crate) fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("an address").port()
+}

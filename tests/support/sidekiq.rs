@@ -1,0 +1,83 @@
+//! Sidekiq workers of three major versions. A job is a JSON text in a list, so the producer needs no Ruby.
+
+use super::process::{Proc, command};
+use super::redis::Client;
+use super::story::{Producer, System, Worker};
+use super::{JobLog, World, eventually, installed, secs};
+
+/// Which Sidekiq, and how it is started.
+#[derive(Clone)]
+pub(crate) struct Sidekiq {
+    /// 6: Debian's; 7 and 8: unpacked by `make setup`.
+    pub(crate) version: u8,
+    /// Threads of a worker.
+    pub(crate) concurrency: usize,
+    /// Run by a shell that keeps SIGTERM to itself, as `sh -c` does in the first process of a container.
+    pub(crate) shell: bool,
+}
+
+impl Sidekiq {
+    pub(crate) fn new(version: u8) -> Sidekiq {
+        Sidekiq { version, concurrency: 3, shell: false }
+    }
+}
+
+impl System for Sidekiq {
+    fn start(&self, world: &World, name: &str, life: usize) -> Worker {
+        let label = format!("{name}.{life}");
+        let ruby = match self.version {
+            6 => "ruby".into(),
+            version => installed(&format!(".cache/sidekiq{version}/ruby")),
+        };
+        let script = installed("tests/jobs/sidekiq_worker.rb");
+        let concurrency = self.concurrency.to_string();
+        let mut run = if self.shell {
+            let mut shell = command("sh");
+            shell.args(["-c", "trap '' TERM; \"$@\"; echo the worker ended with $?", "sh"]).arg(ruby);
+            shell
+        } else {
+            command(ruby)
+        };
+        run.arg(script).args(["-c", &concurrency, "-q", "default"]);
+        run.env("REDIS_URL", format!("redis://{}/0", world.worker_address()));
+        run.env("JOB_LOG", world.log_path()).env("WORKER", &label);
+        let mut process = Proc::start(&mut run, &world.path().join(format!("{label}.log")));
+        let pid = world.log().await_ready(&label, &mut process).pid;
+        // a Sidekiq calls itself host:pid:nonce, in its first heartbeat
+        let name = match &world.gate {
+            None => format!("*:{pid}:*"),
+            Some(gate) => eventually(&format!("the gate knows Sidekiq {pid}"), secs(30), || {
+                gate.worker(&format!("*:{pid}:*")).map(|worker| super::gate::text(&worker["name"]).to_owned())
+            }),
+        };
+        Worker { process, name, label }
+    }
+
+    fn producer(&self, world: &World) -> Box<dyn Producer> {
+        let client = Client::connect(&world.redis.address()).expect("the broker");
+        Box::new(SidekiqProducer { client, log: world.log() })
+    }
+}
+
+struct SidekiqProducer {
+    client: Client,
+    log: JobLog,
+}
+
+impl Producer for SidekiqProducer {
+    fn push(&mut self, id: &str, seconds: f64, countdown: f64) {
+        self.log.note_push(id);
+        let now = super::now();
+        let mut job = serde_json::json!({
+            "class": "Job", "args": [id, seconds], "jid": format!("{id:0>24}"), "queue": "default", "retry": false,
+            "created_at": now,
+        });
+        if countdown > 0.0 {
+            self.client.command(&["ZADD", "schedule", &format!("{:.6}", now + countdown), &job.to_string()])
+        } else {
+            job["enqueued_at"] = now.into();
+            self.client.command(&["LPUSH", "queue:default", &job.to_string()])
+        }
+        .expect("the broker takes the job");
+    }
+}

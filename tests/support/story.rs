@@ -1,0 +1,144 @@
+//! The story that every job system has to live through: two workers, jobs that never stop coming, one worker drained at
+//! a random moment and killed with -9 in the instant the gate says so, over and over under the same name. At the end each
+//! job has run exactly once.
+
+use super::gate::Answer;
+use super::joblog::Drained;
+use super::process::Proc;
+use super::{World, eventually, gate, now, secs};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// A job system as the stories use it.
+pub(crate) trait System {
+    /// Starts life number `life` of the worker `name` and waits until it is ready.
+    fn start(&self, world: &World, name: &str, life: usize) -> Worker;
+    /// A producer that talks to the broker directly.
+    fn producer(&self, world: &World) -> Box<dyn Producer>;
+}
+
+/// Pushes jobs.
+pub(crate) trait Producer: Send {
+    /// A job of this length, due after `countdown` seconds.
+    fn push(&mut self, id: &str, seconds: f64, countdown: f64);
+}
+
+/// One life of a worker.
+pub(crate) struct Worker {
+    pub(crate) process: Proc,
+    /// What the gate calls it.
+    pub(crate) name: String,
+    /// What the job log calls it.
+    pub(crate) label: String,
+}
+
+/// Lengths and due times of the jobs.
+#[derive(Clone, Copy)]
+pub(crate) struct Load {
+    /// The longest job, in seconds.
+    pub(crate) longest: f64,
+    /// Every other job is due up to this many seconds later.
+    pub(crate) countdown: f64,
+    /// No more than this many jobs are open at a time.
+    pub(crate) open: usize,
+}
+
+impl Default for Load {
+    fn default() -> Load {
+        Load { longest: 3.0, countdown: 0.0, open: 16 }
+    }
+}
+
+/// Tells the story and returns the number of jobs.
+pub(crate) fn drain_and_kill(world: &World, system: &dyn System, load: Load, rounds: usize) -> usize {
+    let mut random = random();
+    let mut drained = Vec::new();
+    let other = system.start(world, "w2", 1);
+    with_jobs(world, system, load, || {
+        for round in 1..=rounds {
+            let worker = system.start(world, "w1", round);
+            await_job_on(world, &worker);
+            std::thread::sleep(Duration::from_millis(random.u64(0..2500)));
+            drained.push(drain_then_kill(world, worker, &format!("round-{round}")));
+        }
+    });
+    world.log().await_all_ended(secs(90));
+    let jobs = world.log().assert_exactly_once(&drained);
+    drop(other);
+    jobs
+}
+
+/// Does something while jobs are being pushed.
+pub(crate) fn with_jobs(world: &World, system: &dyn System, load: Load, act: impl FnOnce()) {
+    let mut producer = system.producer(world);
+    let mut random = random();
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        // also when `act` fails: the scope waits for the producer
+        let _stop = StopOnDrop(&stop);
+        scope.spawn(|| {
+            for number in 0.. {
+                if stop.load(Ordering::Relaxed) {
+                    break;
+                }
+                let countdown = if number % 2 == 0 { random.f64() * load.countdown } else { 0.0 };
+                let seconds = load.longest * random.f64() * random.f64();
+                producer.push(&format!("job{number}"), seconds, countdown);
+                std::thread::sleep(Duration::from_millis(random.u64(10..200)));
+                while world.log().open() >= load.open && !stop.load(Ordering::Relaxed) {
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+            }
+        });
+        act();
+    });
+}
+
+/// Drains a worker with the command line and kills its process group in the instant that says it is drained.
+pub(crate) fn drain_then_kill(world: &World, mut worker: Worker, drain: &str) -> Drained {
+    let gate = world.gate();
+    let (answer, sealed_at, drained_at) = std::thread::scope(|scope| {
+        let sealed = scope.spawn(|| await_sealed(world, drain));
+        let cli = gate.command(&["drain", &worker.name, "--name", drain, "--wait", "--timeout", "60s"]).spawn();
+        let output = cli.expect("the command line runs").wait_with_output().expect("it ends");
+        let drained_at = now();
+        if output.status.success() {
+            worker.process.kill();
+        }
+        (Answer::of(output), sealed.join().expect("the wait for sealed"), drained_at)
+    });
+    answer.expect(0);
+    Drained { worker: worker.label, sealed_at, drained_at }
+}
+
+/// When the gate said `sealed`; the drain may not exist yet.
+fn await_sealed(world: &World, drain: &str) -> f64 {
+    eventually(&format!("{drain} is sealed"), secs(60), || {
+        let (status, answer) =
+            world.gate().http("GET", &format!("/v1/drains/{drain}?wait=sealed&timeout=30s"), None)?;
+        (status == 200 && ["sealed", "drained"].contains(&gate::text(&answer["state"]))).then(now)
+    })
+}
+
+/// The worker gets jobs. After a restart under the name of a drained one it must not take longer than five seconds.
+pub(crate) fn await_job_on(world: &World, worker: &Worker) {
+    eventually(&format!("{} gets a job within five seconds", worker.label), secs(5), || {
+        world.log().lines().into_iter().find(|line| line.what == "start" && line.worker == worker.label)
+    });
+}
+
+/// Random, and the same again with `DRAINGATE_SEED`.
+pub(crate) fn random() -> fastrand::Rng {
+    let seed = std::env::var("DRAINGATE_SEED").ok().and_then(|seed| seed.parse().ok());
+    let seed = seed.unwrap_or_else(|| fastrand::u64(..));
+    eprintln!("DRAINGATE_SEED={seed}");
+    fastrand::Rng::with_seed(seed)
+}
+
+struct StopOnDrop<'a>(&'a AtomicBool);
+
+impl Drop for StopOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
