@@ -1,0 +1,52 @@
+# `make test` is what CI runs. Everything it needs is installed by `make setup`, and only what is missing.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+CARGO ?= cargo
+ROUNDS ?= 100
+STATIC_TARGET := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
+STATIC_BINARY := target/$(STATIC_TARGET)/release/draingate
+
+.PHONY: help setup build test lint pure unit soak demo static clean
+
+help: ## what there is
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /\1\t/' | expand -t 10
+
+setup: ## install what tests need and is missing (as root, or with sudo)
+	@tests/setup
+
+build: ## the binary, optimised
+	$(CARGO) build --release --locked
+
+test: setup lint pure unit ## format, lints, the pure half alone, all tests with real brokers and real workers
+
+lint: setup ## formatting and lints; a warning is an error
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --locked -p proto-tests --all-targets -- -D warnings
+	.venvs/lint/bin/ruff check --quiet tests demo
+	.venvs/lint/bin/ruff format --quiet --check tests demo
+	shellcheck tests/setup .ci/run deploy/check-static
+	ruby -wc tests/jobs/*.rb >/dev/null
+
+pure: setup ## the protocol machine compiled without the server half
+	$(CARGO) test --locked --quiet -p proto-tests
+
+unit: setup ## unit, integration and real stories
+	$(CARGO) test --locked
+
+soak: setup ## each real story ROUNDS times (100)
+	DRAINGATE_ROUNDS=$(ROUNDS) $(CARGO) test --locked --release --test stories -- --nocapture
+
+demo: ## two Celery workers, a drain, a kill -9 and the proof
+	@demo/drain.py
+
+# A static binary for the host's own target: the C library is linked in, so an empty image is enough for it.
+static: ## a static binary, tried in an empty root directory
+	RUSTFLAGS="-C target-feature=+crt-static" $(CARGO) build --release --locked --target $(STATIC_TARGET)
+	deploy/check-static $(STATIC_BINARY)
+
+clean: ## what was built, and what `make setup` made
+	$(CARGO) clean
+	rm -rf .venvs .cache
