@@ -25,8 +25,10 @@ lint: setup ## formatting and lints; a warning is an error
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	$(CARGO) clippy --locked -p proto-tests --all-targets -- -D warnings
-	.venvs/lint/bin/ruff check --quiet tests demo
-	.venvs/lint/bin/ruff format --quiet --check tests demo
+	.venvs/lint/bin/ruff check --quiet tests demo deploy
+	.venvs/lint/bin/ruff format --quiet --check tests demo deploy
+	.venvs/lint/bin/check-jsonschema --quiet --builtin-schema vendor.compose-spec docker-compose.yml
+	.venvs/lint/bin/python deploy/check-compose.py
 	shellcheck tests/setup .ci/run deploy/check-static
 	ruby -wc tests/jobs/*.rb >/dev/null
 

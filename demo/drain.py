@@ -87,7 +87,7 @@ class Demo:
         environment |= {"JOB_LOG": str(self.log), "WORKER": worker, "PYTHONDONTWRITEBYTECODE": "1"}
         if port:
             environment |= {"BROKER_URL": f"redis://127.0.0.1:{port}/0"}
-        output = self.stack.enter_context(open(self.directory / f"{name}.log", "w"))
+        output = self.stack.enter_context(open(self.directory / f"{name}.log", "w"))  # noqa: SIM115
         process = subprocess.Popen(
             [str(argument) for argument in arguments],
             cwd=self.directory if not port else ROOT / "tests/jobs",

@@ -1,0 +1,26 @@
+# An image with one file in it. The binary is linked statically with the C library of the build image, so it needs
+# nothing around it: `make static` builds it with the same flags and tries it in an empty root directory.
+FROM rust:1.90-bookworm AS build
+WORKDIR /src
+COPY Cargo.toml Cargo.lock ./
+COPY src src
+COPY proto-tests proto-tests
+ENV RUSTFLAGS="-C target-feature=+crt-static"
+# An explicit target keeps the flags away from build scripts and procedural macros.
+RUN target=$(rustc -vV | sed -n 's/^host: //p') \
+ && cargo build --release --locked --target "$target" \
+ && install -D "target/$target/release/draingate" /out/usr/local/bin/draingate \
+ && install -d -o 65532 -g 65532 /out/var/lib/draingate
+
+FROM scratch
+COPY --from=build /out /
+# Nobody in particular; not root.
+USER 65532:65532
+# Marks and the journal: keep them on a volume, they are what survives a kill of the gate.
+VOLUME /var/lib/draingate
+ENV DRAINGATE__STATE__DIR=/var/lib/draingate
+EXPOSE 6379
+HEALTHCHECK --interval=5s --timeout=3s --start-period=10s --retries=3 CMD ["/usr/local/bin/draingate", "healthcheck"]
+# The admin API stays inside: `docker exec CONTAINER draingate workers`.
+ENTRYPOINT ["/usr/local/bin/draingate"]
+CMD ["serve", "--redis", "0.0.0.0:6379=redis://broker:6379"]
