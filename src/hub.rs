@@ -57,6 +57,13 @@ impl Hub {
         todo!()
     }
 
+    /// The workers that a new connection from the caller's process and address would belong to, were it made to any of
+    /// the listeners: looks the process up as for a local peer, then asks [`Fleet::would_belong`]. Blocks on `/proc`.
+    /// One: that is the caller's worker. Several: they cannot be told apart from here.
+    pub fn workers_of_caller(&self, caller: std::net::SocketAddr) -> Vec<crate::job::WorkerId> {
+        todo!()
+    }
+
     /// A number that changes whenever anything in the fleet may have changed: what long polls wait on.
     pub fn changes(&self) -> watch::Receiver<u64> {
         todo!()

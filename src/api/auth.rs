@@ -1,0 +1,187 @@
+//! Who may call. With tokens configured a call needs one whose scope covers it; without any, callers on the gate's own
+//! host are trusted and others are not, unless the operator opened the API to the network.
+//!
+//! A browser on the gate's host is trusted by its address, and the pages in it are not: a call without a token that
+//! came over loopback must name a loopback host (a page that rebinds its DNS name cannot), and one that changes
+//! something must not come from a page at all (`Origin`). A valid token is proof enough against both.
+
+use crate::api::error::{Kind, Problem};
+use axum::http::{HeaderMap, header};
+use sha2::{Digest, Sha256};
+use std::net::{IpAddr, SocketAddr};
+
+/// What a token allows. Each scope includes those before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Scope {
+    /// Looking.
+    Read,
+    /// Draining and lifting drains.
+    Drain,
+    /// Everything.
+    Admin,
+}
+
+/// A token from the configuration. Only its hash is known.
+#[derive(Clone)]
+pub struct Token {
+    name: String,
+    sha256: [u8; 32],
+    scope: Scope,
+}
+
+/// Where a call came from and where it arrived.
+#[derive(Clone, Copy, Debug)]
+pub struct Caller {
+    /// The caller's socket.
+    pub peer: SocketAddr,
+    /// The gate's end of the same connection.
+    pub local: SocketAddr,
+}
+
+/// The rules in force.
+#[derive(Clone, Default)]
+pub struct Rules {
+    /// The tokens; none: only the caller's address counts.
+    pub tokens: Vec<Token>,
+    /// Without tokens: callers from other hosts are allowed too.
+    pub open_to_network: bool,
+    /// Host names (without port) that calls over loopback may use beside `localhost` and addresses.
+    pub hosts: Vec<String>,
+}
+
+/// Who a call was allowed as, for the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Allowed {
+    /// By a token of this name.
+    Token(String),
+    /// By its address.
+    Address(IpAddr),
+}
+
+impl std::fmt::Display for Allowed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Allowed::Token(name) => write!(f, "token {name}"),
+            Allowed::Address(ip) => write!(f, "{}", ip.to_canonical()),
+        }
+    }
+}
+
+impl Scope {
+    /// The name in the configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Scope::Read => "read",
+            Scope::Drain => "drain",
+            Scope::Admin => "admin",
+        }
+    }
+
+    /// The reverse of [`Scope::as_str`].
+    pub fn from_name(name: &str) -> Option<Scope> {
+        [Scope::Read, Scope::Drain, Scope::Admin].into_iter().find(|scope| scope.as_str() == name)
+    }
+}
+
+impl Token {
+    /// A token as configured. `sha256` is the hash of the token's text in hex; the error says what was expected.
+    pub fn new(name: &str, sha256: &str, scope: Scope) -> Result<Token, String> {
+        let bytes = sha256.as_bytes();
+        let wrong = || format!("token {name}: sha256 has to be 64 hex digits, as `printf %s TOKEN | sha256sum` prints");
+        if bytes.len() != 64 {
+            return Err(wrong());
+        }
+        let mut hash = [0; 32];
+        for (byte, pair) in hash.iter_mut().zip(bytes.chunks(2)) {
+            let digits = std::str::from_utf8(pair).ok().filter(|p| p.bytes().all(|b| b.is_ascii_hexdigit()));
+            *byte = digits.and_then(|d| u8::from_str_radix(d, 16).ok()).ok_or_else(wrong)?;
+        }
+        Ok(Token { name: name.to_owned(), sha256: hash, scope })
+    }
+}
+
+impl Rules {
+    /// Whether a call may go on. `changes`: it is not a mere look (the method is neither GET nor HEAD).
+    pub fn check(&self, caller: Caller, headers: &HeaderMap, needed: Scope, changes: bool) -> Result<Allowed, Problem> {
+        if self.tokens.is_empty() {
+            self.check_address(caller)?;
+            self.check_page(caller, headers, changes)?;
+            return Ok(Allowed::Address(caller.peer.ip()));
+        }
+        let token = self.presented(headers)?;
+        if token.scope < needed {
+            return Err(Problem::new(
+                Kind::Scope,
+                format!(
+                    "the token {} has the scope {}, and this needs {}",
+                    token.name,
+                    token.scope.as_str(),
+                    needed.as_str()
+                ),
+            )
+            .hint("use a token with that scope (`DRAINGATE_TOKEN` or --token)"));
+        }
+        Ok(Allowed::Token(token.name.clone()))
+    }
+
+    fn presented(&self, headers: &HeaderMap) -> Result<&Token, Problem> {
+        let hint = "send `Authorization: Bearer TOKEN`; the command line takes it from DRAINGATE_TOKEN or --token";
+        let Some(value) = headers.get(header::AUTHORIZATION) else {
+            return Err(Problem::new(Kind::NoToken, "this gate wants a token, and there was none").hint(hint));
+        };
+        let bearer = value.to_str().ok().and_then(|text| text.split_once(' '));
+        let Some((_, text)) = bearer.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")) else {
+            return Err(Problem::new(Kind::NoToken, "the Authorization header is no bearer token").hint(hint));
+        };
+        let hash: [u8; 32] = Sha256::digest(text.trim()).into();
+        let known = self.tokens.iter().find(|token| same(&token.sha256, &hash));
+        known.ok_or_else(|| Problem::new(Kind::NoToken, "this gate does not know the token").hint(hint))
+    }
+
+    fn check_address(&self, caller: Caller) -> Result<(), Problem> {
+        let own_host = caller.peer.ip().to_canonical().is_loopback() || caller.peer.ip() == caller.local.ip();
+        if own_host || self.open_to_network {
+            return Ok(());
+        }
+        let detail = format!("no tokens are configured, and {} is another host", caller.peer.ip().to_canonical());
+        Err(Problem::new(Kind::NoToken, detail)
+            .hint("configure [admin] tokens in the gate, or call it from its own host"))
+    }
+
+    /// See the module for why.
+    fn check_page(&self, caller: Caller, headers: &HeaderMap, changes: bool) -> Result<(), Problem> {
+        if changes && headers.contains_key(header::ORIGIN) {
+            let detail = "the call comes from a web page (it has an Origin), and pages may not change anything";
+            return Err(
+                Problem::new(Kind::ForeignPage, detail).hint("call without a browser, or configure [admin] tokens")
+            );
+        }
+        let over_loopback = caller.local.ip().to_canonical().is_loopback();
+        let host = headers.get(header::HOST);
+        if over_loopback && host.is_some_and(|host| !self.own_name(host.to_str().unwrap_or_default())) {
+            let detail = "the Host is no name of this machine, as when a web page points its own name here";
+            return Err(Problem::new(Kind::ForeignPage, detail)
+                .hint("use localhost or an address in the URL, or configure [admin] tokens"));
+        }
+        Ok(())
+    }
+
+    /// Whether a `Host` (with or without port) is `localhost`, an address or a configured name.
+    fn own_name(&self, host: &str) -> bool {
+        let name = match host.rsplit_once(':') {
+            Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
+            _ => host,
+        };
+        let bare = name.strip_prefix('[').and_then(|n| n.strip_suffix(']')).unwrap_or(name);
+        let lower = bare.trim_end_matches('.').to_ascii_lowercase();
+        lower == "localhost"
+            || lower.ends_with(".localhost")
+            || lower.parse::<IpAddr>().is_ok()
+            || self.hosts.iter().any(|own| own.eq_ignore_ascii_case(&lower))
+    }
+}
+
+/// Equality that takes the same time wherever the first difference is.
+fn same(a: &[u8; 32], b: &[u8; 32]) -> bool {
+    a.iter().zip(b).fold(0, |difference, (x, y)| difference | (x ^ y)) == 0
+}
