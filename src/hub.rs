@@ -47,6 +47,12 @@ impl Hub {
         todo!()
     }
 
+    /// Runs `f` under the lock for a mere look: nothing is carried out, and [`Hub::changes`] does not move. (Long polls
+    /// look after every change: a look that counted as one would wake them for ever.)
+    pub fn look<R>(&self, f: impl FnOnce(&Fleet, Millis) -> R) -> R {
+        todo!()
+    }
+
     /// Makes a drain: on disk and on every matching connection when it returns.
     pub fn drain(&self, request: &DrainRequest) -> Result<DrainAnswer, HubError> {
         todo!()

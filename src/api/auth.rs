@@ -1,5 +1,5 @@
 //! Who may call. With tokens configured a call needs one whose scope covers it; without any, callers on the gate's own
-//! host are trusted and others are not, unless the operator opened the API to the network.
+//! host are trusted and others are not.
 //!
 //! A browser on the gate's host is trusted by its address, and the pages in it are not: a call without a token that
 //! came over loopback must name a loopback host (a page that rebinds its DNS name cannot), and one that changes
@@ -24,9 +24,12 @@ pub enum Scope {
 /// A token from the configuration. Only its hash is known.
 #[derive(Clone)]
 pub struct Token {
-    name: String,
-    sha256: [u8; 32],
-    scope: Scope,
+    /// Who it is, for the log.
+    pub name: String,
+    /// The hash of its text.
+    pub sha256: [u8; 32],
+    /// What it allows.
+    pub scope: Scope,
 }
 
 /// Where a call came from and where it arrived.
@@ -43,10 +46,6 @@ pub struct Caller {
 pub struct Rules {
     /// The tokens; none: only the caller's address counts.
     pub tokens: Vec<Token>,
-    /// Without tokens: callers from other hosts are allowed too.
-    pub open_to_network: bool,
-    /// Host names (without port) that calls over loopback may use beside `localhost` and addresses.
-    pub hosts: Vec<String>,
 }
 
 /// Who a call was allowed as, for the log.
@@ -75,28 +74,6 @@ impl Scope {
             Scope::Drain => "drain",
             Scope::Admin => "admin",
         }
-    }
-
-    /// The reverse of [`Scope::as_str`].
-    pub fn from_name(name: &str) -> Option<Scope> {
-        [Scope::Read, Scope::Drain, Scope::Admin].into_iter().find(|scope| scope.as_str() == name)
-    }
-}
-
-impl Token {
-    /// A token as configured. `sha256` is the hash of the token's text in hex; the error says what was expected.
-    pub fn new(name: &str, sha256: &str, scope: Scope) -> Result<Token, String> {
-        let bytes = sha256.as_bytes();
-        let wrong = || format!("token {name}: sha256 has to be 64 hex digits, as `printf %s TOKEN | sha256sum` prints");
-        if bytes.len() != 64 {
-            return Err(wrong());
-        }
-        let mut hash = [0; 32];
-        for (byte, pair) in hash.iter_mut().zip(bytes.chunks(2)) {
-            let digits = std::str::from_utf8(pair).ok().filter(|p| p.bytes().all(|b| b.is_ascii_hexdigit()));
-            *byte = digits.and_then(|d| u8::from_str_radix(d, 16).ok()).ok_or_else(wrong)?;
-        }
-        Ok(Token { name: name.to_owned(), sha256: hash, scope })
     }
 }
 
@@ -140,7 +117,7 @@ impl Rules {
 
     fn check_address(&self, caller: Caller) -> Result<(), Problem> {
         let own_host = caller.peer.ip().to_canonical().is_loopback() || caller.peer.ip() == caller.local.ip();
-        if own_host || self.open_to_network {
+        if own_host {
             return Ok(());
         }
         let detail = format!("no tokens are configured, and {} is another host", caller.peer.ip().to_canonical());
@@ -158,27 +135,24 @@ impl Rules {
         }
         let over_loopback = caller.local.ip().to_canonical().is_loopback();
         let host = headers.get(header::HOST);
-        if over_loopback && host.is_some_and(|host| !self.own_name(host.to_str().unwrap_or_default())) {
+        if over_loopback && host.is_some_and(|host| !own_name(host.to_str().unwrap_or_default())) {
             let detail = "the Host is no name of this machine, as when a web page points its own name here";
             return Err(Problem::new(Kind::ForeignPage, detail)
                 .hint("use localhost or an address in the URL, or configure [admin] tokens"));
         }
         Ok(())
     }
+}
 
-    /// Whether a `Host` (with or without port) is `localhost`, an address or a configured name.
-    fn own_name(&self, host: &str) -> bool {
-        let name = match host.rsplit_once(':') {
-            Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
-            _ => host,
-        };
-        let bare = name.strip_prefix('[').and_then(|n| n.strip_suffix(']')).unwrap_or(name);
-        let lower = bare.trim_end_matches('.').to_ascii_lowercase();
-        lower == "localhost"
-            || lower.ends_with(".localhost")
-            || lower.parse::<IpAddr>().is_ok()
-            || self.hosts.iter().any(|own| own.eq_ignore_ascii_case(&lower))
-    }
+/// Whether a `Host` (with or without port) is `localhost` or an address: what no page can point elsewhere.
+fn own_name(host: &str) -> bool {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
+        _ => host,
+    };
+    let bare = name.strip_prefix('[').and_then(|n| n.strip_suffix(']')).unwrap_or(name);
+    let lower = bare.trim_end_matches('.').to_ascii_lowercase();
+    lower == "localhost" || lower.ends_with(".localhost") || lower.parse::<IpAddr>().is_ok()
 }
 
 /// Equality that takes the same time wherever the first difference is.

@@ -43,19 +43,19 @@ impl Backend for Hub {
     }
 
     fn workers(&self, selector: Option<&str>, gone: bool) -> Result<Vec<WorkerView>, DrainError> {
-        self.with_fleet(|fleet, now| fleet.workers(now, selector, gone))
+        self.look(|fleet, now| fleet.workers(now, selector, gone))
     }
 
     fn worker(&self, id: &str) -> Option<WorkerDetail> {
-        self.with_fleet(|fleet, now| fleet.worker(now, id))
+        self.look(|fleet, now| fleet.worker(now, id))
     }
 
     fn drains(&self) -> Vec<DrainView> {
-        self.with_fleet(|fleet, now| fleet.drains(now))
+        self.look(|fleet, now| fleet.drains(now))
     }
 
     fn drain_named(&self, name: &str) -> Option<DrainView> {
-        self.with_fleet(|fleet, now| fleet.drain_named(now, name))
+        self.look(|fleet, now| fleet.drain_named(now, name))
     }
 
     fn drain(&self, request: &DrainRequest) -> Result<DrainAnswer, HubError> {

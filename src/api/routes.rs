@@ -79,7 +79,8 @@ async fn guard(State(api): State<Arc<Api>>, mut request: Request, next: Next) ->
 
 async fn workers(State(api): State<Arc<Api>>, uri: Uri) -> Answer<Json<Workers>> {
     let query: WorkersQuery = parameters(&uri)?;
-    let views = api.backend.workers(query.selector.as_deref(), query.gone.unwrap_or(false))?;
+    let selector = query.selector.as_deref().filter(|selector| !selector.is_empty());
+    let views = api.backend.workers(selector, query.gone.unwrap_or(false))?;
     Ok(Json(Workers { workers: views.into_iter().map(Worker::from).collect() }))
 }
 

@@ -4,6 +4,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::time::Duration;
 
+/// Beyond it a number is a slip of the pen (and clocks overflow).
+const LONGEST: Duration = Duration::from_secs(10 * 366 * 86_400);
+
 /// Stop new jobs from reaching a worker while everything else passes, and know when nothing is in flight any more.
 #[derive(Debug, Parser)]
 #[command(name = "draingate", version, max_term_width = 120, propagate_version = true)]
@@ -265,7 +268,9 @@ impl Require {
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
-    humantime::parse_duration(text).map_err(|error| format!("{error}; expected a duration such as 90s, 5m or 2h"))
+    let duration = humantime::parse_duration(text)
+        .map_err(|error| format!("{error}; expected a duration such as 90s, 5m or 2h"))?;
+    if duration > LONGEST { Err("longer than ten years".to_owned()) } else { Ok(duration) }
 }
 
 /// Checked here, sent as written.
@@ -326,6 +331,7 @@ mod tests {
             "drain all --wait --dry-run",
             "drain all --ttl soon",
             "drain all --timeout 30",
+            "drain all --timeout 18446744073709551615s",
             "drain all --require unknown",
             "wait",
             "wait n --for gone",

@@ -7,6 +7,7 @@ use crate::cli::exit::Exit;
 use crate::cli::{Failure, GateArgs};
 use reqwest::{Method, RequestBuilder, StatusCode, Url};
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use std::time::Duration;
 
 /// Where the gate is if nobody says.
@@ -109,7 +110,7 @@ impl Client {
 
     async fn send<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<Reply<T>, ClientError> {
         let text = self.text(request).await?;
-        let value = serde_json::from_str(&text).map_err(|error| {
+        let value = read(&text).map_err(|error| {
             ClientError::Odd(format!("{} answered what is no answer of a gate ({error})", self.address()))
         })?;
         Ok(Reply { value, text })
@@ -125,7 +126,7 @@ impl Client {
         if status.is_success() {
             return Ok(text);
         }
-        if let Ok(problem) = serde_json::from_str::<Problem>(&text) {
+        if let Ok(problem) = read::<Problem>(&text) {
             return Err(ClientError::Problem(Box::new(problem)));
         }
         let answered = format!("{} answered {status}", self.address());
@@ -166,6 +167,25 @@ impl From<ClientError> for Failure {
                 problem.hint.into_iter().fold(failure, Failure::hint)
             }
         }
+    }
+}
+
+/// Reads JSON. Names of workers and jobs come from anybody who can reach the broker, and the result is printed on
+/// terminals: control characters do not get that far. (In the JSON itself they are escaped.)
+fn read<T: DeserializeOwned>(text: &str) -> serde_json::Result<T> {
+    let mut json: Value = serde_json::from_str(text)?;
+    without_controls(&mut json);
+    serde_json::from_value(json)
+}
+
+fn without_controls(json: &mut Value) {
+    match json {
+        Value::String(text) if text.contains(char::is_control) => {
+            *text = text.replace(char::is_control, "\u{fffd}");
+        }
+        Value::Array(list) => list.iter_mut().for_each(without_controls),
+        Value::Object(map) => map.values_mut().for_each(without_controls),
+        _ => {}
     }
 }
 
@@ -220,6 +240,12 @@ mod tests {
             let why = base(wrong).expect_err(wrong);
             assert!(why.contains("expected a URL such as"), "{wrong}: {why}");
         }
+    }
+
+    #[test]
+    fn control_characters_do_not_reach_the_terminal() {
+        let read: Vec<String> = read(r#"["a\u001b[31mb", "c\nd", "é"]"#).expect("JSON");
+        assert_eq!(read, ["a\u{fffd}[31mb", "c\u{fffd}d", "é"]);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use crate::cli::args::{Delayed, DrainArgs, Format, UndrainArgs};
 use crate::cli::client::{Client, Reply};
 use crate::cli::exit::Exit;
 use crate::cli::wait::Waiting;
-use crate::cli::{Failure, print, report};
+use crate::cli::{Failure, note, print, report};
 
 /// `draingate drain`.
 pub(super) async fn drain(client: &Client, args: DrainArgs) -> Result<Exit, Failure> {
@@ -20,6 +20,7 @@ pub(super) async fn drain(client: &Client, args: DrainArgs) -> Result<Exit, Fail
         report::result(&reply, args.output);
         return Ok(Exit::Done);
     }
+    note(&report::begins(&reply.value, args.timeout));
     let name = reply.value.name.clone();
     let goal = Goal::Drained;
     let waiting = Waiting { client, name: &name, goal, timeout: args.timeout, output: args.output };

@@ -36,7 +36,7 @@ pub(super) fn ended(ended: &Ended, goal: Goal, waited: Duration, output: Format)
     let text = match (&ended.why, ended.exit) {
         (Some(why), _) => why.clone(),
         (None, Exit::TimeOut) => time_out(drain, goal, waited),
-        (None, Exit::Lost) => lost(drain),
+        (None, Exit::Lost) => lost(drain, goal),
         (None, Exit::CannotTell) => cannot_tell(drain),
         (None, Exit::Ended) => lifted(drain),
         (None, _) => return,
@@ -70,6 +70,12 @@ pub(super) fn would(drain: &Drain) -> String {
     let mut lines = vec![format!("would drain {workers}; nothing was changed"), table::drain_workers(drain)];
     lines.extend(remarks(drain));
     lines.join("\n")
+}
+
+/// What is being waited for. With the name, so that somebody else can go on if this command is killed.
+pub(super) fn begins(drain: &Drain, longest: Duration) -> String {
+    let workers = table::count(drain.workers.len(), "worker");
+    format!("drain {} is in force; waiting for {workers}, {} at most", drain.name, table::words(longest))
 }
 
 /// That the drain goes on, and how to take the wait up again.
@@ -128,10 +134,15 @@ fn time_out(drain: &Drain, goal: Goal, waited: Duration) -> String {
     format!("time-out after {}: {}; {}", table::words(waited), why.join("; "), stays(&drain.name))
 }
 
-fn lost(drain: &Drain) -> String {
+fn lost(drain: &Drain, goal: Goal) -> String {
     let names = names(drain.workers.iter().filter(|worker| goal::is_lost(worker)));
     let who = if names.is_empty() { "a worker".to_owned() } else { names };
-    format!("lost with jobs in flight: {who}")
+    let open = drain.workers.iter().filter(|worker| !goal::is_lost(worker) && !goal.reached_by(worker)).count();
+    let others = match open {
+        0 => String::new(),
+        _ => format!("; {} not there yet, {}", table::count(open, "other worker"), stays(&drain.name)),
+    };
+    format!("lost with jobs in flight: {who}{others}")
 }
 
 fn cannot_tell(drain: &Drain) -> String {

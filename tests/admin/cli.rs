@@ -1,9 +1,9 @@
 //! The command as a script sees it: exit codes, stdout, stderr.
 
-use crate::fake::{Fake, Served};
+use crate::fake::{Fake, Served, token};
 use crate::samples;
 use draingate::api::ApiSettings;
-use draingate::api::auth::{Rules, Scope, Token};
+use draingate::api::auth::{Rules, Scope};
 use draingate::fleet::DrainError;
 use draingate::fleet::view::{DrainState, WorkerState};
 use std::io::{BufRead, BufReader, Read};
@@ -215,8 +215,7 @@ async fn no_gate() {
 
 #[tokio::test]
 async fn tokens() {
-    let hash = "d0c04f4b1951e4aeaaec8223ed2039e542f3aae805a6fa7f6d794e5afff5d272";
-    let rules = Rules { tokens: vec![Token::new("ci", hash, Scope::Read).expect("a hash")], ..Rules::default() };
+    let rules = Rules { tokens: vec![token("ci", "sesame", Scope::Read)] };
     let gate = Fake::new().serve_at("127.0.0.1:0", ApiSettings { rules, ..ApiSettings::default() }).await;
     assert_eq!(run(&gate, "workers").await.exit, 8);
     assert_eq!(run(&gate, "workers --token sesame").await.exit, 0);

@@ -1,12 +1,14 @@
 //! A gate without connections: it answers what a test put into it, and serves the real API on a free port.
 
 use crate::samples;
+use draingate::api::auth::{Scope, Token};
 use draingate::api::backend::Backend;
 use draingate::api::{ApiSettings, serve_backend};
 use draingate::fleet::view::{DrainState, DrainView, DrainWorker, WorkerDetail, WorkerView};
 use draingate::fleet::{DrainAnswer, DrainError, DrainRequest};
 use draingate::hub::{HubError, ListenerInfo};
 use draingate::job::{Millis, WorkerId};
+use sha2::{Digest, Sha256};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::net::TcpListener;
@@ -36,6 +38,11 @@ pub(crate) struct Served {
     pub(crate) address: SocketAddr,
     stop: CancellationToken,
     task: JoinHandle<()>,
+}
+
+/// A token as the configuration knows it.
+pub(crate) fn token(name: &str, text: &str, scope: Scope) -> Token {
+    Token { name: name.to_owned(), sha256: Sha256::digest(text).into(), scope }
 }
 
 impl Fake {
