@@ -68,9 +68,12 @@ impl Waiting<'_> {
     }
 
     async fn until_over(&self, course: &mut Course) -> Result<Ended, Failure> {
+        // The first look does not wait: there is something to show at once.
+        let mut longest = Duration::ZERO;
         loop {
             let began = Instant::now();
-            let poll = course.deadline.saturating_duration_since(began).min(POLL);
+            let poll = course.deadline.saturating_duration_since(began).min(longest);
+            longest = POLL;
             let again = match self.client.drain_after(self.name, self.goal, poll).await {
                 Ok(reply) => match self.answered(course, reply) {
                     Some(ended) => return Ok(ended),

@@ -176,6 +176,19 @@ async fn a_wait_rides_over_a_restart_of_the_gate() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_gate_that_does_not_come_back() {
+    let gate = gate_with(DrainState::Sealed, WorkerState::Sealed).serve().await;
+    let mut child = command(&gate.url(""), "wait d --timeout 2s").spawn().expect("the command starts");
+    let mut stderr = BufReader::new(child.stderr.take().expect("piped"));
+    let mut said = String::new();
+    stderr.read_line(&mut said).expect("UTF-8");
+    gate.stop().await;
+    stderr.read_to_string(&mut said).expect("UTF-8");
+    assert!(said.contains("when last seen the drain d was sealed"), "{said}");
+    assert_eq!(child.wait().expect("it ends").code(), Some(7));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_drain_lifted_or_replaced_while_waiting() {
     for replaced in [false, true] {
         let fake = gate_with(DrainState::Sealed, WorkerState::Sealed);
