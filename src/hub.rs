@@ -47,6 +47,12 @@ impl Hub {
         todo!()
     }
 
+    /// Runs `f` under the lock for a mere look: nothing is carried out, and [`Hub::changes`] does not move. (Long polls
+    /// look after every change: a look that counted as one would wake them for ever.)
+    pub fn look<R>(&self, f: impl FnOnce(&Fleet, Millis) -> R) -> R {
+        todo!()
+    }
+
     /// Makes a drain: on disk and on every matching connection when it returns.
     pub fn drain(&self, request: &DrainRequest) -> Result<DrainAnswer, HubError> {
         todo!()
@@ -54,6 +60,13 @@ impl Hub {
 
     /// Lifts a drain; false if there was none.
     pub fn undrain(&self, name: &str) -> Result<bool, HubError> {
+        todo!()
+    }
+
+    /// The workers that a new connection from the caller's process and address would belong to, were it made to any of
+    /// the listeners: looks the process up as for a local peer, then asks [`Fleet::would_belong`]. Blocks on `/proc`.
+    /// One: that is the caller's worker. Several: they cannot be told apart from here.
+    pub fn workers_of_caller(&self, caller: std::net::SocketAddr) -> Vec<crate::job::WorkerId> {
         todo!()
     }
 

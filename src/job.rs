@@ -202,10 +202,35 @@ pub enum JobEvent {
     /// The worker's own report about itself.
     Report(Report),
 
+    /// What became of an element that the broker handed out for a client that had gone.
+    Orphan(Fate),
+
     /// This connection has a way to get jobs that the gate does not refuse (the reason, for the worker's `blocked`).
     Blocked(String),
     /// Framing was lost: the connection is a blind pipe from now on.
     Opaque,
+}
+
+/// See [`JobEvent::Orphan`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// Put back where it came from, confirmed by the broker.
+    Returned,
+    /// Kept by the broker for the group to claim (streams).
+    Kept,
+    /// Neither: too large to be kept, or the broker refused to take it back.
+    Lost,
+}
+
+impl Fate {
+    /// The label of `draingate_orphan_replies_total`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Fate::Returned => "returned",
+            Fate::Kept => "delivered",
+            Fate::Lost => "lost",
+        }
+    }
 }
 
 /// What a worker says about itself.

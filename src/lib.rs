@@ -11,4 +11,12 @@ pub mod job;
 
 // the server half
 #[cfg(feature = "server")]
+pub mod api;
+#[cfg(feature = "server")]
+pub mod cli;
+#[cfg(feature = "server")]
+pub mod config;
+#[cfg(feature = "server")]
 pub mod hub;
+#[cfg(feature = "server")]
+pub mod server;

@@ -1,2 +1,9 @@
 //! The `draingate` command.
-fn main() {}
+
+use clap::Parser;
+use draingate::cli;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::run(cli::Cli::parse())
+}

@@ -1,1 +1,211 @@
-//! What a command *means*: one file per job system and one line in the table.
+//! What a command *means*: one file per job system and one line in [`DIALECTS`].
+//!
+//! A gate knows commands; a dialect knows what a job system wants with them. It names the few commands that it wants
+//! to read along, says which pops ask for a job, what an acknowledgement looks like, and how a job's payload reads.
+//! Rules are (command, key, argument), never a script's SHA; what no dialect claims passes.
+
+mod celery;
+mod generic;
+pub mod json;
+mod sidekiq;
+
+use crate::job::{Job, JobEvent, JobKey, Outcome, Report, System};
+use bytes::Bytes;
+use json::Skim;
+
+/// How much of a command somebody wants to see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Interest {
+    /// Nothing: it streams through.
+    None,
+    /// The beginning of each argument, while it streams through.
+    Tap,
+    /// The whole command before it is forwarded, because it may be a fetch.
+    Whole,
+}
+
+/// The names of commands that dialects may be interested in; all others pass without a question.
+pub fn is_told(name: &[u8]) -> bool {
+    matches!(
+        name,
+        b"publish"
+            | b"hdel"
+            | b"set"
+            | b"setex"
+            | b"psetex"
+            | b"sadd"
+            | b"hset"
+            | b"hmset"
+            | b"unlink"
+            | b"del"
+            | b"rpush"
+            | b"lpush"
+            | b"evalsha"
+            | b"eval"
+    )
+}
+
+/// A pop as a dialect sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct PopShape<'a> {
+    /// The command in lower case.
+    pub name: &'a [u8],
+    /// Its keys.
+    pub keys: &'a [Bytes],
+    /// Whether it waits for an element.
+    pub blocking: bool,
+}
+
+/// Whose a pop is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// It asks for a job.
+    Fetch,
+    /// It is this system's, and asks for something else.
+    Pass,
+    /// Not known to this dialect.
+    NotMine,
+}
+
+/// What a command means once the broker has confirmed it (in a transaction: its EXEC).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Note {
+    /// The worker acknowledged a job.
+    Acked(JobKey),
+    /// Something was pushed on to a list. Together with an ack in one transaction: a requeue.
+    Pushed,
+    /// A terminal result of the job with this id was stored.
+    Result(String),
+    /// The jids of the jobs being run.
+    Work(Vec<String>),
+}
+
+/// What a command means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Meaning {
+    /// Nothing to the gate.
+    Nothing,
+    /// Something, once confirmed.
+    Note(Note),
+    /// A script that takes one due job out of the sorted set in this argument, for the client to push on.
+    TakesDue(usize),
+}
+
+/// What a dialect remembers of one connection.
+#[derive(Debug, Default)]
+pub struct Memory {
+    /// The worker's job system, as far as known.
+    pub system: System,
+    /// A MULTI is open.
+    pub in_transaction: bool,
+    /// An ack stands in the open transaction.
+    pub ack_in_transaction: bool,
+    /// The connection has carried a command that is neither a blocking pop nor part of a handshake.
+    pub mixed: bool,
+    /// A job of Celery's has come out of a pop of this connection.
+    pub envelope_seen: bool,
+    /// Jids of the work hash being written.
+    pub work: Option<Vec<String>>,
+    /// Numbers the jobs that have no id.
+    pub nameless: u64,
+    /// Makes those numbers unique among the worker's connections.
+    pub seed: u64,
+}
+
+/// One job system.
+pub trait Dialect: Sync {
+    /// Which.
+    fn system(&self) -> System;
+    /// Whether the command with this name and first argument is wanted. Asked only for names of [`is_told`].
+    fn interest(&self, memory: &Memory, name: &[u8], first: &[u8]) -> Interest;
+    /// Whether a pop asks for a job.
+    fn claim(&self, memory: &Memory, pop: PopShape<'_>) -> Claim;
+    /// Reads a command that it was interested in. Arguments may be cut at 16 KiB.
+    fn command(&self, memory: &mut Memory, args: &[&[u8]], out: &mut Vec<JobEvent>) -> Meaning;
+    /// Reads a job's payload. `None`: not one of this system's.
+    fn job(&self, memory: &mut Memory, queue: &str, payload: &Skim) -> Option<Job>;
+}
+
+/// All of them; the first that claims something has it.
+pub static DIALECTS: &[&dyn Dialect] = &[&celery::Celery, &sidekiq::Sidekiq];
+
+/// The values that dialects read from a job's payload.
+pub const PAYLOAD: &[&str] = &[
+    "headers.id",
+    "headers.task",
+    "headers.eta",
+    "properties.delivery_tag",
+    "properties.correlation_id",
+    "jid",
+    "class",
+    "wrapped",
+];
+
+/// Whether a dialect wants to see a command.
+pub fn interest(memory: &Memory, name: &[u8], first: &[u8]) -> Interest {
+    DIALECTS.iter().map(|d| d.interest(memory, name, first)).find(|i| *i != Interest::None).unwrap_or(Interest::None)
+}
+
+/// What a command means that a dialect was interested in.
+pub fn command(memory: &mut Memory, args: &[&[u8]], out: &mut Vec<JobEvent>) -> Meaning {
+    let (name, first) = (args[0].to_ascii_lowercase(), args.get(1).copied().unwrap_or_default());
+    let Some(dialect) = DIALECTS.iter().find(|d| d.interest(memory, &name, first) != Interest::None) else {
+        return Meaning::Nothing;
+    };
+    dialect.command(memory, args, out)
+}
+
+/// Whether a pop asks for a job on this connection. Dialects first; on a worker whose system is known every other pop
+/// passes (a running job's own semaphore must work), on an unknown one every blocking pop is taken for a fetch.
+pub fn claims(memory: &Memory, pop: PopShape<'_>) -> bool {
+    let mut claim = Claim::NotMine;
+    for dialect in DIALECTS {
+        claim = dialect.claim(memory, pop);
+        if claim != Claim::NotMine {
+            break;
+        }
+    }
+    match claim {
+        Claim::Fetch => true,
+        Claim::Pass => false,
+        Claim::NotMine => memory.system == System::Unknown && generic::is_fetch(pop),
+    }
+}
+
+/// The job in a payload; one without a name if no dialect can read it.
+pub fn job(memory: &mut Memory, queue: &str, payload: Option<&Skim>) -> (System, Job) {
+    if let Some(payload) = payload {
+        for dialect in DIALECTS {
+            if let Some(job) = dialect.job(memory, queue, payload) {
+                return (dialect.system(), job);
+            }
+        }
+    }
+    (System::Unknown, generic::job(memory, queue))
+}
+
+/// The queue's name for people: Celery's priority suffix is cut off.
+pub fn queue_name(key: &[u8]) -> String {
+    let end = memchr::memmem::find(key, celery::PRIORITY_SEPARATOR).unwrap_or(key.len());
+    String::from_utf8_lossy(&key[..end]).into_owned()
+}
+
+/// What the confirmed notes of one command or transaction amount to.
+pub fn confirmed(notes: Vec<Note>, out: &mut Vec<JobEvent>) {
+    let requeue = notes.contains(&Note::Pushed);
+    let mut work: Option<Vec<String>> = None;
+    for note in notes {
+        match note {
+            Note::Acked(key) if requeue => {
+                out.push(JobEvent::Ended { key, outcome: Outcome::Requeued });
+            }
+            Note::Acked(key) => out.push(JobEvent::Acked(key)),
+            Note::Result(id) => out.push(JobEvent::Result { id }),
+            Note::Work(jids) => work.get_or_insert_default().extend(jids),
+            Note::Pushed => {}
+        }
+    }
+    if let Some(running) = work {
+        out.push(JobEvent::Report(Report::SidekiqWork { running }));
+    }
+}

@@ -1,7 +1,36 @@
-//! The RESP gate.
+//! The RESP gate: Redis and Valkey.
+//!
+//! Commands of the client are recognised by their head and counted into the FIFO of replies owed (`owed`); replies are
+//! paired with its front. A fetch of a marked worker is held, a long blocking one goes to the broker in slices. While
+//! one is held or sliced it is the last thing sent, and what the client pipelined behind it waits.
 
-use super::{Action, Gate, Side};
-use crate::job::{Millis, System};
+mod broker;
+mod client;
+mod command;
+mod commands;
+mod empty;
+mod fetch;
+mod owed;
+mod pop;
+mod reply;
+mod scan;
+mod session;
+
+use super::{Action, Gate, GateError, Side};
+use crate::dialect::Memory;
+use crate::job::{JobEvent, JobKey, Millis, System};
+use broker::Current;
+use bytes::Bytes;
+use client::ClientAt;
+use globset::GlobSet;
+use owed::{Fetch, Owed, Replies};
+use pop::Pop;
+use reply::Leaf;
+use scan::Scanner;
+use session::Session;
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::Arc;
 
 /// What a gate for Redis needs to know of the configuration.
 #[derive(Clone, Debug)]
@@ -9,57 +38,247 @@ pub struct RespSettings {
     /// How long a slice of a long blocking fetch lasts at the broker, in milliseconds.
     pub slice: Millis,
     /// Keys that hold jobs (`gate.fetch`), as globs.
-    pub fetch: globset::GlobSet,
+    pub fetch: GlobSet,
     /// Keys that never hold jobs (`gate.pass`), as globs.
-    pub pass: globset::GlobSet,
+    pub pass: GlobSet,
     /// Whether a tag in the user name (`user+tag`) is stripped and told.
     pub user_tag: bool,
 }
 
 impl Default for RespSettings {
     fn default() -> Self {
-        RespSettings {
-            slice: 1_000,
-            fetch: globset::GlobSet::empty(),
-            pass: globset::GlobSet::empty(),
-            user_tag: false,
-        }
+        RespSettings { slice: 1_000, fetch: GlobSet::empty(), pass: GlobSet::empty(), user_tag: false }
     }
+}
+
+/// ```text
+/// Running ──framing lost, nothing owed, not marked──▶ Opaque ──mark──▶ Closed
+///    ├─client ends──▶ Orphaned ──all settled──▶ Closed
+///    └─framing lost otherwise, broker ends──▶ Closed
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    Running,
+    /// The client has gone; what it asked for is being settled with the broker.
+    Orphaned,
+    /// A blind pipe.
+    Opaque,
+    Closed,
+}
+
+/// A delivery that has not yet been handed to the client's socket.
+#[derive(Debug)]
+struct Retained {
+    /// The number of bytes sent to the client after which it is.
+    end: u64,
+    pop: Pop,
+    leaves: Vec<Leaf>,
+    overflow: bool,
+    keys: Vec<JobKey>,
 }
 
 /// The gate of one Redis or Valkey connection.
 pub struct RespGate {
-    _private: (),
+    settings: Arc<RespSettings>,
+    memory: Memory,
+    session: Session,
+    mode: Mode,
+    marked: bool,
+    client: ClientAt,
+    scanner: Scanner,
+    current: Current,
+    owed: Replies,
+    /// The fetch that the gate keeps to itself. While it does, nothing behind it has been read.
+    held: Option<Box<Fetch>>,
+    /// A sliced fetch is in `owed`, as its last entry but for questions of the gate's own.
+    slicing: bool,
+    /// The broker takes whole seconds only (before Redis 6).
+    whole_seconds: bool,
+    /// Bytes ordered to the client in the connection's life.
+    sent: u64,
+    retained: VecDeque<Retained>,
+    /// When the broker last heard from the gate while it holds a fetch.
+    broker_quiet_since: Millis,
+    /// Entries of streams that this connection has read: it may renew its claim on them.
+    read_entries: VecDeque<Vec<u8>>,
 }
+
+/// While a fetch is held the broker's side is pinged this often, or the server's `timeout` would cut it.
+const PING_EVERY: Millis = 30_000;
 
 impl RespGate {
-    /// A gate for a fresh connection. `seed` spreads the slices of many connections over time (the connection's
-    /// number will do).
-    pub fn new(_settings: std::sync::Arc<RespSettings>, _seed: u64) -> RespGate {
-        RespGate { _private: () }
+    /// A gate for a fresh connection. `seed` spreads the slices of many connections over time and makes the names of
+    /// nameless jobs unique (the connection's number will do).
+    pub fn new(settings: Arc<RespSettings>, seed: u64) -> RespGate {
+        RespGate {
+            settings,
+            memory: Memory { seed, ..Memory::default() },
+            session: Session::default(),
+            mode: Mode::Running,
+            marked: false,
+            client: ClientAt::Start,
+            scanner: Scanner::new(),
+            current: Current::None,
+            owed: Replies::default(),
+            held: None,
+            slicing: false,
+            whole_seconds: false,
+            sent: 0,
+            retained: VecDeque::new(),
+            broker_quiet_since: 0,
+            read_entries: VecDeque::new(),
+        }
+    }
+
+    /// The number of bytes that the gate has ordered to be written to the client so far.
+    pub fn sent_to_client(&self) -> u64 {
+        self.sent
+    }
+
+    fn close(&mut self, why: Result<(), GateError>, out: &mut Vec<Action>) {
+        if self.mode != Mode::Closed {
+            self.mode = Mode::Closed;
+            out.push(Action::Close(why));
+        }
+    }
+
+    fn out_of_step(&mut self, side: Side, what: &str, out: &mut Vec<Action>) {
+        self.close(Err(GateError::OutOfStep { side, what: what.to_owned() }), out);
+    }
+
+    /// Framing is lost while nothing is owed: bytes go on as they are, and nothing is known of them any more.
+    fn go_opaque(&mut self, out: &mut Vec<Action>) {
+        if self.marked {
+            return self.close(Err(GateError::OpaqueMarked), out);
+        }
+        self.mode = Mode::Opaque;
+        out.push(Action::Event(JobEvent::Opaque));
+    }
+
+    fn send(&mut self, to: Side, bytes: Bytes, out: &mut Vec<Action>) {
+        if to == Side::Client {
+            self.sent += bytes.len() as u64;
+        }
+        out.push(Action::Send { to, bytes });
+    }
+
+    /// Sends what the gate itself answers and nothing keeps back any more.
+    fn settle_front(&mut self, now: Millis, out: &mut Vec<Action>) {
+        loop {
+            let bytes = match self.owed.front() {
+                Some(Owed::Answer(bytes)) => bytes.clone(),
+                Some(Owed::Nothing(empty)) => empty.reply(self.session.proto),
+                _ => break,
+            };
+            self.owed.pop();
+            self.send(Side::Client, bytes, out);
+        }
+        self.answer_overdue(now, out);
+        self.settle_broken(out);
+        self.settle_orphan(out);
+    }
+
+    /// A run of forwarded bytes ends.
+    fn flush(run: &mut Range<usize>, out: &mut Vec<Action>) {
+        if run.start < run.end {
+            out.push(Action::Forward(run.clone()));
+        }
+        run.start = run.end;
+    }
+
+    fn emit(events: Vec<JobEvent>, out: &mut Vec<Action>) {
+        out.extend(events.into_iter().map(Action::Event));
     }
 }
 
-// placeholder relay, to be replaced by the real gate
 impl Gate for RespGate {
-    fn input(&mut self, _now: Millis, _from: Side, input: &[u8], out: &mut Vec<Action>) -> usize {
-        out.push(Action::Forward(0..input.len()));
-        input.len()
+    fn input(&mut self, now: Millis, from: Side, input: &[u8], out: &mut Vec<Action>) -> usize {
+        match (self.mode, from) {
+            (Mode::Closed, _) | (Mode::Orphaned, Side::Client) => input.len(),
+            (Mode::Opaque, _) => {
+                out.push(Action::Forward(0..input.len()));
+                input.len()
+            }
+            (_, Side::Client) => self.client_input(now, input, out),
+            (_, Side::Broker) => self.broker_input(now, input, out),
+        }
     }
-    fn end(&mut self, _now: Millis, _from: Side, _written: u64, out: &mut Vec<Action>) {
-        out.push(Action::Close(Ok(())));
+
+    fn end(&mut self, now: Millis, from: Side, written: u64, out: &mut Vec<Action>) {
+        match (from, self.mode) {
+            (Side::Client, Mode::Running) => self.client_gone(now, written, out),
+            (Side::Client, Mode::Orphaned) => {}
+            _ => self.close(Ok(()), out),
+        }
     }
-    fn mark(&mut self, _now: Millis, _marked: bool, _out: &mut Vec<Action>) {}
-    fn set_system(&mut self, _system: System) {}
+
+    fn mark(&mut self, now: Millis, marked: bool, out: &mut Vec<Action>) {
+        if self.marked == marked {
+            return;
+        }
+        self.marked = marked;
+        match (self.mode, marked) {
+            (Mode::Opaque, true) => self.close(Err(GateError::OpaqueMarked), out),
+            (Mode::Running, true) if matches!(self.client, ClientAt::Garbage) => {
+                self.close(Err(GateError::OpaqueMarked), out);
+            }
+            (Mode::Running, false) => self.resume(now, out),
+            _ => {}
+        }
+    }
+
+    fn set_system(&mut self, system: System) {
+        self.memory.system = system;
+    }
+
     fn next_timeout(&self) -> Option<Millis> {
-        None
+        let held = self.held.as_ref()?;
+        if self.mode != Mode::Running {
+            return None;
+        }
+        let ping = self.broker_quiet_since + PING_EVERY;
+        Some(held.deadline.map_or(ping, |d| d.min(ping)))
     }
-    fn timeout(&mut self, _now: Millis, _out: &mut Vec<Action>) {}
-    fn wants(&self, _from: Side) -> bool {
-        true
+
+    fn timeout(&mut self, now: Millis, out: &mut Vec<Action>) {
+        if self.mode != Mode::Running {
+            return;
+        }
+        self.answer_overdue(now, out);
+        if self.held.is_some() && now >= self.broker_quiet_since + PING_EVERY {
+            self.broker_quiet_since = now;
+            self.send(Side::Broker, Bytes::from_static(b"*1\r\n$4\r\nPING\r\n"), out);
+            self.owed.push(Owed::Skip);
+        }
     }
-    fn flushed(&mut self, _written: u64) {}
+
+    fn wants(&self, from: Side) -> bool {
+        match from {
+            Side::Broker => true,
+            Side::Client => self.held.is_none() && !self.slicing && !matches!(self.client, ClientAt::Broken),
+        }
+    }
+
+    fn flushed(&mut self, written: u64) {
+        while self.retained.front().is_some_and(|r| r.end <= written) {
+            self.retained.pop_front();
+        }
+        if self.retained.is_empty() && self.retained.capacity() > 0 {
+            self.retained = VecDeque::new();
+        }
+    }
+
     fn at_safe_boundary(&self) -> bool {
-        true
+        match self.mode {
+            Mode::Opaque | Mode::Closed => true,
+            Mode::Orphaned => false,
+            Mode::Running => {
+                self.owed.only_skips()
+                    && matches!(self.client, ClientAt::Start)
+                    && self.scanner.at_start()
+                    && self.session.transaction.is_none()
+                    && self.retained.is_empty()
+            }
+        }
     }
 }

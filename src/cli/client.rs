@@ -1,0 +1,268 @@
+//! The gate's API from the caller's side.
+
+use crate::api::error::{Kind, Problem};
+use crate::api::goal::Goal;
+use crate::api::model::{Drain, NewDrain};
+use crate::cli::exit::Exit;
+use crate::cli::{Failure, GateArgs};
+use reqwest::{Method, RequestBuilder, StatusCode, Url};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::time::Duration;
+
+/// Where the gate is if nobody says.
+const DEFAULT_ADMIN: &str = "http://127.0.0.1:9480";
+const CONNECT: Duration = Duration::from_secs(5);
+/// How long an answer may take that does not have to wait for anything.
+const ANSWER: Duration = Duration::from_secs(20);
+
+/// A gate somewhere.
+pub(super) struct Client {
+    base: Url,
+    token: Option<String>,
+    http: reqwest::Client,
+}
+
+/// An answer: as read, and as it was written.
+#[derive(Debug)]
+pub(super) struct Reply<T> {
+    pub(super) value: T,
+    pub(super) text: String,
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(super) enum ClientError {
+    /// Nobody answered, or something on the way answered that it cannot reach the gate.
+    Unreachable(String),
+    /// The gate refused.
+    Problem(Box<Problem>),
+    /// What answered does not speak like a gate of this version.
+    Odd(String),
+}
+
+impl Client {
+    /// A client for the gate that flags and environment name.
+    pub(super) fn new(args: &GateArgs) -> Result<Client, Failure> {
+        let from_env = || std::env::var("DRAINGATE_ADMIN").ok().filter(|url| !url.is_empty());
+        let url = args.admin.clone().or_else(from_env).unwrap_or_else(|| DEFAULT_ADMIN.to_owned());
+        let base = base(&url).map_err(|why| Failure::new(Exit::Usage, format!("--admin {url}: {why}")))?;
+        // A proxy from the environment is meant for the world outside, not for the gate.
+        let http = reqwest::Client::builder().no_proxy().connect_timeout(CONNECT).build();
+        let http = http.map_err(|error| Failure::new(Exit::Failed, format!("no HTTP client: {error}")))?;
+        let token = args.token.clone().filter(|token| !token.is_empty());
+        Ok(Client { base, token, http })
+    }
+
+    /// Where the gate is, for messages.
+    pub(super) fn address(&self) -> &str {
+        self.base.as_str().trim_end_matches('/')
+    }
+
+    /// `GET` of a path given by its segments.
+    pub(super) async fn get<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        query: &[(&str, &str)],
+    ) -> Result<Reply<T>, ClientError> {
+        self.send(self.request(Method::GET, path).query(query).timeout(ANSWER)).await
+    }
+
+    /// One drain, now.
+    pub(super) async fn drain_named(&self, name: &str) -> Result<Reply<Drain>, ClientError> {
+        self.get(&["v1", "drains", name], &[]).await
+    }
+
+    /// One drain, at the latest after `timeout`.
+    pub(super) async fn drain_after(
+        &self,
+        name: &str,
+        goal: Goal,
+        timeout: Duration,
+    ) -> Result<Reply<Drain>, ClientError> {
+        let millis = format!("{}ms", timeout.as_millis());
+        let request = self.request(Method::GET, &["v1", "drains", name]);
+        let request = request.query(&[("wait", goal.as_str()), ("timeout", &millis)]);
+        self.send(request.timeout(timeout + CONNECT)).await
+    }
+
+    /// Makes a drain.
+    pub(super) async fn create(&self, body: &NewDrain) -> Result<Reply<Drain>, ClientError> {
+        self.send(self.request(Method::POST, &["v1", "drains"]).json(body).timeout(ANSWER)).await
+    }
+
+    /// Lifts a drain.
+    pub(super) async fn lift(&self, name: &str) -> Result<(), ClientError> {
+        self.text(self.request(Method::DELETE, &["v1", "drains", name]).timeout(ANSWER)).await.map(|_| ())
+    }
+
+    fn request(&self, method: Method, path: &[&str]) -> RequestBuilder {
+        let mut url = self.base.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(path);
+        }
+        let request = self.http.request(method, url);
+        match &self.token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        }
+    }
+
+    async fn send<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<Reply<T>, ClientError> {
+        let text = self.text(request).await?;
+        let value = read(&text).map_err(|error| {
+            ClientError::Odd(format!("{} answered what is no answer of a gate ({error})", self.address()))
+        })?;
+        Ok(Reply { value, text })
+    }
+
+    async fn text(&self, request: RequestBuilder) -> Result<String, ClientError> {
+        let unreachable = |error: reqwest::Error| {
+            ClientError::Unreachable(format!("the gate at {} cannot be reached: {}", self.address(), root(&error)))
+        };
+        let response = request.send().await.map_err(unreachable)?;
+        let status = response.status();
+        let text = response.text().await.map_err(unreachable)?;
+        if status.is_success() {
+            return Ok(text);
+        }
+        if let Ok(problem) = read::<Problem>(&text) {
+            return Err(ClientError::Problem(Box::new(problem)));
+        }
+        let answered = format!("{} answered {status}", self.address());
+        Err(match status {
+            StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
+                ClientError::Unreachable(answered)
+            }
+            _ => ClientError::Odd(format!("{answered}, which is no answer of a gate")),
+        })
+    }
+}
+
+impl ClientError {
+    /// Whether it may well be otherwise in a moment, as while a gate restarts.
+    pub(super) fn passes(&self) -> bool {
+        match self {
+            ClientError::Unreachable(_) => true,
+            ClientError::Problem(problem) => problem.status >= 500,
+            ClientError::Odd(_) => false,
+        }
+    }
+
+    /// Whether the gate said that there is no such drain.
+    pub(super) fn no_drain(&self) -> bool {
+        matches!(self, ClientError::Problem(problem) if problem.is(Kind::NoDrain))
+    }
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Failure {
+        match error {
+            ClientError::Unreachable(text) => {
+                Failure::new(Exit::Unreachable, text).hint("--admin or DRAINGATE_ADMIN says where the gate is")
+            }
+            ClientError::Odd(text) => Failure::new(Exit::Failed, text),
+            ClientError::Problem(problem) => {
+                let failure = Failure::new(exit_of(&problem), problem.detail);
+                problem.hint.into_iter().fold(failure, Failure::hint)
+            }
+        }
+    }
+}
+
+/// Reads JSON. Names of workers and jobs come from anybody who can reach the broker, and the result is printed on
+/// terminals: control characters do not get that far. (In the JSON itself they are escaped.)
+fn read<T: DeserializeOwned>(text: &str) -> serde_json::Result<T> {
+    let mut json: Value = serde_json::from_str(text)?;
+    without_controls(&mut json);
+    serde_json::from_value(json)
+}
+
+fn without_controls(json: &mut Value) {
+    match json {
+        Value::String(text) if text.contains(char::is_control) => {
+            *text = text.replace(char::is_control, "\u{fffd}");
+        }
+        Value::Array(list) => list.iter_mut().for_each(without_controls),
+        Value::Object(map) => map.values_mut().for_each(without_controls),
+        _ => {}
+    }
+}
+
+fn exit_of(problem: &Problem) -> Exit {
+    let refused = [Kind::NothingMatched, Kind::WouldStarve, Kind::CannotTellApart, Kind::NoDrain, Kind::NoWorker];
+    match problem.status {
+        401 | 403 => Exit::NotAllowed,
+        _ if refused.into_iter().any(|kind| problem.is(kind)) => Exit::Nothing,
+        400 | 413 | 422 => Exit::Usage,
+        _ => Exit::Failed,
+    }
+}
+
+/// The gate's URL, or what is wrong with it.
+fn base(text: &str) -> Result<Url, String> {
+    let expected = "expected a URL such as http://127.0.0.1:9480";
+    if text.starts_with("unix:") {
+        return Err(format!("this version cannot reach a gate over a Unix socket; {expected}"));
+    }
+    if text.starts_with("https:") {
+        return Err(format!("this version speaks no TLS to the gate; {expected}"));
+    }
+    let with_scheme = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
+    let url = Url::parse(&with_scheme).map_err(|error| format!("{error}; {expected}"))?;
+    if url.scheme() != "http" || !url.has_host() {
+        return Err(expected.to_owned());
+    }
+    Ok(url)
+}
+
+/// The innermost cause: "connection refused" rather than "error sending request".
+fn root(error: &reqwest::Error) -> String {
+    if error.is_timeout() {
+        return "no answer in time".to_owned();
+    }
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls() {
+        assert_eq!(base("127.0.0.1:9480").expect("an address").as_str(), "http://127.0.0.1:9480/");
+        assert_eq!(base("http://gate:1/under/").expect("a URL").as_str(), "http://gate:1/under/");
+        for wrong in ["unix:/run/draingate.sock", "https://gate", "ftp://gate", "http://", ""] {
+            let why = base(wrong).expect_err(wrong);
+            assert!(why.contains("expected a URL such as"), "{wrong}: {why}");
+        }
+    }
+
+    #[test]
+    fn control_characters_do_not_reach_the_terminal() {
+        let read: Vec<String> = read(r#"["a\u001b[31mb", "c\nd", "é"]"#).expect("JSON");
+        assert_eq!(read, ["a\u{fffd}[31mb", "c\u{fffd}d", "é"]);
+    }
+
+    #[test]
+    fn problems_become_exit_codes() {
+        for (kind, exit) in [
+            (Kind::BadSelector, Exit::Usage),
+            (Kind::NameTaken, Exit::Usage),
+            (Kind::NothingMatched, Exit::Nothing),
+            (Kind::WouldStarve, Exit::Nothing),
+            (Kind::CannotTellApart, Exit::Nothing),
+            (Kind::NoDrain, Exit::Nothing),
+            (Kind::NoToken, Exit::NotAllowed),
+            (Kind::Scope, Exit::NotAllowed),
+            (Kind::ForeignPage, Exit::NotAllowed),
+            (Kind::Store, Exit::Failed),
+        ] {
+            assert_eq!(exit_of(&Problem::new(kind, "")), exit, "{kind:?}");
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! Celery on Redis (kombu's virtual transport), measured with 5.3 to 5.7.
+//!
+//! Fetch: `BRPOP queue queue\x06\x163 .. 1`. Ack: `MULTI; ZREM unacked_index TAG; HDEL unacked TAG; EXEC`, by default
+//! when the pool *accepts* the task. Result: `SETEX celery-task-meta-ID` on a child's own connection. Heartbeat:
+//! `PUBLISH /0.celeryev/worker.heartbeat` every two seconds. The same `BRPOP` on a `.reply.celery.pidbox` list is
+//! remote control and passes.
+
+use super::json::Skim;
+use super::{Claim, Dialect, Interest, Meaning, Memory, Note, PopShape};
+use crate::job::{CeleryEvent, Job, JobEvent, JobKey, Millis, Report, System};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use memchr::memmem;
+
+/// What kombu puts between a queue's name and the priority.
+pub(super) const PRIORITY_SEPARATOR: &[u8] = b"\x06\x16";
+const REPLY_QUEUE: &[u8] = b".reply.celery.pidbox";
+const RESULT_KEY: &[u8] = b"celery-task-meta-";
+/// States of a result after which the task does not run again by itself. RETRY is none: the same id comes back.
+const TERMINAL: [&str; 3] = ["SUCCESS", "FAILURE", "REVOKED"];
+const EVENT: &[&str] = &["hostname", "type", "pid", "active", "processed", "timestamp", "freq"];
+
+pub(super) struct Celery;
+
+impl Dialect for Celery {
+    fn system(&self) -> System {
+        System::Celery
+    }
+
+    fn interest(&self, memory: &Memory, name: &[u8], first: &[u8]) -> Interest {
+        let wanted = match name {
+            b"publish" => memmem::find(first, b"celeryev").is_some(),
+            b"hdel" => first.ends_with(b"unacked"),
+            b"set" | b"setex" | b"psetex" => memmem::find(first, RESULT_KEY).is_some(),
+            b"rpush" | b"lpush" => memory.ack_in_transaction,
+            _ => false,
+        };
+        if wanted { Interest::Tap } else { Interest::None }
+    }
+
+    fn claim(&self, memory: &Memory, pop: PopShape<'_>) -> Claim {
+        if pop.keys.iter().any(|k| k.ends_with(REPLY_QUEUE)) {
+            return Claim::Pass;
+        }
+        if pop.name == b"brpop" && pop.keys.iter().any(|k| memmem::find(k, PRIORITY_SEPARATOR).is_some()) {
+            return Claim::Fetch;
+        }
+        if memory.system != System::Celery {
+            return Claim::NotMine;
+        }
+        // with `priority_steps = [0]` there is no suffix to know a queue by; kombu's consumer connection carries
+        // nothing but its pops, a task's own connection is mixed
+        if pop.name == b"brpop" && (memory.envelope_seen || !memory.mixed) { Claim::Fetch } else { Claim::Pass }
+    }
+
+    fn command(&self, memory: &mut Memory, args: &[&[u8]], out: &mut Vec<JobEvent>) -> Meaning {
+        match (args[0].to_ascii_lowercase().as_slice(), args) {
+            (b"publish", [_, _, message]) => {
+                event(message, out);
+                Meaning::Nothing
+            }
+            (b"hdel", [_, _, tag]) => {
+                memory.ack_in_transaction = memory.in_transaction;
+                Meaning::Note(Note::Acked(JobKey(String::from_utf8_lossy(tag).into_owned())))
+            }
+            (b"rpush" | b"lpush", _) => Meaning::Note(Note::Pushed),
+            (b"set", [_, key, value, ..]) | (b"setex" | b"psetex", [_, key, _, value]) => result(key, value),
+            _ => Meaning::Nothing,
+        }
+    }
+
+    fn job(&self, memory: &mut Memory, queue: &str, payload: &Skim) -> Option<Job> {
+        let tag = payload.get("properties.delivery_tag")?;
+        memory.envelope_seen = true;
+        Some(Job {
+            key: JobKey(tag.to_owned()),
+            id: payload
+                .get("headers.id")
+                .or_else(|| payload.get("properties.correlation_id"))
+                .unwrap_or(tag)
+                .to_owned(),
+            name: payload.get("headers.task").unwrap_or_default().to_owned(),
+            queue: queue.to_owned(),
+            eta: payload.get("headers.eta").and_then(instant),
+        })
+    }
+}
+
+/// A stored result: `{"status": "SUCCESS", ...}`.
+fn result(key: &[u8], value: &[u8]) -> Meaning {
+    let Some(at) = memmem::find(key, RESULT_KEY) else { return Meaning::Nothing };
+    let id = String::from_utf8_lossy(&key[at + RESULT_KEY.len()..]).into_owned();
+    match Skim::of(&["status"], value).get("status") {
+        Some(status) if TERMINAL.contains(&status) => Meaning::Note(Note::Result(id)),
+        _ => Meaning::Nothing,
+    }
+}
+
+/// A worker event: an envelope whose `body` is base64 of the event's JSON.
+fn event(message: &[u8], out: &mut Vec<JobEvent>) {
+    // the body is longer than what a skimmer keeps of a value
+    let Some(body) = text_member(message, b"\"body\"") else { return };
+    let Ok(body) = STANDARD.decode(body) else { return };
+    let event = Skim::of(EVENT, &body);
+    let kind = match event.get("type") {
+        Some("worker-heartbeat") => CeleryEvent::Heartbeat,
+        Some("worker-online") => CeleryEvent::Online,
+        Some("worker-offline") => CeleryEvent::Offline,
+        _ => return,
+    };
+    let seconds = |path| event.get(path)?.parse::<f64>().ok().filter(|s| (0.0..1e11).contains(s)).map(to_millis);
+    let number = |path| event.get(path)?.parse::<u64>().ok();
+    out.push(JobEvent::Recognised(System::Celery));
+    if let Some(name) = event.get("hostname") {
+        out.push(JobEvent::Named { system: System::Celery, name: name.to_owned() });
+    }
+    out.push(JobEvent::Report(Report::Celery {
+        kind,
+        pid: number("pid").and_then(|n| u32::try_from(n).ok()),
+        active: number("active").and_then(|n| u32::try_from(n).ok()),
+        processed: number("processed"),
+        timestamp: seconds("timestamp"),
+        period: seconds("freq"),
+    }));
+}
+
+fn to_millis(seconds: f64) -> Millis {
+    (seconds * 1000.0).round() as Millis
+}
+
+/// The text after the first `key` of an envelope, up to its closing quote. kombu writes the body first, and base64
+/// holds no quote.
+fn text_member<'a>(message: &'a [u8], key: &[u8]) -> Option<&'a [u8]> {
+    let rest = &message[memmem::find(message, key)? + key.len()..];
+    let start = memchr::memchr(b'"', rest)? + 1;
+    let end = memchr::memchr(b'"', &rest[start..])? + start;
+    Some(&rest[start..end])
+}
+
+/// An ETA as kombu writes it: ISO 8601, with an offset or in UTC. One that cannot be read counts as due.
+fn instant(text: &str) -> Option<Millis> {
+    let at = text.parse::<jiff::Timestamp>().ok().or_else(|| {
+        let civil = text.parse::<jiff::civil::DateTime>().ok()?;
+        civil.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|z| z.timestamp())
+    })?;
+    Millis::try_from(at.as_millisecond()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_eta_is_read_with_and_without_an_offset() {
+        let expected = Some(1_795_277_316_395);
+        assert_eq!(instant("2026-11-21T16:08:36.395461+00:00"), expected);
+        assert_eq!(instant("2026-11-21T17:08:36.395461+01:00"), expected);
+        assert_eq!(instant("2026-11-21T16:08:36.395461"), expected);
+        assert_eq!(instant("soon"), None);
+    }
+
+    #[test]
+    fn a_heartbeat_is_read() {
+        let body = STANDARD.encode(
+            br#"{"hostname": "w1@vm", "utcoffset": 0, "pid": 7, "clock": 3, "freq": 2.0, "active": 2, "processed": 5,
+                "loadavg": [0.1, 0.2, 0.3], "sw_ident": "py-celery", "timestamp": 1795277316.5, "type": "worker-heartbeat"}"#,
+        );
+        let message =
+            format!(r#"{{"body": "{body}", "content-encoding": "utf-8", "headers": {{"hostname": "w1@vm"}}}}"#);
+        let mut out = vec![];
+        event(message.as_bytes(), &mut out);
+        assert_eq!(out[1], JobEvent::Named { system: System::Celery, name: "w1@vm".into() });
+        assert_eq!(
+            out[2],
+            JobEvent::Report(Report::Celery {
+                kind: CeleryEvent::Heartbeat,
+                pid: Some(7),
+                active: Some(2),
+                processed: Some(5),
+                timestamp: Some(1_795_277_316_500),
+                period: Some(2000),
+            })
+        );
+    }
+}

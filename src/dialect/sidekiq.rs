@@ -1,0 +1,163 @@
+//! Sidekiq 6, 7 and 8 (6.4 measured, 7 and 8 from their sources). Connections come from a pool: any of them carries
+//! anything, so nothing here is bound to a connection but what one transaction says.
+//!
+//! Fetch: `brpop queue:a queue:b 2`. No ack. Heartbeat (5 or 10 s): `sadd processes ID`, `hset ID info {json} busy N
+//! beat T quiet B`, and the work hash `ID:workers` (6) or `ID:work` (7, 8). The poller takes due jobs with a script over
+//! `schedule` and `retry` and pushes them itself. `rpop ID-signals` in the heartbeat's transaction must pass.
+
+use super::json::Skim;
+use super::{Claim, Dialect, Interest, Meaning, Memory, Note, PopShape};
+use crate::job::{Job, JobEvent, JobKey, Report, System};
+use memchr::memmem;
+
+pub(super) struct Sidekiq;
+
+impl Dialect for Sidekiq {
+    fn system(&self) -> System {
+        System::Sidekiq
+    }
+
+    fn interest(&self, _memory: &Memory, name: &[u8], first: &[u8]) -> Interest {
+        match name {
+            b"sadd" if last_segment(first) == b"processes" => Interest::Tap,
+            b"hset" | b"hmset" if is_identity(first) || is_work(first) => Interest::Tap,
+            b"unlink" | b"del" if is_work(first) => Interest::Tap,
+            // the first argument is the SHA or the script: only the shape of the rest can tell
+            b"evalsha" | b"eval" => Interest::Whole,
+            _ => Interest::None,
+        }
+    }
+
+    fn claim(&self, memory: &Memory, pop: PopShape<'_>) -> Claim {
+        if pop.name == b"brpop" && pop.keys.iter().all(|k| is_queue(k)) {
+            return Claim::Fetch;
+        }
+        if memory.system == System::Sidekiq { Claim::Pass } else { Claim::NotMine }
+    }
+
+    fn command(&self, memory: &mut Memory, args: &[&[u8]], out: &mut Vec<JobEvent>) -> Meaning {
+        match (args[0].to_ascii_lowercase().as_slice(), args) {
+            (b"sadd", [_, _, identity]) if is_identity(identity) => {
+                out.push(JobEvent::Recognised(System::Sidekiq));
+                let name = String::from_utf8_lossy(identity).into_owned();
+                out.push(JobEvent::Named { system: System::Sidekiq, name });
+            }
+            (b"unlink" | b"del", _) => {
+                memory.work = Some(Vec::new());
+                if memory.in_transaction {
+                    // told at EXEC, with what the transaction adds
+                    return Meaning::Note(Note::Work(Vec::new()));
+                }
+            }
+            (b"hset" | b"hmset", [_, key, rest @ ..]) if is_work(key) => {
+                let jids: Vec<String> = rest.chunks(2).filter_map(|pair| jid(pair.get(1)?)).collect();
+                if memory.in_transaction {
+                    return Meaning::Note(Note::Work(jids));
+                }
+                memory.work.get_or_insert_default().extend(jids);
+            }
+            (b"hset" | b"hmset", [_, _, rest @ ..]) => {
+                if let Some(running) = memory.work.take().filter(|_| !memory.in_transaction) {
+                    out.push(JobEvent::Report(Report::SidekiqWork { running }));
+                }
+                heartbeat(rest, out);
+            }
+            (b"evalsha" | b"eval", [_, _, b"1", key, now]) if is_due_set(key) && is_unix_time(now) => {
+                return Meaning::TakesDue(3);
+            }
+            _ => {}
+        }
+        Meaning::Nothing
+    }
+
+    fn job(&self, _memory: &mut Memory, queue: &str, payload: &Skim) -> Option<Job> {
+        let jid = payload.get("jid")?;
+        let name = payload.get("wrapped").or_else(|| payload.get("class"))?;
+        Some(Job {
+            key: JobKey(jid.to_owned()),
+            id: jid.to_owned(),
+            name: name.to_owned(),
+            queue: queue.to_owned(),
+            eta: None,
+        })
+    }
+}
+
+fn heartbeat(fields: &[&[u8]], out: &mut Vec<JobEvent>) {
+    let field = |name: &[u8]| fields.chunks_exact(2).find(|pair| pair[0] == name).map(|pair| pair[1]);
+    let text = |name: &[u8]| field(name).and_then(|v| std::str::from_utf8(v).ok());
+    let Some(info) = field(b"info") else { return };
+    let beat = text(b"beat").and_then(|t| t.parse::<f64>().ok()).filter(|s| (0.0..1e11).contains(s));
+    out.push(JobEvent::Report(Report::Sidekiq {
+        concurrency: Skim::of(&["concurrency"], info).get("concurrency").and_then(|n| n.parse().ok()),
+        busy: text(b"busy").and_then(|n| n.parse().ok()),
+        quiet: text(b"quiet") == Some("true"),
+        beat: beat.map(|s| (s * 1000.0) as u64),
+    }));
+}
+
+/// `host:pid:nonce`, the nonce being 12 hexadecimal digits.
+fn is_identity(key: &[u8]) -> bool {
+    let mut parts = key.rsplit(|b| *b == b':');
+    let nonce = parts.next().is_some_and(|n| n.len() == 12 && n.iter().all(u8::is_ascii_hexdigit));
+    nonce
+        && parts.next().is_some_and(|pid| !pid.is_empty() && pid.iter().all(u8::is_ascii_digit))
+        && parts.next().is_some()
+}
+
+fn is_work(key: &[u8]) -> bool {
+    [b":workers".as_slice(), b":work"].iter().any(|suffix| key.strip_suffix(*suffix).is_some_and(is_identity))
+}
+
+/// `queue:x`, with a namespace in front or not. RQ's `rq:queue:x` has the same look, but another command.
+fn is_queue(key: &[u8]) -> bool {
+    key.starts_with(b"queue:") || memmem::find(key, b":queue:").is_some()
+}
+
+fn is_due_set(key: &[u8]) -> bool {
+    matches!(last_segment(key), b"schedule" | b"retry")
+}
+
+fn last_segment(key: &[u8]) -> &[u8] {
+    key.rsplit(|b| *b == b':').next().unwrap_or(key)
+}
+
+fn is_unix_time(text: &[u8]) -> bool {
+    std::str::from_utf8(text).ok().and_then(|t| t.parse::<f64>().ok()).is_some_and(|t| (1e9..1e11).contains(&t))
+}
+
+/// The jid in an entry of the work hash. Its payload is an object (6.x) or a JSON text within the JSON (7, 8), so the
+/// quotes around may be escaped: a jid is the 24 hexadecimal digits after the word.
+fn jid(entry: &[u8]) -> Option<String> {
+    let mut rest = entry;
+    loop {
+        rest = &rest[memmem::find(rest, b"jid")? + 3..];
+        let start = rest.iter().position(|b| !matches!(b, b'"' | b'\\' | b':' | b' '))?;
+        let digits: Vec<u8> = rest[start..].iter().copied().take_while(u8::is_ascii_hexdigit).collect();
+        if digits.len() == 24 {
+            return String::from_utf8(digits).ok();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn identities_are_told_from_other_keys() {
+        assert!(is_identity(b"vm:21709:44a5a0652e61"));
+        assert!(is_work(b"vm:21709:44a5a0652e61:workers") && is_work(b"a:1:44a5a0652e61:work"));
+        for other in [b"queue:default".as_slice(), b"vm:x:44a5a0652e61", b"44a5a0652e61", b"1:44a5a0652e61", b""] {
+            assert!(!is_identity(other), "{}", String::from_utf8_lossy(other));
+        }
+    }
+
+    #[test]
+    fn a_jid_is_found_whether_escaped_or_not() {
+        let expected = Some("0123456789abcdef01234567".to_owned());
+        assert_eq!(jid(br#"{"queue":"q","payload":{"class":"A","jid":"0123456789abcdef01234567"}}"#), expected);
+        assert_eq!(jid(br#"{"payload":"{\"class\":\"A\",\"jid\":\"0123456789abcdef01234567\"}"}"#), expected);
+        assert_eq!(jid(br#"{"payload":"none"}"#), None);
+    }
+}

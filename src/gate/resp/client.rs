@@ -1,0 +1,266 @@
+//! The client's side: commands are recognised by their head, the few that matter are read whole, and each one is
+//! entered into the replies owed.
+
+use super::command::{Head, TAP_MAX, Tail, read_head, read_whole, split_inline};
+use super::owed::{Change, Noted, Owed};
+use super::pop::is_pop;
+use super::scan::NotResp;
+use super::session::ReplyMode;
+use super::{Mode, RespGate};
+use crate::dialect::{self, Interest, Meaning, Note};
+use crate::gate::{Action, Gate, Side};
+use crate::job::Millis;
+use bytes::Bytes;
+use std::ops::Range;
+
+/// A command of more bytes than this is not waited for: it streams, and is no fetch that the gate can hold.
+const WHOLE_MAX: usize = 128 * 1024;
+
+/// ```text
+/// Start ──head read──▶ Tail ──end of command──▶ Start
+///   │                   └─not RESP──▶ Garbage
+///   └─not a command──▶ Broken (waits until nothing is owed, then the connection is opaque)
+/// ```
+#[derive(Debug)]
+pub(super) enum ClientAt {
+    /// Between commands.
+    Start,
+    /// In a command that streams through.
+    Tail {
+        tail: Tail,
+        /// Whether somebody reads along.
+        tapped: bool,
+    },
+    /// What follows is not RESP.
+    Broken,
+    /// Not RESP in the middle of a command that has been forwarded in part: the broker gets the rest too, answers
+    /// the command with its own error and closes.
+    Garbage,
+}
+
+impl ClientAt {
+    /// Whether a command of the gate's own can be sent now.
+    pub(super) fn at_boundary(&self) -> bool {
+        matches!(self, ClientAt::Start | ClientAt::Broken)
+    }
+}
+
+/// What to do with the command at the start of the input.
+enum Verdict {
+    /// Forward it as it streams.
+    Stream,
+    /// The same, and keep the beginning of its arguments.
+    Tap,
+    /// Wait for all of it.
+    Whole,
+}
+
+impl RespGate {
+    pub(super) fn client_input(&mut self, now: Millis, input: &[u8], out: &mut Vec<Action>) -> usize {
+        let mut at = 0;
+        let mut run = 0..0;
+        while at < input.len() && self.mode == Mode::Running {
+            let end = match self.client {
+                ClientAt::Tail { .. } => self.tail(&input[at..], out),
+                ClientAt::Start if self.wants(Side::Client) => self.start(now, &input[at..], &mut run, out),
+                ClientAt::Garbage => Some((input.len() - at, true)),
+                _ => break,
+            };
+            let Some((used, forward)) = end else { break };
+            if forward {
+                if run.end != at {
+                    Self::flush(&mut run, out);
+                    run.start = at;
+                }
+                run.end = at + used;
+            }
+            at += used;
+            if used == 0 {
+                break;
+            }
+        }
+        Self::flush(&mut run, out);
+        match self.mode {
+            Mode::Opaque if at < input.len() => {
+                out.push(Action::Forward(at..input.len()));
+                input.len()
+            }
+            Mode::Closed => input.len(),
+            _ => at,
+        }
+    }
+
+    /// Goes on with a command that streams through.
+    fn tail(&mut self, buf: &[u8], out: &mut Vec<Action>) -> Option<(usize, bool)> {
+        let ClientAt::Tail { tail, .. } = &mut self.client else { return None };
+        match tail.advance(buf) {
+            Ok((used, false)) => Some((used, true)),
+            Ok((used, true)) => {
+                if let ClientAt::Tail { tail, tapped: true } = std::mem::replace(&mut self.client, ClientAt::Start) {
+                    let args = tail.into_tapped().unwrap_or_default();
+                    let args: Vec<&[u8]> = args.iter().map(Vec::as_slice).collect();
+                    self.tapped(&args, out);
+                }
+                Some((used, true))
+            }
+            Err(NotResp(what)) => {
+                self.client = ClientAt::Garbage;
+                if self.marked {
+                    self.out_of_step(Side::Client, what, out);
+                    return None;
+                }
+                Some((buf.len(), true))
+            }
+        }
+    }
+
+    /// Begins the command at the start of `buf`. Returns how many bytes were used and whether they are to be forwarded.
+    /// Before bytes of the gate's own can be sent, the `run` consumed before must leave.
+    fn start(
+        &mut self,
+        now: Millis,
+        buf: &[u8],
+        run: &mut Range<usize>,
+        out: &mut Vec<Action>,
+    ) -> Option<(usize, bool)> {
+        match read_head(buf) {
+            Head::More => None,
+            Head::Nothing(used) => Some((used, true)),
+            Head::Bad(_) => {
+                self.client = ClientAt::Broken;
+                Self::flush(run, out);
+                self.settle_broken(out);
+                None
+            }
+            Head::Inline(used) => {
+                let forward = match split_inline(&buf[..used]) {
+                    Some(args) if !args.is_empty() => {
+                        Self::flush(run, out);
+                        self.whole(now, args, out)
+                    }
+                    // unbalanced quotes: the broker's own error
+                    _ => self.owe(Owed::Plain(1)),
+                };
+                Some((used, forward))
+            }
+            Head::Array { argc, name, first, rest } => {
+                let mut lower = [0; 64];
+                let lower = &mut lower[..name.len()];
+                lower.copy_from_slice(&buf[name.clone()]);
+                lower.make_ascii_lowercase();
+                let first_arg = first.clone().map_or(b"".as_slice(), |r| &buf[r]);
+                match self.verdict(lower, first_arg, first.is_some()) {
+                    Verdict::Whole => match read_whole(buf) {
+                        Ok(None) if buf.len() < WHOLE_MAX => return None,
+                        Ok(Some((args, used))) => {
+                            Self::flush(run, out);
+                            return Some((used, self.whole(now, args, out)));
+                        }
+                        _ => {
+                            if is_pop(lower) {
+                                self.blocked(lower, "with too many arguments", out);
+                            }
+                            self.stream(argc, &first, &name, None);
+                        }
+                    },
+                    Verdict::Tap => {
+                        let kept = [&buf[name.clone()], first_arg].map(|a| a[..a.len().min(TAP_MAX)].to_vec());
+                        self.stream(argc, &first, &name, Some(kept.to_vec()));
+                    }
+                    _ => self.stream(argc, &first, &name, None),
+                }
+                Some((rest, true))
+            }
+        }
+    }
+
+    /// Enters a command whose rest streams through.
+    fn stream(&mut self, argc: u32, first: &Option<Range<usize>>, name: &Range<usize>, tap: Option<Vec<Vec<u8>>>) {
+        let read = u32::from(!name.is_empty()) + u32::from(first.is_some());
+        let tapped = tap.is_some();
+        if !tapped {
+            self.plain();
+        }
+        self.client = ClientAt::Tail { tail: Tail::new(argc - read.min(argc), tap), tapped };
+    }
+
+    /// How much of a command is wanted, by its name and first argument.
+    fn verdict(&mut self, name: &[u8], first: &[u8], has_first: bool) -> Verdict {
+        if is_pop(name) {
+            return Verdict::Whole;
+        }
+        match name {
+            b"multi" | b"exec" | b"discard" | b"hello" | b"auth" | b"reset" | b"quit" | b"client" | b"monitor"
+            | b"sync" | b"psync" | b"subscribe" | b"psubscribe" | b"ssubscribe" | b"unsubscribe" | b"punsubscribe"
+            | b"sunsubscribe" | b"xread" | b"wait" | b"waitaof" => return Verdict::Whole,
+            _ => {}
+        }
+        if !self.memory.mixed && !matches!(name, b"ping" | b"select" | b"info" | b"command") {
+            self.memory.mixed = true;
+        }
+        if has_first && dialect::is_told(name) {
+            return match dialect::interest(&self.memory, name, first) {
+                Interest::None => Verdict::Stream,
+                Interest::Tap => Verdict::Tap,
+                Interest::Whole => Verdict::Whole,
+            };
+        }
+        Verdict::Stream
+    }
+
+    /// Enters a reply into what is owed, if this command has one. Returns true for the caller's convenience: the
+    /// command is forwarded.
+    pub(super) fn owe(&mut self, owed: Owed) -> bool {
+        match self.session.replies {
+            ReplyMode::On => self.owed.push(owed),
+            ReplyMode::SkipNext => self.session.replies = ReplyMode::On,
+            ReplyMode::Off => {}
+        }
+        true
+    }
+
+    /// A command with one ordinary reply.
+    pub(super) fn plain(&mut self) -> bool {
+        if let Some(transaction) = &mut self.session.transaction {
+            transaction.queued += 1;
+        }
+        self.owe(Owed::Plain(1))
+    }
+
+    /// The same, and its reply confirms something; within a transaction its EXEC does.
+    pub(super) fn plain_noted(&mut self, note: Note) -> bool {
+        let Some(transaction) = &mut self.session.transaction else {
+            return self.owe_noted(Change::None, vec![(0, note)]);
+        };
+        transaction.notes.push((transaction.queued, note));
+        self.plain()
+    }
+
+    pub(super) fn owe_noted(&mut self, change: Change, notes: Vec<(u32, Note)>) -> bool {
+        self.owe(Owed::Noted(Box::new(Noted { change, notes })))
+    }
+
+    /// A command that a dialect read along has been forwarded.
+    fn tapped(&mut self, args: &[&[u8]], out: &mut Vec<Action>) {
+        let mut events = Vec::new();
+        let meaning = dialect::command(&mut self.memory, args, &mut events);
+        Self::emit(events, out);
+        match meaning {
+            Meaning::Note(note) => self.plain_noted(note),
+            _ => self.plain(),
+        };
+    }
+
+    /// What the client sends is not RESP. The broker gets it as it is, for its own error, once nothing is owed: then
+    /// the connection is a blind pipe. A marked worker's connection must not be one.
+    pub(super) fn settle_broken(&mut self, out: &mut Vec<Action>) {
+        if !matches!(self.client, ClientAt::Broken) || !self.owed.is_empty() || self.mode != Mode::Running {
+            return;
+        }
+        if self.marked {
+            self.send(Side::Client, Bytes::from_static(b"-ERR Protocol error: invalid request\r\n"), out);
+            return self.out_of_step(Side::Client, "a request that is not RESP", out);
+        }
+        self.go_opaque(out);
+    }
+}

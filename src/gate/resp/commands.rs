@@ -1,0 +1,243 @@
+//! What each command that was read whole does to the session and to the replies owed. All of these return whether the
+//! command is to be forwarded as it stands.
+
+use super::owed::{Change, Owed, PubsubKind};
+use super::pop::{Pop, is_pop};
+use super::session::{ReplyMode, Transaction};
+use super::{Mode, RespGate};
+use crate::dialect::{self, Meaning};
+use crate::gate::{Action, Side};
+use crate::job::{JobEvent, Millis};
+use bytes::Bytes;
+
+const MAINT_ERROR: &[u8] = b"-ERR unknown subcommand 'MAINT_NOTIFICATIONS'. Try CLIENT HELP.\r\n";
+
+impl RespGate {
+    /// A command that was waited for. Returns whether it is to be forwarded as it stands.
+    pub(super) fn whole(&mut self, now: Millis, args: Vec<Bytes>, out: &mut Vec<Action>) -> bool {
+        let name = args[0].to_ascii_lowercase();
+        if is_pop(&name) {
+            return self.pop_command(now, &name, args, out);
+        }
+        let in_multi = self.session.transaction.is_some();
+        match name.as_slice() {
+            b"exec" => self.exec(out),
+            b"discard" => {
+                self.end_transaction();
+                self.owe(Owed::Plain(1))
+            }
+            b"reset" => {
+                self.end_transaction();
+                self.session.replies = ReplyMode::On;
+                self.owe_noted(Change::Reset, vec![])
+            }
+            b"quit" => self.owe(Owed::Plain(1)),
+            b"auth" => self.auth(args, out),
+            b"client" => self.client_command(&args, out),
+            b"hello" | b"monitor" | b"sync" | b"psync" | b"subscribe" | b"psubscribe" | b"ssubscribe"
+            | b"unsubscribe" | b"punsubscribe" | b"sunsubscribe"
+                if in_multi =>
+            {
+                self.odd_in_transaction()
+            }
+            b"multi" => {
+                self.session.transaction.get_or_insert_default();
+                self.memory.in_transaction = true;
+                self.owe_noted(Change::Multi, vec![])
+            }
+            b"hello" => self.hello(args, out),
+            b"monitor" => self.owe_noted(Change::Monitor, vec![]),
+            b"sync" | b"psync" => {
+                // a replication stream follows, for good
+                self.go_opaque(out);
+                self.mode != Mode::Closed
+            }
+            b"subscribe" | b"psubscribe" | b"ssubscribe" => self.pubsub(&name, Some(args.len() - 1)),
+            b"unsubscribe" | b"punsubscribe" | b"sunsubscribe" => {
+                self.pubsub(&name, Some(args.len() - 1).filter(|n| *n > 0))
+            }
+            b"xread" | b"wait" | b"waitaof" if !in_multi => self.owe(Owed::Blocking),
+            _ => self.script(now, args, out),
+        }
+    }
+
+    fn pop_command(&mut self, now: Millis, name: &[u8], args: Vec<Bytes>, out: &mut Vec<Action>) -> bool {
+        let pop = Pop::read(name, args);
+        if name != b"brpop" {
+            self.memory.mixed = true;
+        }
+        let Some(pop) = pop.filter(|_| !self.session.subscribed_resp2()) else { return self.plain() };
+        if !self.is_fetch(&pop) {
+            let blocking = pop.is_blocking() && self.session.transaction.is_none();
+            return if blocking { self.owe(Owed::Blocking) } else { self.plain() };
+        }
+        if self.session.transaction.is_some() {
+            self.blocked(name, "inside MULTI", out);
+            return self.plain();
+        }
+        if self.session.replies != ReplyMode::On {
+            self.blocked(name, "with its replies switched off", out);
+            return self.owe(Owed::Blocking);
+        }
+        self.ask(now, pop, false, out)
+    }
+
+    pub(super) fn blocked(&self, name: &[u8], how: &str, out: &mut Vec<Action>) {
+        let name = String::from_utf8_lossy(name).to_ascii_uppercase();
+        out.push(Action::Event(JobEvent::Blocked(format!("it fetches by {name} {how}, which cannot be held"))));
+    }
+
+    /// EVAL and EVALSHA: a dialect knows some scripts by their shape.
+    fn script(&mut self, now: Millis, args: Vec<Bytes>, out: &mut Vec<Action>) -> bool {
+        let mut events = Vec::new();
+        let borrowed: Vec<&[u8]> = args.iter().map(|a| a.as_ref()).collect();
+        let meaning = dialect::command(&mut self.memory, &borrowed, &mut events);
+        Self::emit(events, out);
+        match meaning {
+            Meaning::TakesDue(key) if self.session.transaction.is_none() && self.session.replies == ReplyMode::On => {
+                out.push(Action::Event(JobEvent::SchedulerReturned));
+                self.ask(now, Pop::script(args, key), true, out)
+            }
+            Meaning::Note(note) => self.plain_noted(note),
+            _ => self.plain(),
+        }
+    }
+
+    fn exec(&mut self, out: &mut Vec<Action>) -> bool {
+        let Some(transaction) = self.end_transaction() else { return self.owe(Owed::Plain(1)) };
+        if transaction.odd {
+            self.go_opaque(out);
+            return self.mode != Mode::Closed;
+        }
+        self.owe_noted(Change::Exec, transaction.notes)
+    }
+
+    fn end_transaction(&mut self) -> Option<Transaction> {
+        self.memory.in_transaction = false;
+        self.memory.ack_in_transaction = false;
+        self.memory.work = None;
+        self.session.transaction.take()
+    }
+
+    /// A command whose replies at EXEC are not followed.
+    fn odd_in_transaction(&mut self) -> bool {
+        if let Some(transaction) = &mut self.session.transaction {
+            transaction.odd = true;
+        }
+        self.plain()
+    }
+
+    fn pubsub(&mut self, name: &[u8], count: Option<usize>) -> bool {
+        let kind = match name {
+            b"psubscribe" | b"punsubscribe" => PubsubKind::Patterns,
+            b"ssubscribe" | b"sunsubscribe" => PubsubKind::Shards,
+            _ => PubsubKind::Channels,
+        };
+        match count {
+            // without a channel a subscribe is an error, one reply
+            Some(0) => self.owe(Owed::Plain(1)),
+            Some(n) => self.owe(Owed::Pubsub { kind, left: Some(u32::try_from(n).unwrap_or(u32::MAX)) }),
+            None => self.owe(Owed::Pubsub { kind, left: None }),
+        }
+    }
+
+    fn client_command(&mut self, args: &[Bytes], out: &mut Vec<Action>) -> bool {
+        let word = |i: usize| args.get(i).map(|a: &Bytes| a.to_ascii_lowercase()).unwrap_or_default();
+        match (word(1).as_slice(), args.len()) {
+            // it would lead the client past the gate: managed servers push their real address
+            (b"maint_notifications", _) => {
+                self.owe(Owed::Answer(Bytes::from_static(MAINT_ERROR)));
+                self.settle_answers(out);
+                false
+            }
+            (b"reply", 3) if self.session.transaction.is_some() => self.odd_in_transaction(),
+            (b"reply", 3) => match word(2).as_slice() {
+                b"on" => {
+                    self.session.replies = ReplyMode::On;
+                    self.owe(Owed::Plain(1))
+                }
+                b"off" => {
+                    self.session.replies = ReplyMode::Off;
+                    true
+                }
+                b"skip" => {
+                    if self.session.replies == ReplyMode::On {
+                        self.session.replies = ReplyMode::SkipNext;
+                    }
+                    true
+                }
+                _ => self.owe(Owed::Plain(1)),
+            },
+            (b"setname", 3) => {
+                out.push(Action::Event(JobEvent::ClientNamed(String::from_utf8_lossy(&args[2]).into_owned())));
+                self.plain()
+            }
+            _ => self.plain(),
+        }
+    }
+
+    /// Made-up answers leave at once if nothing is owed before them.
+    fn settle_answers(&mut self, out: &mut Vec<Action>) {
+        while let Some(Owed::Answer(bytes)) = self.owed.front() {
+            let bytes = bytes.clone();
+            self.owed.pop();
+            self.send(Side::Client, bytes, out);
+        }
+    }
+
+    fn auth(&mut self, mut args: Vec<Bytes>, out: &mut Vec<Action>) -> bool {
+        if args.len() != 3 {
+            return self.plain();
+        }
+        let retagged = self.strip_tag(&mut args[1], out);
+        let user = String::from_utf8_lossy(&args[1]).into_owned();
+        if self.session.transaction.is_some() {
+            self.plain();
+        } else {
+            self.owe_noted(Change::Auth { user }, vec![]);
+        }
+        self.forward_or_send(retagged, &args, out)
+    }
+
+    /// `HELLO [protover [AUTH user password] [SETNAME name]]`
+    fn hello(&mut self, mut args: Vec<Bytes>, out: &mut Vec<Action>) -> bool {
+        let three = args.get(1).and_then(|v| match v.as_ref() {
+            b"3" => Some(true),
+            b"2" => Some(false),
+            _ => None,
+        });
+        let (mut user, mut name, mut retagged, mut at) = (None, None, false, 2);
+        while at < args.len() {
+            if args[at].eq_ignore_ascii_case(b"auth") && at + 2 < args.len() {
+                retagged |= self.strip_tag(&mut args[at + 1], out);
+                user = Some(String::from_utf8_lossy(&args[at + 1]).into_owned());
+                at += 3;
+            } else if args[at].eq_ignore_ascii_case(b"setname") && at + 1 < args.len() {
+                name = Some(String::from_utf8_lossy(&args[at + 1]).into_owned());
+                at += 2;
+            } else {
+                break;
+            }
+        }
+        self.owe_noted(Change::Hello { three, user, name }, vec![]);
+        self.forward_or_send(retagged, &args, out)
+    }
+
+    fn forward_or_send(&mut self, changed: bool, args: &[Bytes], out: &mut Vec<Action>) -> bool {
+        if changed {
+            self.send(Side::Broker, Bytes::from(super::command::encode(args)), out);
+        }
+        !changed
+    }
+
+    /// Takes the tag out of `user+tag`.
+    fn strip_tag(&mut self, user: &mut Bytes, out: &mut Vec<Action>) -> bool {
+        if !self.settings.user_tag {
+            return false;
+        }
+        let Some(plus) = memchr::memrchr(b'+', user) else { return false };
+        out.push(Action::Event(JobEvent::Tagged(String::from_utf8_lossy(&user[plus + 1..]).into_owned())));
+        *user = user.slice(..plus);
+        true
+    }
+}

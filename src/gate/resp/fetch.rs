@@ -1,0 +1,318 @@
+//! Holding, slicing, delivering and putting back: the life of a fetch.
+//!
+//! ```text
+//!              ┌────────────── undrain ──────────────┐
+//! asked ──▶ at the broker ──slice ends, marked──▶ held by the gate ──client's own time-out──▶ empty
+//!   │          ├─ slice ends, not marked: the next slice      ▲
+//!   │          ├─ element ──▶ delivered (put back if the client has gone)
+//!   │          └─ error, own time-out ──▶ passed on           │
+//!   └────────────────── marked ───────────────────────────────┘
+//! ```
+//! The broker's answer is authoritative: nothing is answered for it while a fetch is there.
+
+use super::command::encode;
+use super::owed::{Fetch, Owed};
+use super::pop::{Pop, Wait};
+use super::reply::{Leaf, Reading};
+use super::session::ReplyMode;
+use super::{Mode, RespGate, Retained};
+use crate::dialect::{self, PopShape};
+use crate::gate::{Action, Side};
+use crate::job::{Fate, FetchEnd, JobEvent, JobKey, Millis, Place};
+use bytes::Bytes;
+use std::ops::Range;
+
+/// Fetches that wait longer than this go to the broker in slices.
+const SLICE_OVER: Millis = 2_000;
+/// With less than this left a fetch is not sent to the broker once more.
+const REST_MIN: Millis = 10;
+/// How many entries of streams are remembered for renewing claims.
+const ENTRIES_MAX: usize = 1_024;
+
+impl RespGate {
+    /// Whether a well-formed pop asks for a job. The operator's patterns come first.
+    pub(super) fn is_fetch(&self, pop: &Pop) -> bool {
+        let matches = |set: &globset::GlobSet| {
+            !set.is_empty() && pop.keys().iter().any(|k| set.is_match(String::from_utf8_lossy(k).as_ref()))
+        };
+        if matches(&self.settings.pass) {
+            return false;
+        }
+        if matches(&self.settings.fetch) {
+            return true;
+        }
+        if pop.name() == b"xclaim" && self.claims_only_own(pop) {
+            return false;
+        }
+        let shape = PopShape { name: pop.name(), keys: pop.keys(), blocking: pop.is_blocking() };
+        dialect::claims(&self.memory, shape)
+    }
+
+    /// XCLAIM of entries that this connection has read itself renews a lease.
+    fn claims_only_own(&self, pop: &Pop) -> bool {
+        let ids = pop.args()[5..].iter().take_while(|a| is_entry_id(a));
+        ids.clone().next().is_some() && ids.clone().all(|id| self.read_entries.iter().any(|e| e == id.as_ref()))
+    }
+
+    /// A fetch arrived. `raw` is where it stands in the input. True if it is to be forwarded as it is.
+    pub(super) fn ask(&mut self, now: Millis, pop: Pop, takes_due: bool, out: &mut Vec<Action>) -> bool {
+        let wait = pop.wait();
+        let blocking = wait.is_some();
+        let place = if self.marked { Place::Gate } else { Place::Broker };
+        let mut queues: Vec<String> = pop.keys().iter().map(|k| dialect::queue_name(k)).collect();
+        queues.dedup();
+        out.push(Action::Event(JobEvent::FetchAsked { place, queues, blocking }));
+        if self.marked && !blocking {
+            out.push(Action::Event(JobEvent::FetchAnswered { from: Place::Gate, end: FetchEnd::Empty, blocking }));
+            self.owed.push(Owed::Nothing(pop.empty()));
+            return false;
+        }
+        let deadline = match wait {
+            Some(Wait::Ms(ms)) => Some(now.saturating_add(ms)),
+            Some(Wait::Forever) | None => None,
+        };
+        let long = matches!(wait, Some(Wait::Forever)) || deadline.is_some_and(|d| d > now + SLICE_OVER);
+        let fetch = Box::new(Fetch { pop, deadline, sliced: long, takes_due });
+        if self.marked {
+            self.hold(now, fetch);
+            return false;
+        }
+        if long {
+            self.send_slice(now, fetch, out);
+            return false;
+        }
+        self.owed.push(Owed::Fetch(fetch));
+        true
+    }
+
+    fn hold(&mut self, now: Millis, fetch: Box<Fetch>) {
+        self.broker_quiet_since = now;
+        self.held = Some(fetch);
+    }
+
+    /// Sends the fetch to the broker for as long as one slice, or what is left.
+    fn send_slice(&mut self, now: Millis, mut fetch: Box<Fetch>, out: &mut Vec<Action>) {
+        let left = fetch.deadline.map_or(Millis::MAX, |d| d.saturating_sub(now));
+        let ms = self.jittered_slice(now).min(left);
+        fetch.sliced = true;
+        let bytes = Bytes::from(fetch.pop.sliced(ms, self.whole_seconds));
+        self.send(Side::Broker, bytes, out);
+        self.slicing = true;
+        self.owed.push(Owed::Fetch(fetch));
+    }
+
+    /// Between 0.9 and 1.0 of the slice, so that many workers do not come back to the broker in step.
+    fn jittered_slice(&self, now: Millis) -> Millis {
+        let mixed = (self.memory.seed ^ now).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 54;
+        self.settings.slice * (9_216 + mixed) / 10_240
+    }
+
+    /// The mark was lifted: a held fetch is served at once with what is left of its time-out.
+    pub(super) fn resume(&mut self, now: Millis, out: &mut Vec<Action>) {
+        let Some(fetch) = self.held.take() else { return };
+        if fetch.deadline.is_some_and(|d| d < now + REST_MIN) {
+            self.held = Some(fetch);
+            return;
+        }
+        out.push(Action::Event(JobEvent::FetchMoved { to: Place::Broker }));
+        self.send_slice(now, fetch, out);
+    }
+
+    /// The broker had nothing within a slice.
+    pub(super) fn slice_over(&mut self, now: Millis, fetch: Box<Fetch>, out: &mut Vec<Action>) {
+        self.slicing = false;
+        let over = fetch.deadline.is_some_and(|d| now >= d);
+        if self.mode == Mode::Orphaned {
+            self.answered(Place::Broker, FetchEnd::Vanished, true, out);
+        } else if over {
+            self.answered(Place::Broker, FetchEnd::Empty, true, out);
+            let nothing = fetch.pop.empty().reply(self.session.proto);
+            self.send(Side::Client, nothing, out);
+        } else if self.marked || fetch.deadline.is_some_and(|d| d < now + REST_MIN) {
+            out.push(Action::Event(JobEvent::FetchMoved { to: Place::Gate }));
+            self.hold(now, fetch);
+        } else {
+            self.send_slice(now, fetch, out);
+        }
+    }
+
+    /// The server does not know fractions of a second (before Redis 6): the same again in whole ones.
+    pub(super) fn slice_refused(&mut self, now: Millis, fetch: Box<Fetch>, out: &mut Vec<Action>) {
+        self.whole_seconds = true;
+        self.slicing = false;
+        self.send_slice(now, fetch, out);
+    }
+
+    /// Answers a held fetch whose own time-out is over, unless replies before it are still owed.
+    pub(super) fn answer_overdue(&mut self, now: Millis, out: &mut Vec<Action>) {
+        let overdue = self.held.as_ref().is_some_and(|f| f.deadline.is_some_and(|d| now >= d));
+        if !overdue || !self.owed.only_skips() {
+            return;
+        }
+        let Some(fetch) = self.held.take() else { return };
+        self.answered(Place::Gate, FetchEnd::Empty, true, out);
+        let nothing = fetch.pop.empty().reply(self.session.proto);
+        self.send(Side::Client, nothing, out);
+    }
+
+    pub(super) fn answered(&mut self, from: Place, end: FetchEnd, blocking: bool, out: &mut Vec<Action>) {
+        out.push(Action::Event(JobEvent::FetchAnswered { from, end, blocking }));
+    }
+
+    /// The broker answered a fetch with an element; its bytes are about to be forwarded, the last `pending` of them
+    /// not yet counted in `sent`.
+    pub(super) fn delivered(
+        &mut self,
+        now: Millis,
+        fetch: Fetch,
+        reading: Reading,
+        pending: u64,
+        out: &mut Vec<Action>,
+    ) {
+        let blocking = fetch.pop.is_blocking();
+        self.slicing = false;
+        if self.mode == Mode::Orphaned {
+            self.answered(Place::Broker, FetchEnd::Vanished, blocking, out);
+            return self.put_back(now, &fetch.pop, &reading.leaves, reading.overflow, vec![], out);
+        }
+        let mut events = Vec::new();
+        let keys = self.jobs(&fetch, &reading, &mut events);
+        Self::emit(events, out);
+        self.answered(Place::Broker, FetchEnd::Job, blocking, out);
+        self.retained.push_back(Retained {
+            end: self.sent + pending,
+            pop: fetch.pop,
+            leaves: reading.leaves,
+            overflow: reading.overflow,
+            keys,
+        });
+    }
+
+    /// Tells of the jobs in a reply; returns their keys.
+    fn jobs(&mut self, fetch: &Fetch, reading: &Reading, events: &mut Vec<JobEvent>) -> Vec<JobKey> {
+        let named = fetch.pop.reply_names_key().then(|| reading.leaves.first()).flatten();
+        let key = match named {
+            Some(leaf) => leaf.content.as_slice(),
+            None => fetch.pop.keys().first().map_or(b"".as_slice(), |k| k.as_ref()),
+        };
+        let queue = dialect::queue_name(key);
+        self.remember_entries(&fetch.pop, &reading.leaves);
+        let mut keys = Vec::new();
+        let mut tell = |memory: &mut dialect::Memory, payload: Option<&dialect::json::Skim>| {
+            let (system, job) = dialect::job(memory, &queue, payload);
+            if system != memory.system && system != crate::job::System::Unknown && !fetch.takes_due {
+                events.push(JobEvent::Recognised(system));
+            }
+            keys.push(job.key.clone());
+            events.push(if fetch.takes_due { JobEvent::Taken(job) } else { JobEvent::Delivered(job) });
+        };
+        tell(&mut self.memory, reading.payload());
+        for leaf in fetch.pop.further_payloads(&reading.leaves) {
+            let skim = dialect::json::Skim::of(dialect::PAYLOAD, &leaf.content);
+            tell(&mut self.memory, Some(&skim));
+        }
+        keys
+    }
+
+    fn remember_entries(&mut self, pop: &Pop, leaves: &[Leaf]) {
+        if pop.name() != b"xreadgroup" {
+            return;
+        }
+        for leaf in leaves.iter().filter(|l| is_entry_id(&l.content)) {
+            if self.read_entries.len() == ENTRIES_MAX {
+                self.read_entries.pop_front();
+            }
+            self.read_entries.push_back(leaf.content.clone());
+        }
+    }
+
+    /// The client has gone. What the broker handed out for it and it did not get goes back; what it asked for is
+    /// settled; then the connection closes.
+    pub(super) fn client_gone(&mut self, now: Millis, written: u64, out: &mut Vec<Action>) {
+        self.mode = Mode::Orphaned;
+        if self.held.take().is_some() {
+            self.answered(Place::Gate, FetchEnd::Vanished, true, out);
+        }
+        self.flushed_until(written);
+        for retained in std::mem::take(&mut self.retained) {
+            self.put_back(now, &retained.pop, &retained.leaves, retained.overflow, retained.keys, out);
+        }
+        if let super::broker::Current::Read(reading) = &mut self.current {
+            reading.raise_max(super::reply::ORPHAN_MAX);
+        }
+        self.settle_orphan(out);
+    }
+
+    fn flushed_until(&mut self, written: u64) {
+        while self.retained.front().is_some_and(|r| r.end <= written) {
+            self.retained.pop_front();
+        }
+    }
+
+    /// Pushes an element back at the end it came from, on the same broker connection (right database, user, ACL).
+    fn put_back(
+        &mut self,
+        now: Millis,
+        pop: &Pop,
+        leaves: &[Leaf],
+        overflow: bool,
+        keys: Vec<JobKey>,
+        out: &mut Vec<Action>,
+    ) {
+        if pop.stays_pending() {
+            return out.push(Action::Event(JobEvent::Orphan(Fate::Kept)));
+        }
+        // in the middle of a command of the client's nothing can be sent any more
+        let commands = if overflow || !self.client.at_boundary() { None } else { pop.put_back(leaves, now) };
+        let Some(commands) = commands else {
+            return out.push(Action::Event(JobEvent::Orphan(Fate::Lost)));
+        };
+        if self.session.transaction.take().is_some() {
+            self.send(Side::Broker, Bytes::from_static(b"*1\r\n$7\r\nDISCARD\r\n"), out);
+            self.owed.push(Owed::Skip);
+        }
+        if std::mem::take(&mut self.session.replies) != ReplyMode::On {
+            self.send(Side::Broker, Bytes::from_static(b"*3\r\n$6\r\nCLIENT\r\n$5\r\nREPLY\r\n$2\r\nON\r\n"), out);
+            self.owed.push(Owed::Skip);
+        }
+        let last = commands.len() - 1;
+        for (i, command) in commands.into_iter().enumerate() {
+            self.send(Side::Broker, Bytes::from(encode(&command)), out);
+            self.owed.push(if i == last { Owed::PutBack(keys.clone()) } else { Owed::Skip });
+        }
+    }
+
+    /// The broker answered the command that put an element back.
+    pub(super) fn put_back_answered(&mut self, keys: Vec<JobKey>, failed: bool, out: &mut Vec<Action>) {
+        if failed {
+            return out.push(Action::Event(JobEvent::Orphan(Fate::Lost)));
+        }
+        out.extend(keys.into_iter().map(|key| Action::Event(JobEvent::Returned(key))));
+        out.push(Action::Event(JobEvent::Orphan(Fate::Returned)));
+    }
+
+    /// Closes once nothing is left to settle. A blocking command that is no fetch ends with its client, as at Redis.
+    pub(super) fn settle_orphan(&mut self, out: &mut Vec<Action>) {
+        if self.mode == Mode::Orphaned && matches!(self.owed.front(), None | Some(Owed::Blocking)) {
+            self.close(Ok(()), out);
+        }
+    }
+
+    /// Adds a consumed stretch of the broker's bytes to the run to be forwarded, unless nobody is there to take it.
+    pub(super) fn extend(&mut self, run: &mut Range<usize>, stretch: Range<usize>, out: &mut Vec<Action>) {
+        if run.end != stretch.start {
+            Self::flush(run, out);
+            run.start = stretch.start;
+        }
+        run.end = stretch.end;
+        self.sent += stretch.len() as u64;
+    }
+}
+
+/// `1526919030474-55`
+fn is_entry_id(text: &[u8]) -> bool {
+    let mut parts = text.splitn(2, |b| *b == b'-');
+    let digits =
+        |p: Option<&[u8]>| p.is_some_and(|p| !p.is_empty() && p.len() <= 20 && p.iter().all(u8::is_ascii_digit));
+    digits(parts.next()) && digits(parts.next())
+}

@@ -1,0 +1,129 @@
+//! The replies that are owed, in order: one FIFO per connection, and no second queue beside it.
+//!
+//! Each command that the broker answers has its entry here, and so has each answer of the gate's own that must wait
+//! for the replies before it. A reply is paired with the front; the rest of the gate never counts.
+
+use super::empty::Empty;
+use super::pop::Pop;
+use crate::dialect::Note;
+use crate::job::{JobKey, Millis};
+use bytes::Bytes;
+use std::collections::VecDeque;
+
+/// What is due next.
+#[derive(Debug)]
+pub(super) enum Owed {
+    /// So many ordinary replies that nobody reads.
+    Plain(u32),
+    /// The reply of a blocking command that is no fetch: it may take for ever.
+    Blocking,
+    /// The reply to a question of the gate's own: swallowed.
+    Skip,
+    /// The reply to the last command that puts an element back.
+    PutBack(Vec<JobKey>),
+    /// Made up here; leaves as soon as it is at the front.
+    Answer(Bytes),
+    /// "Nothing there", in the protocol that is in force when it leaves.
+    Nothing(Empty),
+    /// A reply that changes the session, or confirms what a dialect has noted.
+    Noted(Box<Noted>),
+    /// A fetch at the broker.
+    Fetch(Box<Fetch>),
+    /// Confirmations of a (un)subscribe command: ordinary arrays in RESP2, pushes in RESP3, or one error.
+    Pubsub {
+        /// Which set it changes.
+        kind: PubsubKind,
+        /// How many are to come; unknown for an unsubscribe from everything until it is its turn.
+        left: Option<u32>,
+    },
+}
+
+/// Which subscriptions a command or confirmation is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PubsubKind {
+    Channels,
+    Patterns,
+    Shards,
+}
+
+/// See [`Owed::Noted`].
+#[derive(Debug)]
+pub(super) struct Noted {
+    pub(super) change: Change,
+    /// What it confirms if it is no error; for an EXEC with the index of each command in the transaction.
+    pub(super) notes: Vec<(u32, Note)>,
+}
+
+/// What a successful reply changes.
+#[derive(Debug)]
+pub(super) enum Change {
+    None,
+    Hello { three: Option<bool>, user: Option<String>, name: Option<String> },
+    Auth { user: String },
+    Multi,
+    Exec,
+    Reset,
+    Monitor,
+}
+
+/// A command that asks for a job, while it is unanswered.
+#[derive(Debug)]
+pub(super) struct Fetch {
+    pub(super) pop: Pop,
+    /// When the client's own time-out is over; `None`: never.
+    pub(super) deadline: Option<Millis>,
+    /// The time-out at the broker is the gate's own: its "nothing" is not the client's.
+    pub(super) sliced: bool,
+    /// A script that takes a due job to be pushed on, rather than a pop.
+    pub(super) takes_due: bool,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Replies {
+    queue: VecDeque<Owed>,
+}
+
+impl Replies {
+    pub(super) fn push(&mut self, owed: Owed) {
+        if let (Owed::Plain(n), Some(Owed::Plain(before))) = (&owed, self.queue.back_mut())
+            && let Some(sum) = before.checked_add(*n)
+        {
+            *before = sum;
+            return;
+        }
+        self.queue.push_back(owed);
+    }
+
+    pub(super) fn front(&self) -> Option<&Owed> {
+        self.queue.front()
+    }
+
+    pub(super) fn front_mut(&mut self) -> Option<&mut Owed> {
+        self.queue.front_mut()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    /// The front has been answered.
+    pub(super) fn pop(&mut self) -> Option<Owed> {
+        if let Some(Owed::Plain(n)) = self.queue.front_mut()
+            && *n > 1
+        {
+            *n -= 1;
+            return Some(Owed::Plain(1));
+        }
+        let owed = self.queue.pop_front();
+        if self.queue.is_empty() && self.queue.capacity() > 64 {
+            self.queue.shrink_to(0);
+        }
+        owed
+    }
+
+    /// Nothing that the client will see is owed.
+    pub(super) fn only_skips(&self) -> bool {
+        self.queue.iter().all(|o| matches!(o, Owed::Skip | Owed::PutBack(_)))
+    }
+}

@@ -1,0 +1,435 @@
+//! The table of commands that can take something out of a key: which arguments are keys, where the time-out stands,
+//! what "nothing" looks like, and how an element is put back.
+//!
+//! Only a well-formed command becomes a [`Pop`]; the others go to the broker for its own error. A new command is a row
+//! in [`ROWS`].
+
+use super::empty::Empty;
+use super::reply::Leaf;
+use bytes::Bytes;
+use std::ops::Range;
+
+/// Where the keys are, and with them the form of the rest.
+#[derive(Clone, Copy, Debug)]
+enum Form {
+    /// `BRPOP key.. timeout`
+    KeysTimeout,
+    /// `BRPOPLPUSH source destination timeout`
+    PairTimeout,
+    /// `BLMOVE source destination from to timeout`
+    MoveTimeout,
+    /// `BLMPOP timeout numkeys key.. side [COUNT n]`
+    TimeoutCounted,
+    /// `LMPOP numkeys key.. side [COUNT n]`
+    Counted,
+    /// `LPOP key [count]`
+    KeyCount,
+    /// `RPOPLPUSH source destination`
+    Pair,
+    /// `LMOVE source destination from to`
+    Move,
+    /// `XREADGROUP GROUP g c [COUNT n] [BLOCK ms] [NOACK] STREAMS key.. id..`
+    ReadGroup,
+    /// `XAUTOCLAIM key group consumer min-idle start ..`, `XCLAIM key group consumer min-idle id ..`
+    Claim,
+}
+
+/// How an element goes back to where it came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Undo {
+    /// Push at the left end (it was popped there).
+    Left,
+    /// Push at the right end.
+    Right,
+    /// Out of the destination again, and back to the side given by the command.
+    Move,
+    /// Members with their scores.
+    Scored,
+    /// Set members.
+    Members,
+    /// The side is an argument of the command.
+    Side,
+    /// A stream's group keeps what was read: it is pending there and can be claimed.
+    Stays,
+    /// A member that a script took out of the sorted set of due jobs: back in, due now.
+    Due,
+}
+
+struct Row {
+    name: &'static [u8],
+    form: Form,
+    undo: Undo,
+    empty: Empty,
+    /// The shape of "nothing" when a count was given.
+    empty_counted: Empty,
+}
+
+const fn row(name: &'static [u8], form: Form, undo: Undo, empty: Empty, empty_counted: Empty) -> Row {
+    Row { name, form, undo, empty, empty_counted }
+}
+
+#[rustfmt::skip]
+static ROWS: &[Row] = &[
+    row(b"brpop",      Form::KeysTimeout,    Undo::Right,   Empty::NullArray, Empty::NullArray),
+    row(b"blpop",      Form::KeysTimeout,    Undo::Left,    Empty::NullArray, Empty::NullArray),
+    row(b"brpoplpush", Form::PairTimeout,    Undo::Move,    Empty::NullArray, Empty::NullArray),
+    row(b"blmove",     Form::MoveTimeout,    Undo::Move,    Empty::NullArray, Empty::NullArray),
+    row(b"bzpopmin",   Form::KeysTimeout,    Undo::Scored,  Empty::NullArray, Empty::NullArray),
+    row(b"bzpopmax",   Form::KeysTimeout,    Undo::Scored,  Empty::NullArray, Empty::NullArray),
+    row(b"blmpop",     Form::TimeoutCounted, Undo::Side,    Empty::NullArray, Empty::NullArray),
+    row(b"bzmpop",     Form::TimeoutCounted, Undo::Scored,  Empty::NullArray, Empty::NullArray),
+    row(b"lpop",       Form::KeyCount,       Undo::Left,    Empty::NullBulk,  Empty::NullArray),
+    row(b"rpop",       Form::KeyCount,       Undo::Right,   Empty::NullBulk,  Empty::NullArray),
+    row(b"rpoplpush",  Form::Pair,           Undo::Move,    Empty::NullBulk,  Empty::NullBulk),
+    row(b"lmove",      Form::Move,           Undo::Move,    Empty::NullBulk,  Empty::NullBulk),
+    row(b"lmpop",      Form::Counted,        Undo::Side,    Empty::NullArray, Empty::NullArray),
+    row(b"zpopmin",    Form::KeyCount,       Undo::Scored,  Empty::Array,     Empty::Array),
+    row(b"zpopmax",    Form::KeyCount,       Undo::Scored,  Empty::Array,     Empty::Array),
+    row(b"zmpop",      Form::Counted,        Undo::Scored,  Empty::NullArray, Empty::NullArray),
+    row(b"spop",       Form::KeyCount,       Undo::Members, Empty::NullBulk,  Empty::Set),
+    row(b"xreadgroup", Form::ReadGroup,      Undo::Stays,   Empty::NullArray, Empty::NullArray),
+    row(b"xautoclaim", Form::Claim,          Undo::Stays,   Empty::Autoclaim, Empty::Autoclaim),
+    row(b"xclaim",     Form::Claim,          Undo::Stays,   Empty::Array,     Empty::Array),
+];
+
+/// Scripts stand in no table: a dialect recognised one.
+static SCRIPT: Row = row(b"", Form::KeyCount, Undo::Due, Empty::NullBulk, Empty::NullBulk);
+
+/// The client's own time-out of a blocking fetch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wait {
+    /// 0: for ever.
+    Forever,
+    /// Milliseconds, at least 1.
+    Ms(u64),
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Timeout {
+    arg: usize,
+    wait: Wait,
+    /// Milliseconds on the wire (XREADGROUP) or seconds.
+    in_ms: bool,
+}
+
+/// A well-formed command that takes something out of a key.
+#[derive(Clone, Debug)]
+pub(crate) struct Pop {
+    row: &'static Row,
+    args: Vec<Bytes>,
+    keys: Range<usize>,
+    timeout: Option<Timeout>,
+    counted: bool,
+}
+
+impl std::fmt::Debug for Row {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&String::from_utf8_lossy(self.name))
+    }
+}
+
+/// Whether a command of this (lower-case) name can be a [`Pop`].
+pub(super) fn is_pop(name: &[u8]) -> bool {
+    matches!(name.first(), Some(b'b' | b'l' | b'r' | b'z' | b's' | b'x')) && ROWS.iter().any(|r| r.name == name)
+}
+
+impl Pop {
+    /// Reads a command, its name in lower case given. `None`: malformed, or not one of the table.
+    pub(super) fn read(name: &[u8], args: Vec<Bytes>) -> Option<Pop> {
+        let row = ROWS.iter().find(|r| r.name == name)?;
+        let n = args.len();
+        let mut pop = Pop { row, args, keys: 1..2, timeout: None, counted: false };
+        match row.form {
+            Form::KeysTimeout if n >= 3 => {
+                pop.keys = 1..n - 1;
+                pop.timeout = Some(pop.seconds(n - 1)?);
+            }
+            Form::PairTimeout if n == 4 => pop.timeout = Some(pop.seconds(3)?),
+            Form::MoveTimeout if n == 6 && pop.is_side(3) && pop.is_side(4) => pop.timeout = Some(pop.seconds(5)?),
+            Form::TimeoutCounted if n >= 5 => {
+                pop.timeout = Some(pop.seconds(1)?);
+                pop.read_counted(2)?;
+            }
+            Form::Counted if n >= 4 => pop.read_counted(1)?,
+            Form::KeyCount if n == 2 => {}
+            Form::KeyCount if n == 3 => {
+                pop.integer(2).filter(|c| *c >= 0)?;
+                pop.counted = true;
+            }
+            Form::Pair if n == 3 => {}
+            Form::Move if n == 5 && pop.is_side(3) && pop.is_side(4) => {}
+            Form::ReadGroup => pop.read_group()?,
+            Form::Claim if n >= 6 => {}
+            _ => return None,
+        }
+        Some(pop)
+    }
+
+    /// A script that pops one due member of a sorted set.
+    pub(super) fn script(args: Vec<Bytes>, key: usize) -> Pop {
+        Pop { row: &SCRIPT, args, keys: key..key + 1, timeout: None, counted: false }
+    }
+
+    pub(crate) fn name(&self) -> &'static [u8] {
+        self.row.name
+    }
+
+    pub(crate) fn keys(&self) -> &[Bytes] {
+        &self.args[self.keys.clone()]
+    }
+
+    /// All arguments, the name first.
+    pub(crate) fn args(&self) -> &[Bytes] {
+        &self.args
+    }
+
+    /// The client's own time-out; `None` for a command that answers at once.
+    pub(super) fn wait(&self) -> Option<Wait> {
+        self.timeout.map(|t| t.wait)
+    }
+
+    pub(crate) fn is_blocking(&self) -> bool {
+        self.timeout.is_some()
+    }
+
+    /// What "nothing" looks like.
+    pub(super) fn empty(&self) -> Empty {
+        if self.counted { self.row.empty_counted } else { self.row.empty }
+    }
+
+    /// Which leaf of the reply holds the first job's payload.
+    pub(super) fn payload_leaf(&self) -> u32 {
+        match self.row.form {
+            Form::KeysTimeout | Form::TimeoutCounted | Form::Counted => 1,
+            _ => 0,
+        }
+    }
+
+    /// Whether the reply names the key that the element came from (as its first leaf).
+    pub(super) fn reply_names_key(&self) -> bool {
+        self.payload_leaf() == 1
+    }
+
+    /// Whether what was read stays with the broker for the group to claim.
+    pub(super) fn stays_pending(&self) -> bool {
+        self.row.undo == Undo::Stays
+    }
+
+    /// The leaves of a reply with several elements that hold payloads, after the first.
+    pub(super) fn further_payloads<'a>(&self, leaves: &'a [Leaf]) -> Vec<&'a Leaf> {
+        let from = self.payload_leaf() as usize + 1;
+        match (self.row.form, self.row.undo) {
+            (Form::KeysTimeout, _) | (_, Undo::Stays) => vec![],
+            // members and scores in turn
+            (_, Undo::Scored) => leaves.iter().skip(from + 1).step_by(2).collect(),
+            _ => leaves.iter().skip(from).collect(),
+        }
+    }
+
+    /// The command with another time-out, in milliseconds. `whole` seconds for a server that knows no fractions.
+    pub(super) fn sliced(&self, ms: u64, whole: bool) -> Vec<u8> {
+        let mut args = self.args.clone();
+        if let Some(timeout) = self.timeout {
+            let ms = ms.max(1);
+            args[timeout.arg] = Bytes::from(match (timeout.in_ms, whole) {
+                (true, _) => ms.to_string(),
+                (false, true) => (ms / 1000).max(1).to_string(),
+                (false, false) => format!("{}.{:03}", ms / 1000, ms % 1000),
+            });
+        }
+        super::command::encode(&args)
+    }
+
+    /// The commands that put back what the reply holds. `None`: it need not or cannot be put back.
+    pub(super) fn put_back(&self, reply: &[Leaf], now_ms: u64) -> Option<Vec<Vec<Bytes>>> {
+        let word = Bytes::from_static;
+        let key = self.keys().first()?.clone();
+        let named = |reply: &[Leaf]| reply.first().map(|l| l.bytes());
+        Some(match self.row.undo {
+            Undo::Stays => return None,
+            Undo::Left | Undo::Right => {
+                let (key, elements) = if self.reply_names_key() { (named(reply)?, &reply[1..]) } else { (key, reply) };
+                vec![push_back(self.row.undo == Undo::Left, key, elements)]
+            }
+            Undo::Side => {
+                let left = self.args.get(self.keys.end)?.eq_ignore_ascii_case(b"left");
+                vec![push_back(left, named(reply)?, &reply[1..])]
+            }
+            Undo::Move => {
+                let element = reply.first()?.bytes();
+                let (from_left, to_left) = self.move_sides();
+                let destination = self.args.get(2)?.clone();
+                let take = if to_left { word(b"1") } else { word(b"-1") };
+                vec![
+                    vec![word(b"MULTI")],
+                    vec![word(b"LREM"), destination, take, element.clone()],
+                    vec![if from_left { word(b"LPUSH") } else { word(b"RPUSH") }, key, element],
+                    vec![word(b"EXEC")],
+                ]
+            }
+            Undo::Scored => {
+                let (key, pairs) = if self.reply_names_key() { (named(reply)?, &reply[1..]) } else { (key, reply) };
+                let mut command = vec![word(b"ZADD"), key];
+                for pair in pairs.chunks_exact(2) {
+                    command.push(pair[1].bytes());
+                    command.push(pair[0].bytes());
+                }
+                vec![command]
+            }
+            Undo::Members => {
+                let mut command = vec![word(b"SADD"), key];
+                command.extend(reply.iter().map(Leaf::bytes));
+                vec![command]
+            }
+            Undo::Due => {
+                let now = Bytes::from(format!("{}.{:03}", now_ms / 1000, now_ms % 1000));
+                vec![vec![word(b"ZADD"), key, now, reply.first()?.bytes()]]
+            }
+        })
+    }
+
+    fn move_sides(&self) -> (bool, bool) {
+        match self.row.form {
+            Form::MoveTimeout | Form::Move => {
+                (self.args[3].eq_ignore_ascii_case(b"left"), self.args[4].eq_ignore_ascii_case(b"left"))
+            }
+            // RPOPLPUSH and BRPOPLPUSH
+            _ => (false, true),
+        }
+    }
+
+    fn seconds(&self, arg: usize) -> Option<Timeout> {
+        let text = std::str::from_utf8(&self.args[arg]).ok()?;
+        let seconds: f64 = text.parse().ok()?;
+        if !(0.0..=1e12).contains(&seconds) || text.starts_with(char::is_whitespace) {
+            return None;
+        }
+        // Redis rounds up to whole milliseconds, so that a small time-out is not "for ever"
+        let ms = (seconds * 1000.0).ceil() as u64;
+        Some(Timeout { arg, wait: if ms == 0 { Wait::Forever } else { Wait::Ms(ms) }, in_ms: false })
+    }
+
+    fn integer(&self, arg: usize) -> Option<i64> {
+        std::str::from_utf8(self.args.get(arg)?).ok()?.parse().ok()
+    }
+
+    fn is_side(&self, arg: usize) -> bool {
+        let side = &self.args[arg];
+        side.eq_ignore_ascii_case(b"left") || side.eq_ignore_ascii_case(b"right")
+    }
+
+    /// `numkeys key.. side [COUNT n]` from argument `at` on.
+    fn read_counted(&mut self, at: usize) -> Option<()> {
+        let keys = usize::try_from(self.integer(at)?).ok().filter(|n| *n > 0)?;
+        let side = at.checked_add(1)?.checked_add(keys)?;
+        let word = self.args.get(side)?;
+        let sides: [&[u8]; 2] = if self.row.undo == Undo::Scored { [b"min", b"max"] } else { [b"left", b"right"] };
+        if !sides.iter().any(|s| word.eq_ignore_ascii_case(s)) {
+            return None;
+        }
+        self.keys = at + 1..side;
+        match self.args.len() - side {
+            1 => Some(()),
+            3 if self.args[side + 1].eq_ignore_ascii_case(b"count") => {
+                self.integer(side + 2).filter(|n| *n > 0).map(drop)
+            }
+            _ => None,
+        }
+    }
+
+    /// XREADGROUP. Only a read of new entries (`>` for all streams) takes something.
+    fn read_group(&mut self) -> Option<()> {
+        if self.args.len() < 7 || !self.args[1].eq_ignore_ascii_case(b"group") {
+            return None;
+        }
+        let mut at = 4;
+        loop {
+            let word = self.args.get(at)?;
+            if word.eq_ignore_ascii_case(b"count") {
+                self.integer(at + 1)?;
+                at += 2;
+            } else if word.eq_ignore_ascii_case(b"block") {
+                let ms = u64::try_from(self.integer(at + 1)?).ok()?;
+                let wait = if ms == 0 { Wait::Forever } else { Wait::Ms(ms) };
+                self.timeout = Some(Timeout { arg: at + 1, wait, in_ms: true });
+                at += 2;
+            } else if word.eq_ignore_ascii_case(b"noack") {
+                at += 1;
+            } else if word.eq_ignore_ascii_case(b"streams") {
+                break;
+            } else {
+                return None;
+            }
+        }
+        let rest = self.args.len() - at - 1;
+        if rest == 0 || !rest.is_multiple_of(2) {
+            return None;
+        }
+        self.keys = at + 1..at + 1 + rest / 2;
+        self.args[self.keys.end..].iter().all(|id| id.as_ref() == b">").then_some(())
+    }
+}
+
+/// `LPUSH`/`RPUSH` of elements in the order in which they were popped at that end.
+fn push_back(left: bool, key: Bytes, elements: &[Leaf]) -> Vec<Bytes> {
+    let mut command = vec![Bytes::from_static(if left { b"LPUSH" } else { b"RPUSH" }), key];
+    command.extend(elements.iter().rev().map(Leaf::bytes));
+    command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pop(line: &str) -> Option<Pop> {
+        let args: Vec<Bytes> = line.split(' ').map(|a| Bytes::copy_from_slice(a.as_bytes())).collect();
+        Pop::read(&args[0].to_ascii_lowercase(), args)
+    }
+
+    #[test]
+    fn well_formed_pops_are_read() {
+        let brpop = pop("BRPOP a b 0.0001").expect("well-formed");
+        assert_eq!((brpop.keys().len(), brpop.wait()), (2, Some(Wait::Ms(1))));
+        assert_eq!(pop("blmove a b LEFT right 0").expect("well-formed").wait(), Some(Wait::Forever));
+        assert_eq!(pop("blmpop 2.5 2 a b left COUNT 3").expect("well-formed").wait(), Some(Wait::Ms(2500)));
+        let read = pop("xreadgroup GROUP g c COUNT 5 BLOCK 2000 NOACK STREAMS s t > >").expect("well-formed");
+        assert_eq!((read.keys().len(), read.wait()), (2, Some(Wait::Ms(2000))));
+        assert!(!pop("zmpop 1 z MIN").expect("well-formed").is_blocking());
+        assert_eq!(pop("spop s 3").expect("well-formed").empty(), Empty::Set);
+    }
+
+    #[test]
+    fn malformed_ones_are_left_to_the_broker() {
+        for bad in [
+            "brpop a",
+            "brpop a x",
+            "brpop a -1",
+            "brpop a nan",
+            "blmove a b up left 1",
+            "blmpop 1 0 a left",
+            "blmpop 1 2 a left",
+            "lpop",
+            "lpop a b",
+            "lpop a -1",
+            "lpop a 1 2",
+            "zmpop 1 z LEFT",
+            "xclaim a b c 1",
+            "xreadgroup GROUP g c STREAMS s 0",
+            "xreadgroup GROUP g c BLOCK x STREAMS s >",
+            "lmpop 1 a left count 0",
+            "xreadgroup GROUP g c STREAMS s t >",
+            "rpoplpush a",
+        ] {
+            assert!(pop(bad).is_none(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_slice_is_never_for_ever() {
+        let text = |p: &Pop, ms, whole| String::from_utf8_lossy(&p.sliced(ms, whole)).into_owned();
+        let brpop = pop("brpop q 0").expect("well-formed");
+        assert!(text(&brpop, 0, false).ends_with("$5\r\n0.001\r\n"));
+        assert!(text(&brpop, 950, false).ends_with("$5\r\n0.950\r\n"));
+        assert!(text(&brpop, 950, true).ends_with("$1\r\n1\r\n"));
+    }
+}

@@ -1,0 +1,124 @@
+//! Reading along a reply of the broker: the few leaves that a verdict needs, within bounds.
+
+use super::scan::{Sink, number};
+use crate::dialect::json::Skim;
+use bytes::Bytes;
+
+/// How much of a delivery is kept until it has been handed to the client's socket, so that it can be put back.
+pub(super) const DELIVERY_MAX: usize = 1024 * 1024;
+/// The same when the client is already gone and the element has nowhere else to be.
+pub(super) const ORPHAN_MAX: usize = 64 * 1024 * 1024;
+/// How much of any other reply is kept.
+pub(super) const NOTE_MAX: usize = 16 * 1024;
+
+/// A bulk string or a scalar.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Leaf {
+    /// The RESP type: `$`, `:`, `+`, `-`, `_`, `*` (null or empty array) ...
+    pub(super) kind: u8,
+    /// The content; of a null `-1`.
+    pub(super) content: Vec<u8>,
+}
+
+impl Leaf {
+    pub(super) fn bytes(&self) -> Bytes {
+        Bytes::copy_from_slice(&self.content)
+    }
+
+    pub(super) fn is_error(&self) -> bool {
+        matches!(self.kind, b'-' | b'!')
+    }
+}
+
+/// A reply being read along.
+#[derive(Debug)]
+pub(super) struct Reading {
+    /// The type of the top-level value, 0 before the first line.
+    pub(super) kind: u8,
+    /// The first line without type and CRLF: `-1` of a null, the text of an error.
+    pub(super) first: Vec<u8>,
+    /// The leaves, as far as they fit.
+    pub(super) leaves: Vec<Leaf>,
+    /// Something did not fit: of `leaves` at most the first is there.
+    pub(super) overflow: bool,
+    kept: usize,
+    max: usize,
+    skim: Option<(u32, Skim)>,
+    leaf: u32,
+}
+
+impl Reading {
+    pub(super) fn new(max: usize, skim: Option<(u32, Skim)>) -> Reading {
+        Reading { kind: 0, first: Vec::new(), leaves: Vec::new(), overflow: false, kept: 0, max, skim, leaf: 0 }
+    }
+
+    /// A null, or the empty array or set of the commands that say "nothing" so.
+    pub(super) fn is_empty(&self) -> bool {
+        match self.kind {
+            b'_' => true,
+            b'$' => self.first == b"-1",
+            b'*' | b'~' => self.first == b"-1" || self.first == b"0",
+            _ => false,
+        }
+    }
+
+    pub(super) fn is_error(&self) -> bool {
+        matches!(self.kind, b'-' | b'!')
+    }
+
+    /// What the skimmer found in the payload.
+    pub(super) fn payload(&self) -> Option<&Skim> {
+        self.skim.as_ref().map(|(_, skim)| skim)
+    }
+
+    /// From now on more may be kept. Useless once something has overflowed.
+    pub(super) fn raise_max(&mut self, max: usize) {
+        self.max = self.max.max(max);
+    }
+
+    fn keep(&mut self, bytes: usize) -> bool {
+        self.kept += bytes + std::mem::size_of::<Leaf>();
+        if self.kept > self.max && !self.overflow {
+            self.overflow = true;
+            // a short first leaf is the key's name: still wanted
+            self.leaves.truncate(usize::from(self.leaves.first().is_some_and(|l| l.content.len() <= 1024)));
+            self.leaves.shrink_to_fit();
+        }
+        !self.overflow
+    }
+}
+
+impl Sink for Reading {
+    fn line(&mut self, line: &[u8]) {
+        let (kind, text) = (line[0], &line[1..]);
+        if self.kind == 0 && kind != b'|' {
+            self.kind = kind;
+            self.first = text[..text.len().min(512)].to_vec();
+        }
+        let content: &[u8] = match kind {
+            b'*' | b'~' | b'>' | b'%' | b'|' if number(text).is_ok_and(|n| n > 0) => return,
+            b'$' | b'=' | b'!' if text != b"-1" => b"",
+            _ => text,
+        };
+        if self.keep(content.len()) {
+            self.leaves.push(Leaf { kind, content: content.to_vec() });
+        }
+    }
+
+    fn body(&mut self, bytes: &[u8]) {
+        if let Some((leaf, skim)) = &mut self.skim
+            && *leaf == self.leaf
+        {
+            skim.feed(bytes);
+        }
+        if self.keep(bytes.len())
+            && let Some(leaf) = self.leaves.last_mut()
+        {
+            leaf.content.extend_from_slice(bytes);
+        }
+    }
+
+    fn leaf(&mut self, number: u32) {
+        self.leaf = number + 1;
+    }
+}

@@ -1,0 +1,91 @@
+//! The modes of a connection that decide how commands and replies pair: protocol, transaction, replies switched off,
+//! subscriptions, MONITOR.
+
+use super::empty::Proto;
+use super::owed::PubsubKind;
+use super::reply::{Leaf, Reading};
+use super::scan::number;
+use crate::dialect::Note;
+
+/// ```text
+/// On ──OFF──▶ Off ──ON──▶ On        On ──SKIP──▶ SkipNext ──any command──▶ On
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub(super) enum ReplyMode {
+    #[default]
+    On,
+    Off,
+    SkipNext,
+}
+
+/// An open MULTI, as the client has sent it so far.
+#[derive(Debug, Default)]
+pub(super) struct Transaction {
+    pub(super) queued: u32,
+    pub(super) notes: Vec<(u32, Note)>,
+    /// It holds a command whose effect on the pairing at EXEC is not followed.
+    pub(super) odd: bool,
+}
+
+/// See the module. `proto` and the subscriptions are as of the last reply, the rest as of the last command.
+#[derive(Debug, Default)]
+pub(super) struct Session {
+    pub(super) proto: Proto,
+    pub(super) transaction: Option<Transaction>,
+    pub(super) replies: ReplyMode,
+    pub(super) monitor: bool,
+    channels: u64,
+    patterns: u64,
+    shards: u64,
+}
+
+impl Session {
+    /// RESP2 with subscriptions: messages are ordinary arrays, and only a few commands are allowed.
+    pub(super) fn subscribed_resp2(&self) -> bool {
+        self.proto == Proto::Two && self.channels + self.patterns + self.shards > 0
+    }
+
+    /// How many confirmations an unsubscribe from everything brings.
+    pub(super) fn subscriptions(&self, kind: PubsubKind) -> u32 {
+        let n = match kind {
+            PubsubKind::Channels => self.channels,
+            PubsubKind::Patterns => self.patterns,
+            PubsubKind::Shards => self.shards,
+        };
+        u32::try_from(n.max(1)).unwrap_or(u32::MAX)
+    }
+
+    /// A confirmation has passed: `[kind, channel, count]`. The count is of channels and patterns together.
+    pub(super) fn confirmed(&mut self, kind: PubsubKind, reading: &Reading) {
+        let count = |leaf: &Leaf| number(&leaf.content).ok().and_then(|n| u64::try_from(n).ok());
+        let Some(count) = reading.leaves.last().and_then(count) else { return };
+        match kind {
+            PubsubKind::Channels => self.channels = count.saturating_sub(self.patterns),
+            PubsubKind::Patterns => self.patterns = count.saturating_sub(self.channels),
+            PubsubKind::Shards => self.shards = count,
+        }
+    }
+
+    /// RESET was answered.
+    pub(super) fn reset(&mut self) {
+        *self = Session::default();
+    }
+}
+
+/// What a pub/sub item is, by its first element.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Item {
+    Message,
+    Confirmation(PubsubKind),
+}
+
+/// Reads the first element of an item; `None`: something else.
+pub(super) fn item(word: &[u8]) -> Option<Item> {
+    Some(match word {
+        b"message" | b"pmessage" | b"smessage" => Item::Message,
+        b"subscribe" | b"unsubscribe" => Item::Confirmation(PubsubKind::Channels),
+        b"psubscribe" | b"punsubscribe" => Item::Confirmation(PubsubKind::Patterns),
+        b"ssubscribe" | b"sunsubscribe" => Item::Confirmation(PubsubKind::Shards),
+        _ => return None,
+    })
+}

@@ -1,0 +1,189 @@
+//! A gate without connections: it answers what a test put into it, and serves the real API on a free port.
+
+use crate::samples;
+use draingate::api::auth::{Scope, Token};
+use draingate::api::backend::Backend;
+use draingate::api::{ApiSettings, serve_backend};
+use draingate::fleet::view::{DrainState, DrainView, DrainWorker, WorkerDetail, WorkerView};
+use draingate::fleet::{DrainAnswer, DrainError, DrainRequest};
+use draingate::hub::{HubError, ListenerInfo};
+use draingate::job::{Millis, WorkerId};
+use sha2::{Digest, Sha256};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+pub(crate) struct Fake {
+    state: Mutex<State>,
+    changes: watch::Sender<u64>,
+}
+
+pub(crate) struct State {
+    pub(crate) workers: Vec<WorkerView>,
+    pub(crate) drains: Vec<DrainView>,
+    /// The workers that a drain gets that is made by a call.
+    pub(crate) to_drain: (DrainState, Vec<DrainWorker>),
+    /// What the next drains are refused with.
+    pub(crate) refusal: Option<fn() -> HubError>,
+    pub(crate) of_caller: Vec<WorkerId>,
+    pub(crate) requests: Vec<DrainRequest>,
+    pub(crate) ready: bool,
+}
+
+/// The API of a fake, being served.
+pub(crate) struct Served {
+    pub(crate) address: SocketAddr,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+/// A token as the configuration knows it.
+pub(crate) fn token(name: &str, text: &str, scope: Scope) -> Token {
+    Token { name: name.to_owned(), sha256: Sha256::digest(text).into(), scope }
+}
+
+impl Fake {
+    pub(crate) fn new() -> Arc<Fake> {
+        let state = State {
+            workers: vec![samples::worker()],
+            drains: vec![],
+            to_drain: (DrainState::Draining, vec![]),
+            refusal: None,
+            of_caller: vec![],
+            requests: vec![],
+            ready: true,
+        };
+        Arc::new(Fake { state: Mutex::new(state), changes: watch::Sender::new(0) })
+    }
+
+    /// With one drain.
+    pub(crate) fn with(name: &str, state: DrainState, workers: Vec<DrainWorker>) -> Arc<Fake> {
+        let fake = Fake::new();
+        fake.set(name, state, workers);
+        fake
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no test panics with the lock")
+    }
+
+    /// Replaces a drain, or adds it, and wakes those who wait.
+    pub(crate) fn set(&self, name: &str, state: DrainState, workers: Vec<DrainWorker>) {
+        self.put(samples::drain(name, state, workers));
+    }
+
+    pub(crate) fn put(&self, drain: DrainView) {
+        let mut fake = self.state();
+        fake.drains.retain(|other| other.name != drain.name);
+        fake.drains.push(drain);
+        drop(fake);
+        self.changes.send_modify(|n| *n += 1);
+    }
+
+    pub(crate) async fn serve(self: &Arc<Fake>) -> Served {
+        self.serve_at("127.0.0.1:0", ApiSettings::default()).await
+    }
+
+    pub(crate) async fn serve_at(self: &Arc<Fake>, address: &str, settings: ApiSettings) -> Served {
+        let listener = TcpListener::bind(address).await.expect("a free port");
+        let address = listener.local_addr().expect("bound");
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(serve_backend(Arc::clone(self) as _, settings, listener, stop.clone()));
+        Served { address, stop, task }
+    }
+}
+
+impl Served {
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    pub(crate) async fn stop(self) -> SocketAddr {
+        self.stop.cancel();
+        self.task.await.expect("serving does not panic");
+        self.address
+    }
+}
+
+impl Backend for Fake {
+    fn now(&self) -> Millis {
+        samples::NOON + 60_000
+    }
+
+    fn workers(&self, selector: Option<&str>, gone: bool) -> Result<Vec<WorkerView>, DrainError> {
+        match selector {
+            Some("=") => Err(DrainError::BadSelector("= is no selector".to_owned())),
+            Some("none") => Ok(vec![]),
+            _ if gone => Ok([self.state().workers.clone(), vec![samples::worker()]].concat()),
+            _ => Ok(self.state().workers.clone()),
+        }
+    }
+
+    fn worker(&self, id: &str) -> Option<WorkerDetail> {
+        Some(samples::worker_detail()).filter(|detail| detail.worker.id.0 == id)
+    }
+
+    fn drains(&self) -> Vec<DrainView> {
+        self.state().drains.clone()
+    }
+
+    fn drain_named(&self, name: &str) -> Option<DrainView> {
+        self.state().drains.iter().find(|drain| drain.name == name).cloned()
+    }
+
+    fn drain(&self, request: &DrainRequest) -> Result<DrainAnswer, HubError> {
+        let mut fake = self.state();
+        fake.requests.push(request.clone());
+        if let Some(refusal) = fake.refusal {
+            return Err(refusal());
+        }
+        let name = request.name.clone().unwrap_or_else(|| "made-up".to_owned());
+        let known = fake.drains.iter().find(|drain| drain.name == name).cloned();
+        let created = known.is_none();
+        let (state, workers) = fake.to_drain.clone();
+        let drain = known.unwrap_or_else(|| samples::drain(&name, state, workers));
+        if created && !request.dry_run {
+            fake.drains.push(drain.clone());
+        }
+        Ok(DrainAnswer { drain, created })
+    }
+
+    fn undrain(&self, name: &str) -> Result<bool, HubError> {
+        let mut fake = self.state();
+        let Some(drain) = fake.drains.iter_mut().find(|drain| drain.name == name && drain.in_force) else {
+            return Ok(false);
+        };
+        (drain.state, drain.in_force) = (DrainState::Lifted, false);
+        drop(fake);
+        self.changes.send_modify(|n| *n += 1);
+        Ok(true)
+    }
+
+    fn workers_of_caller(&self, _: SocketAddr) -> Vec<WorkerId> {
+        self.state().of_caller.clone()
+    }
+
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    fn listeners(&self) -> Vec<ListenerInfo> {
+        vec![ListenerInfo {
+            name: "redis".to_owned(),
+            protocol: "redis",
+            address: "127.0.0.1:6380".to_owned(),
+            upstream: "redis://127.0.0.1:6379".to_owned(),
+        }]
+    }
+
+    fn admin_address(&self) -> String {
+        "127.0.0.1:9480".to_owned()
+    }
+
+    fn ready(&self) -> bool {
+        self.state().ready
+    }
+}
