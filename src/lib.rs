@@ -11,4 +11,6 @@ pub mod job;
 
 // the server half
 #[cfg(feature = "server")]
+pub mod config;
+#[cfg(feature = "server")]
 pub mod hub;
