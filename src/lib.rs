@@ -14,3 +14,5 @@ pub mod job;
 pub mod config;
 #[cfg(feature = "server")]
 pub mod hub;
+#[cfg(feature = "server")]
+pub mod store;
