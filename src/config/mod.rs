@@ -172,6 +172,14 @@ pub struct Flags {
     pub state_dir: Option<PathBuf>,
 }
 
+/// Whether the file holds a configuration that `serve` would accept; else a line for each thing that is wrong.
+pub fn check_file(path: &Path) -> Result<(), Vec<String>> {
+    match Config::load(Some(path), &Flags::default()) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(error.to_string().lines().map(str::to_owned).collect()),
+    }
+}
+
 impl Config {
     /// Reads the file (none: all defaults), then this process's environment, then the flags.
     pub fn load(file: Option<&Path>, flags: &Flags) -> Result<Config, ConfigError> {

@@ -159,10 +159,9 @@ fn an_open_admin_address_needs_tokens() {
     let lines = wrong(parse("[admin]\nbind = \"0.0.0.0:9480\""));
     assert!(lines.starts_with("gate.toml:2: admin.bind: 0.0.0.0:9480 can be reached from other hosts"), "{lines}");
     let digest = "ab".repeat(32);
-    let text =
-        format!("[admin]\nbind = \":9480\"\ntokens = [{{name = \"ci\", sha256 = \"env:CI\", scope = \"drain\"}}]");
+    let text = "[admin]\nbind = \":9480\"\ntokens = [{name = \"ci\", sha256 = \"env:CI\", scope = \"drain\"}]";
     let environment = [home(), vec![("CI".into(), digest)]].concat();
-    let config = Config::parse(Some(("gate.toml", &text)), &environment, &Flags::default()).expect("valid");
+    let config = Config::parse(Some(("gate.toml", text)), &environment, &Flags::default()).expect("valid");
     assert_eq!(config.admin.tokens, [Token { name: "ci".into(), sha256: [0xab; 32], scope: Scope::Drain }]);
 }
 

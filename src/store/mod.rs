@@ -101,14 +101,12 @@ impl Store {
         replace(&self.dir, DRAINS, text.as_bytes(), Durability::Synced)
     }
 
-    /// Appends a line to the journal with one write. Never fails for the caller: see the module.
-    pub fn journal(&self, line: &str) {
-        self.locked_journal().append(line);
-    }
-
-    /// Whether the journal has grown so much, or failed, that it is to be written anew.
-    pub fn journal_wants_rewrite(&self) -> bool {
-        self.locked_journal().wants_rewrite()
+    /// Appends a line to the journal with one write. Never fails for the caller (see the module), but says whether the
+    /// journal has grown so much, or failed, that it is to be written anew.
+    pub fn journal(&self, line: &str) -> bool {
+        let mut journal = self.locked_journal();
+        journal.append(line);
+        journal.wants_rewrite()
     }
 
     /// Writes the journal anew from these lines.
