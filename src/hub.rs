@@ -1,10 +1,30 @@
 //! The fleet under its one lock, with the effects of each call carried out before the call returns: marks set on
 //! connections, lines journalled, drains saved. The relay and the API both go through here and know nothing of each
 //! other.
+//!
+//! Two locks, always in this order: `saving` (held over an fsync, only by who changes or saves drains) and `fleet`
+//! (held for microseconds, never over a wait).
 
-use crate::fleet::{DrainAnswer, DrainError, DrainRequest, Fleet};
-use crate::job::Millis;
-use tokio::sync::watch;
+mod chores;
+mod clock;
+mod handle;
+#[cfg(test)]
+mod tests;
+
+pub use clock::Clock;
+pub use handle::{Flags, Handle};
+
+use crate::fleet::{ClosedBy, DrainAnswer, DrainError, DrainRequest, Effect, Fleet, FleetSettings, Peer};
+use crate::job::{ConnId, Millis, WorkerId};
+use crate::process::{self, Question};
+use crate::store::{Saved, Store, StoreError};
+use crate::telemetry;
+use dashmap::DashMap;
+use std::collections::HashSet;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use tokio::sync::{Notify, watch};
 
 /// A listener as `GET /v1/version` shows it.
 #[derive(Clone, Debug)]
@@ -32,61 +52,267 @@ pub enum HubError {
 
 /// See the module.
 pub struct Hub {
-    _private: (),
+    clock: Clock,
+    fleet: Mutex<Fleet>,
+    saving: Mutex<()>,
+    store: Store,
+    handles: DashMap<ConnId, Arc<Handle>>,
+    next_conn: AtomicU64,
+    changes: watch::Sender<u64>,
+    /// Wakes the chores.
+    chores: Notify,
+    /// When the chores will look at the fleet's time by themselves.
+    armed: AtomicU64,
+    drains_unsaved: AtomicBool,
+    journal_unsaved: AtomicBool,
+    listeners: RwLock<Vec<ListenerInfo>>,
+    /// Names of the listeners that are their workers' identity.
+    identities: RwLock<HashSet<String>>,
+    admin_address: RwLock<String>,
+    ready: AtomicBool,
 }
 
-#[allow(unused_variables, missing_docs, clippy::todo)]
 impl Hub {
+    /// A hub with what an earlier gate left. An unreadable state is an error, never an empty one.
+    pub fn open(settings: FleetSettings, store: Store, saved: Saved) -> Result<Arc<Hub>, StoreError> {
+        let clock = Clock::start();
+        let now = clock.now();
+        let corrupt = |what: String| StoreError::Corrupt { dir: store.dir().to_owned(), what };
+        let mut fleet = Fleet::new(settings, now);
+        if let Some(text) = &saved.drains {
+            fleet.import_drains(now, text).map_err(|error| corrupt(format!("drains: {error}")))?;
+        }
+        let lines: Vec<&str> = saved.journal.iter().map(String::as_str).collect();
+        fleet.import_journal(now, &lines).map_err(|error| corrupt(format!("journal: {error}")))?;
+        let hub = Hub {
+            clock,
+            fleet: Mutex::new(fleet),
+            saving: Mutex::new(()),
+            store,
+            handles: DashMap::new(),
+            next_conn: AtomicU64::new(1),
+            changes: watch::Sender::new(0),
+            chores: Notify::new(),
+            armed: AtomicU64::new(Millis::MAX),
+            drains_unsaved: AtomicBool::new(false),
+            journal_unsaved: AtomicBool::new(false),
+            listeners: RwLock::default(),
+            identities: RwLock::default(),
+            admin_address: RwLock::default(),
+            ready: AtomicBool::new(false),
+        };
+        hub.with_fleet(|_, _| ());
+        hub.rewrite_journal().map_err(|error| StoreError::Io {
+            dir: hub.store.dir().to_owned(),
+            what: "the journal cannot be written",
+            error,
+        })?;
+        Ok(Arc::new(hub))
+    }
+
     /// Now, as the pure half counts: Unix time in milliseconds, never going back.
     pub fn now(&self) -> Millis {
-        todo!()
+        self.clock.now()
+    }
+
+    /// The clock behind [`Hub::now`].
+    pub fn clock(&self) -> Clock {
+        self.clock
     }
 
     /// Runs `f` under the lock and carries its effects out (without waiting for anything but the lock and the files).
     pub fn with_fleet<R>(&self, f: impl FnOnce(&mut Fleet, Millis) -> R) -> R {
-        todo!()
+        let mut fleet = self.lock_fleet();
+        let result = f(&mut fleet, self.now());
+        for effect in fleet.take_effects() {
+            self.carry_out(effect);
+        }
+        // under the lock, as the chores arm themselves: no time-out can slip in between
+        let due = fleet.next_timeout().unwrap_or(Millis::MAX);
+        if due < self.armed.load(Ordering::Acquire) {
+            self.chores.notify_one();
+        }
+        drop(fleet);
+        // who subscribes later looks at the fleet later, so nobody can miss this change
+        if self.changes.receiver_count() > 0 {
+            self.changes.send_modify(|number| *number += 1);
+        }
+        result
     }
 
     /// Runs `f` under the lock for a mere look: nothing is carried out, and [`Hub::changes`] does not move. (Long polls
     /// look after every change: a look that counted as one would wake them for ever.)
     pub fn look<R>(&self, f: impl FnOnce(&Fleet, Millis) -> R) -> R {
-        todo!()
+        let fleet = self.lock_fleet();
+        f(&fleet, self.now())
     }
 
     /// Makes a drain: on disk and on every matching connection when it returns.
     pub fn drain(&self, request: &DrainRequest) -> Result<DrainAnswer, HubError> {
-        todo!()
+        let saving = self.lock_saving();
+        let answer = self.with_fleet(|fleet, now| fleet.drain(now, request))?;
+        let Err(error) = self.save_drains_if_changed(&saving) else { return Ok(answer) };
+        // a drain that was in force before stays: only what it has newly matched is not on disk yet
+        if answer.created {
+            self.with_fleet(|fleet, now| fleet.undrain(now, &answer.drain.name));
+        }
+        Err(HubError::Store(error.to_string()))
     }
 
     /// Lifts a drain; false if there was none.
     pub fn undrain(&self, name: &str) -> Result<bool, HubError> {
-        todo!()
+        let saving = self.lock_saving();
+        let lifted = self.with_fleet(|fleet, now| fleet.undrain(now, name));
+        match self.save_drains_if_changed(&saving) {
+            Ok(()) => Ok(lifted),
+            Err(error) => Err(HubError::Store(format!("{error}; a gate restarted now would mark its workers again"))),
+        }
+    }
+
+    /// A number that changes whenever anything in the fleet may have changed: what long polls wait on.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    /// Listeners in force.
+    pub fn listeners(&self) -> Vec<ListenerInfo> {
+        self.listeners.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The admin API's address in force.
+    pub fn admin_address(&self) -> String {
+        self.admin_address.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Listeners are up and the marks are loaded.
+    pub fn ready(&self) -> bool {
+        self.ready.load(Ordering::Acquire)
     }
 
     /// The workers that a new connection from the caller's process and address would belong to, were it made to any of
     /// the listeners: looks the process up as for a local peer, then asks [`Fleet::would_belong`]. Blocks on `/proc`.
     /// One: that is the caller's worker. Several: they cannot be told apart from here.
-    pub fn workers_of_caller(&self, caller: std::net::SocketAddr) -> Vec<crate::job::WorkerId> {
-        todo!()
+    pub fn workers_of_caller(&self, caller: SocketAddr) -> Vec<WorkerId> {
+        let port = self.admin_address().parse().map_or(0, |admin: SocketAddr| admin.port());
+        let gate = SocketAddr::from(([0, 0, 0, 0], port));
+        let local = process::is_local(caller.ip(), gate.ip());
+        let owner = if local { process::owners(&[Question { peer: caller, gate }]).pop().flatten() } else { None };
+        let lineage = owner.map(|owner| owner.lineage).unwrap_or_default();
+        let identities = self.identities.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let listeners = self.listeners();
+        self.look(|fleet, now| {
+            let mut workers: Vec<WorkerId> = Vec::new();
+            for listener in listeners {
+                let peer = Peer {
+                    listener_is_identity: identities.contains(&listener.name),
+                    listener: listener.name,
+                    protocol: listener.protocol,
+                    ip: caller.ip().to_canonical(),
+                    port: caller.port(),
+                    local,
+                };
+                workers.extend(fleet.would_belong(now, &peer, &lineage));
+            }
+            workers.sort();
+            workers.dedup();
+            workers
+        })
     }
 
-    /// A number that changes whenever anything in the fleet may have changed: what long polls wait on.
-    pub fn changes(&self) -> watch::Receiver<u64> {
-        todo!()
+    /// What [`Hub::listeners`] and [`Hub::admin_address`] answer from now on; the gate is ready. `identities` names the
+    /// listeners that are their workers' identity.
+    pub fn set_ready(&self, listeners: Vec<ListenerInfo>, identities: HashSet<String>, admin_address: String) {
+        if let Err(error) = self.store.save_admin_address(&admin_address) {
+            tracing::warn!(%error, "admin.json cannot be written: commands on this host need --admin");
+        }
+        *self.listeners.write().unwrap_or_else(PoisonError::into_inner) = listeners;
+        *self.identities.write().unwrap_or_else(PoisonError::into_inner) = identities;
+        *self.admin_address.write().unwrap_or_else(PoisonError::into_inner) = admin_address;
+        self.ready.store(true, Ordering::Release);
     }
 
-    /// Listeners in force.
-    pub fn listeners(&self) -> Vec<ListenerInfo> {
-        todo!()
+    /// The gate is leaving: no longer ready.
+    pub fn set_leaving(&self) {
+        self.ready.store(false, Ordering::Release);
+        self.store.remove_admin_address();
     }
 
-    /// The admin API's address in force.
-    pub fn admin_address(&self) -> String {
-        todo!()
+    /// Enters a connection. Its mark, if it has one, is on the handle when this returns.
+    pub fn connect(&self, peer: Peer) -> (ConnId, Arc<Handle>) {
+        let conn = ConnId(self.next_conn.fetch_add(1, Ordering::Relaxed));
+        let handle = Arc::new(Handle::default());
+        self.handles.insert(conn, handle.clone());
+        self.with_fleet(|fleet, now| fleet.connect(now, conn, peer));
+        (conn, handle)
     }
 
-    /// Listeners are up and the marks are loaded.
-    pub fn ready(&self) -> bool {
-        todo!()
+    /// Takes a connection out that is closed for good.
+    pub fn disconnect(&self, conn: ConnId, by: ClosedBy) {
+        self.with_fleet(|fleet, now| fleet.disconnect(now, conn, by));
+        self.handles.remove(&conn);
+    }
+
+    /// The handles of all connections, or of some.
+    pub fn handles(&self, wanted: impl Fn(ConnId) -> bool) -> Vec<Arc<Handle>> {
+        self.handles.iter().filter(|entry| wanted(*entry.key())).map(|entry| entry.value().clone()).collect()
+    }
+
+    /// How many connections there are.
+    pub fn connections(&self) -> usize {
+        self.handles.len()
+    }
+
+    fn carry_out(&self, effect: Effect) {
+        match effect {
+            Effect::Mark(conn, marked) => {
+                if let Some(handle) = self.handles.get(&conn) {
+                    handle.set_mark(marked);
+                }
+            }
+            Effect::System(conn, system) => {
+                if let Some(handle) = self.handles.get(&conn) {
+                    handle.set_system(system);
+                }
+            }
+            Effect::Journal(line) => {
+                if self.store.journal(&line) && !self.journal_unsaved.swap(true, Ordering::AcqRel) {
+                    self.chores.notify_one();
+                }
+            }
+            Effect::SaveDrains => {
+                self.drains_unsaved.store(true, Ordering::Release);
+                self.chores.notify_one();
+            }
+            Effect::Notice(notice) => telemetry::notice(&notice),
+        }
+    }
+
+    fn save_drains_if_changed(&self, _saving: &MutexGuard<'_, ()>) -> std::io::Result<()> {
+        if !self.drains_unsaved.swap(false, Ordering::AcqRel) {
+            return Ok(());
+        }
+        let text = self.lock_fleet().export_drains();
+        let saved = self.store.save_drains(&text);
+        if saved.is_err() {
+            self.drains_unsaved.store(true, Ordering::Release);
+        }
+        saved
+    }
+
+    /// Under the lock, for no line may come between what is exported and what is appended next.
+    fn rewrite_journal(&self) -> std::io::Result<()> {
+        let fleet = self.lock_fleet();
+        self.store.rewrite_journal(&fleet.export_journal())?;
+        self.journal_unsaved.store(false, Ordering::Release);
+        Ok(())
+    }
+
+    fn lock_fleet(&self) -> MutexGuard<'_, Fleet> {
+        // a panic elsewhere must not stop all traffic
+        self.fleet.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock_saving(&self) -> MutexGuard<'_, ()> {
+        self.saving.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -279,19 +279,19 @@ impl Fleet {
         None
     }
 
-    /// The present workers that a connection of `peer` would belong to if it were accepted now; `lineage` as in
-    /// [`Fleet::identified`], empty for a peer on another host. Where the peer cannot be told from its neighbours, all
-    /// of them. Changes nothing.
-    pub fn would_belong(&self, now: Millis, peer: &Peer, lineage: &[Process]) -> Vec<WorkerId> {
-        vec![]
-    }
-
     pub fn drains(&self, now: Millis) -> Vec<view::DrainView> {
         vec![]
     }
 
     pub fn drain_named(&self, now: Millis, name: &str) -> Option<view::DrainView> {
         None
+    }
+
+    /// The present workers that a connection of `peer` would belong to if it were accepted now; `lineage` as in
+    /// [`Fleet::identified`], empty for a peer on another host. Where the peer cannot be told from its neighbours, all
+    /// of them. Changes nothing.
+    pub fn would_belong(&self, now: Millis, peer: &Peer, lineage: &[Process]) -> Vec<WorkerId> {
+        vec![]
     }
 
     /// Open (not held, not marked) consumers by queue, for the metrics.

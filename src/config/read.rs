@@ -1,0 +1,332 @@
+//! From as written to as meant: every key, its default and what it must be, section by section.
+
+use super::address::{HostPort, Upstream};
+use super::problem::{ConfigError, Fault, Problem};
+use super::section::{Problems, Section};
+use super::source::Tree;
+use super::*;
+use globset::{Glob, GlobSet, GlobSetBuilder};
+use std::cell::RefCell;
+use std::collections::HashSet;
+
+/// The listener that there is when nothing is written.
+const REDIS_BIND: u16 = 6380;
+const REDIS_UPSTREAM: u16 = 6379;
+const ADMIN_BIND: u16 = 9480;
+const MAX_CONNECTIONS: usize = 65_536;
+/// Shorter slices would only load the broker, longer ones make the seal late.
+const SLICE: std::ops::RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(10);
+
+const DURATION: &str = "a duration such as 90s, 5m or 12h";
+
+/// Reads the whole tree; flags are stronger than what it says.
+pub(super) fn config(tree: Tree, environment: &[(String, String)], flags: &Flags) -> Result<Config, ConfigError> {
+    let problems: Problems = RefCell::default();
+    let mut root = Section::new("", tree.root, &problems);
+    let written = root.sections("listener");
+    let config = Config {
+        listeners: listeners(written, flags, &problems),
+        admin: admin(root.section("admin"), environment, flags),
+        drains: drains(root.section("drains")),
+        redis_slice: redis(root.section("redis")),
+        celery_acks_late: celery(root.section("celery")),
+        gate: gate(root.section("gate")),
+        state_dir: state(root.section("state"), environment, flags),
+        log: log(root.section("log")),
+        shutdown_grace: shutdown(root.section("shutdown")),
+    };
+    root.finish();
+    let problems = problems.into_inner();
+    if problems.is_empty() { Ok(config) } else { Err(ConfigError::Wrong(problems)) }
+}
+
+/// A set out of patterns that [`gate`] has checked.
+pub(super) fn globs(patterns: &[String]) -> GlobSet {
+    let mut set = GlobSetBuilder::new();
+    for glob in patterns.iter().filter_map(|pattern| Glob::new(pattern).ok()) {
+        set.add(glob);
+    }
+    set.build().unwrap_or_else(|_| GlobSet::empty())
+}
+
+fn listeners(written: Vec<Section<'_>>, flags: &Flags, problems: &Problems) -> Vec<ListenerConfig> {
+    for text in &flags.amqp {
+        let fault = Fault::Unavailable("RabbitMQ".into());
+        problems.borrow_mut().push(Problem { place: format!("--amqp {}", masked(text)), key: String::new(), fault });
+    }
+    if !flags.redis.is_empty() || !flags.amqp.is_empty() {
+        return flags.redis.iter().enumerate().filter_map(|(i, text)| flagged(i, text, problems)).collect();
+    }
+    if written.is_empty() {
+        return vec![default_listener()];
+    }
+    let mut names = HashSet::new();
+    let mut listeners = Vec::new();
+    for (index, section) in written.into_iter().enumerate() {
+        let place = section.place_of("name");
+        let listener = listener(index, section);
+        if !names.insert(listener.name.clone()) {
+            let fault = Fault::Invalid(format!("another listener is named {:?}", listener.name));
+            problems.borrow_mut().push(Problem { place, key: "listener.name".into(), fault });
+        }
+        listeners.push(listener);
+    }
+    listeners
+}
+
+fn default_listener() -> ListenerConfig {
+    ListenerConfig {
+        name: numbered(0),
+        protocol: Protocol::Redis,
+        bind: HostPort::new("127.0.0.1", REDIS_BIND),
+        upstream: Upstream { addresses: vec![HostPort::new("127.0.0.1", REDIS_UPSTREAM)] },
+        identity: IdentityBy::Auto,
+        max_connections: MAX_CONNECTIONS,
+    }
+}
+
+/// The names of listeners that were given none: `redis`, `redis-2`, ...
+fn numbered(index: usize) -> String {
+    if index == 0 { "redis".into() } else { format!("redis-{}", index + 1) }
+}
+
+fn listener(index: usize, mut section: Section<'_>) -> ListenerConfig {
+    let default = default_listener();
+    let name = section.text("name", || numbered(index), listener_name);
+    let protocol = section.text(
+        "protocol",
+        || Protocol::Redis,
+        |text| match text {
+            "redis" => Ok(Protocol::Redis),
+            "amqp" => Err("\"redis\" (\"amqp\", RabbitMQ, is not available in this version)".into()),
+            _ => Err("\"redis\" or \"amqp\"".into()),
+        },
+    );
+    let bind = section.text("bind", || default.bind, HostPort::parse);
+    let upstream = match section.texts("upstream") {
+        None => default.upstream,
+        Some(texts) => upstream(&section, texts),
+    };
+    section.unavailable("tls", "TLS on a listener");
+    section.unavailable("upstream_tls", "TLS to the broker");
+    section.unavailable_if_on("proxy_protocol", "the PROXY protocol on a listener");
+    section.unavailable_if_on("send_proxy_protocol", "the PROXY protocol to the broker");
+    let identities =
+        [("auto", IdentityBy::Auto), ("user-tag", IdentityBy::UserTag), ("listener", IdentityBy::Listener)];
+    let identity = section.word("identity", IdentityBy::Auto, &identities);
+    let max_connections = section.count("max_connections", default.max_connections);
+    section.finish();
+    ListenerConfig { name, protocol, bind, upstream, identity, max_connections }
+}
+
+fn listener_name(text: &str) -> Result<String, String> {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    if text.is_empty() || !text.bytes().all(fits) {
+        return Err("a name of letters, digits, - _ and .".into());
+    }
+    Ok(text.to_owned())
+}
+
+fn upstream(section: &Section<'_>, texts: Vec<(String, source::Value)>) -> Upstream {
+    let mut addresses = Vec::new();
+    for (text, value) in &texts {
+        match Upstream::parse_one(text) {
+            Ok(address) => addresses.push(address),
+            Err(expected) => section.expected("upstream", value, &expected),
+        }
+    }
+    if texts.is_empty() {
+        section.problem(String::new(), "upstream", Fault::Invalid("expected at least one broker".into()));
+    }
+    Upstream { addresses }
+}
+
+/// `LISTEN=UPSTREAM` of `--redis`.
+fn flagged(index: usize, text: &str, problems: &Problems) -> Option<ListenerConfig> {
+    let parsed = text
+        .split_once('=')
+        .ok_or_else(|| "LISTEN=UPSTREAM such as 127.0.0.1:6380=redis://127.0.0.1:6379".to_owned())
+        .and_then(|(bind, upstream)| {
+            let bind = HostPort::parse(bind)?;
+            let addresses = upstream.split(',').map(Upstream::parse_one).collect::<Result<Vec<_>, _>>()?;
+            let upstream = Upstream { addresses };
+            Ok(ListenerConfig { name: numbered(index), bind, upstream, ..default_listener() })
+        });
+    parsed.map_err(|expected| problems.borrow_mut().push(flag_problem("--redis", text, &expected))).ok()
+}
+
+fn flag_problem(flag: &str, text: &str, expected: &str) -> Problem {
+    let fault = Fault::Invalid(format!("expected {expected}, found {:?}", masked(text)));
+    Problem { place: flag.to_owned(), key: String::new(), fault }
+}
+
+fn admin(mut section: Section<'_>, environment: &[(String, String)], flags: &Flags) -> AdminConfig {
+    let place = section.place_of("bind");
+    let mut bind = section.text("bind", || HostPort::new("127.0.0.1", ADMIN_BIND), HostPort::parse);
+    if let Some(text) = &flags.admin {
+        match HostPort::parse(text) {
+            Ok(address) => bind = address,
+            Err(expected) => section.problem("--admin".into(), "bind", Fault::Invalid(format!("expected {expected}"))),
+        }
+    }
+    section.unavailable("unix_socket", "the admin API on a Unix socket");
+    section.unavailable("tls", "TLS on the admin API");
+    let tokens: Vec<Token> =
+        section.sections("tokens").into_iter().filter_map(|token| admin_token(token, environment)).collect();
+    if !bind.is_loopback() && tokens.is_empty() {
+        let place = if flags.admin.is_some() { "--admin".into() } else { place };
+        let text = format!("{bind} can be reached from other hosts: give tokens (admin.tokens), or bind to 127.0.0.1");
+        section.problem(place, "bind", Fault::Invalid(text));
+    }
+    section.finish();
+    AdminConfig { bind, tokens }
+}
+
+fn admin_token(mut section: Section<'_>, environment: &[(String, String)]) -> Option<Token> {
+    let name = section.required("name", |text| Ok(text.to_owned()));
+    let sha256 = section.required("sha256", |text| digest(&secret(text, environment)?));
+    let scopes = [("read", Scope::Read), ("drain", Scope::Drain), ("admin", Scope::Admin)];
+    let scope = section.word("scope", Scope::Read, &scopes);
+    section.finish();
+    Some(Token { name: name?, sha256: sha256?, scope })
+}
+
+fn digest(text: &str) -> Result<[u8; 32], String> {
+    let expected = || "the SHA-256 of the token as 64 hexadecimal digits (printf %s TOKEN | sha256sum)".to_owned();
+    let text = text.trim();
+    if text.len() != 64 || !text.is_ascii() {
+        return Err(expected());
+    }
+    let mut bytes = [0; 32];
+    for (index, byte) in bytes.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&text[2 * index..2 * index + 2], 16).map_err(|_| expected())?;
+    }
+    Ok(bytes)
+}
+
+/// The text itself, or what stands in `file:PATH` or in the environment variable of `env:NAME`.
+fn secret(text: &str, environment: &[(String, String)]) -> Result<String, String> {
+    if let Some(path) = text.strip_prefix("file:") {
+        let content = std::fs::read_to_string(path).map_err(|error| format!("a file that can be read ({error})"))?;
+        return Ok(content.trim_end().to_owned());
+    }
+    if let Some(name) = text.strip_prefix("env:") {
+        let found = environment.iter().find(|(key, _)| key == name);
+        return found.map(|(_, value)| value.clone()).ok_or_else(|| "an environment variable that is set".into());
+    }
+    Ok(text.to_owned())
+}
+
+fn drains(mut section: Section<'_>) -> DrainsConfig {
+    let default_ttl = duration(&mut section, "default_ttl", 12 * 3600, above_zero);
+    let forget_after = duration(&mut section, "forget_after", 60, above_zero);
+    let requirable = [("exact", Evidence::Exact), ("reported", Evidence::Reported), ("inferred", Evidence::Inferred)];
+    let require = section.word("require", Evidence::Inferred, &requirable);
+    let delayed_margin = duration(&mut section, "delayed_margin", 600, Ok);
+    section.finish();
+    DrainsConfig { default_ttl, forget_after, require, delayed_margin }
+}
+
+fn redis(mut section: Section<'_>) -> Duration {
+    let slice = duration(&mut section, "slice", 1, |slice| {
+        if SLICE.contains(&slice) { Ok(slice) } else { Err("a duration from 100ms to 10s".into()) }
+    });
+    section.finish();
+    slice
+}
+
+fn celery(mut section: Section<'_>) -> bool {
+    let late = section.word("acks", false, &[("auto", false), ("late", true)]);
+    section.finish();
+    late
+}
+
+fn gate(mut section: Section<'_>) -> GateConfig {
+    let mut patterns = |key| {
+        let texts = section.texts(key).unwrap_or_default();
+        for (text, value) in &texts {
+            if let Err(error) = Glob::new(text) {
+                section.expected(key, value, &format!("a pattern such as jobs:* ({})", error.kind()));
+            }
+        }
+        texts.into_iter().map(|(text, _)| text).collect()
+    };
+    let gate = GateConfig { fetch: patterns("fetch"), pass: patterns("pass") };
+    section.finish();
+    gate
+}
+
+fn state(mut section: Section<'_>, environment: &[(String, String)], flags: &Flags) -> PathBuf {
+    let variable = |name: &str| {
+        let found = environment.iter().find(|(key, value)| key == name && !value.is_empty());
+        found.map(|(_, value)| PathBuf::from(value))
+    };
+    let written = section.text(
+        "dir",
+        || None,
+        |text| match (text.strip_prefix("~/"), variable("HOME")) {
+            _ if text.is_empty() => Err("a directory".into()),
+            (Some(rest), Some(home)) => Ok(Some(home.join(rest))),
+            (Some(_), None) => Err("a directory (~ needs the environment variable HOME)".into()),
+            (None, _) => Ok(Some(PathBuf::from(text))),
+        },
+    );
+    section.unavailable("url", "state in Redis");
+    let default = || {
+        let base = variable("XDG_STATE_HOME").or_else(|| Some(variable("HOME")?.join(".local/state")));
+        base.map(|base| base.join("draingate"))
+    };
+    let dir = flags.state_dir.clone().or(written).or_else(default).unwrap_or_else(|| {
+        let text = "there is no home directory: say where marks are to be kept (--state-dir or state.dir)";
+        section.problem(String::new(), "dir", Fault::Invalid(text.into()));
+        PathBuf::new()
+    });
+    section.finish();
+    dir
+}
+
+fn log(mut section: Section<'_>) -> LogConfig {
+    let formats = [("text", LogFormat::Text), ("json", LogFormat::Json)];
+    let format = section.word("format", LogFormat::Text, &formats);
+    let filter = section.text(
+        "filter",
+        || "info".to_owned(),
+        |text| {
+            let parsed = tracing_subscriber::EnvFilter::try_new(text);
+            parsed.map(|_| text.to_owned()).map_err(|error| format!("a filter such as info,draingate=debug ({error})"))
+        },
+    );
+    section.finish();
+    LogConfig { format, filter }
+}
+
+fn shutdown(mut section: Section<'_>) -> Duration {
+    let grace = duration(&mut section, "grace", 30, Ok);
+    section.finish();
+    grace
+}
+
+fn duration(
+    section: &mut Section<'_>,
+    key: &'static str,
+    default_seconds: u64,
+    check: impl Fn(Duration) -> Result<Duration, String>,
+) -> Duration {
+    let default = || Duration::from_secs(default_seconds);
+    section.text(key, default, |text| check(humantime::parse_duration(text).map_err(|_| DURATION.to_owned())?))
+}
+
+fn above_zero(duration: Duration) -> Result<Duration, String> {
+    if duration.is_zero() { Err(format!("{DURATION}, above 0")) } else { Ok(duration) }
+}
+
+/// The text without what may be a password before an `@`.
+pub(super) fn masked(text: &str) -> String {
+    match text.rsplit_once('@') {
+        None => text.to_owned(),
+        Some((before, after)) => {
+            let scheme = before.split_once("://").map(|(scheme, _)| format!("{scheme}://")).unwrap_or_default();
+            format!("{scheme}***@{after}")
+        }
+    }
+}

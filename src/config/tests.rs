@@ -1,0 +1,172 @@
+//! The file in the repository's root is the reference: it must say exactly the defaults.
+
+use super::problem::Fault;
+use super::*;
+
+const REFERENCE: &str = include_str!("../../draingate.toml");
+
+fn home() -> Vec<(String, String)> {
+    vec![("HOME".into(), "/home/gate".into())]
+}
+
+fn parse(text: &str) -> Result<Config, ConfigError> {
+    Config::parse(Some(("gate.toml", text)), &home(), &Flags::default())
+}
+
+fn defaults() -> Config {
+    Config::parse(None, &home(), &Flags::default()).expect("defaults are valid")
+}
+
+fn wrong(result: Result<Config, ConfigError>) -> String {
+    result.expect_err("it is wrong").to_string()
+}
+
+#[test]
+fn the_reference_file_says_the_defaults() {
+    assert_eq!(parse(REFERENCE).expect("valid"), defaults());
+    assert_eq!(defaults().fleet_settings().default_ttl, FleetSettings::default().default_ttl);
+    assert_eq!(defaults().state_dir, PathBuf::from("/home/gate/.local/state/draingate"));
+}
+
+#[test]
+fn every_commented_key_of_the_reference_file_is_known() {
+    let uncommented: String = REFERENCE
+        .lines()
+        .map(|line| match line.strip_prefix("# ") {
+            Some(code) if code.contains(" = ") && !code.starts_with(' ') => format!("{code}\n"),
+            _ => format!("{line}\n"),
+        })
+        .collect();
+    match parse(&uncommented) {
+        Ok(_) => (),
+        Err(ConfigError::Wrong(problems)) => {
+            for problem in problems {
+                assert!(matches!(problem.fault, Fault::Unavailable(_)), "{problem}");
+            }
+        }
+        Err(error) => panic!("{error}"),
+    }
+}
+
+#[test]
+fn an_unknown_key_names_the_nearest_and_its_line() {
+    let text = "[admin]\nbnid = \"127.0.0.1:1\"\n[drainz]\nx = 1\n";
+    assert_eq!(
+        wrong(parse(text)),
+        "gate.toml:2: admin.bnid: there is no such key; the nearest is \"bind\"\n\
+         gate.toml:3: drainz: there is no such key; the nearest is \"drains\""
+    );
+}
+
+#[test]
+fn each_wrong_value_is_one_line_that_says_what_was_expected() {
+    let cases = [
+        ("[drains]\ndefault_ttl = \"soon\"", "a duration such as 90s, 5m or 12h, found \"soon\""),
+        ("[drains]\nforget_after = 60", "a duration such as 90s, 5m or 12h, in quotes, found 60"),
+        ("[drains]\nrequire = \"perhaps\"", "\"exact\" or \"reported\" or \"inferred\", found \"perhaps\""),
+        ("[redis]\nslice = \"1h\"", "a duration from 100ms to 10s"),
+        ("[admin]\nbind = \"9480\"", "an address such as"),
+        ("[log]\nformat = \"xml\"", "\"text\" or \"json\""),
+        ("[log]\nfilter = \"draingate=loudly\"", "a filter such as"),
+        ("[gate]\nfetch = [\"a[\"]", "a pattern such as"),
+        ("[[listener]]\nmax_connections = 0", "a whole number above 0, found 0"),
+        ("[[listener]]\nupstream = \"redis://:s3cret@h/\"", "clients bring their own, found \"redis://***@h/\""),
+        ("[[listener]]\nupstream = \"redis://h:1/4\"", "clients choose their own"),
+        ("[[listener]]\nupstream = []", "at least one broker"),
+        ("[listener]\nbind = \"127.0.0.1:1\"", "a list of tables [[listener]]"),
+        ("[[listener]]\nname = \"a\"\n[[listener]]\nname = \"a\"", "another listener is named \"a\""),
+        ("[[admin.tokens]]\nname = \"ci\"\nsha256 = \"abc\"", "64 hexadecimal digits"),
+        ("[[admin.tokens]]\nname = \"ci\"", "sha256: is missing"),
+        ("[state]\ndir = \"\"", "expected a directory"),
+        ("nonsense", "gate.toml:1: not TOML"),
+    ];
+    for (text, expected) in cases {
+        let lines = wrong(parse(text));
+        assert!(lines.contains(expected), "{text:?} gave {lines:?}");
+        assert_eq!(lines.lines().count(), 1, "{lines}");
+        assert!(!lines.contains("s3cret"));
+    }
+}
+
+#[test]
+fn what_this_version_cannot_do_is_refused() {
+    let cases = [
+        ("[[listener]]\ntls = { cert = \"a\", key = \"b\" }", "TLS on a listener"),
+        ("[[listener]]\nupstream_tls = {}", "TLS to the broker"),
+        ("[[listener]]\nproxy_protocol = true", "the PROXY protocol on a listener"),
+        ("[[listener]]\nsend_proxy_protocol = true", "the PROXY protocol to the broker"),
+        ("[[listener]]\nprotocol = \"amqp\"", "RabbitMQ,"),
+        ("[[listener]]\nupstream = \"rediss://h\"", "TLS to the broker"),
+        ("[admin]\nunix_socket = \"/run/x\"", "Unix socket"),
+        ("[admin]\ntls = {}", "TLS on the admin API"),
+        ("[state]\nurl = \"redis://h\"", "state in Redis"),
+    ];
+    for (text, expected) in cases {
+        let lines = wrong(parse(text));
+        assert!(lines.contains(expected) && lines.contains("not available in this version"), "{lines}");
+    }
+    assert!(parse("[[listener]]\nproxy_protocol = false\nsend_proxy_protocol = false").is_ok());
+    let flags = Flags { amqp: vec!["127.0.0.1:5673=amqp://u:p@127.0.0.1".into()], ..Flags::default() };
+    let lines = wrong(Config::parse(None, &home(), &flags));
+    assert!(lines.contains("RabbitMQ is not available in this version") && !lines.contains("u:p"), "{lines}");
+}
+
+#[test]
+fn the_environment_is_stronger_than_the_file() {
+    let mut environment = home();
+    let mut set = |name: &str, value: &str| environment.push((name.into(), value.into()));
+    set("DRAINGATE__ADMIN__BIND", "127.0.0.1:0");
+    set("DRAINGATE__LISTENER__0__UPSTREAM", "one:1,redis://two");
+    set("DRAINGATE__LISTENER__BLUE__MAX_CONNECTIONS", "7");
+    set("DRAINGATE__GATE__FETCH", "jobs:*, more:*");
+    set("DRAINGATE_THREADS", "not ours");
+    let file = "[admin]\nbind = \"127.0.0.1:1\"\n[[listener]]\nname = \"blue\"\nupstream = \"x:1\"\n";
+    let config = Config::parse(Some(("gate.toml", file)), &environment, &Flags::default()).expect("valid");
+    assert_eq!(config.admin.bind, HostPort::new("127.0.0.1", 0));
+    assert_eq!(config.listeners[0].upstream.to_string(), "redis://one:1,redis://two:6379");
+    assert_eq!(config.listeners[0].max_connections, 7);
+    assert_eq!(config.gate.fetch, ["jobs:*", "more:*"]);
+
+    let config = Config::parse(None, &environment[..3], &Flags::default()).expect("valid");
+    assert_eq!(config.listeners[0].name, "redis");
+
+    let environment = [home(), vec![("DRAINGATE__ADMN__BIND".into(), "x".into())]].concat();
+    let lines = wrong(Config::parse(None, &environment, &Flags::default()));
+    assert_eq!(lines, "DRAINGATE__ADMN__BIND: admn: there is no such key; the nearest is \"admin\"");
+}
+
+#[test]
+fn with_listener_flags_only_these_exist() {
+    let flags = Flags {
+        redis: vec!["127.0.0.1:0=redis://a".into(), "[::1]:7=b:8".into()],
+        admin: Some("localhost:1".into()),
+        state_dir: Some("/s".into()),
+        ..Flags::default()
+    };
+    let file = "[[listener]]\nname = \"file\"\n[state]\ndir = \"/t\"";
+    let config = Config::parse(Some(("gate.toml", file)), &home(), &flags).expect("valid");
+    let names: Vec<_> = config.listeners.iter().map(|listener| listener.name.as_str()).collect();
+    assert_eq!(names, ["redis", "redis-2"]);
+    assert_eq!(config.listeners[1].bind.to_string(), "[::1]:7");
+    assert_eq!(config.admin.bind, HostPort::new("localhost", 1));
+    assert_eq!(config.state_dir, PathBuf::from("/s"));
+    let flags = Flags { redis: vec!["127.0.0.1:1".into()], ..Flags::default() };
+    assert!(wrong(Config::parse(None, &home(), &flags)).contains("--redis: expected LISTEN=UPSTREAM"));
+}
+
+#[test]
+fn an_open_admin_address_needs_tokens() {
+    let lines = wrong(parse("[admin]\nbind = \"0.0.0.0:9480\""));
+    assert!(lines.starts_with("gate.toml:2: admin.bind: 0.0.0.0:9480 can be reached from other hosts"), "{lines}");
+    let digest = "ab".repeat(32);
+    let text = "[admin]\nbind = \":9480\"\ntokens = [{name = \"ci\", sha256 = \"env:CI\", scope = \"drain\"}]";
+    let environment = [home(), vec![("CI".into(), digest)]].concat();
+    let config = Config::parse(Some(("gate.toml", text)), &environment, &Flags::default()).expect("valid");
+    assert_eq!(config.admin.tokens, [Token { name: "ci".into(), sha256: [0xab; 32], scope: Scope::Drain }]);
+}
+
+#[test]
+fn without_a_home_the_state_directory_must_be_named() {
+    let lines = wrong(Config::parse(None, &[], &Flags::default()));
+    assert!(lines.contains("--state-dir"), "{lines}");
+}

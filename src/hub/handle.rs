@@ -1,0 +1,132 @@
+//! How the rest of the gate reaches one connection: a word of flags that the connection's task looks at after every
+//! read, and a way to wake it.
+
+use crate::job::System;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::task::Waker;
+
+const MARKED: u32 = 1;
+const HOLD: u32 = 2;
+const STOP: u32 = 4;
+const STOP_NOW: u32 = 8;
+const SYSTEM_SHIFT: u32 = 8;
+const SYSTEM_MASK: u32 = 0xff << SYSTEM_SHIFT;
+
+/// Shared by a connection's task and the hub.
+#[derive(Debug, Default)]
+pub struct Handle {
+    flags: AtomicU32,
+    waker: Mutex<Option<Waker>>,
+}
+
+/// The flags at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Flags(u32);
+
+impl Flags {
+    /// Whether fetches are to be held: by a drain, or because the gate is leaving.
+    pub fn marked(self) -> bool {
+        self.0 & (MARKED | HOLD) != 0
+    }
+
+    /// The connection is to be closed at its next safe boundary.
+    pub fn stopping(self) -> bool {
+        self.0 & STOP != 0
+    }
+
+    /// The connection is to be closed now.
+    pub fn stopping_now(self) -> bool {
+        self.0 & STOP_NOW != 0
+    }
+
+    /// The worker's job system.
+    pub fn system(self) -> System {
+        match self.0 >> SYSTEM_SHIFT & 0xff {
+            1 => System::Celery,
+            2 => System::Sidekiq,
+            _ => System::Unknown,
+        }
+    }
+}
+
+/// The reverse of [`Flags::system`]: a system that is added here must be added there.
+fn code(system: System) -> u32 {
+    match system {
+        System::Unknown => 0,
+        System::Celery => 1,
+        System::Sidekiq => 2,
+    }
+}
+
+impl Handle {
+    /// The flags now. Called after a read, it sees every mark that was answered before the bytes were sent.
+    pub fn flags(&self) -> Flags {
+        Flags(self.flags.load(Ordering::SeqCst))
+    }
+
+    /// Sets or lifts the mark.
+    pub fn set_mark(&self, marked: bool) {
+        self.change(|flags| if marked { flags | MARKED } else { flags & !MARKED });
+    }
+
+    /// Tells the worker's job system.
+    pub fn set_system(&self, system: System) {
+        self.change(|flags| flags & !SYSTEM_MASK | code(system) << SYSTEM_SHIFT);
+    }
+
+    /// Holds fetches because the gate is leaving, whatever the drains say.
+    pub fn hold(&self) {
+        self.change(|flags| flags | HOLD);
+    }
+
+    /// Closes the connection at its next safe boundary.
+    pub fn stop(&self) {
+        self.change(|flags| flags | HOLD | STOP);
+    }
+
+    /// Closes the connection now.
+    pub fn stop_now(&self) {
+        self.change(|flags| flags | HOLD | STOP | STOP_NOW);
+    }
+
+    /// Says whom to wake when a flag changes.
+    pub fn register(&self, waker: &Waker) {
+        *self.waker.lock().unwrap_or_else(PoisonError::into_inner) = Some(waker.clone());
+    }
+
+    fn change(&self, change: impl Fn(u32) -> u32) {
+        let before = self.flags.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |flags| Some(change(flags)));
+        if before.is_ok_and(|before| change(before) == before) {
+            return;
+        }
+        if let Some(waker) = &*self.waker.lock().unwrap_or_else(PoisonError::into_inner) {
+            waker.wake_by_ref();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_do_not_touch_each_other() {
+        let handle = Handle::default();
+        assert_eq!(handle.flags(), Flags::default());
+        for system in [System::Celery, System::Sidekiq, System::Unknown, System::Sidekiq] {
+            handle.set_system(system);
+            assert_eq!(handle.flags().system(), system);
+        }
+        handle.set_mark(true);
+        assert!(handle.flags().marked() && !handle.flags().stopping());
+        handle.set_mark(false);
+        assert!(!handle.flags().marked());
+        handle.hold();
+        handle.set_mark(false);
+        assert!(handle.flags().marked());
+        handle.stop_now();
+        assert!(handle.flags().stopping() && handle.flags().stopping_now());
+        assert_eq!(handle.flags().system(), System::Sidekiq);
+    }
+}

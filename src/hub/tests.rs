@@ -1,0 +1,1 @@
+//! The hub with a real store.

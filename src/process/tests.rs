@@ -1,0 +1,74 @@
+//! The look-up against real processes: this test's own children.
+
+use super::*;
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// A shell with a connection open on descriptor 3, and a child of its own that has it too.
+struct Shell(Child);
+
+impl Shell {
+    fn connect(port: u16) -> Shell {
+        let script = format!("exec 3<>/dev/tcp/127.0.0.1/{port}; sleep 1000 & echo ready; read line; kill $!");
+        let mut child = Command::new("bash")
+            .args(["-c", &script])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("bash is there");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("it says ready");
+        Shell(child)
+    }
+}
+
+impl Drop for Shell {
+    fn drop(&mut self) {
+        drop(self.0.stdin.take());
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn the_oldest_holder_of_the_peers_socket_is_found_with_its_ancestors() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
+    let gate = listener.local_addr().expect("bound");
+    let shell = Shell::connect(gate.port());
+    let (_socket, peer) = listener.accept().expect("connected");
+    let question = Question { peer, gate };
+    let anywhere = Question { peer, gate: SocketAddr::from(([0, 0, 0, 0], gate.port())) };
+    let wrong_port = Question { peer, gate: SocketAddr::new(gate.ip(), gate.port() ^ 1) };
+    let found = owners(&[question, anywhere, wrong_port]);
+    let owner = found[0].clone().expect("found");
+    assert_eq!(owner.command, "bash");
+    assert_eq!(owner.lineage[0].pid, shell.0.id());
+    assert_eq!(owner.lineage[1].pid, std::process::id(), "the parent is this test");
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_millis() as Millis;
+    assert!(now.abs_diff(owner.lineage[0].started_at) < 60_000, "started just now");
+    assert_eq!(found[1].as_ref(), Some(&owner));
+    assert_eq!(found[2], None);
+}
+
+#[test]
+fn the_gates_own_sockets_and_closed_ones_have_no_owner() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
+    let gate = listener.local_addr().expect("bound");
+    let own = std::net::TcpStream::connect(gate).expect("connected");
+    let (_socket, peer) = listener.accept().expect("connected");
+    assert_eq!(owners(&[Question { peer, gate }]), [None]);
+    drop(own);
+    assert_eq!(owners(&[Question { peer, gate }]), [None]);
+    assert_eq!(owners(&[]), []);
+}
+
+#[test]
+fn who_is_on_this_host() {
+    let ip = |text: &str| text.parse::<IpAddr>().expect("an address");
+    assert!(is_local(ip("127.0.0.1"), ip("10.0.0.1")));
+    assert!(is_local(ip("::ffff:10.0.0.1"), ip("10.0.0.1")));
+    assert!(is_local(ip("::1"), ip("0.0.0.0")));
+    assert!(!is_local(ip("192.0.2.1"), ip("10.0.0.1")));
+    assert!(!is_local(ip("192.0.2.1"), ip("0.0.0.0")));
+}

@@ -1,0 +1,138 @@
+//! One side of a connection without its socket: what was read from it and waits for the gate, and what waits to be
+//! written to it. Both are empty, and own no memory, as long as everything flows.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use tokio::io::AsyncWrite;
+
+/// ```text
+/// Open ──EOF or error──▶ Ended ──the gate has been told──▶ Told
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Input {
+    /// More may come.
+    Open,
+    /// No more will come; what came before may not all have been judged.
+    Ended,
+    /// The gate knows.
+    Told,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Lane {
+    pub(super) input: Input,
+    /// Read, and not consumed by the gate.
+    pub(super) carry: Vec<u8>,
+    /// The gate has seen all of `carry` and waits for what comes behind it.
+    pub(super) hungry: bool,
+    /// Bytes handed to the socket in this connection's life.
+    pub(super) written: u64,
+    /// Ordered to be written, from `sent` on: 0 <= sent <= pending.len(), and both are 0 when nothing waits.
+    pending: Vec<u8>,
+    sent: usize,
+    /// Whatever is ordered to be written is thrown away.
+    dead: bool,
+}
+
+impl Lane {
+    pub(super) fn new() -> Lane {
+        Lane {
+            input: Input::Open,
+            carry: Vec::new(),
+            hungry: false,
+            written: 0,
+            pending: Vec::new(),
+            sent: 0,
+            dead: false,
+        }
+    }
+
+    /// How much waits to be written.
+    pub(super) fn backlog(&self) -> usize {
+        self.pending.len() - self.sent
+    }
+
+    /// Nothing can be written any more.
+    pub(super) fn is_dead(&self) -> bool {
+        self.dead
+    }
+
+    /// Throws away what waits and what will be ordered.
+    pub(super) fn kill(&mut self) {
+        self.dead = true;
+        self.pending = Vec::new();
+        self.sent = 0;
+    }
+
+    /// Writes as much as the socket takes and keeps the rest.
+    pub(super) fn send<W: AsyncWrite + Unpin>(&mut self, writer: &mut W, cx: &mut Context<'_>, bytes: &[u8]) {
+        if self.dead || bytes.is_empty() {
+            return;
+        }
+        if self.backlog() > 0 {
+            self.pending.extend_from_slice(bytes);
+            return;
+        }
+        match write(writer, cx, bytes) {
+            (taken, Ok(())) => {
+                self.written += taken as u64;
+                if taken < bytes.len() {
+                    self.pending.extend_from_slice(&bytes[taken..]);
+                }
+            }
+            (taken, Err(_)) => {
+                self.written += taken as u64;
+                self.kill();
+            }
+        }
+    }
+
+    /// Writes more of what waits. True if the socket took any, or broke.
+    pub(super) fn flush<W: AsyncWrite + Unpin>(&mut self, writer: &mut W, cx: &mut Context<'_>) -> bool {
+        if self.backlog() == 0 {
+            return false;
+        }
+        let (taken, result) = write(writer, cx, &self.pending[self.sent..]);
+        self.sent += taken;
+        self.written += taken as u64;
+        if result.is_err() {
+            self.kill();
+            return true;
+        }
+        if self.backlog() == 0 {
+            self.pending.clear();
+            self.sent = 0;
+        }
+        taken > 0
+    }
+
+    /// Gives memory back that is not needed now.
+    pub(super) fn trim(&mut self) {
+        if self.carry.is_empty() && self.carry.capacity() > 0 {
+            self.carry = Vec::new();
+        }
+        if self.pending.is_empty() && self.pending.capacity() > 0 {
+            self.pending = Vec::new();
+        }
+    }
+}
+
+/// Writes until all is taken, the socket is full (then it will wake the task), or it fails.
+fn write<W: AsyncWrite + Unpin>(writer: &mut W, cx: &mut Context<'_>, bytes: &[u8]) -> (usize, io::Result<()>) {
+    let mut taken = 0;
+    while taken < bytes.len() {
+        match Pin::new(&mut *writer).poll_write(cx, &bytes[taken..]) {
+            Poll::Ready(Ok(0)) => return (taken, Err(io::ErrorKind::WriteZero.into())),
+            Poll::Ready(Ok(number)) => taken += number,
+            Poll::Ready(Err(error)) => return (taken, Err(error)),
+            Poll::Pending => break,
+        }
+    }
+    // nothing for a plain socket; one that keeps bytes of its own (TLS) lets go of them here
+    match Pin::new(writer).poll_flush(cx) {
+        Poll::Ready(Err(error)) => (taken, Err(error)),
+        _ => (taken, Ok(())),
+    }
+}

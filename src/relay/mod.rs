@@ -1,0 +1,34 @@
+//! Sockets: accept, connect to the broker, and let a pump relay through a gate.
+//!
+//! `listener` accepts and hands each connection to one of the `threads`, where `connection` leads it through its life
+//! and `pump` (on top of `lane`) moves its bytes. `resolver` asks which process is behind a peer on this host.
+
+mod connection;
+mod lane;
+mod listener;
+pub mod pump;
+mod quiet;
+mod resolver;
+mod threads;
+mod upstream;
+
+pub use listener::{BindError, Bound, bind};
+pub use resolver::Resolver;
+pub use threads::Threads;
+
+use crate::hub::Hub;
+use crate::telemetry::Meter;
+use std::sync::Arc;
+
+/// What all listeners share.
+#[derive(Clone)]
+pub struct Relay {
+    /// The fleet.
+    pub hub: Arc<Hub>,
+    /// Where connections live.
+    pub threads: Arc<Threads>,
+    /// Byte counters, for these listeners on these threads.
+    pub meter: Arc<Meter>,
+    /// Who is behind a local peer.
+    pub resolver: Arc<Resolver>,
+}

@@ -1,0 +1,240 @@
+//! The pump: one future drives both sockets of a connection and its gate. One wake-up reads, asks the gate, and writes
+//! the original bytes from the buffer they were read into; only what a socket does not take is copied.
+//!
+//! What holds at all times:
+//! - Actions are carried out in the gate's order; a fact reaches the fleet before later bytes reach a socket.
+//! - A side is read only while the other takes what comes of it, so a connection owns at most a read's worth of bytes
+//!   per direction, plus what the gate has not consumed.
+//! - The mark is looked at after each read: what is read after a drain was answered is judged as marked.
+//! - The clock is read once per wake-up, and the timer is only set when it would fire too late.
+//!
+//! Here is what a turn does; `judge` reads and carries verdicts out, `patience` knows what is waited for how long.
+
+mod judge;
+mod patience;
+
+use super::lane::Lane;
+use crate::fleet::ClosedBy;
+use crate::gate::{Action, Gate, GateError, Side};
+use crate::hub::{Clock, Flags, Handle};
+use crate::job::{JobEvent, Millis};
+use crate::telemetry::ThreadMeter;
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::Sleep;
+
+/// Read at once. 32 KiB were measured best: larger ones leave the processor's cache.
+const READ: usize = 32 * 1024;
+/// Turns without giving way to other connections.
+const MAX_ROUNDS: usize = 16;
+/// How long a client that was told the end may take to close.
+const PARTING: Duration = Duration::from_secs(1);
+
+/// What a connection is made of, beside memory: anything that can be read and written.
+pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send + 'static> Stream for T {}
+
+/// Where the facts go that a gate tells.
+pub trait Listener: Send {
+    /// In the order of the bytes. Those behind the fact are written after it returns.
+    fn event(&mut self, event: JobEvent);
+}
+
+/// How a connection ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Closed {
+    /// Who ended it.
+    pub by: ClosedBy,
+    /// Why, if the gate gave it up.
+    pub error: Option<GateError>,
+    /// False if the gate was not waited for any longer after its client's end.
+    pub settled: bool,
+    /// Bytes handed to the client.
+    pub to_client: u64,
+    /// Bytes handed to the broker.
+    pub to_broker: u64,
+}
+
+/// The parts of a [`Pump`].
+pub struct Parts<C, B, G, L> {
+    /// The client's socket.
+    pub client: C,
+    /// The broker's socket.
+    pub broker: B,
+    /// The gate.
+    pub gate: G,
+    /// Where facts go.
+    pub listener: L,
+    /// How the hub reaches this connection.
+    pub handle: Arc<Handle>,
+    /// The gate's clock.
+    pub clock: Clock,
+    /// Byte counters of this thread.
+    pub meter: Arc<ThreadMeter>,
+}
+
+/// See the module.
+pub struct Pump<C, B, G, L> {
+    parts: Parts<C, B, G, L>,
+    /// Indexed by [`Side`].
+    lanes: [Lane; 2],
+    flags: Flags,
+    /// Registered with the handle.
+    waker: Option<Waker>,
+    /// The time of this wake-up.
+    now: Millis,
+    /// When the timer will fire.
+    armed: Option<Millis>,
+    /// When bytes moved last.
+    moved: Millis,
+    /// Who ended first, and when.
+    first_end: Option<(Side, Millis)>,
+    closing: Option<Result<(), GateError>>,
+    settled: bool,
+}
+
+/// One per thread: the buffer that everything is read into, and the list that gates append to.
+struct Scratch {
+    buffer: Vec<u8>,
+    actions: Vec<Action>,
+}
+
+thread_local! {
+    static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch { buffer: vec![0; 2 * READ], actions: Vec::new() });
+}
+
+impl<C: Stream, B: Stream, G: Gate, L: Listener> Pump<C, B, G, L> {
+    /// A pump for a connection whose sockets are both open.
+    pub fn new(parts: Parts<C, B, G, L>) -> Self {
+        Pump {
+            parts,
+            lanes: [Lane::new(), Lane::new()],
+            flags: Flags::default(),
+            waker: None,
+            now: 0,
+            armed: None,
+            moved: 0,
+            first_end: None,
+            closing: None,
+            settled: true,
+        }
+    }
+
+    /// Relays until the end. The sockets stay open until [`Pump::part`], so that the fleet hears of the end first.
+    pub async fn run(&mut self) -> Closed {
+        // the pump counts its own turns (MAX_ROUNDS); being cut short by the runtime could lose a timer
+        let mut sleep = pin!(tokio::time::sleep(Duration::ZERO));
+        tokio::task::unconstrained(poll_fn(|cx| self.poll(cx, sleep.as_mut()))).await
+    }
+
+    /// Closes both sockets. A client that has not closed is given a moment to read its last bytes: closing with
+    /// something unread would reset the connection and could take them away.
+    pub async fn part(mut self) {
+        let client = &mut self.parts.client;
+        let _ = self.parts.broker.shutdown().await;
+        drop(self.parts.broker);
+        let gone = matches!(self.first_end, Some((Side::Client, _)));
+        if client.shutdown().await.is_err() || gone {
+            return;
+        }
+        let mut rest = [0; 512];
+        let until_end = async { while matches!(client.read(&mut rest).await, Ok(number) if number > 0) {} };
+        let _ = tokio::time::timeout(PARTING, until_end).await;
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>, sleep: Pin<&mut Sleep>) -> Poll<Closed> {
+        if !self.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            self.parts.handle.register(cx.waker());
+            self.waker = Some(cx.waker().clone());
+        }
+        self.now = self.parts.clock.now();
+        let closed = SCRATCH.with_borrow_mut(|scratch| self.turn(cx, scratch));
+        self.lanes.iter_mut().for_each(Lane::trim);
+        match closed {
+            Some(closed) => Poll::Ready(closed),
+            None => {
+                self.arm(cx, sleep);
+                Poll::Pending
+            }
+        }
+    }
+
+    /// Moves what can be moved now.
+    fn turn(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) -> Option<Closed> {
+        self.heed_flags(cx, scratch);
+        self.heed_time(cx, scratch);
+        for round in 1.. {
+            let mut moved = self.flush(cx);
+            for side in [Side::Client, Side::Broker] {
+                moved |= self.closing.is_none() && self.step(side, cx, scratch);
+            }
+            if moved {
+                self.moved = self.now;
+            } else {
+                self.stop_at_boundary();
+            }
+            if !moved || self.closing.is_some() {
+                break;
+            }
+            if round == MAX_ROUNDS {
+                cx.waker().wake_by_ref();
+                break;
+            }
+        }
+        self.give_up_waiting(cx);
+        self.finished(cx)
+    }
+
+    fn flush(&mut self, cx: &mut Context<'_>) -> bool {
+        let [client, broker] = &mut self.lanes;
+        let before = client.written;
+        let to_client = client.flush(&mut self.parts.client, cx);
+        if client.written != before {
+            self.parts.gate.flushed(client.written);
+        }
+        broker.flush(&mut self.parts.broker, cx) | to_client
+    }
+
+    /// Looks at the flags and tells the gate what has changed.
+    fn heed_flags(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) {
+        let flags = self.parts.handle.flags();
+        if flags == self.flags {
+            return;
+        }
+        let before = std::mem::replace(&mut self.flags, flags);
+        if flags.system() != before.system() {
+            self.parts.gate.set_system(flags.system());
+        }
+        if flags.stopping_now() {
+            self.close(Ok(()));
+        } else if flags.marked() != before.marked() && self.closing.is_none() {
+            self.parts.gate.mark(self.now, flags.marked(), &mut scratch.actions);
+            self.carry_out(cx, scratch, Side::Client, 0);
+        }
+    }
+
+    /// From here on only what has been ordered is still written. The first reason counts.
+    fn close(&mut self, result: Result<(), GateError>) {
+        if self.closing.is_none() {
+            self.closing = Some(result);
+            self.moved = self.now;
+        }
+    }
+
+    /// The gate is leaving, and nothing is under way on this connection.
+    fn stop_at_boundary(&mut self) {
+        let half_way = |lane: &Lane| lane.backlog() > 0 || lane.hungry;
+        if self.flags.stopping() && !self.lanes.iter().any(half_way) && self.parts.gate.at_safe_boundary() {
+            self.close(Ok(()));
+        }
+    }
+
+    fn lane(&mut self, side: Side) -> &mut Lane {
+        &mut self.lanes[side as usize]
+    }
+}

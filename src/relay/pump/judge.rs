@@ -1,0 +1,185 @@
+//! From a socket through the gate to the other socket.
+
+use super::super::lane::Input;
+use super::{Listener, Pump, READ, Scratch, Stream};
+use crate::gate::{Action, Gate, GateError, Side};
+use std::ops::Range;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use tokio::io::ReadBuf;
+
+/// Read on so far from a side that the gate does not want to hear now, to notice its end.
+const HELD_LIMIT: usize = 16 * 1024;
+/// Bytes that the gate may leave unconsumed while it wants more.
+const CARRY_LIMIT: usize = 1 << 20;
+/// Answers of the gate's own that may wait for a side that does not read, before it is not read either.
+const ANSWERS_LIMIT: usize = 64 * 1024;
+
+impl<C: Stream, B: Stream, G: Gate, L: Listener> Pump<C, B, G, L> {
+    /// Reads from one side and lets the gate judge, or tells the gate that the side has ended. False if nothing could
+    /// be done.
+    pub(super) fn step(&mut self, side: Side, cx: &mut Context<'_>, scratch: &mut Scratch) -> bool {
+        let wants = self.parts.gate.wants(side);
+        let blocked = self.lane(side.other()).backlog() > 0 || self.lane(side).backlog() > ANSWERS_LIMIT;
+        let lane = self.lane(side);
+        let kept = lane.carry.len();
+        if kept > 0 && wants && !lane.hungry {
+            if !blocked {
+                self.judge(side, cx, scratch, 0);
+            }
+            return !blocked;
+        }
+        match lane.input {
+            Input::Told => return false,
+            Input::Ended => {
+                self.tell_end(side, cx, scratch);
+                return true;
+            }
+            // nobody is there to hear the answers: what is held back will never matter
+            Input::Open if lane.is_dead() && !wants => {
+                lane.input = Input::Ended;
+                return true;
+            }
+            Input::Open => (),
+        }
+        let room = if wants { READ } else { HELD_LIMIT.saturating_sub(kept) };
+        if blocked || room == 0 {
+            return false;
+        }
+        match self.read(side, cx, scratch, kept, room) {
+            Poll::Pending => return false,
+            Poll::Ready(0) => self.lane(side).input = Input::Ended,
+            Poll::Ready(read) => self.judge(side, cx, scratch, read),
+        }
+        true
+    }
+
+    /// Reads behind the place of the `kept` bytes. 0 is the end, however it came.
+    fn read(
+        &mut self,
+        side: Side,
+        cx: &mut Context<'_>,
+        scratch: &mut Scratch,
+        kept: usize,
+        room: usize,
+    ) -> Poll<usize> {
+        if scratch.buffer.len() < kept + room {
+            scratch.buffer.resize(kept + room, 0);
+        }
+        let mut into = ReadBuf::new(&mut scratch.buffer[kept..kept + room]);
+        let result = match side {
+            Side::Client => Pin::new(&mut self.parts.client).poll_read(cx, &mut into),
+            Side::Broker => Pin::new(&mut self.parts.broker).poll_read(cx, &mut into),
+        };
+        let read = into.filled().len();
+        if ready!(result).is_err() {
+            return Poll::Ready(0);
+        }
+        match side {
+            Side::Client => self.parts.meter.from_client(read),
+            Side::Broker => self.parts.meter.from_broker(read),
+        }
+        Poll::Ready(read)
+    }
+
+    /// Presents what was carried with the `read` bytes behind it, as marked at this moment, and carries the verdict
+    /// out. What the gate does not consume, or does not want to hear now, is carried on.
+    fn judge(&mut self, side: Side, cx: &mut Context<'_>, scratch: &mut Scratch, read: usize) {
+        self.heed_flags(cx, scratch);
+        if self.closing.is_some() {
+            return;
+        }
+        let lane = &mut self.lanes[side as usize];
+        let kept = lane.carry.len();
+        let whole = kept + read;
+        if !self.parts.gate.wants(side) {
+            lane.carry.extend_from_slice(&scratch.buffer[kept..whole]);
+            lane.hungry = false;
+            return;
+        }
+        if scratch.buffer.len() < whole {
+            scratch.buffer.resize(whole, 0);
+        }
+        scratch.buffer[..kept].copy_from_slice(&lane.carry);
+        lane.carry.clear();
+        let input = &scratch.buffer[..whole];
+        let consumed = self.parts.gate.input(self.now, side, input, &mut scratch.actions).min(whole);
+        self.carry_out(cx, scratch, side, whole);
+        let lane = &mut self.lanes[side as usize];
+        lane.carry.extend_from_slice(&scratch.buffer[consumed..whole]);
+        lane.hungry = !lane.carry.is_empty() && self.parts.gate.wants(side);
+        if lane.carry.len() > CARRY_LIMIT {
+            let what = format!("{} bytes that make no whole", lane.carry.len());
+            self.close(Err(GateError::OutOfStep { side, what }));
+        }
+        if scratch.buffer.len() > 2 * READ {
+            scratch.buffer.truncate(2 * READ);
+            scratch.buffer.shrink_to_fit();
+        }
+    }
+
+    fn tell_end(&mut self, side: Side, cx: &mut Context<'_>, scratch: &mut Scratch) {
+        self.heed_flags(cx, scratch);
+        if self.closing.is_some() {
+            return;
+        }
+        let now = self.now;
+        self.first_end.get_or_insert((side, now));
+        let lane = self.lane(side);
+        lane.input = Input::Told;
+        lane.carry = Vec::new();
+        lane.hungry = false;
+        if side == Side::Client && lane.backlog() > 0 {
+            // the gate takes what lies beyond `written` as never delivered: so it must not be
+            lane.kill();
+        }
+        let written = self.lane(Side::Client).written;
+        self.parts.gate.end(now, side, written, &mut scratch.actions);
+        self.carry_out(cx, scratch, side, 0);
+        if side == Side::Broker {
+            self.close(Ok(()));
+        }
+    }
+
+    /// Carries out what the gate ordered about the first `whole` bytes of the buffer, which `from` sent. Forwards in a
+    /// row become one write; facts among them are told before it.
+    pub(super) fn carry_out(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch, from: Side, whole: usize) {
+        let Scratch { buffer, actions } = scratch;
+        let input = &buffer[..whole];
+        let before = self.lane(Side::Client).written;
+        let mut run: Range<usize> = 0..0;
+        for action in actions.drain(..) {
+            match action {
+                Action::Event(event) => self.parts.listener.event(event),
+                Action::Forward(range) if range.start == run.end => run.end = range.end,
+                Action::Forward(range) => {
+                    let done = std::mem::replace(&mut run, range);
+                    self.send(cx, from.other(), input.get(done).unwrap_or_default());
+                }
+                Action::Send { to, bytes } => {
+                    let done = std::mem::replace(&mut run, 0..0);
+                    run = done.end..done.end;
+                    self.send(cx, from.other(), input.get(done).unwrap_or_default());
+                    self.send(cx, to, &bytes);
+                }
+                Action::Close(result) => {
+                    self.close(result);
+                    break;
+                }
+            }
+        }
+        self.send(cx, from.other(), input.get(run).unwrap_or_default());
+        let written = self.lane(Side::Client).written;
+        if written != before {
+            self.parts.gate.flushed(written);
+        }
+    }
+
+    fn send(&mut self, cx: &mut Context<'_>, to: Side, bytes: &[u8]) {
+        let lane = &mut self.lanes[to as usize];
+        match to {
+            Side::Client => lane.send(&mut self.parts.client, cx, bytes),
+            Side::Broker => lane.send(&mut self.parts.broker, cx, bytes),
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! What a pump waits for, and how long: the gate's own time-outs, a gate that has to settle something after its client
+//! has gone, and last bytes that a socket does not take.
+
+use super::super::lane::Input;
+use super::{Closed, Listener, Pump, Scratch, Stream};
+use crate::fleet::ClosedBy;
+use crate::gate::{Gate, Side};
+use crate::job::Millis;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::Context;
+use tokio::time::Sleep;
+
+/// Silence after which a gate that does not close after its client's end is not waited for.
+const LINGER: Millis = 30_000;
+/// The same, however much the broker goes on talking.
+const LINGER_AT_MOST: Millis = 600_000;
+/// Silence after which a client that has ended is not written to any more.
+const STALL: Millis = 5_000;
+/// Silence after which last bytes that nobody takes are thrown away.
+const FLUSH: Millis = 10_000;
+
+impl<C: Stream, B: Stream, G: Gate, L: Listener> Pump<C, B, G, L> {
+    /// Lets the gate know when its time is over.
+    pub(super) fn heed_time(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) {
+        if self.armed.is_some_and(|at| at <= self.now) {
+            self.armed = None;
+        }
+        if self.closing.is_none() && self.parts.gate.next_timeout().is_some_and(|at| at <= self.now) {
+            self.parts.gate.timeout(self.now, &mut scratch.actions);
+            self.carry_out(cx, scratch, Side::Client, 0);
+        }
+    }
+
+    /// Ends what has been waited for long enough after the client's end.
+    pub(super) fn give_up_waiting(&mut self, cx: &mut Context<'_>) {
+        if self.closing.is_some() || self.lane(Side::Client).input != Input::Told {
+            return;
+        }
+        let silent = self.now.saturating_sub(self.moved);
+        let since_end = self.first_end.map_or(0, |(_, at)| self.now.saturating_sub(at));
+        if silent >= STALL && self.lane(Side::Client).backlog() > 0 {
+            self.lane(Side::Client).kill();
+            self.moved = self.now;
+            cx.waker().wake_by_ref(); // the broker can be read again
+        } else if silent >= LINGER || since_end >= LINGER_AT_MOST {
+            self.settled = false;
+            self.close(Ok(()));
+        }
+    }
+
+    /// Closing, and all that was ordered has been written or waited for in vain.
+    pub(super) fn finished(&mut self, cx: &mut Context<'_>) -> Option<Closed> {
+        self.closing.as_ref()?;
+        self.flush(cx);
+        let full = self.lanes.iter().any(|lane| lane.backlog() > 0);
+        if full && !self.flags.stopping_now() && self.now.saturating_sub(self.moved) < FLUSH {
+            return None;
+        }
+        let error = self.closing.take().and_then(Result::err);
+        let by = match self.first_end {
+            _ if error.is_some() => ClosedBy::Gate,
+            Some((Side::Client, _)) => ClosedBy::Client,
+            Some((Side::Broker, _)) => ClosedBy::Broker,
+            None => ClosedBy::Gate,
+        };
+        let [client, broker] = &self.lanes;
+        Some(Closed { by, error, settled: self.settled, to_client: client.written, to_broker: broker.written })
+    }
+
+    /// Sets the timer if it would fire too late. One that fires too early finds nothing to do, which costs less than
+    /// setting it anew for every command.
+    pub(super) fn arm(&mut self, cx: &mut Context<'_>, mut sleep: Pin<&mut Sleep>) {
+        let Some(due) = self.deadline() else { return };
+        // a gate whose time-out is always due must not make this spin
+        let due = due.max(self.now + 1);
+        if self.armed.is_some_and(|at| at <= due) {
+            return;
+        }
+        sleep.as_mut().reset(self.parts.clock.instant(due));
+        self.armed = Some(due);
+        if sleep.poll(cx).is_ready() {
+            self.armed = None;
+            cx.waker().wake_by_ref();
+        }
+    }
+
+    fn deadline(&mut self) -> Option<Millis> {
+        if self.closing.is_some() {
+            return Some(self.moved + FLUSH);
+        }
+        let of_gate = self.parts.gate.next_timeout();
+        let client = self.lane(Side::Client);
+        if client.input != Input::Told {
+            return of_gate;
+        }
+        let patience = if client.backlog() > 0 { STALL } else { LINGER };
+        Some(of_gate.unwrap_or(Millis::MAX).min(self.moved + patience))
+    }
+}

@@ -1,0 +1,59 @@
+//! The way to the broker: names are looked up for every connection, addresses tried in their order.
+
+use crate::config::{HostPort, Upstream};
+use socket2::{SockRef, TcpKeepalive};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+use tokio::net::TcpStream;
+
+/// For one address.
+const CONNECT: Duration = Duration::from_secs(10);
+/// A peer that vanished without a word is noticed after about two minutes. Nobody else sees these probes.
+const KEEPALIVE: TcpKeepalive =
+    TcpKeepalive::new().with_time(Duration::from_secs(60)).with_interval(Duration::from_secs(15)).with_retries(4);
+
+/// Connects to the first address that answers; fails with what the last one said.
+pub(super) async fn connect(upstream: &Upstream) -> Result<TcpStream, (HostPort, io::Error)> {
+    let mut failed = None;
+    for address in &upstream.addresses {
+        match connect_to(address).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) => failed = Some((address.clone(), error)),
+        }
+    }
+    Err(failed.unwrap_or_else(|| (HostPort::new("", 0), io::ErrorKind::InvalidInput.into())))
+}
+
+async fn connect_to(address: &HostPort) -> io::Result<TcpStream> {
+    let mut failed = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    for socket in resolve(address).await? {
+        match tokio::time::timeout(CONNECT, TcpStream::connect(socket)).await {
+            Ok(Ok(stream)) => {
+                prepare(SockRef::from(&stream));
+                return Ok(stream);
+            }
+            Ok(Err(error)) => failed = error,
+            Err(_) => failed = io::Error::new(io::ErrorKind::TimedOut, "it did not answer within 10 s"),
+        }
+    }
+    Err(failed)
+}
+
+async fn resolve(address: &HostPort) -> io::Result<Vec<SocketAddr>> {
+    if let Ok(ip) = address.host.parse::<IpAddr>() {
+        return Ok(vec![SocketAddr::new(ip, address.port)]);
+    }
+    let found = tokio::time::timeout(CONNECT, tokio::net::lookup_host((address.host.as_str(), address.port)));
+    match found.await {
+        Ok(found) => Ok(found?.collect()),
+        Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "the name was not answered within 10 s")),
+    }
+}
+
+/// What both sockets of a connection get. Neither is worth a connection if the kernel refuses it.
+pub(super) fn prepare(socket: SockRef<'_>) {
+    if let Err(error) = socket.set_tcp_nodelay(true).and(socket.set_tcp_keepalive(&KEEPALIVE)) {
+        tracing::debug!(%error, "a socket's options could not be set");
+    }
+}

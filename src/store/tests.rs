@@ -1,0 +1,110 @@
+//! The store against real files.
+
+use super::*;
+
+fn lines(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| (*word).to_owned()).collect()
+}
+
+fn open(dir: &Path) -> (Store, Saved) {
+    Store::open(dir, false).expect("opens")
+}
+
+#[test]
+fn what_was_saved_is_there_after_a_restart() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (store, saved) = open(dir.path());
+    assert_eq!(saved, Saved::default());
+    store.save_drains("blue\n").expect("saved");
+    store.rewrite_journal(&lines(&["a"])).expect("rewritten");
+    store.journal("b");
+    store.journal("ü");
+    drop(store);
+    let (_store, saved) = open(dir.path());
+    assert_eq!(saved, Saved { drains: Some("blue\n".into()), journal: lines(&["a", "b", "ü"]) });
+}
+
+#[test]
+fn a_torn_last_line_is_ignored() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (store, _) = open(dir.path());
+    store.rewrite_journal(&lines(&["whole"])).expect("rewritten");
+    drop(store);
+    let mut file = OpenOptions::new().append(true).open(dir.path().join(JOURNAL)).expect("there");
+    file.write_all(b"torn \xc3").expect("written");
+    let (store, saved) = open(dir.path());
+    assert_eq!(saved.journal, lines(&["whole"]));
+    // and nothing is appended behind it
+    store.journal("glued");
+    drop(store);
+    assert_eq!(open(dir.path()).1.journal, lines(&["whole"]));
+}
+
+#[test]
+fn a_second_gate_is_refused() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (_store, _) = open(dir.path());
+    let error = Store::open(dir.path(), false).err().expect("refused");
+    assert!(matches!(error, StoreError::Taken(_)), "{error}");
+}
+
+#[test]
+fn what_cannot_be_read_is_refused_and_can_be_ignored() {
+    let dir = tempfile::tempdir().expect("a directory");
+    for (name, content) in [(DRAINS, &b"\xff\xfe\n"[..]), (JOURNAL, b"something else\n"), (JOURNAL, b"\xff\n")] {
+        fs::write(dir.path().join(name), content).expect("written");
+        let error = Store::open(dir.path(), false).err().expect("refused").to_string();
+        assert!(error.contains(name) && error.contains("--ignore-state"), "{error}");
+        let (_store, saved) = Store::open(dir.path(), true).expect("ignored");
+        assert_eq!(saved, Saved::default());
+        let _ = fs::remove_file(dir.path().join(JOURNAL));
+    }
+    let aside = fs::read_dir(dir.path()).expect("readable").filter_map(Result::ok);
+    assert!(aside.map(|entry| entry.file_name()).any(|name| name.to_string_lossy().starts_with("drains.ignored-")));
+}
+
+#[test]
+fn a_directory_that_cannot_be_made_is_one_clear_line() {
+    let dir = tempfile::tempdir().expect("a directory");
+    fs::write(dir.path().join("file"), "").expect("written");
+    let error = Store::open(&dir.path().join("file/state"), false).err().expect("refused").to_string();
+    assert!(error.contains("the directory cannot be made") && !error.contains('\n'), "{error}");
+}
+
+#[test]
+fn a_journal_that_failed_is_emptied_and_asks_to_be_written_anew() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (store, _) = open(dir.path());
+    store.rewrite_journal(&lines(&["a"])).expect("rewritten");
+    // a file that can only be read stands for a disk that takes no more
+    store.locked_journal().file = File::open(dir.path().join(JOURNAL)).expect("there");
+    assert!(store.journal("b"));
+    store.rewrite_journal(&lines(&["a", "b"])).expect("rewritten");
+    store.journal("c");
+    drop(store);
+    assert_eq!(open(dir.path()).1.journal, lines(&["a", "b", "c"]));
+}
+
+#[test]
+fn a_journal_that_has_grown_asks_to_be_written_anew() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (store, _) = open(dir.path());
+    store.rewrite_journal(&[]).expect("rewritten");
+    let line = "x".repeat(1 << 20);
+    for _ in 0..7 {
+        assert!(!store.journal(&line));
+    }
+    assert!(store.journal(&line));
+}
+
+#[test]
+fn the_admin_address_is_said_and_taken_back() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (store, _) = open(dir.path());
+    store.save_admin_address("127.0.0.1:9480").expect("saved");
+    let text = fs::read_to_string(dir.path().join(ADMIN)).expect("there");
+    let content: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!(content["url"], "http://127.0.0.1:9480");
+    store.remove_admin_address();
+    assert!(!dir.path().join(ADMIN).exists());
+}

@@ -1,0 +1,64 @@
+//! What the fleet and the gates tell, as counters and log lines.
+
+use crate::fleet::Notice;
+use crate::fleet::view::WorkerState;
+use crate::gate::{GateError, Side};
+use crate::job::{JobEvent, Place, System};
+use metrics::{counter, gauge, histogram};
+
+/// Counts and logs something that the fleet noticed.
+pub fn notice(notice: &Notice) {
+    match notice {
+        Notice::WorkerSeen { worker, name, system } => {
+            tracing::info!(%worker, name, system = system.as_str(), "worker seen");
+        }
+        Notice::WorkerState { worker, name, system, from, to, since_mark } => {
+            let seconds = since_mark.map(|millis| millis as f64 / 1e3);
+            match (to, seconds) {
+                (WorkerState::Sealed, Some(seconds)) if *from == WorkerState::Draining => {
+                    histogram!("draingate_drain_seal_seconds").record(seconds);
+                }
+                (WorkerState::Drained, Some(seconds)) => histogram!("draingate_drain_seconds").record(seconds),
+                _ => (),
+            }
+            let (from, to) = (from.as_str(), to.as_str());
+            tracing::info!(%worker, name, system = system.as_str(), from, to, since_mark = seconds, "worker {to}");
+        }
+        Notice::WorkerLost { worker, name, system, jobs } => {
+            counter!("draingate_workers_lost_total").increment(1);
+            let jobs = jobs.join(", ");
+            tracing::warn!(%worker, name, system = system.as_str(), jobs, "worker lost with jobs in flight");
+        }
+        Notice::DrainCreated { drain, workers } => tracing::info!(drain, workers, "drain made"),
+        Notice::DrainEnded { drain, how } => tracing::info!(drain, "drain {how}"),
+        Notice::Delivered { system } => {
+            counter!("draingate_jobs_delivered_total", "system" => system.as_str()).increment(1);
+        }
+        Notice::Finished { system, outcome } => {
+            let labels = [("system", system.as_str()), ("outcome", outcome)];
+            counter!("draingate_jobs_finished_total", &labels).increment(1);
+        }
+    }
+}
+
+/// Counts what a gate saw and the fleet does not tell.
+pub fn connection_event(system: System, event: &JobEvent) {
+    match event {
+        JobEvent::FetchAsked { place: Place::Gate, .. } | JobEvent::FetchMoved { to: Place::Gate } => {
+            counter!("draingate_fetches_held_total", "system" => system.as_str()).increment(1);
+        }
+        JobEvent::Returned(_) => counter!("draingate_orphan_replies_total", "action" => "returned").increment(1),
+        JobEvent::Opaque => gauge!("draingate_opaque_connections").increment(1),
+        _ => (),
+    }
+}
+
+/// Counts why a gate gave a connection up.
+pub fn gate_error(error: &GateError) {
+    let kind = match error {
+        GateError::OutOfStep { side: Side::Client, .. } => "client_out_of_step",
+        GateError::OutOfStep { side: Side::Broker, .. } => "broker_out_of_step",
+        GateError::OpaqueMarked => "opaque_marked",
+    };
+    counter!("draingate_protocol_errors_total", "kind" => kind).increment(1);
+}
