@@ -200,7 +200,7 @@ impl Hub {
         let lineage = owner.map(|owner| owner.lineage).unwrap_or_default();
         let identities = self.identities.read().unwrap_or_else(PoisonError::into_inner).clone();
         let listeners = self.listeners();
-        self.look(|fleet, now| {
+        self.look(|fleet, _| {
             let mut workers: Vec<WorkerId> = Vec::new();
             for listener in listeners {
                 let peer = Peer {
@@ -211,7 +211,7 @@ impl Hub {
                     port: caller.port(),
                     local,
                 };
-                workers.extend(fleet.would_belong(now, &peer, &lineage));
+                workers.extend(fleet.would_belong(&peer, &lineage));
             }
             workers.sort();
             workers.dedup();

@@ -161,6 +161,10 @@ impl pump::Listener for Facts {
         self.opaque |= event == JobEvent::Opaque;
         self.hub.with_fleet(|fleet, now| fleet.event(now, self.conn, event));
     }
+
+    fn mark_seen(&mut self) {
+        self.hub.with_fleet(|fleet, now| fleet.mark_seen(now, self.conn));
+    }
 }
 
 impl Drop for Facts {

@@ -43,6 +43,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send + 'static> Stream for T {}
 pub trait Listener: Send {
     /// In the order of the bytes. Those behind the fact are written after it returns.
     fn event(&mut self, event: JobEvent);
+    /// The gate has taken over the mark that was set: no fetch that it judges from here on is forwarded.
+    fn mark_seen(&mut self);
 }
 
 /// How a connection ended.
@@ -202,9 +204,14 @@ impl<C: Stream, B: Stream, G: Gate, L: Listener> Pump<C, B, G, L> {
 
     /// Looks at the flags and tells the gate what has changed.
     fn heed_flags(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) {
-        let flags = self.parts.handle.flags();
-        if flags == self.flags {
+        let mut flags = self.parts.handle.flags();
+        if flags == self.flags && !flags.asks_to_confirm() {
             return;
+        }
+        let confirm = flags.asks_to_confirm();
+        if confirm {
+            self.parts.handle.confirming();
+            flags = self.parts.handle.flags();
         }
         let before = std::mem::replace(&mut self.flags, flags);
         if flags.system() != before.system() {
@@ -215,6 +222,9 @@ impl<C: Stream, B: Stream, G: Gate, L: Listener> Pump<C, B, G, L> {
         } else if flags.marked() != before.marked() && self.closing.is_none() {
             self.parts.gate.mark(self.now, flags.marked(), &mut scratch.actions);
             self.carry_out(cx, scratch, Side::Client, 0);
+        }
+        if confirm {
+            self.parts.listener.mark_seen();
         }
     }
 
