@@ -39,7 +39,7 @@ impl Dialect for Celery {
     }
 
     fn claim(&self, memory: &Memory, pop: PopShape<'_>) -> Claim {
-        if pop.keys.iter().any(|k| k.ends_with(REPLY_QUEUE)) {
+        if pop.keys.iter().all(|k| queue(k).ends_with(REPLY_QUEUE)) {
             return Claim::Pass;
         }
         if pop.name == b"brpop" && pop.keys.iter().any(|k| memmem::find(k, PRIORITY_SEPARATOR).is_some()) {
@@ -84,6 +84,11 @@ impl Dialect for Celery {
             eta: payload.get("headers.eta").and_then(instant),
         })
     }
+}
+
+/// A list's key without the priority.
+fn queue(key: &[u8]) -> &[u8] {
+    &key[..memmem::find(key, PRIORITY_SEPARATOR).unwrap_or(key.len())]
 }
 
 /// A stored result: `{"status": "SUCCESS", ...}`.

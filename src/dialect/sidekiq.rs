@@ -29,10 +29,12 @@ impl Dialect for Sidekiq {
     }
 
     fn claim(&self, memory: &Memory, pop: PopShape<'_>) -> Claim {
-        if pop.name == b"brpop" && pop.keys.iter().all(|k| is_queue(k)) {
+        let known = memory.system == System::Sidekiq;
+        // other fetchers than the built-in one move jobs from their queues, or pop without waiting
+        if (known || pop.name == b"brpop") && pop.keys.iter().all(|k| is_queue(k)) {
             return Claim::Fetch;
         }
-        if memory.system == System::Sidekiq { Claim::Pass } else { Claim::NotMine }
+        if known { Claim::Pass } else { Claim::NotMine }
     }
 
     fn command(&self, memory: &mut Memory, args: &[&[u8]], out: &mut Vec<JobEvent>) -> Meaning {

@@ -1,8 +1,8 @@
 //! The broker's side: replies are paired with what is owed, out-of-band items pass, and a fetch's reply is read along.
 
 use super::owed::{Change, Fetch, Noted, Owed, PubsubKind};
-use super::reply::{DELIVERY_MAX, NOTE_MAX, ORPHAN_MAX, Reading};
-use super::scan::NotResp;
+use super::reply::{DELIVERY_MAX, Leaf, NOTE_MAX, ORPHAN_MAX, Reading};
+use super::scan::{NotResp, number};
 use super::session::{Item, item};
 use super::{Mode, RespGate};
 use crate::dialect::{self, PAYLOAD, json::Skim};
@@ -75,7 +75,7 @@ impl RespGate {
             }
             if advance.done && self.has_settling() {
                 Self::flush(&mut run, out);
-                self.settle_front(now, out);
+                self.settle_front(out);
             }
             at = end;
         }
@@ -123,7 +123,10 @@ impl RespGate {
                 Some(c) if c.is_ascii_digit() => return Ok(Some(Current::OutOfBand)),
                 Some(_) => {}
             },
-            b'*' if self.session.subscribed_resp2() || matches!(self.owed.front(), Some(Owed::Pubsub { .. })) => {
+            b'|' => return Ok(Some(Current::OutOfBand)),
+            b'*' if self.session.subscribed_resp2()
+                || matches!(self.owed.front(), None | Some(Owed::Pubsub { .. })) =>
+            {
                 match first_word(buf)?.and_then(item) {
                     Some(Item::Message) => return Ok(Some(Current::OutOfBand)),
                     Some(Item::Confirmation(kind)) => return Ok(Some(Self::confirmation(kind))),
@@ -131,6 +134,10 @@ impl RespGate {
                 }
             }
             _ => {}
+        }
+        while matches!(self.owed.front(), Some(Owed::Pubsub { quiet: true, .. })) {
+            // it failed, and its error was not sent
+            self.owed.pop();
         }
         Ok(match self.owed.front() {
             None => (buf[0] == b'-').then_some(Current::OutOfBand),
@@ -180,7 +187,8 @@ impl RespGate {
             Current::Confirmation(kind, reading) => self.confirm(kind, &reading),
             Current::Swallow(reading) => {
                 if let Some(Owed::PutBack(keys)) = self.owed.pop() {
-                    self.put_back_answered(keys, reading.is_error() || reading.kind == b'_', out);
+                    let failed = reading.is_empty() || reading.is_error() || reading.leaves.iter().any(Leaf::is_error);
+                    self.put_back_answered(keys, failed, out);
                 }
             }
             Current::Slice(reading) => {
@@ -207,7 +215,7 @@ impl RespGate {
         } else {
             return self.delivered(now, fetch, reading, pending, out);
         };
-        self.slicing = false;
+        self.asked &= !fetch.pop.is_blocking();
         let end = if self.mode == Mode::Orphaned { FetchEnd::Vanished } else { end };
         self.answered(Place::Broker, end, fetch.pop.is_blocking(), out);
     }
@@ -221,7 +229,7 @@ impl RespGate {
         let expected = self.session.subscriptions(kind);
         self.session.confirmed(kind, reading);
         // the broker may unsubscribe on its own account (a slot has moved): then nothing is owed for it
-        if let Some(Owed::Pubsub { kind: owed, left }) = self.owed.front_mut()
+        if let Some(Owed::Pubsub { kind: owed, left, .. }) = self.owed.front_mut()
             && *owed == kind
         {
             let now_left = left.unwrap_or(expected).saturating_sub(1);
@@ -237,9 +245,16 @@ impl RespGate {
         let failed = reading.is_error();
         let in_exec = matches!(noted.change, Change::Exec);
         match noted.change {
-            Change::Multi if failed => {
-                self.session.transaction = None;
-                self.memory.in_transaction = false;
+            Change::Multi { number } if failed => {
+                // by now the client may be in another one
+                let open = self.session.transaction.take_if(|t| t.number == number).is_some();
+                self.memory.in_transaction &= !open;
+            }
+            Change::Unrefused { name, how } if !failed => {
+                let string = |leaf: &Leaf| matches!(leaf.kind, b'$' | b'=') && leaf.content != b"-1";
+                if reading.overflow || reading.leaves.iter().any(string) {
+                    self.blocked(&name, how, out);
+                }
             }
             Change::Hello { three, user, name } if !failed => {
                 if let Some(three) = three {
@@ -257,9 +272,10 @@ impl RespGate {
         if failed || noted.notes.is_empty() {
             return;
         }
+        let flat = in_exec && reading.is_flat();
         let held = |index: u32| {
             // with a nested or overlong reply the elements cannot be told apart: the EXEC itself succeeded
-            let element = reading.leaves.get(index as usize).filter(|_| in_exec && !reading.overflow);
+            let element = reading.leaves.get(index as usize).filter(|_| flat);
             element.is_none_or(|leaf| !leaf.is_error())
         };
         let notes = noted.notes.into_iter().filter(|(i, _)| held(*i)).map(|(_, note)| note).collect();
@@ -280,25 +296,28 @@ fn first_line(buf: &[u8]) -> Result<&[u8], More> {
 
 /// The first element of an aggregate, if it is a short bulk or simple string.
 fn first_word(buf: &[u8]) -> Result<Option<&[u8]>, More> {
-    let head = memchr::memchr(b'\n', buf).ok_or(More)? + 1;
-    let rest = &buf[head..];
-    let Some(&kind) = rest.first() else {
-        // an empty or null aggregate has no first element
-        return if matches!(&buf[1..head], b"0\r\n" | b"-1\r\n") { Ok(None) } else { Err(More) };
-    };
-    let end = memchr::memchr(b'\n', rest).ok_or(More)? + 1;
-    match kind {
-        b'+' => Ok(rest[1..end].strip_suffix(b"\r\n")),
-        b'$' => {
-            let Some(len) = rest[1..end].strip_suffix(b"\r\n").and_then(|t| super::scan::number(t).ok()) else {
-                return Ok(None);
-            };
+    let Some(head) = short_line(buf)? else { return Ok(None) };
+    if !number(&head[1..]).is_ok_and(|n| n > 0) {
+        return Ok(None);
+    }
+    let rest = &buf[head.len() + 2..];
+    let Some(first) = short_line(rest)? else { return Ok(None) };
+    match first.split_first() {
+        Some((b'+', word)) => Ok(Some(word)),
+        Some((b'$', len)) => match number(len) {
             // no kind of pub/sub item is longer
-            if !(0..=16).contains(&len) {
-                return Ok(None);
-            }
-            rest.get(end..end + len as usize).map(Some).ok_or(More)
-        }
+            Ok(len @ 0..=16) => rest.get(first.len() + 2..first.len() + 2 + len as usize).map(Some).ok_or(More),
+            _ => Ok(None),
+        },
         _ => Ok(None),
+    }
+}
+
+/// The first line without its CRLF; `None`: it is long, or no line.
+fn short_line(buf: &[u8]) -> Result<Option<&[u8]>, More> {
+    match memchr::memchr(b'\n', &buf[..buf.len().min(64)]) {
+        Some(end) => Ok(buf[..end].strip_suffix(b"\r")),
+        None if buf.len() >= 64 => Ok(None),
+        None => Err(More),
     }
 }

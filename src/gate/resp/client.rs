@@ -1,7 +1,7 @@
 //! The client's side: commands are recognised by their head, the few that matter are read whole, and each one is
 //! entered into the replies owed.
 
-use super::command::{Head, TAP_MAX, Tail, read_head, read_whole, split_inline};
+use super::command::{Head, NAME_MAX, TAP_MAX, Tail, read_head, read_whole, split_inline};
 use super::owed::{Change, Noted, Owed};
 use super::pop::is_pop;
 use super::scan::NotResp;
@@ -9,16 +9,19 @@ use super::session::ReplyMode;
 use super::{Mode, RespGate};
 use crate::dialect::{self, Interest, Meaning, Note};
 use crate::gate::{Action, Gate, Side};
-use crate::job::Millis;
+use crate::job::{JobEvent, Millis};
 use bytes::Bytes;
 use std::ops::Range;
 
 /// A command of more bytes than this is not waited for: it streams, and is no fetch that the gate can hold.
 const WHOLE_MAX: usize = 128 * 1024;
+/// How many commands of one transaction are remembered for what they confirm; acks beyond are not seen.
+const NOTES_MAX: usize = 4_096;
 
 /// ```text
 /// Start ──head read──▶ Tail ──end of command──▶ Start
-///   │                   └─not RESP──▶ Garbage
+///   │ │                 └─not RESP──▶ Garbage
+///   │ └─blocking fetch, replies owed──▶ Waiting ──all answered──▶ Start
 ///   └─not a command──▶ Broken (waits until nothing is owed, then the connection is opaque)
 /// ```
 #[derive(Debug)]
@@ -31,6 +34,8 @@ pub(super) enum ClientAt {
         /// Whether somebody reads along.
         tapped: bool,
     },
+    /// A blocking fetch comes next. It is judged when all replies before it have come: then its time-out begins.
+    Waiting,
     /// What follows is not RESP.
     Broken,
     /// Not RESP in the middle of a command that has been forwarded in part: the broker gets the rest too, answers
@@ -41,7 +46,7 @@ pub(super) enum ClientAt {
 impl ClientAt {
     /// Whether a command of the gate's own can be sent now.
     pub(super) fn at_boundary(&self) -> bool {
-        matches!(self, ClientAt::Start | ClientAt::Broken)
+        matches!(self, ClientAt::Start | ClientAt::Waiting | ClientAt::Broken)
     }
 }
 
@@ -51,6 +56,8 @@ enum Verdict {
     Stream,
     /// The same, and keep the beginning of its arguments.
     Tap,
+    /// Forward it as it streams; each of its arguments has a confirmation.
+    Pubsub,
     /// Wait for all of it.
     Whole,
 }
@@ -62,7 +69,9 @@ impl RespGate {
         while at < input.len() && self.mode == Mode::Running {
             let end = match self.client {
                 ClientAt::Tail { .. } => self.tail(&input[at..], out),
-                ClientAt::Start if self.wants(Side::Client) => self.start(now, &input[at..], &mut run, out),
+                ClientAt::Start | ClientAt::Waiting if self.wants(Side::Client) => {
+                    self.start(now, &input[at..], &mut run, out)
+                }
                 ClientAt::Garbage => Some((input.len() - at, true)),
                 _ => break,
             };
@@ -97,9 +106,7 @@ impl RespGate {
             Ok((used, false)) => Some((used, true)),
             Ok((used, true)) => {
                 if let ClientAt::Tail { tail, tapped: true } = std::mem::replace(&mut self.client, ClientAt::Start) {
-                    let args = tail.into_tapped().unwrap_or_default();
-                    let args: Vec<&[u8]> = args.iter().map(Vec::as_slice).collect();
-                    self.tapped(&args, out);
+                    self.tapped(&tail.into_tapped().unwrap_or_default(), out);
                 }
                 Some((used, true))
             }
@@ -109,6 +116,7 @@ impl RespGate {
                     self.out_of_step(Side::Client, what, out);
                     return None;
                 }
+                out.push(Action::Event(JobEvent::Opaque));
                 Some((buf.len(), true))
             }
         }
@@ -123,6 +131,7 @@ impl RespGate {
         run: &mut Range<usize>,
         out: &mut Vec<Action>,
     ) -> Option<(usize, bool)> {
+        self.client = ClientAt::Start;
         match read_head(buf) {
             Head::More => None,
             Head::Nothing(used) => Some((used, true)),
@@ -133,72 +142,85 @@ impl RespGate {
                 None
             }
             Head::Inline(used) => {
-                let forward = match split_inline(&buf[..used]) {
-                    Some(args) if !args.is_empty() => {
-                        Self::flush(run, out);
-                        self.whole(now, args, out)
-                    }
+                Self::flush(run, out);
+                match split_inline(&buf[..used]) {
+                    Some(args) if !args.is_empty() => self.whole(now, args, used, out),
                     // unbalanced quotes: the broker's own error
-                    _ => self.owe(Owed::Plain(1)),
-                };
-                Some((used, forward))
+                    _ => Some((used, self.owe(Owed::Plain(1)))),
+                }
             }
-            Head::Array { argc, name, first, rest } => {
-                let mut lower = [0; 64];
+            Head::Array { argc, name, first, rest, left } => {
+                let (name, first) = (&buf[name], first.map(|f| &buf[f]));
+                let mut lower = [0; NAME_MAX];
                 let lower = &mut lower[..name.len()];
-                lower.copy_from_slice(&buf[name.clone()]);
+                lower.copy_from_slice(name);
                 lower.make_ascii_lowercase();
-                let first_arg = first.clone().map_or(b"".as_slice(), |r| &buf[r]);
-                match self.verdict(lower, first_arg, first.is_some()) {
+                match self.verdict(lower, first) {
                     Verdict::Whole => match read_whole(buf) {
                         Ok(None) if buf.len() < WHOLE_MAX => return None,
                         Ok(Some((args, used))) => {
                             Self::flush(run, out);
-                            return Some((used, self.whole(now, args, out)));
+                            return self.whole(now, args, used, out);
+                        }
+                        Ok(None) if is_pop(lower) => {
+                            self.blocked(lower, "with too many arguments", out);
+                            self.plain();
+                            self.stream(left, None, out);
                         }
                         _ => {
-                            if is_pop(lower) {
-                                self.blocked(lower, "with too many arguments", out);
-                            }
-                            self.stream(argc, &first, &name, None);
+                            self.plain();
+                            self.stream(left, None, out);
                         }
                     },
                     Verdict::Tap => {
-                        let kept = [&buf[name.clone()], first_arg].map(|a| a[..a.len().min(TAP_MAX)].to_vec());
-                        self.stream(argc, &first, &name, Some(kept.to_vec()));
+                        let read = [name, first.unwrap_or_default()].map(|a| a[..a.len().min(TAP_MAX)].to_vec());
+                        self.stream(left, Some(read.to_vec()), out);
                     }
-                    _ => self.stream(argc, &first, &name, None),
+                    Verdict::Pubsub => {
+                        self.pubsub(lower, argc - 1);
+                        self.stream(left, None, out);
+                    }
+                    Verdict::Stream => {
+                        self.plain();
+                        self.stream(left, None, out);
+                    }
                 }
                 Some((rest, true))
             }
         }
     }
 
-    /// Enters a command whose rest streams through.
-    fn stream(&mut self, argc: u32, first: &Option<Range<usize>>, name: &Range<usize>, tap: Option<Vec<Vec<u8>>>) {
-        let read = u32::from(!name.is_empty()) + u32::from(first.is_some());
+    /// Lets the `left` arguments that are still to come stream through.
+    fn stream(&mut self, left: u32, tap: Option<Vec<Vec<u8>>>, out: &mut Vec<Action>) {
         let tapped = tap.is_some();
-        if !tapped {
-            self.plain();
-        }
-        self.client = ClientAt::Tail { tail: Tail::new(argc - read.min(argc), tap), tapped };
+        self.client = match tap {
+            Some(args) if left == 0 => {
+                self.tapped(&args, out);
+                ClientAt::Start
+            }
+            None if left == 0 => ClientAt::Start,
+            tap => ClientAt::Tail { tail: Tail::new(left, tap), tapped },
+        };
     }
 
     /// How much of a command is wanted, by its name and first argument.
-    fn verdict(&mut self, name: &[u8], first: &[u8], has_first: bool) -> Verdict {
+    fn verdict(&mut self, name: &[u8], first: Option<&[u8]>) -> Verdict {
         if is_pop(name) {
             return Verdict::Whole;
         }
         match name {
             b"multi" | b"exec" | b"discard" | b"hello" | b"auth" | b"reset" | b"quit" | b"client" | b"monitor"
-            | b"sync" | b"psync" | b"subscribe" | b"psubscribe" | b"ssubscribe" | b"unsubscribe" | b"punsubscribe"
-            | b"sunsubscribe" | b"xread" | b"wait" | b"waitaof" => return Verdict::Whole,
+            | b"sync" | b"psync" | b"xread" | b"wait" | b"waitaof" | b"fcall" => return Verdict::Whole,
+            b"watch" if self.session.transaction.is_some() => return Verdict::Whole,
+            b"subscribe" | b"psubscribe" | b"ssubscribe" | b"unsubscribe" | b"punsubscribe" | b"sunsubscribe" => {
+                return Verdict::Pubsub;
+            }
             _ => {}
         }
         if !self.memory.mixed && !matches!(name, b"ping" | b"select" | b"info" | b"command") {
             self.memory.mixed = true;
         }
-        if has_first && dialect::is_told(name) {
+        if let Some(first) = first.filter(|_| dialect::is_told(name)) {
             return match dialect::interest(&self.memory, name, first) {
                 Interest::None => Verdict::Stream,
                 Interest::Tap => Verdict::Tap,
@@ -232,7 +254,9 @@ impl RespGate {
         let Some(transaction) = &mut self.session.transaction else {
             return self.owe_noted(Change::None, vec![(0, note)]);
         };
-        transaction.notes.push((transaction.queued, note));
+        if transaction.notes.len() < NOTES_MAX {
+            transaction.notes.push((transaction.queued, note));
+        }
         self.plain()
     }
 
@@ -241,9 +265,10 @@ impl RespGate {
     }
 
     /// A command that a dialect read along has been forwarded.
-    fn tapped(&mut self, args: &[&[u8]], out: &mut Vec<Action>) {
+    fn tapped(&mut self, args: &[Vec<u8>], out: &mut Vec<Action>) {
+        let args: Vec<&[u8]> = args.iter().map(Vec::as_slice).collect();
         let mut events = Vec::new();
-        let meaning = dialect::command(&mut self.memory, args, &mut events);
+        let meaning = dialect::command(&mut self.memory, &args, &mut events);
         Self::emit(events, out);
         match meaning {
             Meaning::Note(note) => self.plain_noted(note),

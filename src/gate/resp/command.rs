@@ -8,7 +8,7 @@ use bytes::Bytes;
 use std::ops::Range;
 
 /// A longer name is no command that anybody knows.
-const NAME_MAX: usize = 64;
+pub(super) const NAME_MAX: usize = 64;
 /// A longer first argument is no key that a rule knows.
 const FIRST_MAX: usize = 1024;
 /// Redis gives up on an inline request of this length.
@@ -39,8 +39,10 @@ pub(super) enum Head {
         name: Range<usize>,
         /// The first argument, if there is one of a reasonable length.
         first: Option<Range<usize>>,
-        /// Where the arguments after those begin.
+        /// Where the arguments begin that have not been read.
         rest: usize,
+        /// How many those are.
+        left: u32,
     },
 }
 
@@ -50,7 +52,9 @@ pub(super) fn read_head(buf: &[u8]) -> Head {
         None => Head::More,
         Some(b'*') => read_array_head(buf).unwrap_or_else(|NotResp(what)| Head::Bad(what)),
         Some(_) => match memchr::memchr(b'\n', buf) {
-            Some(end) if buf[..end].iter().all(u8::is_ascii_whitespace) => Head::Nothing(end + 1),
+            Some(end) if buf[..end].iter().all(is_space) => Head::Nothing(end + 1),
+            // Redis looks for the line's end with strchr
+            Some(end) if memchr::memchr(0, &buf[..end]).is_some() => Head::Bad("an inline request with a NUL in it"),
             Some(end) => Head::Inline(end + 1),
             None if buf.len() > INLINE_MAX => Head::Bad("an inline request without an end"),
             None => Head::More,
@@ -67,7 +71,7 @@ fn read_array_head(buf: &[u8]) -> Result<Head, NotResp> {
     let Some((len, at)) = header(buf, at, b'$')? else { return Ok(Head::More) };
     let len = usize::try_from(len).map_err(|_| NotResp("a negative length"))?;
     if len > NAME_MAX {
-        return Ok(Head::Array { argc, name: 0..0, first: None, rest: after_count(buf) });
+        return Ok(Head::Array { argc, name: 0..0, first: None, rest: after_count(buf), left: argc });
     }
     let name = at..at + len;
     let rest = name.end + 2;
@@ -75,17 +79,17 @@ fn read_array_head(buf: &[u8]) -> Result<Head, NotResp> {
         return Ok(Head::More);
     }
     if argc == 1 {
-        return Ok(Head::Array { argc, name, first: None, rest });
+        return Ok(Head::Array { argc, name, first: None, rest, left: 0 });
     }
     let Some((len, at)) = header(buf, rest, b'$')? else { return Ok(Head::More) };
     let len = usize::try_from(len).map_err(|_| NotResp("a negative length"))?;
     if len > FIRST_MAX {
-        return Ok(Head::Array { argc, name, first: None, rest });
+        return Ok(Head::Array { argc, name, first: None, rest, left: argc - 1 });
     }
     if buf.len() < at + len + 2 {
         return Ok(Head::More);
     }
-    Ok(Head::Array { argc, name, first: Some(at..at + len), rest: at + len + 2 })
+    Ok(Head::Array { argc, name, first: Some(at..at + len), rest: at + len + 2, left: argc - 2 })
 }
 
 fn after_count(buf: &[u8]) -> usize {
@@ -127,7 +131,7 @@ pub(super) fn split_inline(line: &[u8]) -> Option<Vec<Bytes>> {
     let mut args = Vec::new();
     let mut at = 0;
     loop {
-        while line.get(at).is_some_and(u8::is_ascii_whitespace) {
+        while line.get(at).is_some_and(is_space) {
             at += 1;
         }
         if at >= line.len() {
@@ -139,6 +143,11 @@ pub(super) fn split_inline(line: &[u8]) -> Option<Vec<Bytes>> {
     }
 }
 
+/// C's `isspace`.
+fn is_space(c: &u8) -> bool {
+    matches!(c, b' ' | b'\t'..=b'\r')
+}
+
 /// One word from `at` on; returns where it ends.
 fn inline_word(line: &[u8], mut at: usize, arg: &mut Vec<u8>) -> Option<usize> {
     while let Some(&c) = line.get(at) {
@@ -146,9 +155,9 @@ fn inline_word(line: &[u8], mut at: usize, arg: &mut Vec<u8>) -> Option<usize> {
             b'"' | b'\'' => {
                 at = inline_quoted(line, at + 1, c, arg)?;
                 // a closing quote must be followed by a space or nothing
-                return line.get(at).is_none_or(u8::is_ascii_whitespace).then_some(at);
+                return line.get(at).is_none_or(is_space).then_some(at);
             }
-            c if c.is_ascii_whitespace() => return Some(at),
+            b' ' | b'\t' | b'\r' | b'\n' => return Some(at),
             c => arg.push(c),
         }
         at += 1;
@@ -184,8 +193,8 @@ fn inline_quoted(line: &[u8], mut at: usize, quote: u8, arg: &mut Vec<u8>) -> Op
 }
 
 fn hex(line: &[u8], at: usize) -> Option<u8> {
-    let text = std::str::from_utf8(line.get(at..at + 2)?).ok()?;
-    u8::from_str_radix(text, 16).ok()
+    let digit = |at: usize| char::from(*line.get(at)?).to_digit(16);
+    u8::try_from(digit(at)? * 16 + digit(at + 1)?).ok()
 }
 
 /// A command as RESP.
@@ -207,12 +216,14 @@ pub(super) struct Tail {
     args: u32,
     body: u64,
     tap: Option<Vec<Vec<u8>>>,
+    /// The argument is beyond those that are kept.
+    over: bool,
 }
 
 impl Tail {
     /// `args` arguments are still to come. `tap` holds those before them if somebody wants to read along.
     pub(super) fn new(args: u32, tap: Option<Vec<Vec<u8>>>) -> Tail {
-        Tail { args, body: 0, tap }
+        Tail { args, body: 0, tap, over: false }
     }
 
     /// How many of the bytes belong to this command. `true`: that was its end.
@@ -236,9 +247,8 @@ impl Tail {
             let len = u64::try_from(len).map_err(|_| NotResp("a negative length"))?;
             at = start;
             self.body = len + 2;
-            if let Some(tap) = &mut self.tap
-                && tap.len() < TAP_ARGS
-            {
+            self.over = self.tap.as_ref().is_some_and(|t| t.len() >= TAP_ARGS);
+            if let Some(tap) = self.tap.as_mut().filter(|_| !self.over) {
                 tap.push(Vec::new());
             }
         }
@@ -251,7 +261,7 @@ impl Tail {
 
     fn keep(&mut self, bytes: &[u8]) {
         let body = self.body;
-        let Some(arg) = self.tap.as_mut().and_then(|t| t.last_mut()) else { return };
+        let Some(arg) = self.tap.as_mut().filter(|_| !self.over).and_then(|t| t.last_mut()) else { return };
         // the last two bytes of the body are its CRLF
         let content = body.saturating_sub(2).min(bytes.len() as u64) as usize;
         let room = TAP_MAX.saturating_sub(arg.len()).min(content);
@@ -269,7 +279,8 @@ mod tests {
         assert_eq!(split("PING\r\n"), Some(vec![b"PING".to_vec()]));
         assert_eq!(split(" set  a \"b c\\n\" "), Some(vec![b"set".to_vec(), b"a".to_vec(), b"b c\n".to_vec()]));
         assert_eq!(split(r"'it\'s' \x"), Some(vec![b"it's".to_vec(), b"\\x".to_vec()]));
-        assert_eq!(split(r#""\x41""#), Some(vec![b"A".to_vec()]));
+        assert_eq!(split(r#""\x41\x+1""#), Some(vec![b"Ax+1".to_vec()]));
+        assert_eq!(split("\x0b a\x0bb"), Some(vec![b"a\x0bb".to_vec()]));
         assert_eq!(split(r#""a"b"#), None);
         assert_eq!(split(r#""a"#), None);
     }

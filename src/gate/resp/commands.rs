@@ -1,50 +1,56 @@
 //! What each command that was read whole does to the session and to the replies owed. All of these return whether the
 //! command is to be forwarded as it stands.
 
+use super::client::ClientAt;
 use super::owed::{Change, Owed, PubsubKind};
-use super::pop::{Pop, is_pop};
+use super::pop::{Pop, Unread, is_pop};
 use super::session::{ReplyMode, Transaction};
 use super::{Mode, RespGate};
 use crate::dialect::{self, Meaning};
 use crate::gate::{Action, Side};
-use crate::job::{JobEvent, Millis};
+use crate::job::{JobEvent, Millis, System};
 use bytes::Bytes;
 
 const MAINT_ERROR: &[u8] = b"-ERR unknown subcommand 'MAINT_NOTIFICATIONS'. Try CLIENT HELP.\r\n";
 
 impl RespGate {
-    /// A command that was waited for. Returns whether it is to be forwarded as it stands.
-    pub(super) fn whole(&mut self, now: Millis, args: Vec<Bytes>, out: &mut Vec<Action>) -> bool {
+    /// A command of `used` bytes that was waited for. `None`: it is not its turn yet; else what was consumed, and whether
+    /// it is to be forwarded as it stands.
+    pub(super) fn whole(
+        &mut self,
+        now: Millis,
+        args: Vec<Bytes>,
+        used: usize,
+        out: &mut Vec<Action>,
+    ) -> Option<(usize, bool)> {
         let name = args[0].to_ascii_lowercase();
-        if is_pop(&name) {
-            return self.pop_command(now, &name, args, out);
-        }
+        let forward = match is_pop(&name) {
+            true => self.pop_command(now, &name, args, out),
+            false => self.command(now, &name, args, out),
+        };
+        (!matches!(self.client, ClientAt::Waiting)).then_some((used, forward))
+    }
+
+    fn command(&mut self, now: Millis, name: &[u8], args: Vec<Bytes>, out: &mut Vec<Action>) -> bool {
         let in_multi = self.session.transaction.is_some();
-        match name.as_slice() {
+        match name {
             b"exec" => self.exec(out),
-            b"discard" => {
+            // within a transaction these two are refused, and not queued
+            b"multi" | b"watch" if in_multi => self.owe(Owed::Plain(1)),
+            b"multi" if args.len() == 1 => {
+                self.memory.in_transaction = true;
+                let number = self.session.begin_transaction();
+                self.owe_noted(Change::Multi { number }, vec![])
+            }
+            b"discard" if args.len() == 1 => {
                 self.end_transaction();
                 self.owe(Owed::Plain(1))
             }
-            b"reset" => {
-                self.end_transaction();
-                self.session.replies = ReplyMode::On;
-                self.owe_noted(Change::Reset, vec![])
-            }
+            b"reset" if args.len() == 1 => self.reset(),
             b"quit" => self.owe(Owed::Plain(1)),
             b"auth" => self.auth(args, out),
             b"client" => self.client_command(&args, out),
-            b"hello" | b"monitor" | b"sync" | b"psync" | b"subscribe" | b"psubscribe" | b"ssubscribe"
-            | b"unsubscribe" | b"punsubscribe" | b"sunsubscribe"
-                if in_multi =>
-            {
-                self.odd_in_transaction()
-            }
-            b"multi" => {
-                self.session.transaction.get_or_insert_default();
-                self.memory.in_transaction = true;
-                self.owe_noted(Change::Multi, vec![])
-            }
+            b"hello" | b"monitor" | b"sync" | b"psync" if in_multi => self.odd_in_transaction(),
             b"hello" => self.hello(args, out),
             b"monitor" => self.owe_noted(Change::Monitor, vec![]),
             b"sync" | b"psync" => {
@@ -52,12 +58,11 @@ impl RespGate {
                 self.go_opaque(out);
                 self.mode != Mode::Closed
             }
-            b"subscribe" | b"psubscribe" | b"ssubscribe" => self.pubsub(&name, Some(args.len() - 1)),
-            b"unsubscribe" | b"punsubscribe" | b"sunsubscribe" => {
-                self.pubsub(&name, Some(args.len() - 1).filter(|n| *n > 0))
+            b"subscribe" | b"psubscribe" | b"ssubscribe" | b"unsubscribe" | b"punsubscribe" | b"sunsubscribe" => {
+                self.pubsub(name, u32::try_from(args.len() - 1).unwrap_or(u32::MAX))
             }
             b"xread" | b"wait" | b"waitaof" if !in_multi => self.owe(Owed::Blocking),
-            _ => self.script(now, args, out),
+            _ => self.script(now, name, args, out),
         }
     }
 
@@ -66,7 +71,12 @@ impl RespGate {
         if name != b"brpop" {
             self.memory.mixed = true;
         }
-        let Some(pop) = pop.filter(|_| !self.session.subscribed_resp2()) else { return self.plain() };
+        let pop = match pop {
+            _ if self.session.subscribed_resp2() => return self.plain(),
+            Err(Unread::TakesNothing) => return self.plain(),
+            Err(Unread::Unknown) => return self.unrefused(name, "in a form unknown to the gate"),
+            Ok(pop) => pop,
+        };
         if !self.is_fetch(&pop) {
             let blocking = pop.is_blocking() && self.session.transaction.is_none();
             return if blocking { self.owe(Owed::Blocking) } else { self.plain() };
@@ -87,20 +97,56 @@ impl RespGate {
         out.push(Action::Event(JobEvent::Blocked(format!("it fetches by {name} {how}, which cannot be held"))));
     }
 
-    /// EVAL and EVALSHA: a dialect knows some scripts by their shape.
-    fn script(&mut self, now: Millis, args: Vec<Bytes>, out: &mut Vec<Action>) -> bool {
+    /// EVAL, EVALSHA and FCALL: a dialect knows some scripts by their shape. What the others do nobody knows: on a worker
+    /// of an unknown system one that returns strings may have taken a job.
+    fn script(&mut self, now: Millis, name: &[u8], args: Vec<Bytes>, out: &mut Vec<Action>) -> bool {
         let mut events = Vec::new();
         let borrowed: Vec<&[u8]> = args.iter().map(|a| a.as_ref()).collect();
         let meaning = dialect::command(&mut self.memory, &borrowed, &mut events);
         Self::emit(events, out);
+        let plain_session = self.session.transaction.is_none() && self.session.replies == ReplyMode::On;
         match meaning {
-            Meaning::TakesDue(key) if self.session.transaction.is_none() && self.session.replies == ReplyMode::On => {
+            Meaning::TakesDue(key) if plain_session => {
                 out.push(Action::Event(JobEvent::SchedulerReturned));
                 self.ask(now, Pop::script(args, key), true, out)
             }
+            Meaning::TakesDue(_) => {
+                self.blocked(name, "of due jobs inside MULTI or with its replies switched off", out);
+                self.plain()
+            }
             Meaning::Note(note) => self.plain_noted(note),
-            _ => self.plain(),
+            Meaning::Nothing if matches!(name, b"eval" | b"evalsha" | b"fcall") && self.may_fetch(&args) => {
+                self.unrefused(name, "that returns elements")
+            }
+            Meaning::Nothing => self.plain(),
         }
+    }
+
+    /// Whether a script of which nothing is known has keys that may hold jobs.
+    fn may_fetch(&self, args: &[Bytes]) -> bool {
+        let count = args.get(2).and_then(|n| std::str::from_utf8(n).ok()?.parse::<usize>().ok()).unwrap_or(0);
+        let mut keys = args.iter().skip(3).take(count);
+        self.memory.system == System::Unknown && keys.any(|k| !self.settings.passes(k))
+    }
+
+    /// A command that the gate lets through although a job may come of it: then the worker cannot be sealed.
+    fn unrefused(&mut self, name: &[u8], how: &'static str) -> bool {
+        if self.session.transaction.is_some() {
+            return self.plain();
+        }
+        self.owe_noted(Change::Unrefused { name: name.to_vec(), how }, vec![])
+    }
+
+    /// RESET ends all modes; its own reply is left out only behind CLIENT REPLY SKIP.
+    fn reset(&mut self) -> bool {
+        self.end_transaction();
+        match std::mem::take(&mut self.session.replies) {
+            ReplyMode::SkipNext => self.session.reset(),
+            _ => {
+                self.owe_noted(Change::Reset, vec![]);
+            }
+        }
+        true
     }
 
     fn exec(&mut self, out: &mut Vec<Action>) -> bool {
@@ -127,18 +173,27 @@ impl RespGate {
         self.plain()
     }
 
-    fn pubsub(&mut self, name: &[u8], count: Option<usize>) -> bool {
+    /// A (un)subscribe command with `count` arguments. Its confirmations come even with replies switched off.
+    pub(super) fn pubsub(&mut self, name: &[u8], count: u32) -> bool {
+        if self.session.transaction.is_some() {
+            return self.odd_in_transaction();
+        }
         let kind = match name {
             b"psubscribe" | b"punsubscribe" => PubsubKind::Patterns,
             b"ssubscribe" | b"sunsubscribe" => PubsubKind::Shards,
             _ => PubsubKind::Channels,
         };
-        match count {
-            // without a channel a subscribe is an error, one reply
-            Some(0) => self.owe(Owed::Plain(1)),
-            Some(n) => self.owe(Owed::Pubsub { kind, left: Some(u32::try_from(n).unwrap_or(u32::MAX)) }),
-            None => self.owe(Owed::Pubsub { kind, left: None }),
+        let everything = name.contains(&b'n') && count == 0;
+        if count == 0 && !everything {
+            // an error
+            return self.owe(Owed::Plain(1));
         }
+        let quiet = self.session.replies != ReplyMode::On;
+        if self.session.replies == ReplyMode::SkipNext {
+            self.session.replies = ReplyMode::On;
+        }
+        self.owed.push(Owed::Pubsub { kind, left: (!everything).then_some(count), quiet });
+        true
     }
 
     fn client_command(&mut self, args: &[Bytes], out: &mut Vec<Action>) -> bool {
@@ -147,7 +202,7 @@ impl RespGate {
             // it would lead the client past the gate: managed servers push their real address
             (b"maint_notifications", _) => {
                 self.owe(Owed::Answer(Bytes::from_static(MAINT_ERROR)));
-                self.settle_answers(out);
+                self.settle_front(out);
                 false
             }
             (b"reply", 3) if self.session.transaction.is_some() => self.odd_in_transaction(),
@@ -173,15 +228,6 @@ impl RespGate {
                 self.plain()
             }
             _ => self.plain(),
-        }
-    }
-
-    /// Made-up answers leave at once if nothing is owed before them.
-    fn settle_answers(&mut self, out: &mut Vec<Action>) {
-        while let Some(Owed::Answer(bytes)) = self.owed.front() {
-            let bytes = bytes.clone();
-            self.owed.pop();
-            self.send(Side::Client, bytes, out);
         }
     }
 
@@ -236,7 +282,9 @@ impl RespGate {
             return false;
         }
         let Some(plus) = memchr::memrchr(b'+', user) else { return false };
-        out.push(Action::Event(JobEvent::Tagged(String::from_utf8_lossy(&user[plus + 1..]).into_owned())));
+        if plus + 1 < user.len() {
+            out.push(Action::Event(JobEvent::Tagged(String::from_utf8_lossy(&user[plus + 1..]).into_owned())));
+        }
         *user = user.slice(..plus);
         true
     }

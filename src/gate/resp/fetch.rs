@@ -10,6 +10,7 @@
 //! ```
 //! The broker's answer is authoritative: nothing is answered for it while a fetch is there.
 
+use super::client::ClientAt;
 use super::command::encode;
 use super::owed::{Fetch, Owed};
 use super::pop::{Pop, Wait};
@@ -32,13 +33,10 @@ const ENTRIES_MAX: usize = 1_024;
 impl RespGate {
     /// Whether a well-formed pop asks for a job. The operator's patterns come first.
     pub(super) fn is_fetch(&self, pop: &Pop) -> bool {
-        let matches = |set: &globset::GlobSet| {
-            !set.is_empty() && pop.keys().iter().any(|k| set.is_match(String::from_utf8_lossy(k).as_ref()))
-        };
-        if matches(&self.settings.pass) {
+        if pop.keys().iter().all(|k| self.settings.passes(k)) {
             return false;
         }
-        if matches(&self.settings.fetch) {
+        if pop.keys().iter().any(|k| self.settings.fetch.is_match(String::from_utf8_lossy(k).as_ref())) {
             return true;
         }
         if pop.name() == b"xclaim" && self.claims_only_own(pop) {
@@ -54,10 +52,14 @@ impl RespGate {
         ids.clone().next().is_some() && ids.clone().all(|id| self.read_entries.iter().any(|e| e == id.as_ref()))
     }
 
-    /// A fetch arrived. `raw` is where it stands in the input. True if it is to be forwarded as it is.
+    /// A fetch arrived. True if it is to be forwarded as it is.
     pub(super) fn ask(&mut self, now: Millis, pop: Pop, takes_due: bool, out: &mut Vec<Action>) -> bool {
         let wait = pop.wait();
         let blocking = wait.is_some();
+        if blocking && !self.owed.only_skips() {
+            self.client = ClientAt::Waiting;
+            return false;
+        }
         let place = if self.marked { Place::Gate } else { Place::Broker };
         let mut queues: Vec<String> = pop.keys().iter().map(|k| dialect::queue_name(k)).collect();
         queues.dedup();
@@ -65,6 +67,7 @@ impl RespGate {
         if self.marked && !blocking {
             out.push(Action::Event(JobEvent::FetchAnswered { from: Place::Gate, end: FetchEnd::Empty, blocking }));
             self.owed.push(Owed::Nothing(pop.empty()));
+            self.settle_front(out);
             return false;
         }
         let deadline = match wait {
@@ -81,6 +84,7 @@ impl RespGate {
             self.send_slice(now, fetch, out);
             return false;
         }
+        self.asked |= blocking;
         self.owed.push(Owed::Fetch(fetch));
         true
     }
@@ -97,7 +101,7 @@ impl RespGate {
         fetch.sliced = true;
         let bytes = Bytes::from(fetch.pop.sliced(ms, self.whole_seconds));
         self.send(Side::Broker, bytes, out);
-        self.slicing = true;
+        self.asked = true;
         self.owed.push(Owed::Fetch(fetch));
     }
 
@@ -107,10 +111,16 @@ impl RespGate {
         self.settings.slice * (9_216 + mixed) / 10_240
     }
 
+    /// Whether too little is left of a fetch's time-out for asking the broker once more.
+    fn is_short(&self, fetch: &Fetch, now: Millis) -> bool {
+        let least = if self.whole_seconds && !fetch.pop.waits_in_ms() { 1_000 } else { REST_MIN };
+        fetch.deadline.is_some_and(|d| d < now + least)
+    }
+
     /// The mark was lifted: a held fetch is served at once with what is left of its time-out.
     pub(super) fn resume(&mut self, now: Millis, out: &mut Vec<Action>) {
         let Some(fetch) = self.held.take() else { return };
-        if fetch.deadline.is_some_and(|d| d < now + REST_MIN) {
+        if self.is_short(&fetch, now) {
             self.held = Some(fetch);
             return;
         }
@@ -120,7 +130,7 @@ impl RespGate {
 
     /// The broker had nothing within a slice.
     pub(super) fn slice_over(&mut self, now: Millis, fetch: Box<Fetch>, out: &mut Vec<Action>) {
-        self.slicing = false;
+        self.asked = false;
         let over = fetch.deadline.is_some_and(|d| now >= d);
         if self.mode == Mode::Orphaned {
             self.answered(Place::Broker, FetchEnd::Vanished, true, out);
@@ -128,7 +138,7 @@ impl RespGate {
             self.answered(Place::Broker, FetchEnd::Empty, true, out);
             let nothing = fetch.pop.empty().reply(self.session.proto);
             self.send(Side::Client, nothing, out);
-        } else if self.marked || fetch.deadline.is_some_and(|d| d < now + REST_MIN) {
+        } else if (self.marked && self.is_fetch(&fetch.pop)) || self.is_short(&fetch, now) {
             out.push(Action::Event(JobEvent::FetchMoved { to: Place::Gate }));
             self.hold(now, fetch);
         } else {
@@ -139,17 +149,30 @@ impl RespGate {
     /// The server does not know fractions of a second (before Redis 6): the same again in whole ones.
     pub(super) fn slice_refused(&mut self, now: Millis, fetch: Box<Fetch>, out: &mut Vec<Action>) {
         self.whole_seconds = true;
-        self.slicing = false;
+        self.asked = false;
         self.send_slice(now, fetch, out);
     }
 
-    /// Answers a held fetch whose own time-out is over, unless replies before it are still owed.
-    pub(super) fn answer_overdue(&mut self, now: Millis, out: &mut Vec<Action>) {
-        let overdue = self.held.as_ref().is_some_and(|f| f.deadline.is_some_and(|d| now >= d));
-        if !overdue || !self.owed.only_skips() {
+    /// The worker's job system has become known: what was taken for a fetch goes to the broker if it is none.
+    pub(super) fn release_if_no_fetch(&mut self, now: Millis, out: &mut Vec<Action>) {
+        let Some(fetch) = self.held.take_if(|f| f.deadline.is_none_or(|d| now < d)) else { return };
+        if !self.marked || self.is_fetch(&fetch.pop) {
+            self.held = Some(fetch);
             return;
         }
-        let Some(fetch) = self.held.take() else { return };
+        self.answered(Place::Gate, FetchEnd::Empty, true, out);
+        let bytes = match fetch.deadline {
+            Some(deadline) => fetch.pop.sliced(deadline - now, self.whole_seconds),
+            None => encode(fetch.pop.args()),
+        };
+        self.send(Side::Broker, Bytes::from(bytes), out);
+        self.owed.push(Owed::Blocking);
+    }
+
+    /// Answers a held fetch whose own time-out is over.
+    pub(super) fn answer_overdue(&mut self, now: Millis, out: &mut Vec<Action>) {
+        let overdue = |f: &mut Box<Fetch>| f.deadline.is_some_and(|d| now >= d);
+        let Some(fetch) = self.held.take_if(overdue) else { return };
         self.answered(Place::Gate, FetchEnd::Empty, true, out);
         let nothing = fetch.pop.empty().reply(self.session.proto);
         self.send(Side::Client, nothing, out);
@@ -170,7 +193,7 @@ impl RespGate {
         out: &mut Vec<Action>,
     ) {
         let blocking = fetch.pop.is_blocking();
-        self.slicing = false;
+        self.asked &= !blocking;
         if self.mode == Mode::Orphaned {
             self.answered(Place::Broker, FetchEnd::Vanished, blocking, out);
             return self.put_back(now, &fetch.pop, &reading.leaves, reading.overflow, vec![], out);
@@ -234,7 +257,8 @@ impl RespGate {
             self.answered(Place::Gate, FetchEnd::Vanished, true, out);
         }
         self.flushed_until(written);
-        for retained in std::mem::take(&mut self.retained) {
+        // the last one first, so that they stand in their old order again
+        for retained in std::mem::take(&mut self.retained).into_iter().rev() {
             self.put_back(now, &retained.pop, &retained.leaves, retained.overflow, retained.keys, out);
         }
         if let super::broker::Current::Read(reading) = &mut self.current {
@@ -293,7 +317,12 @@ impl RespGate {
 
     /// Closes once nothing is left to settle. A blocking command that is no fetch ends with its client, as at Redis.
     pub(super) fn settle_orphan(&mut self, out: &mut Vec<Action>) {
-        if self.mode == Mode::Orphaned && matches!(self.owed.front(), None | Some(Owed::Blocking)) {
+        let settled = match self.owed.front() {
+            None => true,
+            Some(Owed::Blocking) => !self.owed.has_unsettled(),
+            Some(_) => false,
+        };
+        if self.mode == Mode::Orphaned && settled {
             self.close(Ok(()), out);
         }
     }

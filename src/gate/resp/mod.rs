@@ -1,8 +1,9 @@
 //! The RESP gate: Redis and Valkey.
 //!
 //! Commands of the client are recognised by their head and counted into the FIFO of replies owed (`owed`); replies are
-//! paired with its front. A fetch of a marked worker is held, a long blocking one goes to the broker in slices. While
-//! one is held or sliced it is the last thing sent, and what the client pipelined behind it waits.
+//! paired with its front. A fetch of a marked worker is held, a long blocking one goes to the broker in slices. A
+//! blocking fetch is alone: it waits until the replies before it have come, and what the client pipelined behind it
+//! waits until it is answered.
 
 mod broker;
 mod client;
@@ -15,10 +16,12 @@ mod pop;
 mod reply;
 mod scan;
 mod session;
+mod table;
+mod undo;
 
 use super::{Action, Gate, GateError, Side};
 use crate::dialect::Memory;
-use crate::job::{JobEvent, JobKey, Millis, System};
+use crate::job::{Fate, JobEvent, JobKey, Millis, System};
 use broker::Current;
 use bytes::Bytes;
 use client::ClientAt;
@@ -43,6 +46,13 @@ pub struct RespSettings {
     pub pass: GlobSet,
     /// Whether a tag in the user name (`user+tag`) is stripped and told.
     pub user_tag: bool,
+}
+
+impl RespSettings {
+    /// Whether the operator says that a key never holds jobs.
+    fn passes(&self, key: &[u8]) -> bool {
+        self.pass.is_match(String::from_utf8_lossy(key).as_ref())
+    }
 }
 
 impl Default for RespSettings {
@@ -90,8 +100,10 @@ pub struct RespGate {
     owed: Replies,
     /// The fetch that the gate keeps to itself. While it does, nothing behind it has been read.
     held: Option<Box<Fetch>>,
-    /// A sliced fetch is in `owed`, as its last entry but for questions of the gate's own.
-    slicing: bool,
+    /// A blocking fetch is in `owed`, alone but for questions of the gate's own before it.
+    asked: bool,
+    /// The worker's job system became known while a fetch was held: it may be none.
+    rejudge: bool,
     /// The broker takes whole seconds only (before Redis 6).
     whole_seconds: bool,
     /// Bytes ordered to the client in the connection's life.
@@ -121,7 +133,8 @@ impl RespGate {
             current: Current::None,
             owed: Replies::default(),
             held: None,
-            slicing: false,
+            asked: false,
+            rejudge: false,
             whole_seconds: false,
             sent: 0,
             retained: VecDeque::new(),
@@ -138,6 +151,8 @@ impl RespGate {
     fn close(&mut self, why: Result<(), GateError>, out: &mut Vec<Action>) {
         if self.mode != Mode::Closed {
             self.mode = Mode::Closed;
+            // nobody will say whether these went back
+            out.extend(self.owed.abandon().iter().map(|_| Action::Event(JobEvent::Orphan(Fate::Lost))));
             out.push(Action::Close(why));
         }
     }
@@ -163,7 +178,7 @@ impl RespGate {
     }
 
     /// Sends what the gate itself answers and nothing keeps back any more.
-    fn settle_front(&mut self, now: Millis, out: &mut Vec<Action>) {
+    fn settle_front(&mut self, out: &mut Vec<Action>) {
         loop {
             let bytes = match self.owed.front() {
                 Some(Owed::Answer(bytes)) => bytes.clone(),
@@ -173,7 +188,6 @@ impl RespGate {
             self.owed.pop();
             self.send(Side::Client, bytes, out);
         }
-        self.answer_overdue(now, out);
         self.settle_broken(out);
         self.settle_orphan(out);
     }
@@ -228,6 +242,7 @@ impl Gate for RespGate {
     }
 
     fn set_system(&mut self, system: System) {
+        self.rejudge = self.memory.system != system && self.held.is_some();
         self.memory.system = system;
     }
 
@@ -236,6 +251,9 @@ impl Gate for RespGate {
         if self.mode != Mode::Running {
             return None;
         }
+        if self.rejudge {
+            return Some(0);
+        }
         let ping = self.broker_quiet_since + PING_EVERY;
         Some(held.deadline.map_or(ping, |d| d.min(ping)))
     }
@@ -243,6 +261,9 @@ impl Gate for RespGate {
     fn timeout(&mut self, now: Millis, out: &mut Vec<Action>) {
         if self.mode != Mode::Running {
             return;
+        }
+        if std::mem::take(&mut self.rejudge) {
+            self.release_if_no_fetch(now, out);
         }
         self.answer_overdue(now, out);
         if self.held.is_some() && now >= self.broker_quiet_since + PING_EVERY {
@@ -255,7 +276,14 @@ impl Gate for RespGate {
     fn wants(&self, from: Side) -> bool {
         match from {
             Side::Broker => true,
-            Side::Client => self.held.is_none() && !self.slicing && !matches!(self.client, ClientAt::Broken),
+            Side::Client if self.mode != Mode::Running => true,
+            Side::Client if self.held.is_some() || self.asked => false,
+            Side::Client => match self.client {
+                ClientAt::Broken => false,
+                ClientAt::Waiting => self.owed.only_skips(),
+                ClientAt::Start => !self.owed.is_full(),
+                ClientAt::Tail { .. } | ClientAt::Garbage => true,
+            },
         }
     }
 

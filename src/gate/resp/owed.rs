@@ -35,6 +35,8 @@ pub(super) enum Owed {
         kind: PubsubKind,
         /// How many are to come; unknown for an unsubscribe from everything until it is its turn.
         left: Option<u32>,
+        /// Sent with replies switched off: confirmations come all the same, but no error.
+        quiet: bool,
     },
 }
 
@@ -58,12 +60,25 @@ pub(super) struct Noted {
 #[derive(Debug)]
 pub(super) enum Change {
     None,
-    Hello { three: Option<bool>, user: Option<String>, name: Option<String> },
-    Auth { user: String },
-    Multi,
+    Hello {
+        three: Option<bool>,
+        user: Option<String>,
+        name: Option<String>,
+    },
+    Auth {
+        user: String,
+    },
+    Multi {
+        number: u64,
+    },
     Exec,
     Reset,
     Monitor,
+    /// A command of this name has brought something that may be a job, in a way that the gate does not refuse.
+    Unrefused {
+        name: Vec<u8>,
+        how: &'static str,
+    },
 }
 
 /// A command that asks for a job, while it is unanswered.
@@ -77,6 +92,9 @@ pub(super) struct Fetch {
     /// A script that takes a due job to be pushed on, rather than a pop.
     pub(super) takes_due: bool,
 }
+
+/// With so many entries the client has to wait: not every one is merged with its neighbour.
+const FULL: usize = 4_096;
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -120,6 +138,21 @@ impl Replies {
             self.queue.shrink_to(0);
         }
         owed
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.queue.len() >= FULL
+    }
+
+    /// Something is owed that must be settled even for a client that has gone.
+    pub(super) fn has_unsettled(&self) -> bool {
+        self.queue.iter().any(|o| matches!(o, Owed::Fetch(_) | Owed::PutBack(_)))
+    }
+
+    /// Nothing will be answered any more. Returns what was to be put back.
+    pub(super) fn abandon(&mut self) -> Vec<Vec<JobKey>> {
+        let keys = |o| if let Owed::PutBack(keys) = o { Some(keys) } else { None };
+        std::mem::take(&mut self.queue).into_iter().filter_map(keys).collect()
     }
 
     /// Nothing that the client will see is owed.

@@ -1,99 +1,22 @@
-//! The table of commands that can take something out of a key: which arguments are keys, where the time-out stands,
-//! what "nothing" looks like, and how an element is put back.
+//! A command that takes something out of a key: which arguments are keys, where the time-out stands, what "nothing"
+//! looks like.
 //!
-//! Only a well-formed command becomes a [`Pop`]; the others go to the broker for its own error. A new command is a row
-//! in [`ROWS`].
+//! Only a well-formed command of the table becomes a [`Pop`]; the others go to the broker for its own error.
 
 use super::empty::Empty;
 use super::reply::Leaf;
+use super::table::{Form, ROWS, Row, SCRIPT, Undo};
 use bytes::Bytes;
 use std::ops::Range;
 
-/// Where the keys are, and with them the form of the rest.
-#[derive(Clone, Copy, Debug)]
-enum Form {
-    /// `BRPOP key.. timeout`
-    KeysTimeout,
-    /// `BRPOPLPUSH source destination timeout`
-    PairTimeout,
-    /// `BLMOVE source destination from to timeout`
-    MoveTimeout,
-    /// `BLMPOP timeout numkeys key.. side [COUNT n]`
-    TimeoutCounted,
-    /// `LMPOP numkeys key.. side [COUNT n]`
-    Counted,
-    /// `LPOP key [count]`
-    KeyCount,
-    /// `RPOPLPUSH source destination`
-    Pair,
-    /// `LMOVE source destination from to`
-    Move,
-    /// `XREADGROUP GROUP g c [COUNT n] [BLOCK ms] [NOACK] STREAMS key.. id..`
-    ReadGroup,
-    /// `XAUTOCLAIM key group consumer min-idle start ..`, `XCLAIM key group consumer min-idle id ..`
-    Claim,
-}
-
-/// How an element goes back to where it came from.
+/// Why a command whose name stands in the table is no [`Pop`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Undo {
-    /// Push at the left end (it was popped there).
-    Left,
-    /// Push at the right end.
-    Right,
-    /// Out of the destination again, and back to the side given by the command.
-    Move,
-    /// Members with their scores.
-    Scored,
-    /// Set members.
-    Members,
-    /// The side is an argument of the command.
-    Side,
-    /// A stream's group keeps what was read: it is pending there and can be claimed.
-    Stays,
-    /// A member that a script took out of the sorted set of due jobs: back in, due now.
-    Due,
+pub(super) enum Unread {
+    /// It reads what had been taken before.
+    TakesNothing,
+    /// Malformed, or of a form that the gate does not know: the broker decides.
+    Unknown,
 }
-
-struct Row {
-    name: &'static [u8],
-    form: Form,
-    undo: Undo,
-    empty: Empty,
-    /// The shape of "nothing" when a count was given.
-    empty_counted: Empty,
-}
-
-const fn row(name: &'static [u8], form: Form, undo: Undo, empty: Empty, empty_counted: Empty) -> Row {
-    Row { name, form, undo, empty, empty_counted }
-}
-
-#[rustfmt::skip]
-static ROWS: &[Row] = &[
-    row(b"brpop",      Form::KeysTimeout,    Undo::Right,   Empty::NullArray, Empty::NullArray),
-    row(b"blpop",      Form::KeysTimeout,    Undo::Left,    Empty::NullArray, Empty::NullArray),
-    row(b"brpoplpush", Form::PairTimeout,    Undo::Move,    Empty::NullArray, Empty::NullArray),
-    row(b"blmove",     Form::MoveTimeout,    Undo::Move,    Empty::NullArray, Empty::NullArray),
-    row(b"bzpopmin",   Form::KeysTimeout,    Undo::Scored,  Empty::NullArray, Empty::NullArray),
-    row(b"bzpopmax",   Form::KeysTimeout,    Undo::Scored,  Empty::NullArray, Empty::NullArray),
-    row(b"blmpop",     Form::TimeoutCounted, Undo::Side,    Empty::NullArray, Empty::NullArray),
-    row(b"bzmpop",     Form::TimeoutCounted, Undo::Scored,  Empty::NullArray, Empty::NullArray),
-    row(b"lpop",       Form::KeyCount,       Undo::Left,    Empty::NullBulk,  Empty::NullArray),
-    row(b"rpop",       Form::KeyCount,       Undo::Right,   Empty::NullBulk,  Empty::NullArray),
-    row(b"rpoplpush",  Form::Pair,           Undo::Move,    Empty::NullBulk,  Empty::NullBulk),
-    row(b"lmove",      Form::Move,           Undo::Move,    Empty::NullBulk,  Empty::NullBulk),
-    row(b"lmpop",      Form::Counted,        Undo::Side,    Empty::NullArray, Empty::NullArray),
-    row(b"zpopmin",    Form::KeyCount,       Undo::Scored,  Empty::Array,     Empty::Array),
-    row(b"zpopmax",    Form::KeyCount,       Undo::Scored,  Empty::Array,     Empty::Array),
-    row(b"zmpop",      Form::Counted,        Undo::Scored,  Empty::NullArray, Empty::NullArray),
-    row(b"spop",       Form::KeyCount,       Undo::Members, Empty::NullBulk,  Empty::Set),
-    row(b"xreadgroup", Form::ReadGroup,      Undo::Stays,   Empty::NullArray, Empty::NullArray),
-    row(b"xautoclaim", Form::Claim,          Undo::Stays,   Empty::Autoclaim, Empty::Autoclaim),
-    row(b"xclaim",     Form::Claim,          Undo::Stays,   Empty::Array,     Empty::Array),
-];
-
-/// Scripts stand in no table: a dialect recognised one.
-static SCRIPT: Row = row(b"", Form::KeyCount, Undo::Due, Empty::NullBulk, Empty::NullBulk);
 
 /// The client's own time-out of a blocking fetch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,12 +43,8 @@ pub(crate) struct Pop {
     keys: Range<usize>,
     timeout: Option<Timeout>,
     counted: bool,
-}
-
-impl std::fmt::Debug for Row {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&String::from_utf8_lossy(self.name))
-    }
+    /// XREADGROUP NOACK: what was read is pending nowhere.
+    noack: bool,
 }
 
 /// Whether a command of this (lower-case) name can be a [`Pop`].
@@ -134,11 +53,18 @@ pub(super) fn is_pop(name: &[u8]) -> bool {
 }
 
 impl Pop {
-    /// Reads a command, its name in lower case given. `None`: malformed, or not one of the table.
-    pub(super) fn read(name: &[u8], args: Vec<Bytes>) -> Option<Pop> {
-        let row = ROWS.iter().find(|r| r.name == name)?;
+    /// Reads a command, its name in lower case given.
+    pub(super) fn read(name: &[u8], args: Vec<Bytes>) -> Result<Pop, Unread> {
+        let row = ROWS.iter().find(|r| r.name == name).ok_or(Unread::Unknown)?;
+        if matches!(row.form, Form::ReadGroup) && !args.iter().any(|a| a.as_ref() == b">") {
+            return Err(Unread::TakesNothing);
+        }
+        Pop::read_row(row, args).ok_or(Unread::Unknown)
+    }
+
+    fn read_row(row: &'static Row, args: Vec<Bytes>) -> Option<Pop> {
         let n = args.len();
-        let mut pop = Pop { row, args, keys: 1..2, timeout: None, counted: false };
+        let mut pop = Pop { row, args, keys: 1..2, timeout: None, counted: false, noack: false };
         match row.form {
             Form::KeysTimeout if n >= 3 => {
                 pop.keys = 1..n - 1;
@@ -167,7 +93,7 @@ impl Pop {
 
     /// A script that pops one due member of a sorted set.
     pub(super) fn script(args: Vec<Bytes>, key: usize) -> Pop {
-        Pop { row: &SCRIPT, args, keys: key..key + 1, timeout: None, counted: false }
+        Pop { row: &SCRIPT, args, keys: key..key + 1, timeout: None, counted: false, noack: false }
     }
 
     pub(crate) fn name(&self) -> &'static [u8] {
@@ -192,6 +118,11 @@ impl Pop {
         self.timeout.is_some()
     }
 
+    /// Whether the time-out is in milliseconds on the wire, rather than in seconds.
+    pub(super) fn waits_in_ms(&self) -> bool {
+        self.timeout.is_some_and(|t| t.in_ms)
+    }
+
     /// What "nothing" looks like.
     pub(super) fn empty(&self) -> Empty {
         if self.counted { self.row.empty_counted } else { self.row.empty }
@@ -212,7 +143,7 @@ impl Pop {
 
     /// Whether what was read stays with the broker for the group to claim.
     pub(super) fn stays_pending(&self) -> bool {
-        self.row.undo == Undo::Stays
+        self.row.undo == Undo::Stays && !self.noack
     }
 
     /// The leaves of a reply with several elements that hold payloads, after the first.
@@ -240,55 +171,17 @@ impl Pop {
         super::command::encode(&args)
     }
 
-    /// The commands that put back what the reply holds. `None`: it need not or cannot be put back.
-    pub(super) fn put_back(&self, reply: &[Leaf], now_ms: u64) -> Option<Vec<Vec<Bytes>>> {
-        let word = Bytes::from_static;
-        let key = self.keys().first()?.clone();
-        let named = |reply: &[Leaf]| reply.first().map(|l| l.bytes());
-        Some(match self.row.undo {
-            Undo::Stays => return None,
-            Undo::Left | Undo::Right => {
-                let (key, elements) = if self.reply_names_key() { (named(reply)?, &reply[1..]) } else { (key, reply) };
-                vec![push_back(self.row.undo == Undo::Left, key, elements)]
-            }
-            Undo::Side => {
-                let left = self.args.get(self.keys.end)?.eq_ignore_ascii_case(b"left");
-                vec![push_back(left, named(reply)?, &reply[1..])]
-            }
-            Undo::Move => {
-                let element = reply.first()?.bytes();
-                let (from_left, to_left) = self.move_sides();
-                let destination = self.args.get(2)?.clone();
-                let take = if to_left { word(b"1") } else { word(b"-1") };
-                vec![
-                    vec![word(b"MULTI")],
-                    vec![word(b"LREM"), destination, take, element.clone()],
-                    vec![if from_left { word(b"LPUSH") } else { word(b"RPUSH") }, key, element],
-                    vec![word(b"EXEC")],
-                ]
-            }
-            Undo::Scored => {
-                let (key, pairs) = if self.reply_names_key() { (named(reply)?, &reply[1..]) } else { (key, reply) };
-                let mut command = vec![word(b"ZADD"), key];
-                for pair in pairs.chunks_exact(2) {
-                    command.push(pair[1].bytes());
-                    command.push(pair[0].bytes());
-                }
-                vec![command]
-            }
-            Undo::Members => {
-                let mut command = vec![word(b"SADD"), key];
-                command.extend(reply.iter().map(Leaf::bytes));
-                vec![command]
-            }
-            Undo::Due => {
-                let now = Bytes::from(format!("{}.{:03}", now_ms / 1000, now_ms % 1000));
-                vec![vec![word(b"ZADD"), key, now, reply.first()?.bytes()]]
-            }
-        })
+    pub(super) fn undo(&self) -> Undo {
+        self.row.undo
     }
 
-    fn move_sides(&self) -> (bool, bool) {
+    /// The argument behind the counted keys: `LEFT`, `RIGHT`, `MIN` or `MAX`.
+    pub(super) fn side_word(&self) -> Option<&Bytes> {
+        self.args.get(self.keys.end)
+    }
+
+    /// Whether a move takes from the left end, and whether it puts at the left end.
+    pub(super) fn move_sides(&self) -> (bool, bool) {
         match self.row.form {
             Form::MoveTimeout | Form::Move => {
                 (self.args[3].eq_ignore_ascii_case(b"left"), self.args[4].eq_ignore_ascii_case(b"left"))
@@ -301,7 +194,7 @@ impl Pop {
     fn seconds(&self, arg: usize) -> Option<Timeout> {
         let text = std::str::from_utf8(&self.args[arg]).ok()?;
         let seconds: f64 = text.parse().ok()?;
-        if !(0.0..=1e12).contains(&seconds) || text.starts_with(char::is_whitespace) {
+        if !(0.0..=9e15).contains(&seconds) || text.starts_with(char::is_whitespace) {
             return None;
         }
         // Redis rounds up to whole milliseconds, so that a small time-out is not "for ever"
@@ -339,13 +232,12 @@ impl Pop {
 
     /// XREADGROUP. Only a read of new entries (`>` for all streams) takes something.
     fn read_group(&mut self) -> Option<()> {
-        if self.args.len() < 7 || !self.args[1].eq_ignore_ascii_case(b"group") {
-            return None;
-        }
-        let mut at = 4;
+        let mut at = 1;
         loop {
             let word = self.args.get(at)?;
-            if word.eq_ignore_ascii_case(b"count") {
+            if word.eq_ignore_ascii_case(b"group") {
+                at += 3;
+            } else if word.eq_ignore_ascii_case(b"count") {
                 self.integer(at + 1)?;
                 at += 2;
             } else if word.eq_ignore_ascii_case(b"block") {
@@ -354,6 +246,7 @@ impl Pop {
                 self.timeout = Some(Timeout { arg: at + 1, wait, in_ms: true });
                 at += 2;
             } else if word.eq_ignore_ascii_case(b"noack") {
+                self.noack = true;
                 at += 1;
             } else if word.eq_ignore_ascii_case(b"streams") {
                 break;
@@ -370,18 +263,11 @@ impl Pop {
     }
 }
 
-/// `LPUSH`/`RPUSH` of elements in the order in which they were popped at that end.
-fn push_back(left: bool, key: Bytes, elements: &[Leaf]) -> Vec<Bytes> {
-    let mut command = vec![Bytes::from_static(if left { b"LPUSH" } else { b"RPUSH" }), key];
-    command.extend(elements.iter().rev().map(Leaf::bytes));
-    command
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn pop(line: &str) -> Option<Pop> {
+    fn pop(line: &str) -> Result<Pop, Unread> {
         let args: Vec<Bytes> = line.split(' ').map(|a| Bytes::copy_from_slice(a.as_bytes())).collect();
         Pop::read(&args[0].to_ascii_lowercase(), args)
     }
@@ -394,6 +280,7 @@ mod tests {
         assert_eq!(pop("blmpop 2.5 2 a b left COUNT 3").expect("well-formed").wait(), Some(Wait::Ms(2500)));
         let read = pop("xreadgroup GROUP g c COUNT 5 BLOCK 2000 NOACK STREAMS s t > >").expect("well-formed");
         assert_eq!((read.keys().len(), read.wait()), (2, Some(Wait::Ms(2000))));
+        assert!(pop("xreadgroup BLOCK 0 GROUP g c STREAMS s >").is_ok());
         assert!(!pop("zmpop 1 z MIN").expect("well-formed").is_blocking());
         assert_eq!(pop("spop s 3").expect("well-formed").empty(), Empty::Set);
     }
@@ -414,14 +301,15 @@ mod tests {
             "lpop a 1 2",
             "zmpop 1 z LEFT",
             "xclaim a b c 1",
-            "xreadgroup GROUP g c STREAMS s 0",
             "xreadgroup GROUP g c BLOCK x STREAMS s >",
             "lmpop 1 a left count 0",
             "xreadgroup GROUP g c STREAMS s t >",
+            "xreadgroup GROUP g c STREAMS s t > 0",
             "rpoplpush a",
         ] {
-            assert!(pop(bad).is_none(), "{bad}");
+            assert_eq!(pop(bad).expect_err(bad), Unread::Unknown);
         }
+        assert_eq!(pop("xreadgroup GROUP g c STREAMS s 0").expect_err("a history"), Unread::TakesNothing);
     }
 
     #[test]

@@ -66,6 +66,11 @@ impl Reading {
         matches!(self.kind, b'-' | b'!')
     }
 
+    /// Whether each leaf is an element of the top level, so that leaves can be told by the elements' numbers.
+    pub(super) fn is_flat(&self) -> bool {
+        !self.overflow && number(&self.first).is_ok_and(|n| usize::try_from(n) == Ok(self.leaves.len()))
+    }
+
     /// What the skimmer found in the payload.
     pub(super) fn payload(&self) -> Option<&Skim> {
         self.skim.as_ref().map(|(_, skim)| skim)
@@ -76,8 +81,9 @@ impl Reading {
         self.max = self.max.max(max);
     }
 
+    /// Takes account of so many bytes more.
     fn keep(&mut self, bytes: usize) -> bool {
-        self.kept += bytes + std::mem::size_of::<Leaf>();
+        self.kept += bytes;
         if self.kept > self.max && !self.overflow {
             self.overflow = true;
             // a short first leaf is the key's name: still wanted
@@ -91,16 +97,16 @@ impl Reading {
 impl Sink for Reading {
     fn line(&mut self, line: &[u8]) {
         let (kind, text) = (line[0], &line[1..]);
-        if self.kind == 0 && kind != b'|' {
+        if self.kind == 0 {
             self.kind = kind;
             self.first = text[..text.len().min(512)].to_vec();
         }
         let content: &[u8] = match kind {
-            b'*' | b'~' | b'>' | b'%' | b'|' if number(text).is_ok_and(|n| n > 0) => return,
+            b'*' | b'~' | b'>' | b'%' if number(text).is_ok_and(|n| n > 0) => return,
             b'$' | b'=' | b'!' if text != b"-1" => b"",
             _ => text,
         };
-        if self.keep(content.len()) {
+        if self.keep(content.len() + std::mem::size_of::<Leaf>()) {
             self.leaves.push(Leaf { kind, content: content.to_vec() });
         }
     }

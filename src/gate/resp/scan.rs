@@ -1,8 +1,9 @@
 //! Where one value of the broker ends: a resumable scan over RESP2 and RESP3 that looks at headers only.
 //!
 //! Bodies of bulk strings are counted off, never read, so that a value of 512 MB passes in pieces. Invariant: a
-//! [`Scanner`] that says `done` has consumed exactly one top-level value (with any attributes in front of it), however
-//! the stream was cut. Who wants to read along hands in a [`Sink`].
+//! [`Scanner`] that says `done` has consumed exactly one top-level value, however the stream was cut. An attribute in
+//! front of a value counts as a value of its own; one within a value is no element of it. Who wants to read along hands
+//! in a [`Sink`].
 
 /// Longest header line (type, number, CRLF) that is waited for. Simple strings and errors may be longer: they stream.
 const HEADER_MAX: usize = 64;
@@ -51,12 +52,14 @@ pub(super) struct Scanner {
     at: At,
     /// Elements still to come, by nesting; empty between values.
     open: Vec<u64>,
+    /// Where in `open` an attribute within a value stands: nobody reads along with it.
+    attribute: Option<usize>,
     leaves: u32,
 }
 
 impl Scanner {
     pub(super) fn new() -> Scanner {
-        Scanner { at: At::Header, open: Vec::new(), leaves: 0 }
+        Scanner { at: At::Header, open: Vec::new(), attribute: None, leaves: 0 }
     }
 
     /// Between two values.
@@ -75,7 +78,7 @@ impl Scanner {
                     let take = left.min(rest.len() as u64);
                     // the last two bytes of a body are its CRLF
                     let content = left.saturating_sub(2).min(take);
-                    if content > 0 {
+                    if content > 0 && self.attribute.is_none() {
                         sink.body(&rest[..content as usize]);
                     }
                     used += take as usize;
@@ -87,19 +90,16 @@ impl Scanner {
                         return Ok(Advance { used, done: true });
                     }
                 }
-                At::Line => match memchr::memchr(b'\n', rest) {
-                    Some(end) => {
-                        sink.body(&rest[..end]);
-                        used += end + 1;
-                        if self.leaf(sink) {
-                            return Ok(Advance { used, done: true });
-                        }
+                At::Line => {
+                    let end = memchr::memchr(b'\n', rest);
+                    if self.attribute.is_none() {
+                        sink.body(&rest[..end.unwrap_or(rest.len())]);
                     }
-                    None => {
-                        sink.body(rest);
-                        used = buf.len();
+                    used += end.map_or(rest.len(), |end| end + 1);
+                    if end.is_some() && self.leaf(sink) {
+                        return Ok(Advance { used, done: true });
                     }
-                },
+                }
                 At::Header => {
                     let Some(end) = memchr::memchr(b'\n', rest) else {
                         if rest.len() <= HEADER_MAX {
@@ -108,7 +108,9 @@ impl Scanner {
                         if !matches!(rest[0], b'+' | b'-' | b'(') {
                             return Err(NotResp("a header without an end"));
                         }
-                        sink.line(rest);
+                        if self.attribute.is_none() {
+                            sink.line(rest);
+                        }
                         self.at = At::Line;
                         used = buf.len();
                         break;
@@ -127,7 +129,9 @@ impl Scanner {
     fn header(&mut self, line: &[u8], sink: &mut impl Sink) -> Result<bool, NotResp> {
         let Some(line) = line.strip_suffix(b"\r") else { return Err(NotResp("a line that does not end in CRLF")) };
         let Some(&kind) = line.first() else { return Err(NotResp("an empty line")) };
-        sink.line(line);
+        if self.attribute.is_none() && (kind != b'|' || self.open.is_empty()) {
+            sink.line(line);
+        }
         match kind {
             b'+' | b'-' | b':' | b',' | b'#' | b'(' | b'_' => Ok(self.leaf(sink)),
             b'$' | b'=' | b'!' => match number(&line[1..])? {
@@ -140,16 +144,8 @@ impl Scanner {
             },
             b'*' | b'~' | b'>' => self.aggregate(number(&line[1..])?, 1, sink),
             b'%' => self.aggregate(number(&line[1..])?, 2, sink),
-            b'|' => {
-                // an attribute stands in front of a value and is none itself
-                let n = number(&line[1..])?;
-                if n > 0 {
-                    self.open_level(n as u64 * 2)?;
-                    // the level's end must not count as an element of its parent
-                    self.grow_parent();
-                }
-                Ok(false)
-            }
+            b'|' if self.open.is_empty() => self.aggregate(number(&line[1..])?, 2, sink),
+            b'|' => self.inner_attribute(number(&line[1..])?),
             _ => Err(NotResp("an unknown type")),
         }
     }
@@ -173,26 +169,37 @@ impl Scanner {
         Ok(())
     }
 
-    /// Gives the level below the one just opened one element more. At the top there is none: a level of one is put
-    /// below, for the value that the attribute belongs to.
-    fn grow_parent(&mut self) {
-        match self.open.len() {
-            1 => self.open.insert(0, 2),
-            n => self.open[n - 2] += 1,
+    /// An attribute within a value: its end must not count as an element of the level that it stands in.
+    fn inner_attribute(&mut self, n: i64) -> Result<bool, NotResp> {
+        if n < 0 {
+            return Err(NotResp("a negative count"));
         }
+        if n > 0 {
+            if let Some(parent) = self.open.last_mut() {
+                *parent += 1;
+            }
+            self.attribute.get_or_insert(self.open.len());
+            self.open_level(n as u64 * 2)?;
+        }
+        Ok(false)
     }
 
     /// An element ended: closes all levels that it completes. True when nothing is open any more.
     fn leaf(&mut self, sink: &mut impl Sink) -> bool {
         self.at = At::Header;
-        sink.leaf(self.leaves);
-        self.leaves += 1;
+        if self.attribute.is_none() {
+            sink.leaf(self.leaves);
+            self.leaves = self.leaves.saturating_add(1);
+        }
         while let Some(left) = self.open.last_mut() {
             *left -= 1;
             if *left > 0 {
                 return false;
             }
             self.open.pop();
+            if self.attribute == Some(self.open.len()) {
+                self.attribute = None;
+            }
         }
         self.leaves = 0;
         true
@@ -248,7 +255,8 @@ mod tests {
             "%1\r\n+a\r\n*2\r\n:1\r\n:2\r\n",
             "~2\r\n:1\r\n:2\r\n",
             ">2\r\n+a\r\n+b\r\n",
-            "|1\r\n+ttl\r\n:3\r\n$1\r\nx\r\n",
+            "|1\r\n+ttl\r\n:3\r\n",
+            "|0\r\n",
             "*2\r\n|1\r\n+a\r\n+b\r\n:1\r\n:2\r\n",
             "%0\r\n",
         ] {

@@ -21,6 +21,8 @@ pub(super) enum ReplyMode {
 /// An open MULTI, as the client has sent it so far.
 #[derive(Debug, Default)]
 pub(super) struct Transaction {
+    /// Which of the connection's transactions it is.
+    pub(super) number: u64,
     pub(super) queued: u32,
     pub(super) notes: Vec<(u32, Note)>,
     /// It holds a command whose effect on the pairing at EXEC is not followed.
@@ -32,6 +34,7 @@ pub(super) struct Transaction {
 pub(super) struct Session {
     pub(super) proto: Proto,
     pub(super) transaction: Option<Transaction>,
+    transactions: u64,
     pub(super) replies: ReplyMode,
     pub(super) monitor: bool,
     channels: u64,
@@ -40,6 +43,13 @@ pub(super) struct Session {
 }
 
 impl Session {
+    /// MULTI was sent. Returns the transaction's number.
+    pub(super) fn begin_transaction(&mut self) -> u64 {
+        self.transactions += 1;
+        self.transaction = Some(Transaction { number: self.transactions, ..Transaction::default() });
+        self.transactions
+    }
+
     /// RESP2 with subscriptions: messages are ordinary arrays, and only a few commands are allowed.
     pub(super) fn subscribed_resp2(&self) -> bool {
         self.proto == Proto::Two && self.channels + self.patterns + self.shards > 0
@@ -66,9 +76,11 @@ impl Session {
         }
     }
 
-    /// RESET was answered.
+    /// RESET was answered. What has been sent behind it stands.
     pub(super) fn reset(&mut self) {
-        *self = Session::default();
+        self.proto = Proto::Two;
+        self.monitor = false;
+        (self.channels, self.patterns, self.shards) = (0, 0, 0);
     }
 }
 
