@@ -70,10 +70,12 @@ impl Fleet {
         let number = LifeNo(self.number());
         let (conn, worker) = self.pair(id)?;
         let name = conn.name.clone().unwrap_or_default();
-        let conns = &worker.conns;
+        let (conns, one_process) = (&worker.conns, worker.key.is_incarnation());
         let fits = |life: &&Life| {
             let Voice::Celery(voice) = &life.voice else { return false };
-            if voice.reporter == Some(id) {
+            // after a reconnect one process can report on two connections in turn
+            let of_process = one_process && life.name == name && pid.is_some() && voice.pid == pid;
+            if voice.reporter == Some(id) || of_process {
                 return true;
             }
             let moved = voice.reporter.is_none_or(|reporter| !conns.contains(&reporter));
