@@ -92,7 +92,9 @@ impl Fleet {
         let Some(worker) = self.workers.get_mut(&no) else { return };
         worker.fetching = true;
         let key = worker.key.clone();
+        let strays = std::mem::take(&mut worker.strays);
         self.clear_suspicion(via);
+        self.replay_strays(now, strays, no);
         if let Key::Process { .. } = key {
             let kin: Vec<ConnId> = self.kin.get(&key).into_iter().flatten().copied().collect();
             for id in kin {
@@ -273,6 +275,9 @@ impl Fleet {
         let Some(mut old) = self.workers.remove(&from) else { return };
         self.unlist(&old);
         let queues = std::mem::take(&mut old.queues).into_iter().collect();
+        if let Some(new) = self.workers.get_mut(&to) {
+            old.strays.splice(..0, new.strays.drain(..));
+        }
         self.join_facts(now, &mut old, to);
         self.add_queues(to, queues);
         for id in conns {

@@ -11,7 +11,7 @@
 
 use super::Fleet;
 use super::boundary::ClosedBy;
-use super::evidence::{celery::CeleryVoice, sidekiq::SidekiqVoice};
+use super::evidence::{celery::CeleryVoice, judge, sidekiq::SidekiqVoice};
 use super::worker::{Adopted, Ended, Key, Life, LifeNo, Origin, Voice, Worker, WorkerNo};
 use crate::job::{ConnId, Millis, System};
 
@@ -40,6 +40,7 @@ impl Fleet {
             }
             [one] => {
                 conn.life = Some(*one);
+                worker.gap = false;
                 let word = worker.life_mut(*one).filter(|life| life.system != System::Celery);
                 if let Some(life) = word {
                     life.last_seen = now;
@@ -85,6 +86,7 @@ impl Fleet {
         };
         let found = worker.lives.iter().find(fits).map(|life| life.no);
         let life = found.unwrap_or(number);
+        let acks = worker.acks;
         if found.is_none() {
             worker.lives.push(Life::new(life, System::Celery, name, now));
         }
@@ -92,7 +94,7 @@ impl Fleet {
         let life = worker.life_mut(life)?;
         life.last_seen = now;
         if let Voice::Celery(voice) = &mut life.voice {
-            voice.reporter = Some(id);
+            voice.reported_by(id, acks);
             voice.pid = pid.or(voice.pid);
         }
         Some(life.no)
@@ -174,6 +176,8 @@ impl Fleet {
             return self.forget(no);
         }
         worker.closed_at.get_or_insert(now);
+        let idle = judge(worker, &self.settings, now).waiting_all == 0;
+        worker.gap |= !idle;
         let echo = worker.last_cut.is_some_and(|cut| cut.saturating_add(CUT_ECHO) > now);
         let ended = worker.was_drained && worker.is_marked() && !echo && !worker.key.is_incarnation();
         self.settle(now, no);

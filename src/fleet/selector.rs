@@ -7,6 +7,7 @@
 use super::boundary::DrainError;
 use crate::job::{Millis, System};
 use globset::{GlobBuilder, GlobMatcher};
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 const KEYS: [&str; 7] = ["worker", "ip", "client", "user", "listener", "system", "before"];
@@ -23,8 +24,10 @@ pub(super) enum Hit {
 
 /// What a selector can ask about a worker.
 pub(super) struct Facts<'a> {
-    /// Names that stand for the whole worker: id, aliases, tag, joined names.
-    pub(super) names: Vec<&'a str>,
+    /// The name as displayed; met literally it means the whole worker.
+    pub(super) display: String,
+    /// Names that stand for the whole worker: id, aliases, tag, process.
+    pub(super) names: Vec<Cow<'a, str>>,
     pub(super) ips: Vec<IpAddr>,
     pub(super) users: Vec<&'a str>,
     pub(super) listeners: Vec<&'a str>,
@@ -166,9 +169,9 @@ impl Term {
         match self {
             Term::All => true,
             Term::Worker(pattern) => {
-                let named = part.name.into_iter().chain(facts.names.iter().copied());
+                let named = part.name.into_iter().chain(facts.names.iter().map(AsRef::as_ref));
                 let clients = part.clients.iter().copied().filter(|_| part.name.is_none());
-                named.chain(clients).any(|name| pattern.matches(name))
+                pattern.text == facts.display || named.chain(clients).any(|name| pattern.matches(name))
             }
             Term::Ip(net) => facts.ips.iter().any(|ip| net.contains(&canonical(*ip))),
             Term::IpGlob(pattern) => facts.ips.iter().any(|ip| pattern.matches(&canonical(*ip).to_string())),

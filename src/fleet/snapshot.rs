@@ -12,6 +12,7 @@ use super::view::{
 };
 use super::worker::{Key, Worker, WorkerNo};
 use crate::job::{ConnId, Evidence, Millis, System};
+use std::borrow::Cow;
 
 impl Fleet {
     pub(super) fn list(&self, now: Millis, selector: Option<&str>, gone: bool) -> Result<Vec<WorkerView>, DrainError> {
@@ -160,10 +161,14 @@ impl Fleet {
 
     /// What selectors can ask about a worker.
     pub(super) fn facts<'a>(&'a self, worker: &'a Worker) -> Facts<'a> {
-        let mut names = vec![worker.id.0.as_str()];
-        names.extend(worker.aliases.iter().map(|alias| alias.0.as_str()));
+        let display = worker.name();
+        let mut names = vec![Cow::from(worker.id.0.as_str())];
+        if worker.lives.is_empty() && worker.client_name.is_none() {
+            names.push(Cow::from(display.clone()));
+        }
+        names.extend(worker.aliases.iter().map(|alias| Cow::from(alias.0.as_str())));
         if let Key::Tag(name) | Key::Listener(name) = &worker.key {
-            names.push(name);
+            names.push(Cow::from(name.as_str()));
         }
         let (mut ips, mut listeners) = (vec![worker.ip], vec![worker.listener.as_str()]);
         let mut users: Vec<&str> = worker.user.as_deref().into_iter().collect();
@@ -181,7 +186,7 @@ impl Fleet {
         ips.sort_unstable();
         ips.dedup();
         let parts = parts(worker, &clients);
-        Facts { names, ips, users, listeners, since: worker.since, parts }
+        Facts { display, names, ips, users, listeners, since: worker.since, parts }
     }
 
     /// The worker of that number for a test of membership.

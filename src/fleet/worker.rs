@@ -165,6 +165,9 @@ pub(super) struct Worker {
     /// Known by an address that may have been in use before the gate: not whole until something proves it.
     pub(super) suspect: bool,
     pub(super) proof: Option<Proof>,
+    /// All its connections were closed with something in flight, and nobody has said since that it is still the same
+    /// process: the fetches of a newcomer must not stand for the threads of the one that was killed.
+    pub(super) gap: bool,
     /// Events about jobs that a connection which has not found its worker yet could not place.
     pub(super) strays: Vec<super::jobs::Stray>,
 
@@ -240,6 +243,7 @@ impl Worker {
             adopted: None,
             suspect: false,
             proof: None,
+            gap: false,
             strays: Vec::new(),
             drains: Vec::new(),
             marked_at: None,

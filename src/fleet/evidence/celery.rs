@@ -48,6 +48,8 @@ pub(in crate::fleet) struct CeleryVoice {
     pub(in crate::fleet) beats: VecDeque<Beat>,
     /// `processed` of its first heartbeat, until it was compared with what the gate delivered.
     pub(in crate::fleet) first_processed: Option<u64>,
+    /// After a reconnect: `processed` must have come so far, or it is not the process that we knew.
+    must_reach: u64,
     /// The worker's acks as of the last heartbeat's arrival.
     acks_at_last: u64,
     /// The epoch in which it was last found idle.
@@ -63,6 +65,7 @@ impl Default for CeleryVoice {
             reporter: None,
             beats: VecDeque::new(),
             first_processed: None,
+            must_reach: 0,
             acks_at_last: 0,
             idle_in: None,
         }
@@ -70,6 +73,16 @@ impl Default for CeleryVoice {
 }
 
 impl CeleryVoice {
+    /// The heartbeats come on this connection now. On a new one they may be those of another process with the same pid
+    /// (in containers it is often 1) and so few jobs that its count is no sign; the jobs that the old one started tell.
+    pub(in crate::fleet) fn reported_by(&mut self, conn: ConnId, acks: u64) {
+        if self.reporter.is_some_and(|reporter| reporter != conn) {
+            let since = acks.saturating_sub(self.acks_at_last);
+            self.must_reach = self.must_reach.max(self.processed.unwrap_or(0) + since);
+        }
+        self.reporter = Some(conn);
+    }
+
     /// Writes a heartbeat down; `acks` and `epoch` are the worker's at this moment.
     pub(in crate::fleet) fn push(&mut self, mut beat: Beat, acks: u64, epoch: u64) {
         beat.acks_before = self.acks_at_last;
@@ -141,6 +154,10 @@ pub(in crate::fleet) fn weigh(worker: &mut Worker, index: usize, now: Millis) ->
     if voice.beats.back().is_none_or(|beat| beat.active != Some(0)) {
         voice.idle_in = None;
         return if alone { Finding::Busy(surplus(worker, index)) } else { Finding::Nothing };
+    }
+    if voice.processed.is_some_and(|processed| processed < voice.must_reach) {
+        voice.idle_in = None;
+        return Finding::Nothing;
     }
     if voice.is_second_idle(epoch) || (may_match && voice.counts_match(acks)) {
         voice.idle_in = Some(epoch);

@@ -38,6 +38,8 @@ pub(super) enum Doubt {
     CutMidJob(usize),
     /// Sidekiq's heartbeat has not told the number of threads yet.
     NoConcurrency,
+    /// It came back after all its connections were gone, and has not said yet that it is the same process.
+    Gap,
     /// More fetches than threads.
     TooManyFetches,
     /// Not all threads have come back to fetch.
@@ -73,6 +75,7 @@ impl Doubt {
                 format!("{n} job(s) came over a connection that was cut and have not been acknowledged since")
             }
             Doubt::NoConcurrency => "its heartbeat has not told yet how many threads it has".to_owned(),
+            Doubt::Gap => "all its connections were gone with jobs in flight: is it still the same process?".to_owned(),
             Doubt::TooManyFetches => "it has more fetches outstanding than threads".to_owned(),
             Doubt::NotBack { idle, peak } => format!("{idle} of {peak} threads have come back to fetch"),
             Doubt::Undeclared => "it takes jobs from queues whose use is not known".to_owned(),
@@ -97,7 +100,7 @@ impl Doubt {
             Doubt::CutMidJob(_) => {
                 Some("some Celery versions never acknowledge these; look into the worker's log and stop it by hand")
             }
-            Doubt::NoConcurrency => Some("wait for the worker's heartbeat (every 5 to 10 s)"),
+            Doubt::NoConcurrency | Doubt::Gap => Some("wait for the worker's heartbeat (every 5 to 10 s)"),
             Doubt::Undeclared => Some(
                 "declare the queue's keys under [gate] fetch = [...] if its threads fetch only when their job is done",
             ),

@@ -98,7 +98,8 @@ pub(in crate::fleet) fn threads(worker: &Worker) -> Option<usize> {
 
 /// Notes that all threads are idle at this moment, if they are: what was displayed as running is over.
 pub(in crate::fleet) fn note_zero(worker: &mut Worker, now: Millis) -> bool {
-    let zero = worker.ledger.taken() == 0 && threads(worker).is_some_and(|c| c > 0 && worker.idle_threads(now) == c);
+    let known = worker.ledger.taken() == 0 && !worker.gap;
+    let zero = known && threads(worker).is_some_and(|c| c > 0 && worker.idle_threads(now) == c);
     if zero && worker.proof.is_none() {
         worker.proof = Some(Proof { evidence: Evidence::Inferred });
     }
@@ -126,6 +127,9 @@ fn judge_threads(worker: &Worker, now: Millis) -> Verdict {
             Some(proof) => Verdict::idle(proof.evidence),
             None => Verdict::running(entries, Evidence::Unknown),
         };
+    }
+    if worker.gap {
+        return Verdict::running(entries.max(1), Evidence::Unknown).doubt(Doubt::Gap);
     }
     let Some(threads) = threads(worker).filter(|threads| *threads > 0) else {
         let verdict = Verdict::running(entries, Evidence::Unknown);
