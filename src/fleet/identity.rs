@@ -8,8 +8,9 @@
 use super::Fleet;
 use super::boundary::{Effect, Peer, Process};
 use super::conn::Conn;
-use super::worker::{Adopted, Key, Origin, Worker, WorkerNo};
+use super::worker::{Adopted, Key, LifeNo, Origin, Worker, WorkerNo};
 use crate::job::{ConnId, Millis, System, WorkerId};
+use std::collections::HashMap;
 
 /// Start times are known to about a second: a process that seems so little older than the gate is not taken for one
 /// that it met in mid-life.
@@ -278,9 +279,12 @@ impl Fleet {
         if let Some(new) = self.workers.get_mut(&to) {
             old.strays.splice(..0, new.strays.drain(..));
         }
-        self.join_facts(now, &mut old, to);
+        let same_life = self.join_facts(now, &mut old, to);
         self.add_queues(to, queues);
         for id in conns {
+            if let Some(conn) = self.conns.get_mut(&id) {
+                conn.life = conn.life.map(|life| same_life.get(&life).copied().unwrap_or(life));
+            }
             self.attach(id, to);
         }
         self.join_drains(now, &old, to);
@@ -290,8 +294,9 @@ impl Fleet {
         self.refresh_marks(now, to);
     }
 
-    fn join_facts(&mut self, now: Millis, old: &mut Worker, to: WorkerNo) {
-        let Some(new) = self.workers.get_mut(&to) else { return };
+    /// Returns which lives turned out to be the same.
+    fn join_facts(&mut self, now: Millis, old: &mut Worker, to: WorkerNo) -> HashMap<LifeNo, LifeNo> {
+        let Some(new) = self.workers.get_mut(&to) else { return HashMap::new() };
         let busy = old.deliveries > 0 || old.acks > 0 || !old.ledger.is_empty();
         for (seq, entry) in old.ledger.take() {
             new.ledger.insert(seq, entry);
@@ -309,7 +314,7 @@ impl Fleet {
         new.peak = new.peak.max(old.peak);
         new.nils.extend(old.nils.drain(..));
         new.nils.make_contiguous().sort_unstable();
-        new.lives.append(&mut old.lives);
+        let same_life = new.take_lives(std::mem::take(&mut old.lives));
         new.client_name = new.client_name.take().or(old.client_name.take());
         new.user = new.user.take().or(old.user.take());
         new.last_cut = new.last_cut.max(old.last_cut);
@@ -335,6 +340,7 @@ impl Fleet {
         }
         self.set_system(now, to, system);
         self.first_beats(now, to);
+        same_life
     }
 
     /// Takes a worker out of the indexes.

@@ -249,4 +249,21 @@ impl Life {
         };
         Life { no, system, name, first_seen: now, last_seen: now, voice }
     }
+
+    /// The same process spoke on another connection, before it was known whose that is. What it reported then was
+    /// weighed against another ledger and is worth nothing here.
+    pub(super) fn join(&mut self, other: Life) {
+        self.first_seen = self.first_seen.min(other.first_seen);
+        self.last_seen = self.last_seen.max(other.last_seen);
+        match (&mut self.voice, other.voice) {
+            (Voice::Celery(own), Voice::Celery(other)) => {
+                own.pid = own.pid.or(other.pid);
+                own.processed = own.processed.max(other.processed);
+                own.reporter = other.reporter.or(own.reporter);
+                own.first_processed = own.first_processed.or(other.first_processed);
+            }
+            (Voice::Sidekiq(own), Voice::Sidekiq(other)) => own.concurrency = own.concurrency.or(other.concurrency),
+            _ => {}
+        }
+    }
 }
