@@ -107,6 +107,11 @@ impl Fleet {
         self.closed(now, conn, by);
     }
 
+    /// Whether any connection's process is still being looked up.
+    pub fn is_looking_up(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
     // ── time ──
 
     /// When [`Fleet::tick`] is due next, if at all.

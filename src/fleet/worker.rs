@@ -7,7 +7,7 @@ use super::evidence::{Proof, celery::CeleryVoice, sidekiq::SidekiqVoice};
 use super::ledger::Ledger;
 use super::view::{Identity, WorkerState};
 use crate::job::{ConnId, Evidence, Millis, System, WorkerId};
-use std::collections::{HashMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::net::IpAddr;
 
 /// The fleet's own number of a worker; never reused.
