@@ -17,7 +17,7 @@ pub(super) const PRIORITY_SEPARATOR: &[u8] = b"\x06\x16";
 const REPLY_QUEUE: &[u8] = b".reply.celery.pidbox";
 const RESULT_KEY: &[u8] = b"celery-task-meta-";
 /// States of a result after which the task does not run again by itself. RETRY is none: the same id comes back.
-const TERMINAL: [&str; 3] = ["SUCCESS", "FAILURE", "REVOKED"];
+pub(super) const TERMINAL: [&str; 3] = ["SUCCESS", "FAILURE", "REVOKED"];
 const EVENT: &[&str] = &["hostname", "type", "pid", "active", "processed", "timestamp", "freq"];
 
 pub(super) struct Celery;
@@ -106,7 +106,12 @@ fn event(message: &[u8], out: &mut Vec<JobEvent>) {
     // the body is longer than what a skimmer keeps of a value
     let Some(body) = text_member(message, b"\"body\"") else { return };
     let Ok(body) = STANDARD.decode(body) else { return };
-    let event = Skim::of(EVENT, &body);
+    event_body(&body, out);
+}
+
+/// The JSON of a worker event, as it travels on AMQP.
+pub(super) fn event_body(body: &[u8], out: &mut Vec<JobEvent>) {
+    let event = Skim::of(EVENT, body);
     let kind = match event.get("type") {
         Some("worker-heartbeat") => CeleryEvent::Heartbeat,
         Some("worker-online") => CeleryEvent::Online,
@@ -143,7 +148,7 @@ fn text_member<'a>(message: &'a [u8], key: &[u8]) -> Option<&'a [u8]> {
 }
 
 /// An ETA as kombu writes it: ISO 8601, with an offset or in UTC. One that cannot be read counts as due.
-fn instant(text: &str) -> Option<Millis> {
+pub(super) fn instant(text: &str) -> Option<Millis> {
     let at = text.parse::<jiff::Timestamp>().ok().or_else(|| {
         let civil = text.parse::<jiff::civil::DateTime>().ok()?;
         civil.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|z| z.timestamp())

@@ -4,6 +4,7 @@
 //! to read along, says which pops ask for a job, what an acknowledgement looks like, and how a job's payload reads.
 //! Rules are (command, key, argument), never a script's SHA; what no dialect claims passes.
 
+pub mod amqp;
 mod celery;
 mod generic;
 pub mod json;

@@ -1,6 +1,7 @@
 //! What may pass. A gate is a state machine for one connection: it owns no socket, clock, task or lock. It is given
 //! bytes and the time, and appends ordered [`Action`]s; the pump (`crate::relay`) carries them out in that order.
 
+pub mod amqp;
 pub mod resp;
 
 use crate::job::{JobEvent, Millis, System};
@@ -65,6 +66,10 @@ pub trait Gate {
     /// Takes bytes that `from` sent and appends actions. Returns how many bytes of `input` were consumed: the pump
     /// presents the rest again, with more behind it, when [`Gate::wants`] is true for that side.
     fn input(&mut self, now: Millis, from: Side, input: &[u8], out: &mut Vec<Action>) -> usize;
+
+    /// `from` will send no more behind bytes that it has sent and that the gate did not want yet. What the gate wants
+    /// from now on is presented before [`Gate::end`]; the rest is dropped with it.
+    fn ending(&mut self, _now: Millis, _from: Side, _out: &mut Vec<Action>) {}
 
     /// `from` will send no more (orderly end or error). After the client's end the pump keeps the broker's side open
     /// and goes on presenting its bytes until a [`Action::Close`] comes. `written` is the number of bytes that have

@@ -1,0 +1,102 @@
+//! What queues, messages and publishes on AMQP 0-9-1 mean: whose a queue is, what a delivered message says of the job in
+//! it, what a worker tells by publishing.
+//!
+//! Measured with the clients of Celery 5.7, Dramatiq, aio-pika, taskiq, amqplib, Bunny and others against RabbitMQ 3.10
+//! and 4.0: a job queue is neither exclusive nor named by the server, and its consumers acknowledge; everything else that
+//! is consumed is remote control, events and replies, and must never be touched.
+
+use super::celery;
+use crate::job::{Job, JobEvent, JobKey, System};
+
+/// What a queue.declare said of a queue.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Attributes {
+    /// Of this connection only.
+    pub exclusive: bool,
+    /// Deleted with its last consumer.
+    pub auto_delete: bool,
+    /// `x-expires`: deleted when unused for a while.
+    pub expires: bool,
+    /// `x-single-active-consumer`.
+    pub single_active: bool,
+}
+
+/// What a consumer is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Jobs.
+    Job,
+    /// Anything else: it is never touched.
+    Control,
+}
+
+/// Whether who reads this queue takes jobs. `attributes` are known if it was declared on the same connection.
+pub fn role(queue: &[u8], attributes: Option<Attributes>, no_ack: bool) -> Role {
+    let attributes = attributes.unwrap_or_default();
+    let control = attributes.exclusive
+        || (no_ack && attributes.auto_delete)
+        || queue.is_empty()
+        || queue.starts_with(b"amq.gen-")
+        || queue.starts_with(b"amq.rabbitmq.reply-to")
+        || is_celery_control(queue);
+    if control { Role::Control } else { Role::Job }
+}
+
+/// Celery's remote control, its replies and its events.
+fn is_celery_control(queue: &[u8]) -> bool {
+    queue.ends_with(b".pidbox") || queue.starts_with(b"celeryev.")
+}
+
+/// What asking for this queue's messages tells about who asks.
+pub fn consumed(queue: &[u8], out: &mut Vec<JobEvent>) {
+    let Some(name) = queue.strip_suffix(b".celery.pidbox") else { return };
+    out.push(JobEvent::Recognised(System::Celery));
+    if !name.ends_with(b".reply") {
+        let name = String::from_utf8_lossy(name).into_owned();
+        out.push(JobEvent::Named { system: System::Celery, name });
+    }
+}
+
+/// The parts of a message that say which job it is.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Message<'a> {
+    /// Header `id`.
+    pub id: Option<&'a str>,
+    /// Header `task`.
+    pub task: Option<&'a str>,
+    /// Header `eta`.
+    pub eta: Option<&'a str>,
+    /// Property `message-id`.
+    pub message_id: Option<&'a str>,
+    /// Property `correlation-id`.
+    pub correlation_id: Option<&'a str>,
+    /// Property `type`.
+    pub kind: Option<&'a str>,
+}
+
+/// The job in a message, and the job system that made it, if that shows.
+pub fn job(key: JobKey, queue: &str, message: &Message<'_>) -> (System, Job) {
+    let system = match (message.task, message.id) {
+        (Some(_), Some(_)) => System::Celery,
+        _ => System::Unknown,
+    };
+    let id = message.id.or(message.message_id).or(message.correlation_id).unwrap_or_default().to_owned();
+    let name = message.task.or(message.kind).unwrap_or_default().to_owned();
+    let eta = message.eta.and_then(celery::instant);
+    (system, Job { key, id, name, queue: queue.to_owned(), eta })
+}
+
+/// Whether a publish with this exchange and routing key is a worker's event.
+pub fn is_worker_event(exchange: &[u8], routing_key: &[u8]) -> bool {
+    exchange == b"celeryev" && routing_key.starts_with(b"worker.")
+}
+
+/// Reads a worker's event.
+pub fn worker_event(body: &[u8], out: &mut Vec<JobEvent>) {
+    celery::event_body(body, out);
+}
+
+/// Whether the status of a result ends its job for good.
+pub fn is_terminal(status: &str) -> bool {
+    celery::TERMINAL.contains(&status)
+}

@@ -1,0 +1,226 @@
+//! The broker's methods.
+
+use super::channel::{Channel, Content, Life, Owed, What};
+use super::consumer::{By, State};
+use super::frame::Fields;
+use super::method::{self, Delivery, Id};
+use super::{AmqpGate, Verdict, Wait};
+use crate::gate::{Action, Side};
+use crate::job::{FetchEnd, JobEvent, Place};
+
+impl AmqpGate {
+    pub(super) fn broker_method(&mut self, number: u16, id: Id, payload: &[u8], out: &mut Vec<Action>) -> Verdict {
+        if self.inquiry.as_ref().is_some_and(|inquiry| inquiry.number == number) {
+            self.inquiry_answer(id, payload, out);
+            return Verdict::Swallow;
+        }
+        if number == 0 {
+            if matches!(id, method::CONNECTION_CLOSE | method::CONNECTION_CLOSE_OK) {
+                self.stop_own();
+                if id == method::CONNECTION_CLOSE_OK {
+                    self.all_channels_gone(out);
+                }
+            }
+            return Verdict::Pass;
+        }
+        let Some(channel) = self.channels.get_mut(&number) else { return Verdict::Pass };
+        match (channel.life, id) {
+            (Life::Open, method::CHANNEL_CLOSE) => {
+                self.forget_own(number);
+                self.channel_gone(number, out);
+                let mut channel = Channel::new();
+                channel.life = Life::ClosedByBroker;
+                self.channels.insert(number, channel);
+            }
+            (Life::ClosedByClient, method::CHANNEL_CLOSE_OK) => self.channel_gone(number, out),
+            // both closed at once: the client answers the broker's, and the broker the client's
+            (Life::ClosedByBroker, _) => {}
+            _ if method::is_ordered_reply(id) => return self.ordered_reply(number, id, payload, out),
+            (_, method::BASIC_DELIVER) => return self.deliver(number, payload),
+            (_, method::BASIC_RETURN) => *channel.content(Side::Broker) = Content::Header(What::Plain),
+            (_, method::BASIC_CONSUME_OK) => return self.consume_ok(number, payload),
+            (_, method::BASIC_CANCEL_OK) => return self.cancel_ok(number, payload, out),
+            (_, method::BASIC_CANCEL) => return self.cancelled_by_broker(number, payload, out),
+            _ => {}
+        }
+        Verdict::Pass
+    }
+
+    /// A connection that was closed in due form: everything unsettled has gone back.
+    fn all_channels_gone(&mut self, out: &mut Vec<Action>) {
+        for number in self.channels.keys().copied().collect::<Vec<_>>() {
+            self.channel_gone(number, out);
+        }
+    }
+
+    fn deliver(&mut self, number: u16, payload: &[u8]) -> Verdict {
+        let (Some(delivery), Some(channel)) = (Delivery::of_deliver(payload), self.channels.get_mut(&number)) else {
+            return Verdict::Pass;
+        };
+        channel.unacked.saw(delivery.tag);
+        let (what, patch) = match channel.by_upstream(delivery.consumer) {
+            // deliveries that were on their way when the client cancelled without waiting
+            None => (What::Plain, None),
+            Some(consumer) => {
+                let patch = consumer.is_private().then(|| consumer.consume.tag.clone());
+                (What::job(delivery.tag, consumer), patch)
+            }
+        };
+        *channel.content(Side::Broker) = Content::Header(what);
+        let patched = patch.and_then(|tag| method::with_tag(number, payload, &tag));
+        patched.map_or(Verdict::Pass, Verdict::Replace)
+    }
+
+    /// A reply that keeps the order of the requests.
+    fn ordered_reply(&mut self, number: u16, id: Id, payload: &[u8], out: &mut Vec<Action>) -> Verdict {
+        let Some(channel) = self.channels.get_mut(&number) else { return Verdict::Pass };
+        let owed = channel.owed.pop_front();
+        match (&owed, id) {
+            (_, method::BASIC_GET_OK) => self.got(number, owed.as_ref(), payload, out),
+            (Some(Owed::Get { queue, job, .. }), method::BASIC_GET_EMPTY) => {
+                self.queues.exists(queue);
+                if *job {
+                    let (from, end) = (Place::Broker, FetchEnd::Empty);
+                    out.push(Action::Event(JobEvent::FetchAnswered { from, end, blocking: false }));
+                }
+            }
+            (Some(Owed::Declare { queue, attributes }), method::QUEUE_DECLARE_OK) => {
+                let named = Fields(payload.get(4..).unwrap_or_default()).shortstr().unwrap_or(queue);
+                // one that was named by the broker
+                if queue.is_empty() && channel.last_queue.as_ref().is_some_and(Vec::is_empty) {
+                    channel.last_queue = Some(named.to_vec());
+                }
+                self.queues.declared(named, *attributes);
+            }
+            (Some(Owed::Recover), method::BASIC_RECOVER_OK) => {
+                for open in channel.unacked.requeue() {
+                    self.tell_requeued(number, open, out);
+                }
+                self.resume_later(number);
+            }
+            (_, method::TX_COMMIT_OK) => {
+                let sent = channel.unacked.commit();
+                self.tell_settled(number, sent, out);
+            }
+            (_, method::TX_ROLLBACK_OK) => channel.unacked.roll_back(),
+            _ => {}
+        }
+        self.answer_due(number);
+        if matches!(owed, Some(Owed::Swallow)) { Verdict::Swallow } else { Verdict::Pass }
+    }
+
+    /// basic.get-ok: a message follows.
+    fn got(&mut self, number: u16, owed: Option<&Owed>, payload: &[u8], out: &mut Vec<Action>) {
+        let (Some(delivery), Some(channel)) = (Delivery::of_get_ok(payload), self.channels.get_mut(&number)) else {
+            return;
+        };
+        channel.unacked.saw(delivery.tag);
+        let mut what = What::Plain;
+        if let Some(Owed::Get { queue, job, no_ack }) = owed {
+            self.queues.exists(queue);
+            if *job {
+                let (from, end) = (Place::Broker, FetchEnd::Job);
+                out.push(Action::Event(JobEvent::FetchAnswered { from, end, blocking: false }));
+            }
+            if *job && !no_ack {
+                let queue = String::from_utf8_lossy(queue).into_owned();
+                what = What::Job { tag: delivery.tag, consumer: 0, queue };
+            }
+        }
+        *channel.content(Side::Broker) = Content::Header(what);
+    }
+
+    fn consume_ok(&mut self, number: u16, payload: &[u8]) -> Verdict {
+        let (Some(tag), Some(channel)) = (method::consumer_tag(payload), self.channels.get_mut(&number)) else {
+            return Verdict::Pass;
+        };
+        if self.wait == Some(Wait::ConsumeOk { channel: number }) {
+            self.wait = None;
+        }
+        let anonymous = channel.by_upstream(tag).is_none_or(|c| !matches!(c.state, State::Asked | State::Resuming));
+        if anonymous
+            && let Some(mut consumer) = channel.consumers.remove(&[][..])
+        {
+            consumer.consume.tag = tag.to_vec();
+            consumer.upstream = tag.to_vec();
+            channel.consumers.insert(tag.to_vec(), consumer);
+        }
+        let Some(consumer) = channel.by_upstream(tag) else { return Verdict::Pass };
+        let own = consumer.state == State::Resuming;
+        if matches!(consumer.state, State::Asked | State::Resuming) {
+            consumer.state = State::Active;
+        }
+        let queue = consumer.queue.clone();
+        self.queues.exists(&queue);
+        self.mark_may_be_due();
+        self.lift_hold();
+        if own { Verdict::Swallow } else { Verdict::Pass }
+    }
+
+    fn cancel_ok(&mut self, number: u16, payload: &[u8], out: &mut Vec<Action>) -> Verdict {
+        let Some(tag) = method::consumer_tag(payload) else { return Verdict::Pass };
+        if tag == self.proof_tag().as_slice() {
+            self.proven(number, out);
+            return Verdict::Swallow;
+        }
+        let Some(channel) = self.channels.get_mut(&number) else { return Verdict::Pass };
+        let Some(consumer) = channel.by_upstream(tag) else {
+            return if took_stale(channel, tag) { Verdict::Swallow } else { Verdict::Pass };
+        };
+        let (by, job) = (consumer.cancels.pop_front(), consumer.is_job());
+        let last = consumer.cancels.is_empty();
+        let own_tag = consumer.consume.tag.clone();
+        let patch = consumer.is_private();
+        match (consumer.state, last) {
+            (State::Cancelling, true) => {
+                consumer.state = State::Parked;
+                consumer.renew = false;
+                self.attention = true;
+                out.push(Action::Event(JobEvent::FetchMoved { to: Place::Gate }));
+                self.resume_later(number);
+            }
+            (State::Ending, true) => {
+                channel.remove(&own_tag);
+                if job {
+                    let (from, end) = (Place::Broker, FetchEnd::Vanished);
+                    out.push(Action::Event(JobEvent::FetchAnswered { from, end, blocking: true }));
+                }
+            }
+            _ => {}
+        }
+        self.lift_hold();
+        match by {
+            Some(By::Gate) => Verdict::Swallow,
+            _ if patch => method::with_tag(number, payload, &own_tag).map_or(Verdict::Pass, Verdict::Replace),
+            _ => Verdict::Pass,
+        }
+    }
+
+    /// The queue was deleted, or its node went away: the broker ends the consumer.
+    fn cancelled_by_broker(&mut self, number: u16, payload: &[u8], out: &mut Vec<Action>) -> Verdict {
+        let (Some(tag), Some(channel)) = (method::consumer_tag(payload), self.channels.get_mut(&number)) else {
+            return Verdict::Pass;
+        };
+        let Some(consumer) = channel.by_upstream(tag) else { return Verdict::Pass };
+        let (own_tag, patch) = (consumer.consume.tag.clone(), consumer.is_private());
+        if let Some(consumer) = channel.remove(&own_tag) {
+            self.queues.deleted(&consumer.queue);
+            if consumer.is_job() {
+                let (from, end) = (Place::Broker, FetchEnd::Vanished);
+                out.push(Action::Event(JobEvent::FetchAnswered { from, end, blocking: true }));
+            }
+        }
+        self.lift_hold();
+        if patch { method::with_tag(number, payload, &own_tag).map_or(Verdict::Pass, Verdict::Replace) } else { Verdict::Pass }
+    }
+}
+
+/// The answer to a cancel of the gate's own whose consumer is gone.
+fn took_stale(channel: &mut Channel, tag: &[u8]) -> bool {
+    let Some(count) = channel.stale_cancels.get_mut(tag) else { return false };
+    *count -= 1;
+    if *count == 0 {
+        channel.stale_cancels.remove(tag);
+    }
+    true
+}

@@ -1,0 +1,219 @@
+//! One channel: what is half-way on it in either direction, the replies owed in order, its consumers, its deliveries.
+
+use super::consumer::{Consumer, State};
+use super::unacked::Unacked;
+use crate::dialect::amqp::Attributes;
+use crate::dialect::json::Skim;
+use crate::gate::Side;
+use crate::job::Millis;
+use bytes::Bytes;
+use std::collections::{BTreeMap, VecDeque};
+
+/// ```text
+/// Open ──client's channel.close──▶ ClosedByClient ──close-ok──▶ (gone)
+///   └──broker's channel.close────▶ ClosedByBroker ──close-ok──▶ (gone)
+/// ```
+/// A channel counts as open from the client's channel.open on: clients may pipeline behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Life {
+    Open,
+    ClosedByClient,
+    ClosedByBroker,
+}
+
+/// A message that is under way: method, header, bodies. Nothing of the gate's own may come between.
+///
+/// ```text
+/// None ──deliver, get-ok, return, publish──▶ Header ──header──▶ Body ──last byte──▶ None
+/// ```
+#[derive(Debug)]
+pub(super) enum Content {
+    None,
+    Header(What),
+    Body { left: u64, tap: Option<Box<Tap>> },
+}
+
+impl Content {
+    pub(super) fn is_none(&self) -> bool {
+        matches!(self, Content::None)
+    }
+}
+
+/// What a message is to the gate.
+#[derive(Debug)]
+pub(super) enum What {
+    /// Nothing.
+    Plain,
+    /// A job for the worker.
+    Job { tag: u64, consumer: u32, queue: String },
+    /// A worker's event.
+    Event,
+    /// It may be the result of a job.
+    Reply,
+}
+
+/// Reads along with a body that streams through.
+#[derive(Debug)]
+pub(super) enum Tap {
+    /// A worker's event, kept whole.
+    Event(Vec<u8>),
+    /// A result: the job's id, and the beginning of the body.
+    Reply { id: String, skim: Skim, read: usize },
+}
+
+/// What is owed to the client in the order of its requests; see [`super::method::has_ordered_reply`].
+#[derive(Debug)]
+pub(super) enum Owed {
+    /// The broker's reply, forwarded.
+    Plain,
+    /// The same, to a queue.declare: of this name, with these attributes unless it is passive.
+    Declare { queue: Vec<u8>, attributes: Option<Attributes> },
+    /// The same, to a basic.get.
+    Get { queue: Vec<u8>, job: bool, no_ack: bool },
+    /// The same, to a basic.recover.
+    Recover,
+    /// The reply to a question of the gate's own.
+    Swallow,
+    /// Made up here; leaves when it is at the front.
+    Answer(Bytes),
+}
+
+/// How the order of settlements is proven: a cancel of a tag that never existed comes back behind them.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Proof {
+    /// Asked, for so many settlements.
+    pub(super) asked: Option<usize>,
+    /// When to ask.
+    pub(super) due: Option<Millis>,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Channel {
+    pub(super) life: Life,
+    /// By the side that sends it.
+    pub(super) content: [Content; 2],
+    pub(super) owed: VecDeque<Owed>,
+    /// By the client's tag; one whose tag the broker is to choose stands under the empty tag until it has.
+    pub(super) consumers: BTreeMap<Vec<u8>, Consumer>,
+    /// Private tags at the broker, and the client's that they stand for.
+    pub(super) private: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// Cancels of the gate's own that are unanswered although their consumer is gone.
+    pub(super) stale_cancels: BTreeMap<Vec<u8>, usize>,
+    pub(super) unacked: Unacked,
+    /// basic.qos of consumers to come.
+    pub(super) prefetch: u16,
+    pub(super) tx: bool,
+    /// What an empty queue name means.
+    pub(super) last_queue: Option<Vec<u8>>,
+    pub(super) proof: Proof,
+}
+
+impl Channel {
+    pub(super) fn new() -> Channel {
+        Channel {
+            life: Life::Open,
+            content: [Content::None, Content::None],
+            owed: VecDeque::new(),
+            consumers: BTreeMap::new(),
+            private: BTreeMap::new(),
+            stale_cancels: BTreeMap::new(),
+            unacked: Unacked::default(),
+            prefetch: 0,
+            tx: false,
+            last_queue: None,
+            proof: Proof::default(),
+        }
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.life == Life::Open
+    }
+
+    pub(super) fn content(&mut self, from: Side) -> &mut Content {
+        &mut self.content[from as usize]
+    }
+
+    /// Nothing is half-way from that side: a frame of the gate's own may follow.
+    pub(super) fn is_clear(&self, from: Side) -> bool {
+        self.content[from as usize].is_none()
+    }
+
+    /// The consumer that the broker knows by this tag.
+    pub(super) fn by_upstream(&mut self, tag: &[u8]) -> Option<&mut Consumer> {
+        let tag = match self.private.get(tag) {
+            Some(own) => own.as_slice(),
+            None => tag,
+        };
+        self.consumers.get_mut(tag)
+    }
+
+    /// Takes a consumer out; cancels of it that are still to be answered are remembered.
+    pub(super) fn remove(&mut self, tag: &[u8]) -> Option<Consumer> {
+        let consumer = self.consumers.remove(tag)?;
+        self.private.remove(&consumer.upstream);
+        if consumer.gate_cancels() > 0 {
+            *self.stale_cancels.entry(consumer.upstream.clone()).or_default() += consumer.gate_cancels();
+        }
+        Some(consumer)
+    }
+
+    /// The attributes of a declare that is under way.
+    pub(super) fn declaring(&self, queue: &[u8]) -> Option<Attributes> {
+        self.owed.iter().rev().find_map(|owed| match owed {
+            Owed::Declare { queue: name, attributes } if name == queue => *attributes,
+            _ => None,
+        })
+    }
+
+    /// The queue that a client means.
+    pub(super) fn queue_meant<'a>(&'a self, queue: &'a [u8]) -> &'a [u8] {
+        if queue.is_empty() { self.last_queue.as_deref().unwrap_or_default() } else { queue }
+    }
+
+    /// A tag as long as `like` that nobody uses on this channel.
+    pub(super) fn private_tag(&self, like: &[u8]) -> Vec<u8> {
+        let taken = |tag: &[u8]| self.consumers.contains_key(tag) || self.private.contains_key(tag);
+        let digits = b"~!0123456789abcdefghijklmnopqrstuvwxyz";
+        let mut tag = like.to_vec();
+        for number in 0..100_000_usize {
+            let mut rest = number;
+            for place in tag.iter_mut().rev().take(4) {
+                *place = digits[rest % digits.len()];
+                rest /= digits.len();
+            }
+            if let Some(first) = tag.first_mut() {
+                *first = if number < 10_000 { b'~' } else { *first };
+            }
+            if tag != like && !taken(&tag) {
+                break;
+            }
+        }
+        tag
+    }
+
+    /// Whether anything of the gate's own is under way, or anything of the client's kept back.
+    pub(super) fn is_plain(&self) -> bool {
+        let ours = |owed: &Owed| matches!(owed, Owed::Swallow | Owed::Answer(_));
+        let kept = |c: &Consumer| !matches!(c.state, State::Asked | State::Active | State::Ending) || c.is_private();
+        self.stale_cancels.is_empty()
+            && self.proof.asked.is_none()
+            && !self.owed.iter().any(ours)
+            && !self.consumers.values().any(kept)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_private_tag_has_the_same_length_and_is_free() {
+        for like in ["1", "ab", "None4", "ctag1.0123456789abcdef0123456789abcdef"] {
+            let channel = Channel::new();
+            let tag = channel.private_tag(like.as_bytes());
+            assert_eq!(tag.len(), like.len());
+            assert_ne!(tag, like.as_bytes());
+        }
+    }
+}

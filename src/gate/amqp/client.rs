@@ -1,0 +1,339 @@
+//! The client's methods.
+
+use super::channel::{Channel, Content, Life, Owed, What};
+use super::consumer::{By, Consumer, State, bound};
+use super::method::{self, Consume, Id, Settlement};
+use super::{AmqpGate, Verdict, Wait};
+use crate::dialect::amqp::{self as dialect, Attributes, Role};
+use crate::gate::{Action, Side};
+use crate::job::{FetchEnd, JobEvent, Place};
+use amq_protocol::protocol::{AMQPClass, queue};
+use amq_protocol::types::AMQPValue;
+
+/// The client's question about a queue's existence is given up after so long.
+const ASK_AT_MOST: u64 = 1_000;
+
+impl AmqpGate {
+    pub(super) fn client_method(&mut self, number: u16, id: Id, payload: &[u8], out: &mut Vec<Action>) -> Verdict {
+        if self.inquiry.as_ref().is_some_and(|inquiry| inquiry.number == number) {
+            return Verdict::Wait(Wait::Number);
+        }
+        match (number, id) {
+            (0, method::CONNECTION_START_OK) => return self.start_ok(payload, out),
+            (0, method::CONNECTION_TUNE_OK) => {
+                self.tuned = super::Tuned::read(payload).unwrap_or_default();
+                return Verdict::Pass;
+            }
+            (0, method::CONNECTION_CLOSE | method::CONNECTION_CLOSE_OK) => {
+                self.stop_own();
+                return Verdict::Pass;
+            }
+            (0, _) => return Verdict::Pass,
+            (_, method::CHANNEL_OPEN) => {
+                // what is open already is the broker's business (504)
+                let channel = self.channels.entry(number).or_insert_with(Channel::new);
+                channel.owed.push_back(Owed::Plain);
+                return Verdict::Pass;
+            }
+            _ => {}
+        }
+        let Some(channel) = self.channels.get_mut(&number) else { return Verdict::Pass };
+        if !channel.is_open() {
+            if id == method::CHANNEL_CLOSE_OK && channel.life == Life::ClosedByBroker {
+                self.channels.remove(&number);
+            }
+            return Verdict::Pass;
+        }
+        self.on_open_channel(number, id, payload, out)
+    }
+
+    fn on_open_channel(&mut self, number: u16, id: Id, payload: &[u8], out: &mut Vec<Action>) -> Verdict {
+        let Some(channel) = self.channels.get_mut(&number) else { return Verdict::Pass };
+        match id {
+            method::BASIC_PUBLISH => *channel.content(Side::Client) = Content::Header(Self::published(payload)),
+            method::BASIC_ACK | method::BASIC_NACK | method::BASIC_REJECT => {
+                let Some(settlement) = Settlement::read(id, payload) else { return Verdict::Pass };
+                channel.unacked.settle(settlement, channel.tx);
+                self.settlements_sent(number);
+            }
+            method::BASIC_CONSUME => return self.consume(number, payload, out),
+            method::BASIC_CANCEL => return self.client_cancel(number, payload, out),
+            method::BASIC_GET => return self.get(number, payload, out),
+            method::BASIC_QOS => {
+                channel.qos(payload);
+                channel.owed.push_back(Owed::Plain);
+            }
+            method::QUEUE_DECLARE => self.declare(number, payload),
+            method::QUEUE_DELETE => {
+                if let Some(queue) = method::queue_name(payload).map(|queue| channel.queue_meant(queue).to_vec()) {
+                    self.queues.deleted(&queue);
+                }
+                self.owe(number, id, payload);
+            }
+            method::BASIC_RECOVER => channel.owed.push_back(Owed::Recover),
+            method::TX_SELECT => {
+                channel.tx = true;
+                channel.owed.push_back(Owed::Plain);
+            }
+            method::CHANNEL_CLOSE => {
+                channel.life = Life::ClosedByClient;
+                self.forget_own(number);
+            }
+            _ => self.owe(number, id, payload),
+        }
+        Verdict::Pass
+    }
+
+    fn owe(&mut self, number: u16, id: Id, payload: &[u8]) {
+        if method::has_ordered_reply(id, payload)
+            && let Some(channel) = self.channels.get_mut(&number)
+        {
+            channel.owed.push_back(Owed::Plain);
+        }
+    }
+
+    fn declare(&mut self, number: u16, payload: &[u8]) {
+        let Some(AMQPClass::Queue(queue::AMQPMethod::Declare(declare))) = method::decode(payload) else {
+            return self.owe(number, method::QUEUE_DECLARE, payload);
+        };
+        let argument = |key: &str| declare.arguments.inner().get(key);
+        let attributes = (!declare.passive).then(|| Attributes {
+            exclusive: declare.exclusive,
+            auto_delete: declare.auto_delete,
+            expires: argument("x-expires").is_some(),
+            single_active: matches!(argument("x-single-active-consumer"), Some(AMQPValue::Boolean(true))),
+        });
+        let name = declare.queue.as_str().as_bytes().to_vec();
+        let Some(channel) = self.channels.get_mut(&number) else { return };
+        channel.last_queue = Some(name.clone());
+        if declare.nowait {
+            self.queues.declared(&name, attributes);
+        } else {
+            channel.owed.push_back(Owed::Declare { queue: name, attributes });
+        }
+    }
+
+    /// What a queue is for. The operator's word is stronger than what it looks like.
+    pub(super) fn role(&self, queue: &[u8], attributes: Option<Attributes>, no_ack: bool) -> Role {
+        let name = String::from_utf8_lossy(queue);
+        if self.settings.pass.is_match(name.as_ref()) {
+            Role::Control
+        } else if self.settings.fetch.is_match(name.as_ref()) {
+            Role::Job
+        } else {
+            dialect::role(queue, attributes, no_ack)
+        }
+    }
+
+    fn consume(&mut self, number: u16, payload: &[u8], out: &mut Vec<Action>) -> Verdict {
+        let (Some(consume), Some(channel)) = (Consume::read(payload), self.channels.get(&number)) else {
+            return Verdict::Pass;
+        };
+        let anonymous = consume.tag.is_empty();
+        if channel.consumers.contains_key(&consume.tag) {
+            return match anonymous {
+                true => Verdict::Wait(Wait::ConsumeOk { channel: number }),
+                false => self.reused_tag(number, &consume.tag, out),
+            };
+        }
+        let queue = channel.queue_meant(&consume.queue).to_vec();
+        let attributes = channel.declaring(&queue).or_else(|| self.queues.attributes(&queue));
+        let role = self.role(&queue, attributes, consume.no_ack());
+        let reason = bound(&consume, attributes).filter(|_| role == Role::Job);
+        let parks = self.marked && role == Role::Job && reason.is_none() && !self.ending;
+        if parks {
+            match self.existence(&queue) {
+                Ok(true) => return self.park(number, consume, queue, out),
+                Ok(false) => {} // the broker closes the channel (404)
+                Err(wait) => return Verdict::Wait(wait),
+            }
+        }
+        let mut events = Vec::new();
+        dialect::consumed(&queue, &mut events);
+        self.emit(events, out);
+        let mut consumer = self.consumer(number, consume, queue, role);
+        consumer.bound = reason;
+        self.entered(&consumer, Place::Broker, out);
+        if consumer.consume.nowait() {
+            consumer.state = State::Active;
+        }
+        if let Some(channel) = self.channels.get_mut(&number) {
+            channel.consumers.insert(consumer.consume.tag.clone(), consumer);
+        }
+        self.mark_may_be_due();
+        Verdict::Pass
+    }
+
+    fn consumer(&mut self, number: u16, consume: Consume, queue: Vec<u8>, role: Role) -> Consumer {
+        self.consumers += 1;
+        let prefetch = self.channels.get(&number).map_or(0, |channel| channel.prefetch);
+        Consumer::new(self.consumers, consume, queue, role, prefetch)
+    }
+
+    /// A consumer of jobs is there now, as the client sees it.
+    fn entered(&mut self, consumer: &Consumer, place: Place, out: &mut Vec<Action>) {
+        if !consumer.is_job() {
+            return;
+        }
+        let queue = consumer.queue_name();
+        out.push(Action::Event(JobEvent::FetchAsked { place, queues: vec![queue.clone()], blocking: true }));
+        if let Some(reason) = consumer.bound {
+            self.blocked(format!("its consumer of {queue} cannot be stopped: it {reason}"), out);
+        }
+        if consumer.consume.no_ack() {
+            self.blocked(format!("it takes jobs from {queue} without acknowledging them (no_ack)"), out);
+        }
+    }
+
+    /// The tag of a live consumer again. The broker closes the connection (530); where it does not know the consumer,
+    /// because it is parked, the gate has to.
+    fn reused_tag(&mut self, number: u16, tag: &[u8], out: &mut Vec<Action>) -> Verdict {
+        let state = self.channels.get(&number).and_then(|c| c.consumers.get(tag)).map(|c| c.state);
+        if matches!(state, Some(State::Parked | State::Cancelling | State::Resuming)) {
+            let what = format!("the consumer tag {:?} a second time", String::from_utf8_lossy(tag));
+            self.close(Err(super::GateError::OutOfStep { side: Side::Client, what }), out);
+        }
+        Verdict::Pass
+    }
+
+    /// Whether a queue exists, as far as can be known without delay; else the client waits for the answer.
+    fn existence(&mut self, queue: &[u8]) -> Result<bool, Wait> {
+        if let Some(known) = self.queues.existence(queue) {
+            return Ok(known);
+        }
+        if !self.inquire(queue) {
+            return Ok(true); // nobody can be asked
+        }
+        Err(Wait::Existence { queue: queue.to_vec(), until: self.now + ASK_AT_MOST })
+    }
+
+    /// A consume of a marked worker: to the client it is one.
+    fn park(&mut self, number: u16, mut consume: Consume, queue: Vec<u8>, out: &mut Vec<Action>) -> Verdict {
+        if consume.tag.is_empty() {
+            consume.tag = format!("amq.ctag-draingate.{:x}.{}", self.seed, self.consumers + 1).into_bytes();
+        }
+        let mut consumer = self.consumer(number, consume, queue, Role::Job);
+        consumer.state = State::Parked;
+        self.entered(&consumer, Place::Gate, out);
+        let tag = consumer.consume.tag.clone();
+        if !consumer.consume.nowait() {
+            self.enqueue(Side::Client, number, method::tag_only(number, method::BASIC_CONSUME_OK, &tag));
+        }
+        if let Some(channel) = self.channels.get_mut(&number) {
+            channel.consumers.insert(tag, consumer);
+        }
+        Verdict::Swallow
+    }
+
+    /// The client ends a consumer.
+    fn client_cancel(&mut self, number: u16, payload: &[u8], out: &mut Vec<Action>) -> Verdict {
+        let (Some(tag), Some(channel)) = (method::consumer_tag(payload), self.channels.get_mut(&number)) else {
+            return Verdict::Pass;
+        };
+        let nowait = method::cancel_is_nowait(payload);
+        let Some(consumer) = channel.consumers.get_mut(tag) else { return Verdict::Pass };
+        let upstream = consumer.upstream.clone();
+        let (job, private) = (consumer.is_job(), consumer.is_private());
+        match consumer.state {
+            State::Resuming => return Verdict::Wait(Wait::ConsumeOk { channel: number }),
+            State::Parked => {
+                channel.remove(tag);
+                if !nowait {
+                    self.enqueue(Side::Client, number, method::tag_only(number, method::BASIC_CANCEL_OK, tag));
+                }
+                let end = FetchEnd::Vanished;
+                out.push(Action::Event(JobEvent::FetchAnswered { from: Place::Gate, end, blocking: true }));
+                return Verdict::Swallow;
+            }
+            State::Asked | State::Active | State::Cancelling | State::Ending => {}
+        }
+        if nowait {
+            channel.remove(tag);
+            if job {
+                let end = FetchEnd::Vanished;
+                out.push(Action::Event(JobEvent::FetchAnswered { from: Place::Broker, end, blocking: true }));
+            }
+        } else {
+            consumer.state = State::Ending;
+            consumer.cancels.push_back(By::Client);
+        }
+        let patched = if private { method::with_tag(number, payload, &upstream) } else { None };
+        patched.map_or(Verdict::Pass, Verdict::Replace)
+    }
+
+    /// The client asks for one message. A marked worker gets none, in its turn among the replies.
+    fn get(&mut self, number: u16, payload: &[u8], out: &mut Vec<Action>) -> Verdict {
+        let (Some((queue, no_ack)), Some(channel)) = (method::get(payload), self.channels.get(&number)) else {
+            return Verdict::Pass;
+        };
+        let queue = channel.queue_meant(queue).to_vec();
+        let attributes = channel.declaring(&queue).or_else(|| self.queues.attributes(&queue));
+        let job = self.role(&queue, attributes, no_ack) == Role::Job;
+        let name = String::from_utf8_lossy(&queue).into_owned();
+        if job && self.marked && !self.ending {
+            match self.existence(&queue) {
+                Ok(true) => return self.refuse_get(number, name, out),
+                Ok(false) => {} // the broker closes the channel (404)
+                Err(wait) => return Verdict::Wait(wait),
+            }
+        }
+        if job {
+            if no_ack {
+                self.blocked(format!("it takes jobs from {name} without acknowledging them (no_ack)"), out);
+            }
+            let asked = JobEvent::FetchAsked { place: Place::Broker, queues: vec![name], blocking: false };
+            out.push(Action::Event(asked));
+        }
+        if let Some(channel) = self.channels.get_mut(&number) {
+            channel.owed.push_back(Owed::Get { queue, job, no_ack });
+        }
+        Verdict::Pass
+    }
+
+    fn refuse_get(&mut self, number: u16, name: String, out: &mut Vec<Action>) -> Verdict {
+        let place = Place::Gate;
+        out.push(Action::Event(JobEvent::FetchAsked { place, queues: vec![name], blocking: false }));
+        let (end, blocking) = (FetchEnd::Empty, false);
+        out.push(Action::Event(JobEvent::FetchAnswered { from: place, end, blocking }));
+        if let Some(channel) = self.channels.get_mut(&number) {
+            channel.owed.push_back(Owed::Answer(method::get_empty(number)));
+        }
+        self.answer_due(number);
+        Verdict::Swallow
+    }
+
+    /// Sends the answers that nothing is owed before any more.
+    pub(super) fn answer_due(&mut self, number: u16) {
+        loop {
+            let Some(channel) = self.channels.get_mut(&number) else { return };
+            if !matches!(channel.owed.front(), Some(Owed::Answer(_))) {
+                return;
+            }
+            let Some(Owed::Answer(bytes)) = channel.owed.pop_front() else { return };
+            self.enqueue(Side::Client, number, bytes);
+        }
+    }
+}
+
+impl Channel {
+    /// basic.qos: of each consumer to come, or (`global`) of the whole channel, which the broker watches by itself.
+    fn qos(&mut self, payload: &[u8]) {
+        let mut fields = super::frame::Fields(payload.get(8..).unwrap_or_default());
+        if let (Some(count), Some(bits)) = (fields.short(), fields.octet())
+            && bits & 1 == 0
+        {
+            self.prefetch = count;
+        }
+    }
+}
+
+impl What {
+    /// A delivery of jobs that is to be written down.
+    pub(super) fn job(tag: u64, consumer: &Consumer) -> What {
+        if consumer.is_job() && !consumer.consume.no_ack() {
+            What::Job { tag, consumer: consumer.no, queue: consumer.queue_name() }
+        } else {
+            What::Plain
+        }
+    }
+}

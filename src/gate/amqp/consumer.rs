@@ -1,0 +1,141 @@
+//! One consumer of the client's, and where it stands between the client and the broker.
+
+use super::method::Consume;
+use crate::dialect::amqp::{Attributes, Role};
+use crate::job::Millis;
+use std::collections::VecDeque;
+
+/// What the client sees is a consumer from its consume-ok to its cancel-ok, whatever stands here.
+///
+/// ```text
+/// Asked ──consume-ok──▶ Active ──mark: cancel──▶ Cancelling ──cancel-ok──▶ Parked
+///                         ▲ │                                              │  ▲ consume while marked
+///                         │ └──client's cancel──▶ Ending ──cancel-ok──▶ (gone) ◀──client's cancel
+///                         └────────consume-ok──── Resuming ◀───lifted: consume────┘
+/// ```
+/// A cancel never follows a consume whose consume-ok is not back: the broker would close the connection (541).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// The client's consume has been forwarded.
+    Asked,
+    /// Established at the broker.
+    Active,
+    /// The gate's cancel is under way.
+    Cancelling,
+    /// The broker does not know it.
+    Parked,
+    /// The gate's consume is under way.
+    Resuming,
+    /// The client's own cancel is under way.
+    Ending,
+}
+
+/// Who waits for a cancel-ok.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum By {
+    Client,
+    Gate,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Consumer {
+    /// Its number on the connection, from 1.
+    pub(super) no: u32,
+    pub(super) consume: Consume,
+    /// The queue, with an empty name resolved.
+    pub(super) queue: Vec<u8>,
+    /// What the broker knows it by.
+    pub(super) upstream: Vec<u8>,
+    pub(super) role: Role,
+    /// Why it must not be cancelled, if so.
+    pub(super) bound: Option<&'static str>,
+    /// The basic.qos in force when the client asked; 0: no limit.
+    pub(super) prefetch: u16,
+    pub(super) state: State,
+    pub(super) cancels: VecDeque<By>,
+    /// Where a stream was read to.
+    pub(super) offset: Option<i64>,
+    /// It was resumed with less than its prefetch, because so much was in the client's hands.
+    pub(super) short: bool,
+    /// It is being cancelled to be resumed with all of its prefetch.
+    pub(super) renew: bool,
+    /// When that was last done.
+    pub(super) renewed: Millis,
+    /// The queue did not exist when it was to be resumed.
+    pub(super) gone: bool,
+}
+
+impl Consumer {
+    pub(super) fn new(no: u32, consume: Consume, queue: Vec<u8>, role: Role, prefetch: u16) -> Consumer {
+        let upstream = consume.tag.clone();
+        Consumer {
+            no,
+            consume,
+            queue,
+            upstream,
+            role,
+            bound: None,
+            prefetch,
+            state: State::Asked,
+            cancels: VecDeque::new(),
+            offset: None,
+            short: false,
+            renew: false,
+            renewed: 0,
+            gone: false,
+        }
+    }
+
+    /// Takes jobs, as opposed to remote control, events and replies.
+    pub(super) fn is_job(&self) -> bool {
+        self.role == Role::Job
+    }
+
+    /// May be cancelled and resumed.
+    pub(super) fn is_movable(&self) -> bool {
+        self.is_job() && self.bound.is_none()
+    }
+
+    /// To be cancelled now.
+    pub(super) fn is_due(&self, marked: bool) -> bool {
+        self.is_movable() && self.state == State::Active && (marked || self.renew)
+    }
+
+    /// The broker may send it jobs.
+    pub(super) fn is_at_broker(&self) -> bool {
+        self.state != State::Parked
+    }
+
+    pub(super) fn is_private(&self) -> bool {
+        self.upstream != self.consume.tag
+    }
+
+    /// Cancels of the gate's own that are unanswered.
+    pub(super) fn gate_cancels(&self) -> usize {
+        self.cancels.iter().filter(|by| **by == By::Gate).count()
+    }
+
+    /// The queue's name for people.
+    pub(super) fn queue_name(&self) -> String {
+        String::from_utf8_lossy(&self.queue).into_owned()
+    }
+}
+
+/// Why a job consumer must not be cancelled by the gate.
+pub(super) fn bound(consume: &Consume, attributes: Option<Attributes>) -> Option<&'static str> {
+    let attributes = attributes.unwrap_or_default();
+    if consume.exclusive() {
+        return Some("is an exclusive consumer: another could take its queue");
+    }
+    if attributes.single_active {
+        return Some("is a single active consumer: another would start while this one works");
+    }
+    if attributes.auto_delete {
+        return Some("reads an auto-delete queue, which would be deleted with its jobs");
+    }
+    if attributes.expires {
+        return Some("reads a queue with x-expires, which could be deleted with its jobs");
+    }
+    None
+}

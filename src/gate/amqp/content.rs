@@ -1,0 +1,233 @@
+//! Messages as they stream through: method, content header, bodies. Of a job its header is read, before any of it goes
+//! on; of workers' events and results the beginning of the body is read along.
+
+use super::channel::{Content, Tap, What};
+use super::frame::{At, END, HEAD, Head, Kind};
+use super::table::{Properties, Value, body_size};
+use super::{AmqpGate, Step, method};
+use crate::dialect::amqp as dialect;
+use crate::dialect::amqp::Message;
+use crate::dialect::json::Skim;
+use crate::gate::{Action, Side};
+use crate::job::{JobEvent, System};
+
+/// The greetings of AMQP 0-9-1, and of 0-9, which RabbitMQ takes for it.
+const GREETINGS: [&[u8; 8]; 2] = [b"AMQP\x00\x00\x09\x01", b"AMQP\x01\x01\x00\x09"];
+/// Read of a body at most.
+const TAP_MAX: usize = 16 * 1024;
+/// Of a content header up to its body's size.
+const UP_TO_SIZE: usize = HEAD + 12;
+
+impl AmqpGate {
+    /// The client's first eight bytes.
+    pub(super) fn greeting(&mut self, input: &[u8]) -> Step {
+        let n = input.len().min(8);
+        if !GREETINGS.iter().any(|greeting| greeting[..n] == input[..n]) {
+            return Step::Lost("something else than AMQP 0-9-1");
+        }
+        if n < 8 {
+            return Step::Rest;
+        }
+        *self.at(Side::Client) = At::Boundary;
+        Step::Pass(8)
+    }
+
+    /// Whether somebody reads a content header.
+    pub(super) fn wants_header(&self, from: Side, head: Head) -> bool {
+        let Some(channel) = self.channels.get(&head.channel).filter(|c| c.is_open()) else { return false };
+        let read = matches!(channel.content[from as usize], Content::Header(What::Job { .. } | What::Event | What::Reply));
+        read && head.size <= super::WHOLE_MAX
+    }
+
+    /// The beginning of a frame that streams through.
+    pub(super) fn stream(&mut self, from: Side, head: Head, input: &[u8], out: &mut Vec<Action>) -> Step {
+        let mut tap = None;
+        match head.kind {
+            Kind::Heartbeat => {}
+            Kind::Method if self.tuned.is_too_large(head.whole()) => {} // the broker closes the connection (501)
+            Kind::Method => return Step::Lost("a method that is too large to be read"),
+            Kind::Header | Kind::Body => {
+                if head.kind == Kind::Header && input.len() < UP_TO_SIZE {
+                    return Step::Rest;
+                }
+                match self.content_frame(from, head, input, out) {
+                    Ok(tapped) => tap = tapped.then_some(head.channel),
+                    Err(what) => return Step::Lost(what),
+                }
+            }
+        }
+        *self.at(from) = At::Passing { left: head.whole() - HEAD, tap };
+        Step::Pass(HEAD)
+    }
+
+    /// A header or body frame that nobody reads as a whole. True if its body is read along.
+    fn content_frame(
+        &mut self,
+        from: Side,
+        head: Head,
+        input: &[u8],
+        out: &mut Vec<Action>,
+    ) -> Result<bool, &'static str> {
+        let Some(channel) = self.channels.get_mut(&head.channel).filter(|c| c.is_open()) else { return Ok(false) };
+        let content = channel.content(from);
+        match (std::mem::replace(content, Content::None), head.kind) {
+            (Content::Header(what), Kind::Header) => {
+                let size = body_size(&input[HEAD..]).filter(|_| head.size >= 12).ok_or("a content header cut short")?;
+                *content = if size > 0 { Content::Body { left: size, tap: None } } else { Content::None };
+                if let What::Job { tag, consumer, queue } = what {
+                    self.delivered(head.channel, tag, consumer, &queue, None, out);
+                }
+                Ok(false)
+            }
+            (Content::Body { left, tap }, Kind::Body) => {
+                let left = left.checked_sub(head.size as u64).ok_or("a body that is longer than was said")?;
+                let tapped = tap.is_some();
+                if left > 0 || tapped {
+                    *content = Content::Body { left, tap };
+                }
+                Ok(tapped)
+            }
+            _ => Err("a part of a message where none is due"),
+        }
+    }
+
+    /// More of a frame that streams through.
+    pub(super) fn pass_on(
+        &mut self,
+        from: Side,
+        input: &[u8],
+        left: usize,
+        tap: Option<u16>,
+        out: &mut Vec<Action>,
+    ) -> Step {
+        let n = left.min(input.len());
+        if let Some(number) = tap {
+            self.read_along(from, number, &input[..n.min(left - 1)], n == left, out);
+        }
+        if n < left {
+            *self.at(from) = At::Passing { left: left - n, tap };
+            return Step::Pass(n);
+        }
+        if input[n - 1] != END {
+            return Step::Lost("a frame without its end octet");
+        }
+        *self.at(from) = At::Boundary;
+        Step::Pass(n)
+    }
+
+    /// A whole content header.
+    pub(super) fn header(&mut self, from: Side, number: u16, payload: &[u8], out: &mut Vec<Action>) {
+        let Some(channel) = self.channels.get_mut(&number) else { return };
+        let content = channel.content(from);
+        let Content::Header(what) = std::mem::replace(content, Content::None) else { return };
+        let left = body_size(payload).unwrap_or(0);
+        let properties = Properties::read(payload);
+        let tap = match what {
+            What::Event => Some(Box::new(Tap::Event(Vec::new()))),
+            What::Reply => reply_tap(&properties).map(Box::new),
+            What::Plain | What::Job { .. } => None,
+        };
+        if left > 0 {
+            *content = Content::Body { left, tap };
+        }
+        if let What::Job { tag, consumer, queue } = what {
+            if let Some(Value::Integer(offset)) = properties.headers.get(b"x-stream-offset") {
+                let of = channel.consumers.values_mut().find(|c| c.no == consumer);
+                of.into_iter().for_each(|c| c.offset = Some(offset));
+            }
+            self.delivered(number, tag, consumer, &queue, Some(&properties), out);
+        }
+    }
+
+    /// A job is about to reach the worker.
+    fn delivered(
+        &mut self,
+        number: u16,
+        tag: u64,
+        consumer: u32,
+        queue: &str,
+        properties: Option<&Properties<'_>>,
+        out: &mut Vec<Action>,
+    ) {
+        let text = |bytes: Option<&'_ [u8]>| bytes.and_then(|b| std::str::from_utf8(b).ok()).map(str::to_owned);
+        let (message_id, correlation_id, kind) =
+            properties.map_or((None, None, None), |p| (text(p.message_id), text(p.correlation_id), text(p.kind)));
+        let headers = properties.map(|p| p.headers);
+        let message = Message {
+            id: headers.and_then(|h| h.text(b"id")),
+            task: headers.and_then(|h| h.text(b"task")),
+            eta: headers.and_then(|h| h.text(b"eta")),
+            message_id: message_id.as_deref(),
+            correlation_id: correlation_id.as_deref(),
+            kind: kind.as_deref(),
+        };
+        let (system, job) = dialect::job(self.key(number, tag), queue, &message);
+        if system != System::Unknown && self.system == System::Unknown {
+            self.system = system;
+            out.push(Action::Event(JobEvent::Recognised(system)));
+        }
+        out.push(Action::Event(JobEvent::Delivered(job)));
+        if let Some(channel) = self.channels.get_mut(&number) {
+            channel.unacked.delivered(tag, consumer);
+        }
+    }
+
+    /// Reads along with a body; `whole` if the frame ends here.
+    fn read_along(&mut self, from: Side, number: u16, piece: &[u8], whole: bool, out: &mut Vec<Action>) {
+        let Some(channel) = self.channels.get_mut(&number) else { return };
+        let content = channel.content(from);
+        let Content::Body { left, tap: Some(tap) } = content else { return };
+        match tap.as_mut() {
+            Tap::Event(kept) => kept.extend_from_slice(&piece[..piece.len().min(TAP_MAX - kept.len())]),
+            Tap::Reply { skim, read, .. } => {
+                let piece = &piece[..piece.len().min(TAP_MAX - *read)];
+                *read += piece.len();
+                skim.feed(piece);
+            }
+        }
+        if !whole || *left > 0 {
+            return;
+        }
+        let Content::Body { tap: Some(tap), .. } = std::mem::replace(content, Content::None) else { return };
+        match *tap {
+            Tap::Event(body) => {
+                let mut events = Vec::new();
+                dialect::worker_event(&body, &mut events);
+                self.emit(events, out);
+            }
+            Tap::Reply { id, skim, .. } => {
+                if skim.get("status").is_some_and(dialect::is_terminal) {
+                    out.push(Action::Event(JobEvent::Result { id }));
+                }
+            }
+        }
+    }
+
+    /// Tells what a dialect found.
+    pub(super) fn emit(&mut self, events: Vec<JobEvent>, out: &mut Vec<Action>) {
+        for event in events {
+            if let JobEvent::Recognised(system) = event {
+                self.system = system;
+            }
+            out.push(Action::Event(event));
+        }
+    }
+
+    /// What a message of the client's is: decided by its publish.
+    pub(super) fn published(payload: &[u8]) -> What {
+        match method::publish(payload) {
+            Some((exchange, key)) if dialect::is_worker_event(exchange, key) => What::Event,
+            Some((b"", _)) => What::Reply,
+            _ => What::Plain,
+        }
+    }
+}
+
+/// A reply to somebody who waits for it by an id. What has a `task` is a job, not a result.
+fn reply_tap(properties: &Properties<'_>) -> Option<Tap> {
+    let id = std::str::from_utf8(properties.correlation_id?).ok()?;
+    if id.is_empty() || properties.headers.get(b"task").is_some() {
+        return None;
+    }
+    Some(Tap::Reply { id: id.to_owned(), skim: Skim::new(&["status"]), read: 0 })
+}

@@ -1,0 +1,250 @@
+//! Drain and undrain.
+//!
+//! A mark *holds* the client: its bytes are not taken any more, at a frame's end outside of any message, and about 20 ms
+//! after the last that were forwarded the job consumers are cancelled. (Cancelled right behind an ack, a quorum queue
+//! hands out a job that never arrives and counts it as delivered: twenty such drains dead-letter a job that nobody ran.)
+//! When every cancel-ok is back the client goes on, and so it does after a second in any case. Deliveries that race the
+//! cancel pass and count; nothing is ever nacked. Sealed is a consumer only by its cancel-ok.
+//!
+//! Lifted, each consumer is consumed again with the client's own words and the prefetch that was in force then. A
+//! consumer that still has jobs in hand gets so much less, under a tag of the gate's own (RabbitMQ 3.x crashes on the old
+//! one), and is renewed when they are settled.
+
+use super::consumer::{By, State};
+use super::{AmqpGate, Wait, method};
+use crate::gate::{Action, Side};
+use crate::job::{JobEvent, Millis, Place};
+use bytes::{Bytes, BytesMut};
+
+/// Between the last byte forwarded and the cancel.
+const QUIET: Millis = 20;
+/// A client is held so long at most.
+const AT_MOST: Millis = 1_000;
+/// A consumer that was resumed with less than its prefetch is renewed so often at most.
+const RENEW_EVERY: Millis = 2_000;
+
+/// The client is held. See the module.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Hold {
+    until: Millis,
+}
+
+impl AmqpGate {
+    pub(super) fn mark_changed(&mut self) {
+        if self.marked {
+            self.ask_all_proofs();
+            self.mark_may_be_due();
+        } else {
+            self.overdue = false;
+            if !self.has_due() {
+                self.hold = None;
+            }
+            for number in self.channels.keys().copied().collect::<Vec<_>>() {
+                self.resume_later(number);
+            }
+        }
+    }
+
+    /// Consumers that are to be cancelled, on channels that can be spoken on.
+    fn has_due(&self) -> bool {
+        let marked = self.marked;
+        self.channels.values().any(|c| c.is_open() && c.consumers.values().any(|consumer| consumer.is_due(marked)))
+    }
+
+    /// Begins a hold if a consumer is to be cancelled and none is in force.
+    pub(super) fn mark_may_be_due(&mut self) {
+        if self.hold.is_none() && !self.overdue && !self.closing && !self.ending && self.has_due() {
+            self.hold = Some(Hold { until: self.now + AT_MOST });
+        }
+    }
+
+    /// Whether the client's next frame is left where it is.
+    pub(super) fn keeps_client(&self) -> bool {
+        self.wait.is_some() || (self.hold.is_some() && self.is_quiet_place())
+    }
+
+    /// No channel with a consumer to be cancelled is within a message of the client's.
+    fn is_quiet_place(&self) -> bool {
+        let marked = self.marked;
+        let due = |c: &&super::Channel| c.is_open() && c.consumers.values().any(|consumer| consumer.is_due(marked));
+        self.channels.values().filter(due).all(|channel| channel.is_clear(Side::Client))
+    }
+
+    /// When the hold has something to do.
+    pub(super) fn hold_due(&self) -> Option<Millis> {
+        let hold = self.hold?;
+        let quiet = self.at[0] == super::At::Boundary && self.has_due() && self.is_quiet_place();
+        Some(if quiet { hold.until.min(self.forwarded + QUIET) } else { hold.until })
+    }
+
+    /// Time has passed.
+    pub(super) fn hold_time(&mut self) {
+        let Some(hold) = self.hold else { return };
+        if self.now >= hold.until {
+            // the client goes on; what is not cancelled yet is cancelled at its next boundary
+            self.hold = None;
+            self.overdue = self.has_due();
+        } else if self.now >= self.forwarded + QUIET && self.is_quiet_place() {
+            self.cancel_due();
+        }
+    }
+
+    /// Cancels what is to be cancelled, where nothing is half-way.
+    fn cancel_due(&mut self) {
+        if self.at[0] != super::At::Boundary || self.closing {
+            return;
+        }
+        let marked = self.marked;
+        let mut frames = Vec::new();
+        for (number, channel) in self.channels.iter_mut().filter(|(_, c)| c.is_open() && c.is_clear(Side::Client)) {
+            for consumer in channel.consumers.values_mut().filter(|c| c.is_due(marked)) {
+                consumer.state = State::Cancelling;
+                consumer.cancels.push_back(By::Gate);
+                frames.push((*number, method::cancel(*number, &consumer.upstream)));
+            }
+        }
+        for (number, bytes) in frames {
+            self.enqueue(Side::Broker, number, bytes);
+        }
+    }
+
+    /// A hold ended before all was cancelled.
+    pub(super) fn cancel_overdue(&mut self) {
+        if self.overdue {
+            self.cancel_due();
+            self.overdue = self.has_due();
+        }
+    }
+
+    /// All cancel-oks may be back.
+    pub(super) fn lift_hold(&mut self) {
+        let marked = self.marked;
+        let under_way = |c: &super::consumer::Consumer| c.state == State::Cancelling || c.is_due(marked);
+        if !self.channels.values().any(|channel| channel.is_open() && channel.consumers.values().any(under_way)) {
+            self.hold = None;
+            self.overdue = false;
+        }
+    }
+
+    /// What may have become possible, done once per call.
+    pub(super) fn advance(&mut self, out: &mut Vec<Action>) {
+        self.cancel_overdue();
+        if self.inquiry.is_none() && self.wait == Some(Wait::Number) {
+            self.wait = None;
+        }
+        if self.attention && !self.marked && !self.closing {
+            self.attention = false;
+            self.resume(out);
+            self.renew();
+        }
+        self.next_inquiry();
+    }
+
+    /// The consumers of a channel may be resumable now.
+    pub(super) fn resume_later(&mut self, number: u16) {
+        if self.marked {
+            return;
+        }
+        let Some(channel) = self.channels.get(&number).filter(|channel| channel.is_open()) else { return };
+        let parked = channel.consumers.values().filter(|c| c.state == State::Parked && !c.gone);
+        let queues: Vec<Vec<u8>> = parked.map(|c| c.queue.clone()).collect();
+        for queue in queues {
+            self.inquire_again(&queue);
+        }
+    }
+
+    /// Consumes again what is parked, as far as its queue has been found and its prefetch has room.
+    fn resume(&mut self, out: &mut Vec<Action>) {
+        let numbers: Vec<u16> = self.channels.keys().copied().collect();
+        for number in numbers {
+            let Some(channel) = self.channels.get(&number).filter(|c| c.is_open()) else { continue };
+            let parked = channel.consumers.values().filter(|c| c.state == State::Parked && !c.gone);
+            let tags: Vec<Vec<u8>> = parked.map(|c| c.consume.tag.clone()).collect();
+            self.attention |= !tags.is_empty();
+            for tag in tags {
+                self.resume_one(number, &tag, out);
+            }
+        }
+    }
+
+    fn resume_one(&mut self, number: u16, tag: &[u8], out: &mut Vec<Action>) {
+        let now = self.now;
+        let Some(channel) = self.channels.get(&number) else { return };
+        let Some(consumer) = channel.consumers.get(tag) else { return };
+        if self.is_asked(&consumer.queue) {
+            return;
+        }
+        let in_hand = channel.unacked.of_consumer(consumer.no);
+        let (whole, current) = (consumer.prefetch, channel.prefetch);
+        let room = usize::from(whole).saturating_sub(in_hand);
+        if whole > 0 && room == 0 {
+            return; // as soon as one is settled
+        }
+        let limit = if whole == 0 { 0 } else { u16::try_from(room).unwrap_or(whole) };
+        let upstream = if in_hand > 0 { channel.private_tag(&consumer.upstream) } else { tag.to_vec() };
+        let offset = consumer.offset.map(|offset| offset + 1);
+        let Some(consume) = consumer.consume.frame(number, &upstream, offset) else { return };
+        let mut bytes = BytesMut::new();
+        if limit != current {
+            bytes.extend_from_slice(&method::qos(number, limit));
+        }
+        bytes.extend_from_slice(&consume);
+        if limit != current {
+            bytes.extend_from_slice(&method::qos(number, current));
+        }
+        let Some(channel) = self.channels.get_mut(&number) else { return };
+        if limit != current {
+            channel.owed.extend([super::channel::Owed::Swallow, super::channel::Owed::Swallow]);
+        }
+        let Some(consumer) = channel.consumers.get_mut(tag) else { return };
+        channel.private.remove(&consumer.upstream);
+        if upstream != tag {
+            channel.private.insert(upstream.clone(), tag.to_vec());
+        }
+        consumer.upstream = upstream;
+        consumer.state = State::Resuming;
+        consumer.short = limit < whole;
+        consumer.renewed = now;
+        self.attention |= limit < whole;
+        out.push(Action::Event(JobEvent::FetchMoved { to: Place::Broker }));
+        self.enqueue(Side::Broker, number, Bytes::from(bytes));
+    }
+
+    /// Cancels consumers that were resumed with less than their prefetch and have nothing in hand any more, to resume
+    /// them whole.
+    fn renew(&mut self) {
+        let now = self.now;
+        for channel in self.channels.values_mut().filter(|channel| channel.is_open()) {
+            let unacked = &channel.unacked;
+            let lacks = |c: &&mut super::consumer::Consumer| c.short && c.state == State::Active && !c.renew;
+            for consumer in channel.consumers.values_mut().filter(lacks) {
+                self.attention = true;
+                let due = now >= consumer.renewed + RENEW_EVERY;
+                consumer.renew = due && unacked.of_consumer(consumer.no) == 0;
+            }
+        }
+        self.mark_may_be_due();
+    }
+
+    /// A channel of the client's is being closed: nothing of the gate's own goes there any more.
+    pub(super) fn forget_own(&mut self, number: u16) {
+        for outbox in &mut self.outbox {
+            outbox.retain(|(other, _)| *other != number);
+        }
+        if self.wait == Some(Wait::ConsumeOk { channel: number }) {
+            self.wait = None;
+        }
+        self.lift_hold();
+    }
+
+    /// The connection is being closed: nothing of the gate's own goes anywhere.
+    pub(super) fn stop_own(&mut self) {
+        self.closing = true;
+        self.hold = None;
+        self.overdue = false;
+        self.wait = None;
+        self.inquiry = None;
+        self.inquiries.clear();
+        self.outbox.iter_mut().for_each(std::collections::VecDeque::clear);
+    }
+}

@@ -1,0 +1,91 @@
+//! When is a settlement confirmed? AMQP has no reply to basic.ack. But a channel works in order, and a basic.cancel of a
+//! tag that never existed is always answered at once, after the acks before it: so its cancel-ok is the proof. At most
+//! one is under way per channel. While nobody waits for the answer a few acks share one.
+
+use super::AmqpGate;
+use super::method;
+use super::unacked::{Open, Sent};
+use crate::gate::{Action, Side};
+use crate::job::{JobEvent, JobKey, Millis, Outcome, System};
+
+/// Acks of a worker that is not marked are proven so much later, together.
+const TOGETHER: Millis = 250;
+
+impl AmqpGate {
+    /// The tag that never exists.
+    pub(super) fn proof_tag(&self) -> Vec<u8> {
+        format!("~draingate-{:x}", self.seed).into_bytes()
+    }
+
+    /// Settlements have been forwarded on a channel.
+    pub(super) fn settlements_sent(&mut self, number: u16) {
+        let (marked, now) = (self.marked, self.now);
+        let Some(channel) = self.channels.get_mut(&number) else { return };
+        if channel.unacked.unconfirmed() == 0 || channel.proof.asked.is_some() {
+            return;
+        }
+        if marked {
+            self.ask_proof(number);
+        } else {
+            channel.proof.due.get_or_insert(now + TOGETHER);
+        }
+    }
+
+    pub(super) fn ask_due_proofs(&mut self) {
+        let now = self.now;
+        let due = |due: Option<Millis>| due.is_some_and(|at| at <= now);
+        let numbers: Vec<u16> = self.channels.iter().filter(|(_, c)| due(c.proof.due)).map(|(n, _)| *n).collect();
+        for number in numbers {
+            self.ask_proof(number);
+        }
+    }
+
+    /// The worker has been marked: nothing is left for later.
+    pub(super) fn ask_all_proofs(&mut self) {
+        for number in self.channels.keys().copied().collect::<Vec<_>>() {
+            self.ask_proof(number);
+        }
+    }
+
+    fn ask_proof(&mut self, number: u16) {
+        let tag = self.proof_tag();
+        let closing = self.closing;
+        let Some(channel) = self.channels.get_mut(&number) else { return };
+        channel.proof.due = None;
+        let n = channel.unacked.unconfirmed();
+        if n == 0 || channel.proof.asked.is_some() || closing || !channel.is_open() {
+            return;
+        }
+        channel.proof.asked = Some(n);
+        self.enqueue(Side::Broker, number, method::cancel(number, &tag));
+    }
+
+    /// Its cancel-ok has come.
+    pub(super) fn proven(&mut self, number: u16, out: &mut Vec<Action>) {
+        let Some(channel) = self.channels.get_mut(&number) else { return };
+        let n = channel.proof.asked.take().unwrap_or(0);
+        let sent = channel.unacked.confirm(n);
+        self.tell_settled(number, sent, out);
+        self.settlements_sent(number);
+    }
+
+    pub(super) fn key(&self, number: u16, tag: u64) -> JobKey {
+        JobKey(format!("{}.{number}.{tag}", self.seed))
+    }
+
+    /// Celery acknowledges when it starts a job (or, told so, when it has ended one); all others when it is done.
+    pub(super) fn tell_settled(&self, number: u16, sent: Vec<Sent>, out: &mut Vec<Action>) {
+        for Sent { of, outcome } in sent {
+            let key = self.key(number, of.tag);
+            out.push(Action::Event(match outcome {
+                Outcome::Finished if self.system == System::Celery => JobEvent::Acked(key),
+                outcome => JobEvent::Ended { key, outcome },
+            }));
+        }
+    }
+
+    pub(super) fn tell_requeued(&self, number: u16, open: Open, out: &mut Vec<Action>) {
+        let (key, outcome) = (self.key(number, open.tag), Outcome::Requeued);
+        out.push(Action::Event(JobEvent::Ended { key, outcome }));
+    }
+}

@@ -1,0 +1,205 @@
+//! Field tables and content headers, walked in place: a job's headers may be large (Celery repeats the arguments there),
+//! and only a few values of them are wanted.
+
+use super::frame::Fields;
+
+/// A value of a table, as far as anybody asks.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Value<'a> {
+    Text(&'a [u8]),
+    Integer(i64),
+    Boolean(bool),
+    Table(Entries<'a>),
+    /// Anything else.
+    Other,
+}
+
+/// The entries of a table, without its length.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entries<'a>(Fields<'a>);
+
+impl PartialEq for Entries<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.0 == other.0.0
+    }
+}
+
+impl<'a> Entries<'a> {
+    /// Of the table at the front of `fields`, which go on behind it.
+    fn take(fields: &mut Fields<'a>) -> Option<Entries<'a>> {
+        Some(Entries(Fields(fields.longstr()?)))
+    }
+
+    /// Of a table as it is written.
+    pub(crate) fn of(table: &'a [u8]) -> Entries<'a> {
+        Entries::take(&mut Fields(table)).unwrap_or_else(Entries::none)
+    }
+
+    pub(crate) fn none() -> Entries<'a> {
+        Entries(Fields(&[]))
+    }
+
+    /// The value under a key.
+    pub(crate) fn get(mut self, key: &[u8]) -> Option<Value<'a>> {
+        self.find(|(k, _)| *k == key).map(|(_, value)| value)
+    }
+
+    /// The same if it is a text.
+    pub(crate) fn text(self, key: &[u8]) -> Option<&'a str> {
+        match self.get(key)? {
+            Value::Text(text) => std::str::from_utf8(text).ok(),
+            _ => None,
+        }
+    }
+}
+
+impl<'a> Iterator for Entries<'a> {
+    type Item = (&'a [u8], Value<'a>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let key = self.0.shortstr()?;
+        Some((key, value(&mut self.0)?))
+    }
+}
+
+/// Takes one value with its type. The types are RabbitMQ's, which are not all those of the specification.
+fn value<'a>(fields: &mut Fields<'a>) -> Option<Value<'a>> {
+    let number = |bytes: &[u8]| {
+        let negative = bytes.first().is_some_and(|b| b & 0x80 != 0);
+        bytes.iter().fold(if negative { -1_i64 } else { 0 }, |n, b| n << 8 | i64::from(*b))
+    };
+    Some(match fields.octet()? {
+        b't' => Value::Boolean(fields.octet()? != 0),
+        b'b' => Value::Integer(number(fields.take(1)?)),
+        b'B' => Value::Integer(i64::from(fields.octet()?)),
+        b's' | b'U' => Value::Integer(number(fields.take(2)?)),
+        b'u' => Value::Integer(i64::from(fields.short()?)),
+        b'I' => Value::Integer(number(fields.take(4)?)),
+        b'i' => Value::Integer(i64::from(fields.long()?)),
+        b'l' | b'L' => Value::Integer(number(fields.take(8)?)),
+        b'S' => Value::Text(fields.longstr()?),
+        b'F' => Value::Table(Entries::take(fields)?),
+        b'f' => fields.take(4).map(|_| Value::Other)?,
+        b'd' | b'T' => fields.take(8).map(|_| Value::Other)?,
+        b'D' => fields.take(5).map(|_| Value::Other)?,
+        b'A' | b'x' => fields.longstr().map(|_| Value::Other)?,
+        b'V' => Value::Other,
+        _ => return None,
+    })
+}
+
+/// Writes a table with one integer set, the other entries as they are.
+pub(super) fn set_integer(table: &[u8], key: &[u8], number: i64, into: &mut Vec<u8>) -> Option<()> {
+    let mut fields = Fields(table);
+    let mut entries = Fields(fields.longstr()?);
+    let mut kept = Vec::with_capacity(table.len() + 16);
+    while !entries.0.is_empty() {
+        let before = entries.0;
+        let found = entries.shortstr()?;
+        value(&mut entries)?;
+        if found != key {
+            kept.extend_from_slice(&before[..before.len() - entries.0.len()]);
+        }
+    }
+    super::method::push_shortstr(&mut kept, key)?;
+    kept.push(b'l');
+    kept.extend_from_slice(&number.to_be_bytes());
+    into.extend_from_slice(&u32::try_from(kept.len()).ok()?.to_be_bytes());
+    into.extend_from_slice(&kept);
+    Some(())
+}
+
+/// A content header.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Properties<'a> {
+    pub(crate) headers: Entries<'a>,
+    pub(crate) correlation_id: Option<&'a [u8]>,
+    pub(crate) message_id: Option<&'a [u8]>,
+    pub(crate) kind: Option<&'a [u8]>,
+}
+
+/// The size of the body that a content header announces.
+pub(super) fn body_size(payload: &[u8]) -> Option<u64> {
+    Fields(payload.get(4..)?).longlong()
+}
+
+impl<'a> Properties<'a> {
+    /// Reads a content header's payload; what cannot be read is as good as absent.
+    pub(super) fn read(payload: &'a [u8]) -> Properties<'a> {
+        let mut read =
+            Properties { headers: Entries::none(), correlation_id: None, message_id: None, kind: None };
+        read.fill(Fields(payload.get(12..).unwrap_or_default()));
+        read
+    }
+
+    fn fill(&mut self, mut fields: Fields<'a>) -> Option<()> {
+        let flags = fields.short()?;
+        if flags & 1 != 0 {
+            return None; // no client sends a second word of flags
+        }
+        for bit in (2..16).rev().filter(|bit| flags >> bit & 1 == 1) {
+            match bit {
+                13 => self.headers = Entries::take(&mut fields)?,
+                12 | 11 => fields.octet().map(|_| ())?,
+                10 => self.correlation_id = Some(fields.shortstr()?),
+                7 => self.message_id = Some(fields.shortstr()?),
+                6 => fields.longlong().map(|_| ())?,
+                5 => self.kind = Some(fields.shortstr()?),
+                _ => fields.shortstr().map(|_| ())?,
+            }
+        }
+        Some(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(entries: &[u8]) -> Vec<u8> {
+        let mut table = u32::try_from(entries.len()).expect("small").to_be_bytes().to_vec();
+        table.extend_from_slice(entries);
+        table
+    }
+
+    #[test]
+    fn values_of_all_types_are_walked_over() {
+        let mut entries = Vec::new();
+        for (key, value) in [
+            ("a", &b"t\x01"[..]),
+            ("b", b"b\xff"),
+            ("c", b"s\xff\xfe"),
+            ("d", b"I\x00\x00\x01\x00"),
+            ("e", b"l\xff\xff\xff\xff\xff\xff\xff\xff"),
+            ("f", b"d\0\0\0\0\0\0\0\0"),
+            ("g", b"D\0\0\0\0\0"),
+            ("h", b"A\0\0\0\x01V"),
+            ("i", b"V"),
+            ("j", b"F\0\0\0\x04\x01xt\x01"),
+            ("k", b"S\0\0\0\x02hi"),
+        ] {
+            super::super::method::push_shortstr(&mut entries, key.as_bytes());
+            entries.extend_from_slice(value);
+        }
+        let table = table(&entries);
+        let entries = Entries::of(&table);
+        assert_eq!(entries.count(), 11);
+        assert_eq!(entries.get(b"b"), Some(Value::Integer(-1)));
+        assert_eq!(entries.get(b"c"), Some(Value::Integer(-2)));
+        assert_eq!(entries.get(b"d"), Some(Value::Integer(256)));
+        assert_eq!(entries.get(b"e"), Some(Value::Integer(-1)));
+        assert_eq!(entries.text(b"k"), Some("hi"));
+        let Some(Value::Table(inner)) = entries.get(b"j") else { panic!("a table") };
+        assert_eq!(inner.get(b"x"), Some(Value::Boolean(true)));
+    }
+
+    #[test]
+    fn an_integer_is_set_among_other_entries() {
+        let before = table(b"\x01aS\0\0\0\x05first\x01bt\x01");
+        let mut after = Vec::new();
+        set_integer(&before, b"a", 7, &mut after).expect("a table");
+        assert_eq!(Entries::of(&after).get(b"a"), Some(Value::Integer(7)));
+        assert_eq!(Entries::of(&after).get(b"b"), Some(Value::Boolean(true)));
+        assert_eq!(Entries::of(&after).count(), 2);
+    }
+}

@@ -1,0 +1,111 @@
+//! The deliveries of jobs on one channel that the client has not settled, and those whose settlement the broker has not
+//! confirmed. Tags rise, so the first list is sorted; `multiple` and 0 mean what they mean to RabbitMQ.
+//!
+//! ```text
+//! open ──ack, nack, reject──▶ sent ──the proof comes back──▶ (told)
+//!   │                          ▲ │
+//!   │                  commit-ok │ rollback-ok
+//!   └──in a transaction──▶ in_tx ▼──▶ open
+//! open ──recover-ok, the channel closes──▶ (told as requeued)
+//! ```
+
+use super::method::Settlement;
+use crate::job::Outcome;
+use std::collections::VecDeque;
+
+/// A delivery that is not settled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Open {
+    pub(super) tag: u64,
+    /// The number of the consumer it came by; 0 for basic.get.
+    pub(super) consumer: u32,
+}
+
+/// A settled delivery that is not yet confirmed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Sent {
+    pub(super) of: Open,
+    pub(super) outcome: Outcome,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Unacked {
+    open: VecDeque<Open>,
+    /// The highest tag of any delivery of the channel, jobs or not.
+    highest: u64,
+    sent: Vec<Sent>,
+    in_tx: Vec<Sent>,
+}
+
+impl Unacked {
+    /// Any delivery, a job or not.
+    pub(super) fn saw(&mut self, tag: u64) {
+        self.highest = self.highest.max(tag);
+    }
+
+    /// A job.
+    pub(super) fn delivered(&mut self, tag: u64, consumer: u32) {
+        self.saw(tag);
+        self.open.push_back(Open { tag, consumer });
+    }
+
+    /// The client settled deliveries. One that the broker refuses (it closes the channel) changes nothing.
+    pub(super) fn settle(&mut self, settlement: Settlement, in_transaction: bool) {
+        let Settlement { tag, multiple, requeue } = settlement;
+        if tag > self.highest || (tag == 0 && !multiple) {
+            return;
+        }
+        let outcome = if requeue { Outcome::Requeued } else { Outcome::Finished };
+        let into = if in_transaction { &mut self.in_tx } else { &mut self.sent };
+        if multiple {
+            let upto = if tag == 0 { u64::MAX } else { tag };
+            let end = self.open.partition_point(|open| open.tag <= upto);
+            into.extend(self.open.drain(..end).map(|of| Sent { of, outcome }));
+        } else if let Ok(at) = self.open.binary_search_by_key(&tag, |open| open.tag)
+            && let Some(of) = self.open.remove(at)
+        {
+            into.push(Sent { of, outcome });
+        }
+        if self.open.is_empty() && self.open.capacity() > 64 {
+            self.open = VecDeque::new();
+        }
+    }
+
+    /// Settlements that nothing has confirmed yet.
+    pub(super) fn unconfirmed(&self) -> usize {
+        self.sent.len()
+    }
+
+    /// The first `n` of them are confirmed.
+    pub(super) fn confirm(&mut self, n: usize) -> Vec<Sent> {
+        self.sent.drain(..n.min(self.sent.len())).collect()
+    }
+
+    /// tx.commit-ok: what the transaction settled is confirmed.
+    pub(super) fn commit(&mut self) -> Vec<Sent> {
+        std::mem::take(&mut self.in_tx)
+    }
+
+    /// tx.rollback-ok: what it settled is open again.
+    pub(super) fn roll_back(&mut self) {
+        self.open.extend(self.in_tx.drain(..).map(|sent| sent.of));
+        self.open.make_contiguous().sort_unstable_by_key(|open| open.tag);
+    }
+
+    /// The broker has taken everything back that is not settled. In a transaction that includes what it settled.
+    pub(super) fn requeue(&mut self) -> Vec<Open> {
+        self.roll_back();
+        std::mem::take(&mut self.open).into()
+    }
+
+    /// How many deliveries of a consumer the broker still counts against its prefetch, when it hears what is sent next.
+    pub(super) fn of_consumer(&self, consumer: u32) -> usize {
+        let in_tx = self.in_tx.iter().filter(|sent| sent.of.consumer == consumer).count();
+        self.open.iter().filter(|open| open.consumer == consumer).count() + in_tx
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.open.is_empty() && self.sent.is_empty() && self.in_tx.is_empty()
+    }
+}
