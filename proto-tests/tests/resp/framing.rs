@@ -22,7 +22,8 @@ fn inline_requests() {
         B= +OK +QUEUED *1 +PONG
         W>raw "BRPOP \"q\\x41\" 5\r\n"
         B> BRPOP qA ~
-        B= _"#,
+        B= *2 $$qA $$x
+        E Delivered *"#,
     );
     play(
         r#"DRAIN
