@@ -158,11 +158,11 @@ impl RespGate {
                 match self.verdict(lower, first) {
                     Verdict::Whole => match read_whole(buf) {
                         Ok(None) if buf.len() < WHOLE_MAX => return None,
-                        Ok(Some((args, used))) => {
+                        Ok(Some((args, used))) if used <= WHOLE_MAX => {
                             Self::flush(run, out);
                             return self.whole(now, args, used, out);
                         }
-                        Ok(None) if is_pop(lower) => {
+                        Ok(_) if is_pop(lower) => {
                             self.blocked(lower, "with too many arguments", out);
                             self.plain();
                             self.stream(left, None, out);
