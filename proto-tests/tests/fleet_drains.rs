@@ -75,10 +75,12 @@ fn an_ended_drain_never_answers_for_a_new_one() {
 fn a_name_is_free_when_its_workers_are_gone_although_they_might_come_back() {
     story(
         "
-        drain d cron
-        c1 parked
-        c1 nil
-        - c1 broker                      # no mark ends by a cut
+        + p1 local
+        = p1 100:5
+        p1 client cron2
+        drain d cron2
+        - p1                             # the process may live on and come back
+        ? cron2 gone
         ? drain d drained
         drain d web-1@a                  # another body, and nobody of the old one is there
         ? drain d draining workers=1

@@ -159,6 +159,7 @@ impl Fleet {
         if by != ClosedBy::Client {
             worker.last_cut = Some(now);
             worker.ledger.float(id);
+            worker.awaited = worker.conns.is_empty();
         }
         self.pending_resolved(now, id);
         self.left(now, no);
