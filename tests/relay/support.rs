@@ -24,6 +24,8 @@ impl FactSink for Sink {
     fn event(&mut self, event: JobEvent) {
         (self.0)(event);
     }
+
+    fn mark_seen(&mut self) {}
 }
 
 /// A running pump.
