@@ -184,7 +184,7 @@ impl World {
             4 => ("LPOP q".to_owned(), Due::Fetch { until: Some(0), nil: b"$-1\r\n" }),
             5 => (format!("ECHO {word}"), Due::Exactly(bulk(&word))),
             6 => {
-                let three = tenths % 2 == 0;
+                let three = tenths.is_multiple_of(2);
                 (format!("HELLO {}", if three { 3 } else { 2 }), Due::Hello { three })
             }
             7 => {
