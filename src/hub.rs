@@ -8,8 +8,6 @@
 mod chores;
 mod clock;
 mod handle;
-#[cfg(test)]
-mod tests;
 
 pub use clock::Clock;
 pub use handle::{Flags, Handle};
@@ -24,6 +22,7 @@ use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
 use tokio::sync::{Notify, watch};
 
 /// A listener as `GET /v1/version` shows it.
@@ -49,6 +48,11 @@ pub enum HubError {
     #[error("the state could not be saved: {0}")]
     Store(String),
 }
+
+/// How long a drain waits for look-ups of processes, in milliseconds.
+const LOOK_UP_PATIENCE: Millis = 500;
+/// Between two looks at them.
+const LOOK_UP_STEP: Duration = Duration::from_millis(5);
 
 /// See the module.
 pub struct Hub {
@@ -150,13 +154,27 @@ impl Hub {
     /// Makes a drain: on disk and on every matching connection when it returns.
     pub fn drain(&self, request: &DrainRequest) -> Result<DrainAnswer, HubError> {
         let saving = self.lock_saving();
-        let answer = self.with_fleet(|fleet, now| fleet.drain(now, request))?;
+        let answer = self.drain_once_known(request)?;
         let Err(error) = self.save_drains_if_changed(&saving) else { return Ok(answer) };
         // a drain that was in force before stays: only what it has newly matched is not on disk yet
         if answer.created {
             self.with_fleet(|fleet, now| fleet.undrain(now, &answer.drain.name));
         }
         Err(HubError::Store(error.to_string()))
+    }
+
+    /// A worker that has just started may be known by name only when the look-up of its process has ended: before
+    /// "nothing matches" is said, those under way are waited for.
+    fn drain_once_known(&self, request: &DrainRequest) -> Result<DrainAnswer, DrainError> {
+        let until = self.now() + LOOK_UP_PATIENCE;
+        loop {
+            let (answer, under_way) = self.with_fleet(|fleet, now| (fleet.drain(now, request), fleet.is_looking_up()));
+            let unknown = matches!(answer, Err(DrainError::NothingMatched(_)));
+            if !unknown || !under_way || self.now() >= until {
+                return answer;
+            }
+            std::thread::sleep(LOOK_UP_STEP);
+        }
     }
 
     /// Lifts a drain; false if there was none.
@@ -200,7 +218,7 @@ impl Hub {
         let lineage = owner.map(|owner| owner.lineage).unwrap_or_default();
         let identities = self.identities.read().unwrap_or_else(PoisonError::into_inner).clone();
         let listeners = self.listeners();
-        self.look(|fleet, now| {
+        self.look(|fleet, _| {
             let mut workers: Vec<WorkerId> = Vec::new();
             for listener in listeners {
                 let peer = Peer {
@@ -211,7 +229,7 @@ impl Hub {
                     port: caller.port(),
                     local,
                 };
-                workers.extend(fleet.would_belong(now, &peer, &lineage));
+                workers.extend(fleet.would_belong(&peer, &lineage));
             }
             workers.sort();
             workers.dedup();

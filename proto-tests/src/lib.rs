@@ -1,1 +1,3 @@
 //! Byte scripts and property tests against the pure half of draingate. The tests are in `tests/`.
+
+pub mod fleet_script;

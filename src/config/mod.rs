@@ -215,6 +215,8 @@ impl Config {
             require: self.drains.require,
             delayed_margin: millis(self.drains.delayed_margin),
             celery_acks_late: self.celery_acks_late,
+            declared_fetch: read::globs(&self.gate.fetch),
+            confirm_marks: true,
         }
     }
 

@@ -96,7 +96,10 @@ fn heartbeat(fields: &[&[u8]], out: &mut Vec<JobEvent>) {
     let Some(info) = field(b"info") else { return };
     let beat = text(b"beat").and_then(|t| t.parse::<f64>().ok()).filter(|s| (0.0..1e11).contains(s));
     out.push(JobEvent::Report(Report::Sidekiq {
-        concurrency: Skim::of(&["concurrency"], info).get("concurrency").and_then(|n| n.parse().ok()),
+        // a member of the info text up to 7, a field of its own from 8 on
+        concurrency: text(b"concurrency")
+            .or(Skim::of(&["concurrency"], info).get("concurrency"))
+            .and_then(|n| n.parse().ok()),
         busy: text(b"busy").and_then(|n| n.parse().ok()),
         quiet: text(b"quiet") == Some("true"),
         beat: beat.map(|s| (s * 1000.0) as u64),

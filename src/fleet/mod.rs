@@ -1,265 +1,139 @@
 //! Who runs what: connections become workers, job events become a ledger, drains become marks, and out of these comes
 //! the truth about `sealed` and `drained`. Pure: time is an argument, effects are returned as data.
+//!
+//! In reading order: [`boundary`] (what goes in and out), `identity` (connections → workers), `incarnation` (one life
+//! or the next), `events` and `jobs` and `reports` (what gates tell), `evidence` (what can be said of a worker),
+//! `phase` (active → draining → sealed → drained), `drains` and `selector`, `snapshot` (answers), `persist`.
 
+pub mod boundary;
+mod conn;
+mod drains;
+mod events;
+mod evidence;
+mod identity;
+mod incarnation;
+mod jobs;
+mod ledger;
+mod persist;
+mod phase;
+mod reports;
+mod selector;
+mod snapshot;
 pub mod view;
+mod worker;
 
-use crate::job::{ConnId, Evidence, JobEvent, Millis, System, WorkerId};
-use std::net::IpAddr;
+pub use boundary::{ClosedBy, DrainAnswer, DrainError, DrainRequest, Effect, FleetSettings, Notice, Peer, Process};
 
-/// What the fleet needs to know of the configuration. Times in milliseconds.
-#[derive(Clone, Debug)]
-pub struct FleetSettings {
-    /// TTL of a drain that names none (`drains.default_ttl`).
-    pub default_ttl: Millis,
-    /// How long a worker without a connection is remembered as present (`drains.forget_after`).
-    pub forget_after: Millis,
-    /// The evidence that `drained` needs if a drain does not say (`drains.require`).
-    pub require: Evidence,
-    /// Delayed jobs due later than this are ignored with `delayed = "ignore"` (`drains.delayed_margin`).
-    pub delayed_margin: Millis,
-    /// `[celery] acks = "late"`: every Celery ack is declared to come after the task.
-    pub celery_acks_late: bool,
-}
-
-impl Default for FleetSettings {
-    fn default() -> Self {
-        FleetSettings {
-            default_ttl: 12 * 3_600_000,
-            forget_after: 60_000,
-            require: Evidence::Inferred,
-            delayed_margin: 600_000,
-            celery_acks_late: false,
-        }
-    }
-}
-
-/// Where a connection comes from, as known at accept.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Peer {
-    /// The listener's name.
-    pub listener: String,
-    /// Whether the listener itself is the worker's identity (`identity = "listener"`, a sidecar).
-    pub listener_is_identity: bool,
-    /// `redis` or `amqp`.
-    pub protocol: &'static str,
-    /// The peer's address (from the PROXY header where there is one).
-    pub ip: IpAddr,
-    /// The peer's port.
-    pub port: u16,
-    /// Whether the peer is on the gate's own host, so that its process is being looked up and
-    /// [`Fleet::identified`] will follow.
-    pub local: bool,
-}
-
-/// A process on the gate's own host. `(pid, started)` names one life of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Process {
-    /// Process id.
-    pub pid: u32,
-    /// Start time in the kernel's clock ticks since boot (`/proc/PID/stat`, field 22): a reused pid differs here.
-    pub started: u64,
-    /// The same as Unix time in milliseconds, to compare with the gate's own start.
-    pub started_at: Millis,
-}
-
-/// Who closed a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ClosedBy {
-    /// The client closed it or went away.
-    Client,
-    /// The broker closed it, or could not be reached.
-    Broker,
-    /// The gate did (safe stop, framing lost).
-    Gate,
-}
-
-/// What an operator asks for: `POST /v1/drains`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DrainRequest {
-    /// The selectors as written; any of them may match.
-    pub selector: Vec<String>,
-    /// The drain's name; generated if absent.
-    pub name: Option<String>,
-    /// `None`: the default. `Some(None)`: no expiry (needs a reason).
-    pub ttl: Option<Option<Millis>>,
-    /// Why.
-    pub reason: Option<String>,
-    /// The evidence needed, if not the configured.
-    pub require: Option<Evidence>,
-    /// Whether delayed jobs are waited for too, if not ignored.
-    pub delayed_wait: bool,
-    /// Marks whoever matches until lifted, instead of the incarnations present.
-    pub standing: bool,
-    /// A selector that matches nothing is accepted.
-    pub allow_empty: bool,
-    /// Refused when a queue would be left without a consumer.
-    pub no_starve: bool,
-    /// Only say what would be marked.
-    pub dry_run: bool,
-}
-
-/// The answer to an accepted [`DrainRequest`].
-#[derive(Clone, Debug, PartialEq)]
-pub struct DrainAnswer {
-    /// The drain as it now stands (or as it would, for a dry run).
-    pub drain: view::DrainView,
-    /// False when the name was in force with the same body: nothing new was made.
-    pub created: bool,
-}
-
-/// Why a drain was refused. Each reads as one clear line.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum DrainError {
-    /// Not a selector; the text says what was expected.
-    #[error("{0}")]
-    BadSelector(String),
-    /// Not a name for a drain; the text says what was expected.
-    #[error("{0}")]
-    BadName(String),
-    /// `ttl = none` without a reason, or the like.
-    #[error("{0}")]
-    BadRequest(String),
-    /// Nothing matched.
-    #[error("no worker matches {0}")]
-    NothingMatched(String),
-    /// The name is in force with another body.
-    #[error("a drain named {0} is in force with another selector or other options")]
-    NameTaken(String),
-    /// Only a part of what cannot be told apart was selected.
-    #[error("{0}")]
-    CannotTellApart(String),
-    /// `no_starve`: these queues would be left without an open consumer.
-    #[error("no worker would be left for {}", .0.join(", "))]
-    WouldStarve(Vec<String>),
-}
-
-/// What the server half has to do after a call. Taken with [`Fleet::take_effects`], in order.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Effect {
-    /// Set the connection's mark (fetches are held while it is set).
-    Mark(ConnId, bool),
-    /// Tell the connection's gate its worker's job system.
-    System(ConnId, System),
-    /// Append a line to the journal (before the bytes that caused it go out). Opaque text without line breaks.
-    Journal(String),
-    /// The drains changed: save [`Fleet::export_drains`] durably before answering.
-    SaveDrains,
-    /// Something worth an event, a log line and a metric.
-    Notice(Notice),
-}
-
-/// An event for the log, the metrics and (later) the event stream.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Notice {
-    /// A worker was seen for the first time or got its name.
-    WorkerSeen {
-        /// The worker.
-        worker: WorkerId,
-        /// Its name now.
-        name: String,
-        /// Its system now.
-        system: System,
-    },
-    /// A worker's state changed.
-    WorkerState {
-        /// The worker.
-        worker: WorkerId,
-        /// Its name.
-        name: String,
-        /// Its system.
-        system: System,
-        /// Before.
-        from: view::WorkerState,
-        /// Now.
-        to: view::WorkerState,
-        /// Milliseconds since it was marked, if it is.
-        since_mark: Option<Millis>,
-    },
-    /// A worker went away with jobs in flight.
-    WorkerLost {
-        /// The worker.
-        worker: WorkerId,
-        /// Its name.
-        name: String,
-        /// Its system.
-        system: System,
-        /// The jobs that were in flight, as `name[id]`.
-        jobs: Vec<String>,
-    },
-    /// A drain was made.
-    DrainCreated {
-        /// Its name.
-        drain: String,
-        /// How many workers it marked.
-        workers: usize,
-    },
-    /// A drain ended.
-    DrainEnded {
-        /// Its name.
-        drain: String,
-        /// `lifted`, `expired` or `done`.
-        how: &'static str,
-    },
-    /// A job was delivered.
-    Delivered {
-        /// By which system.
-        system: System,
-    },
-    /// A job ended.
-    Finished {
-        /// Of which system.
-        system: System,
-        /// `finished`, `requeued` or `returned`.
-        outcome: &'static str,
-    },
-}
+use crate::job::{ConnId, JobEvent, Millis, WorkerId};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use worker::{Key, Worker, WorkerNo};
 
 /// The fleet. One lock around it in the server half; every call is short.
+#[derive(Debug)]
 pub struct Fleet {
-    _settings: FleetSettings,
+    settings: FleetSettings,
+    /// The gate's start.
+    born: Millis,
+    conns: HashMap<ConnId, conn::Conn>,
+    workers: HashMap<WorkerNo, Worker>,
+    /// Ids and aliases.
+    ids: HashMap<String, WorkerNo>,
+    /// All incarnations under a key, the present one last.
+    keys: HashMap<Key, Vec<WorkerNo>>,
+    /// The connections that have a process in their lineage.
+    kin: HashMap<Key, BTreeSet<ConnId>>,
+    /// Connections whose process is being looked up; `unclean` are those that could bring a job to anybody.
+    pending: BTreeSet<ConnId>,
+    unclean: BTreeSet<ConnId>,
+    /// Marked workers that are not sealed because of `unclean`.
+    awaiting: BTreeSet<WorkerNo>,
+    drains: BTreeMap<u64, drains::Drain>,
+    archive: VecDeque<drains::Archived>,
+    /// Workers that may take jobs, by queue.
+    open: HashMap<String, usize>,
+    timers: BTreeSet<(Millis, WorkerNo)>,
+    numbers: u64,
+    effects: Vec<Effect>,
 }
 
-#[allow(unused_variables, missing_docs)]
 impl Fleet {
     /// An empty fleet. `now` is the gate's start: processes older than it are met mid-life.
     pub fn new(settings: FleetSettings, now: Millis) -> Fleet {
-        Fleet { _settings: settings }
+        Fleet {
+            settings,
+            born: now,
+            conns: HashMap::new(),
+            workers: HashMap::new(),
+            ids: HashMap::new(),
+            keys: HashMap::new(),
+            kin: HashMap::new(),
+            pending: BTreeSet::new(),
+            unclean: BTreeSet::new(),
+            awaiting: BTreeSet::new(),
+            drains: BTreeMap::new(),
+            archive: VecDeque::new(),
+            open: HashMap::new(),
+            timers: BTreeSet::new(),
+            numbers: 0,
+            effects: Vec::new(),
+        }
     }
 
     // ── connections ──
 
     /// A connection was accepted. Its mark is in the effects before its first byte is judged.
-    pub fn connect(&mut self, now: Millis, conn: ConnId, peer: Peer) {}
+    pub fn connect(&mut self, now: Millis, conn: ConnId, peer: Peer) {
+        self.connected(now, conn, peer);
+    }
 
     /// The look-up of a local peer's process ended: the owning process first, then its ancestors upwards; empty if it
     /// could not be found. `command` is the owner's command name for display.
-    pub fn identified(&mut self, now: Millis, conn: ConnId, lineage: &[Process], command: Option<&str>) {}
+    pub fn identified(&mut self, now: Millis, conn: ConnId, lineage: &[Process], command: Option<&str>) {
+        self.process_found(now, conn, lineage, command);
+    }
+
+    /// The gate of a connection has taken its mark over (only with [`FleetSettings::confirm_marks`]).
+    pub fn mark_seen(&mut self, now: Millis, conn: ConnId) {
+        self.confirmed(now, conn);
+    }
 
     /// A gate saw something.
-    pub fn event(&mut self, now: Millis, conn: ConnId, event: JobEvent) {}
+    pub fn event(&mut self, now: Millis, conn: ConnId, event: JobEvent) {
+        self.happened(now, conn, event);
+    }
 
     /// A connection is closed for good (its outstanding fetches were settled by events before).
-    pub fn disconnect(&mut self, now: Millis, conn: ConnId, by: ClosedBy) {}
+    pub fn disconnect(&mut self, now: Millis, conn: ConnId, by: ClosedBy) {
+        self.closed(now, conn, by);
+    }
+
+    /// Whether any connection's process is still being looked up.
+    pub fn is_looking_up(&self) -> bool {
+        !self.pending.is_empty()
+    }
 
     // ── time ──
 
     /// When [`Fleet::tick`] is due next, if at all.
     pub fn next_timeout(&self) -> Option<Millis> {
-        None
+        self.first_deadline()
     }
 
     /// Time has passed: TTLs, forgetting, evidence that depends on time.
-    pub fn tick(&mut self, now: Millis) {}
+    pub fn tick(&mut self, now: Millis) {
+        self.time_passed(now);
+    }
 
     // ── drains ──
 
+    /// Makes a drain, or answers for the one that is in force under that name.
     pub fn drain(&mut self, now: Millis, request: &DrainRequest) -> Result<DrainAnswer, DrainError> {
-        Err(DrainError::NothingMatched(request.selector.join(" ")))
+        self.make_drain(now, request)
     }
 
     /// Lifts a drain. False if there is none of that name (idempotent).
     pub fn undrain(&mut self, now: Millis, name: &str) -> bool {
-        false
+        self.lift(now, name)
     }
 
     // ── looking ──
@@ -271,61 +145,77 @@ impl Fleet {
         selector: Option<&str>,
         gone: bool,
     ) -> Result<Vec<view::WorkerView>, DrainError> {
-        Ok(vec![])
+        self.list(now, selector, gone)
     }
 
     /// One worker by id or alias, with its jobs and connections.
     pub fn worker(&self, now: Millis, id: &str) -> Option<view::WorkerDetail> {
-        None
+        self.detail(now, id)
     }
 
+    /// All drains in force, then those that ended within the last hour.
     pub fn drains(&self, now: Millis) -> Vec<view::DrainView> {
-        vec![]
+        self.all_drains(now)
     }
 
+    /// The drain in force under that name, else the one that ended last.
     pub fn drain_named(&self, now: Millis, name: &str) -> Option<view::DrainView> {
-        None
+        self.one_drain(now, name)
     }
 
     /// The present workers that a connection of `peer` would belong to if it were accepted now; `lineage` as in
-    /// [`Fleet::identified`], empty for a peer on another host. Where the peer cannot be told from its neighbours, all
-    /// of them. Changes nothing.
-    pub fn would_belong(&self, now: Millis, peer: &Peer, lineage: &[Process]) -> Vec<WorkerId> {
-        vec![]
+    /// [`Fleet::identified`], empty for a peer on another host. Changes nothing.
+    pub fn would_belong(&self, peer: &Peer, lineage: &[Process]) -> Vec<WorkerId> {
+        self.owners_of(peer, lineage)
     }
 
-    /// Open (not held, not marked) consumers by queue, for the metrics.
+    /// Open (not marked) workers by queue, for the metrics; queues that were seen and have none are there with 0.
     pub fn open_consumers(&self) -> Vec<(String, usize)> {
-        vec![]
+        let mut open: Vec<(String, usize)> = self.open.iter().map(|(queue, n)| (queue.clone(), *n)).collect();
+        open.sort_unstable();
+        open
     }
 
     // ── persistence: plain text of the fleet's own ──
 
     /// The drains as a versioned text, for the store.
     pub fn export_drains(&self) -> String {
-        String::new()
+        self.drains_text()
     }
 
-    /// Loads what [`Fleet::export_drains`] wrote. An error names the line and what was expected there.
+    /// Loads what [`Fleet::export_drains`] wrote. An error names the line and what was expected there. To be called on
+    /// a fresh fleet, before or after [`Fleet::import_journal`].
     pub fn import_drains(&mut self, now: Millis, text: &str) -> Result<(), String> {
-        Ok(())
+        let effects = self.effects.len();
+        let read = self.read_drains(now, text);
+        self.effects.truncate(effects);
+        read
     }
 
     /// A fresh journal that says all that the old one said and still matters (called at start, after
     /// [`Fleet::import_journal`], and when the journal has grown).
     pub fn export_journal(&self) -> Vec<String> {
-        vec![]
+        self.whole_journal()
     }
 
     /// Replays a journal. A torn last line is ignored, anything else unreadable is an error that names the line.
     pub fn import_journal(&mut self, now: Millis, lines: &[&str]) -> Result<(), String> {
-        Ok(())
+        let effects = self.effects.len();
+        let read = self.replay(now, lines);
+        self.effects.truncate(effects);
+        read
     }
 
     // ── effects ──
 
     /// What there is to do after the calls since the last time.
     pub fn take_effects(&mut self) -> Vec<Effect> {
-        vec![]
+        std::mem::take(&mut self.effects)
+    }
+
+    /// A number that was never used before.
+    fn number(&mut self) -> u64 {
+        self.numbers += 1;
+        self.numbers
     }
 }

@@ -10,6 +10,7 @@ const MARKED: u32 = 1;
 const HOLD: u32 = 2;
 const STOP: u32 = 4;
 const STOP_NOW: u32 = 8;
+const CONFIRM: u32 = 16;
 const SYSTEM_SHIFT: u32 = 8;
 const SYSTEM_MASK: u32 = 0xff << SYSTEM_SHIFT;
 
@@ -28,6 +29,11 @@ impl Flags {
     /// Whether fetches are to be held: by a drain, or because the gate is leaving.
     pub fn marked(self) -> bool {
         self.0 & (MARKED | HOLD) != 0
+    }
+
+    /// A mark was set since [`Handle::confirming`], and somebody waits to hear that it is in force.
+    pub fn asks_to_confirm(self) -> bool {
+        self.0 & CONFIRM != 0
     }
 
     /// The connection is to be closed at its next safe boundary.
@@ -67,7 +73,12 @@ impl Handle {
 
     /// Sets or lifts the mark.
     pub fn set_mark(&self, marked: bool) {
-        self.change(|flags| if marked { flags | MARKED } else { flags & !MARKED });
+        self.change(|flags| if marked { flags | MARKED | CONFIRM } else { flags & !(MARKED | CONFIRM) });
+    }
+
+    /// The mark is about to be taken over and confirmed. A mark set from now on asks anew.
+    pub fn confirming(&self) {
+        self.flags.fetch_and(!CONFIRM, Ordering::SeqCst);
     }
 
     /// Tells the worker's job system.
@@ -119,7 +130,9 @@ mod tests {
             assert_eq!(handle.flags().system(), system);
         }
         handle.set_mark(true);
-        assert!(handle.flags().marked() && !handle.flags().stopping());
+        assert!(handle.flags().marked() && !handle.flags().stopping() && handle.flags().asks_to_confirm());
+        handle.confirming();
+        assert!(handle.flags().marked() && !handle.flags().asks_to_confirm());
         handle.set_mark(false);
         assert!(!handle.flags().marked());
         handle.hold();

@@ -40,9 +40,11 @@ pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send + 'static> Stream for T {}
 
 /// Where the facts go that a gate tells.
-pub trait Listener: Send {
+pub trait FactSink: Send {
     /// In the order of the bytes. Those behind the fact are written after it returns.
     fn event(&mut self, event: JobEvent);
+    /// The gate has taken over the mark that was set: no fetch that it judges from here on is forwarded.
+    fn mark_seen(&mut self);
 }
 
 /// How a connection ended.
@@ -61,7 +63,7 @@ pub struct Closed {
 }
 
 /// The parts of a [`Pump`].
-pub struct Parts<C, B, G, L> {
+pub struct Parts<C, B, G, F> {
     /// The client's socket.
     pub client: C,
     /// The broker's socket.
@@ -69,7 +71,7 @@ pub struct Parts<C, B, G, L> {
     /// The gate.
     pub gate: G,
     /// Where facts go.
-    pub listener: L,
+    pub facts: F,
     /// How the hub reaches this connection.
     pub handle: Arc<Handle>,
     /// The gate's clock.
@@ -79,8 +81,8 @@ pub struct Parts<C, B, G, L> {
 }
 
 /// See the module.
-pub struct Pump<C, B, G, L> {
-    parts: Parts<C, B, G, L>,
+pub struct Pump<C, B, G, F> {
+    parts: Parts<C, B, G, F>,
     /// Indexed by [`Side`].
     lanes: [Lane; 2],
     flags: Flags,
@@ -108,9 +110,9 @@ thread_local! {
     static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch { buffer: vec![0; 2 * READ], actions: Vec::new() });
 }
 
-impl<C: Stream, B: Stream, G: Gate, L: Listener> Pump<C, B, G, L> {
+impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
     /// A pump for a connection whose sockets are both open.
-    pub fn new(parts: Parts<C, B, G, L>) -> Self {
+    pub fn new(parts: Parts<C, B, G, F>) -> Self {
         Pump {
             parts,
             lanes: [Lane::new(), Lane::new()],
@@ -202,9 +204,14 @@ impl<C: Stream, B: Stream, G: Gate, L: Listener> Pump<C, B, G, L> {
 
     /// Looks at the flags and tells the gate what has changed.
     fn heed_flags(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) {
-        let flags = self.parts.handle.flags();
-        if flags == self.flags {
+        let mut flags = self.parts.handle.flags();
+        if flags == self.flags && !flags.asks_to_confirm() {
             return;
+        }
+        let confirm = flags.asks_to_confirm();
+        if confirm {
+            self.parts.handle.confirming();
+            flags = self.parts.handle.flags();
         }
         let before = std::mem::replace(&mut self.flags, flags);
         if flags.system() != before.system() {
@@ -215,6 +222,9 @@ impl<C: Stream, B: Stream, G: Gate, L: Listener> Pump<C, B, G, L> {
         } else if flags.marked() != before.marked() && self.closing.is_none() {
             self.parts.gate.mark(self.now, flags.marked(), &mut scratch.actions);
             self.carry_out(cx, scratch, Side::Client, 0);
+        }
+        if confirm {
+            self.parts.facts.mark_seen();
         }
     }
 

@@ -47,7 +47,7 @@ pub fn connection_event(system: System, event: &JobEvent) {
         JobEvent::FetchAsked { place: Place::Gate, .. } | JobEvent::FetchMoved { to: Place::Gate } => {
             counter!("draingate_fetches_held_total", "system" => system.as_str()).increment(1);
         }
-        JobEvent::Returned(_) => counter!("draingate_orphan_replies_total", "action" => "returned").increment(1),
+        JobEvent::Orphan(fate) => counter!("draingate_orphan_replies_total", "action" => fate.as_str()).increment(1),
         JobEvent::Opaque => gauge!("draingate_opaque_connections").increment(1),
         _ => (),
     }

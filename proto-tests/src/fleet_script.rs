@@ -1,0 +1,608 @@
+//! Stories about a fleet, as text with a made-up clock. One line, one thing that happens or one thing that is checked:
+//!
+//! ```text
+//! + c1 10.0.0.5              a client connects (`own` behind: its listener is its identity; `local`: looked up later)
+//! = c1 100:7@20s < 90:1@0s   its process was found: pid:start@time, then its ancestors (`= c1 nobody`: not found)
+//! c1 named celery w1@a       what its gate saw ...
+//! c1 fetch q                 a blocking fetch, held if the connection is marked (`fetch!`: forwarded all the same;
+//!                            `poll q`: one that does not block); `nil`, `failed`, `vanished`, `parked`, `resumed`
+//! c1 gets t1 id=x eta=+9s    a job is delivered, in answer to the fetch outstanding if there is one (`taken t1`)
+//! c1 ack t1 · result x · end t1 · requeue t1 · returned t1 · pushed
+//! c1 beat active=0 processed=3 ts=9s pid=1          c1 sidekiq c=2 busy=0 beat=9s        c1 work j1 j2
+//! - c1                       it closes (`- c1 broker`, `- c1 gate`)
+//! 7.05s   +2s                the clock is set, or goes on; the fleet is woken whenever it asked for it
+//! drain NAME SEL.. [ttl=1h|none] [standing] [delayed] [require=exact] [empty] [nostarve] [dry] [reason=x] [! error]
+//! undrain NAME               restart (the gate; all connections are gone)
+//! ? w1@a drained reported running=0 blocked~text    a worker by name, by id or by `@c1`
+//! ? drain NAME sealed        ? c1 marked            ? notice text            ? no notice text
+//! ```
+//! After every line the script also checks what must always be true; see [`Script::check_always`].
+
+use draingate::fleet::view::{DrainState, WorkerState, WorkerView};
+use draingate::fleet::{
+    ClosedBy, DrainAnswer, DrainError, DrainRequest, Effect, Fleet, FleetSettings, Notice, Peer, Process,
+};
+use draingate::job::{
+    CeleryEvent, ConnId, Evidence, FetchEnd, Job, JobEvent, JobKey, Millis, Outcome, Place, Report, System,
+};
+use std::collections::HashMap;
+
+/// A fleet under a script.
+pub struct Script {
+    /// The fleet itself.
+    pub fleet: Fleet,
+    settings: FleetSettings,
+    now: Millis,
+    conns: HashMap<String, Client>,
+    next: u64,
+    journal: Vec<String>,
+    drains: String,
+    notices: Vec<String>,
+}
+
+struct Client {
+    id: ConnId,
+    marked: bool,
+    /// Outstanding fetches: where, and whether they block.
+    fetches: Vec<(Place, bool)>,
+}
+
+/// Zero of the scripts' clock: a time like any other, so that nothing works by accident of being 0.
+pub const ZERO: Millis = 1_700_000_000_000;
+
+/// Plays a script from a gate that started long before (an hour), so that nobody is taken for a survivor.
+pub fn play(text: &str) -> Script {
+    play_with(FleetSettings::default(), text)
+}
+
+/// The same with settings.
+pub fn play_with(settings: FleetSettings, text: &str) -> Script {
+    let mut script = Script::new(settings, ZERO - 3_600_000);
+    script.now = ZERO;
+    script.play(text);
+    script
+}
+
+impl Script {
+    /// A fresh fleet whose gate starts at `born`.
+    pub fn new(settings: FleetSettings, born: Millis) -> Script {
+        let mut fleet = Fleet::new(settings.clone(), born);
+        let journal = fleet.export_journal();
+        fleet.take_effects();
+        Script {
+            fleet,
+            settings,
+            now: born,
+            conns: HashMap::new(),
+            next: 0,
+            journal,
+            drains: String::new(),
+            notices: Vec::new(),
+        }
+    }
+
+    /// Plays on.
+    pub fn play(&mut self, text: &str) {
+        for (number, line) in text.lines().enumerate() {
+            let line = line.split('#').next().unwrap_or_default().trim();
+            if line.is_empty() {
+                continue;
+            }
+            let outcome = self.line(line).and_then(|()| self.after());
+            if let Err(why) = outcome {
+                panic!("line {}: {line}\n  {why}\n{}", number + 1, self.picture());
+            }
+        }
+    }
+
+    /// The script's clock.
+    pub fn now(&self) -> Millis {
+        self.now
+    }
+
+    fn line(&mut self, line: &str) -> Result<(), String> {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match words[0] {
+            "+" => self.connect(&words[1..]),
+            "=" => self.identify(&words[1..]),
+            "-" => self.close(&words[1..]),
+            "?" => self.check(&words[1..], line),
+            "drain" => self.drain(line),
+            "undrain" => {
+                self.fleet.undrain(self.now, words[1]);
+                Ok(())
+            }
+            "restart" => self.restart(),
+            first if self.conns.contains_key(first) => self.event(first, &words[1..]),
+            clock => match clock.strip_prefix('+') {
+                Some(more) => self.advance(self.now + span(more)?),
+                None => self.advance(ZERO + span(clock)?),
+            },
+        }
+    }
+
+    fn advance(&mut self, to: Millis) -> Result<(), String> {
+        if to < self.now {
+            return Err(format!("the clock is at {} already", self.now - ZERO));
+        }
+        let mut turns = 0;
+        while let Some(due) = self.fleet.next_timeout().filter(|due| *due <= to) {
+            self.now = self.now.max(due);
+            self.fleet.tick(self.now);
+            self.after()?;
+            turns += 1;
+            if turns > 10_000 {
+                return Err("the fleet wants to be woken for ever".to_owned());
+            }
+        }
+        self.now = to;
+        Ok(())
+    }
+
+    fn connect(&mut self, words: &[&str]) -> Result<(), String> {
+        let local = words.contains(&"local");
+        let ip = words.get(1).filter(|word| **word != "local").copied().unwrap_or("127.0.0.1");
+        let listener = words.iter().find_map(|word| word.strip_prefix("listener=")).unwrap_or("main");
+        self.next += 1;
+        let id = ConnId(self.next);
+        let peer = Peer {
+            listener: listener.to_owned(),
+            listener_is_identity: words.contains(&"own"),
+            protocol: "redis",
+            ip: ip.parse().map_err(|_| format!("{ip} is no address"))?,
+            port: 40_000 + self.next as u16,
+            local,
+        };
+        self.conns.insert(words[0].to_owned(), Client { id, marked: false, fetches: Vec::new() });
+        self.fleet.connect(self.now, id, peer);
+        Ok(())
+    }
+
+    fn identify(&mut self, words: &[&str]) -> Result<(), String> {
+        let id = self.conn(words[0])?.id;
+        let mut lineage = Vec::new();
+        for word in words[1..].iter().filter(|word| !["<", "nobody"].contains(word)) {
+            let (pid, rest) = word.split_once(':').ok_or("a process is pid:start@time")?;
+            let (started, at) = rest.split_once('@').unwrap_or((rest, "0s"));
+            lineage.push(Process {
+                pid: pid.parse().map_err(|_| "pid")?,
+                started: started.parse().map_err(|_| "start")?,
+                started_at: moment(at)?,
+            });
+        }
+        self.fleet.identified(self.now, id, &lineage, Some("python"));
+        Ok(())
+    }
+
+    fn close(&mut self, words: &[&str]) -> Result<(), String> {
+        let client = self.conns.remove(words[0]).ok_or("no such connection")?;
+        for (from, blocking) in client.fetches {
+            let end = FetchEnd::Vanished;
+            self.fleet.event(self.now, client.id, JobEvent::FetchAnswered { from, end, blocking });
+        }
+        let by = match words.get(1) {
+            Some(&"broker") => ClosedBy::Broker,
+            Some(&"gate") => ClosedBy::Gate,
+            _ => ClosedBy::Client,
+        };
+        self.fleet.disconnect(self.now, client.id, by);
+        Ok(())
+    }
+
+    fn event(&mut self, name: &str, words: &[&str]) -> Result<(), String> {
+        let now = self.now;
+        let client = self.conns.get_mut(name).ok_or("no such connection")?;
+        let id = client.id;
+        let rest = |from: usize| words.get(from).copied().map(str::to_owned).ok_or("a word is missing");
+        let key = || rest(1).map(JobKey);
+        let event = match words[0] {
+            "fetch" | "fetch!" | "poll" => {
+                let held = client.marked && words[0] != "fetch!";
+                let place = if held { Place::Gate } else { Place::Broker };
+                let blocking = words[0] != "poll";
+                client.fetches.push((place, blocking));
+                let queues = words[1..].iter().map(|queue| (*queue).to_owned()).collect();
+                JobEvent::FetchAsked { place, queues, blocking }
+            }
+            "parked" | "resumed" => {
+                let to = if words[0] == "parked" { Place::Gate } else { Place::Broker };
+                let fetch = client.fetches.iter_mut().find(|fetch| fetch.0 != to).ok_or("no fetch to move")?;
+                fetch.0 = to;
+                JobEvent::FetchMoved { to }
+            }
+            "nil" | "failed" | "vanished" => {
+                if client.fetches.is_empty() {
+                    return Err("no fetch is outstanding".to_owned());
+                }
+                let (from, blocking) = client.fetches.remove(0);
+                let end = match words[0] {
+                    "nil" => FetchEnd::Empty,
+                    "failed" => FetchEnd::Error,
+                    _ => FetchEnd::Vanished,
+                };
+                JobEvent::FetchAnswered { from, end, blocking }
+            }
+            "gets" => return self.gets(name, words),
+            "taken" => JobEvent::Taken(job(words, now)?),
+            "pushed" => JobEvent::SchedulerReturned,
+            "ack" => JobEvent::Acked(key()?),
+            "result" => JobEvent::Result { id: rest(1)? },
+            "end" => JobEvent::Ended { key: key()?, outcome: Outcome::Finished },
+            "requeue" => JobEvent::Ended { key: key()?, outcome: Outcome::Requeued },
+            "returned" => JobEvent::Returned(key()?),
+            "is" => JobEvent::Recognised(System::from_name(words[1]).ok_or("no such system")?),
+            "named" => JobEvent::Named { system: System::from_name(words[1]).ok_or("no such system")?, name: rest(2)? },
+            "client" => JobEvent::ClientNamed(rest(1)?),
+            "user" => JobEvent::User(rest(1)?),
+            "tag" => JobEvent::Tagged(rest(1)?),
+            "blocked" => JobEvent::Blocked(words[1..].join(" ")),
+            "opaque" => JobEvent::Opaque,
+            "beat" | "online" | "offline" => celery_report(words, now)?,
+            "sidekiq" => sidekiq_report(words, now)?,
+            "work" => JobEvent::Report(Report::SidekiqWork {
+                running: words[1..].iter().map(|jid| (*jid).to_owned()).collect(),
+            }),
+            "seen" => {
+                self.fleet.mark_seen(now, id);
+                return Ok(());
+            }
+            other => return Err(format!("nothing is called {other}")),
+        };
+        self.fleet.event(now, id, event);
+        Ok(())
+    }
+
+    /// A delivery, and the end of the fetch that it answers.
+    fn gets(&mut self, name: &str, words: &[&str]) -> Result<(), String> {
+        let now = self.now;
+        let job = job(words, now)?;
+        let client = self.conns.get_mut(name).ok_or("no such connection")?;
+        let id = client.id;
+        let at = client.fetches.iter().position(|fetch| fetch.0 == Place::Broker);
+        let fetch = at.map(|at| client.fetches.remove(at));
+        if fetch.is_none() {
+            let queues = vec![job.queue.clone()];
+            self.fleet.event(now, id, JobEvent::FetchAsked { place: Place::Broker, queues, blocking: true });
+        }
+        self.fleet.event(now, id, JobEvent::Delivered(job));
+        let blocking = fetch.is_none_or(|fetch| fetch.1);
+        self.fleet.event(now, id, JobEvent::FetchAnswered { from: Place::Broker, end: FetchEnd::Job, blocking });
+        Ok(())
+    }
+
+    fn drain(&mut self, line: &str) -> Result<(), String> {
+        let (command, wanted) = match line.split_once(" ! ") {
+            Some((command, error)) => (command, Some(error.trim())),
+            None => (line, None),
+        };
+        let request = request(command)?;
+        let answer = self.fleet.drain(self.now, &request);
+        match (answer, wanted) {
+            (Ok(_), None) => Ok(()),
+            (Ok(answer), Some(wanted)) if wanted == "again" && !answer.created => Ok(()),
+            (Err(error), Some(wanted)) if error.to_string().contains(wanted) => one_line(&error),
+            (answer, wanted) => Err(format!("expected {wanted:?}, got {answer:?}")),
+        }
+    }
+
+    /// Asks for a drain and hands the answer out.
+    pub fn ask(&mut self, line: &str) -> Result<DrainAnswer, DrainError> {
+        let request = request(line).unwrap_or_else(|why| panic!("{line}: {why}"));
+        let answer = self.fleet.drain(self.now, &request);
+        self.after().unwrap_or_else(|why| panic!("{line}: {why}"));
+        answer
+    }
+
+    /// The gate is killed and started again: what remains is what was written down.
+    fn restart(&mut self) -> Result<(), String> {
+        self.conns.clear();
+        let mut fleet = Fleet::new(self.settings.clone(), self.now);
+        let journal: Vec<&str> = self.journal.iter().map(String::as_str).collect();
+        fleet.import_drains(self.now, &self.drains)?;
+        fleet.import_journal(self.now, &journal)?;
+        self.journal = fleet.export_journal();
+        self.fleet = fleet;
+        Ok(())
+    }
+
+    fn conn(&mut self, name: &str) -> Result<&mut Client, String> {
+        self.conns.get_mut(name).ok_or_else(|| format!("no connection is called {name}"))
+    }
+
+    /// Carries the effects out as the hub would, and checks what must always be true.
+    fn after(&mut self) -> Result<(), String> {
+        for effect in self.fleet.take_effects() {
+            match effect {
+                Effect::Mark(id, marked) => {
+                    if let Some(client) = self.conns.values_mut().find(|client| client.id == id) {
+                        client.marked = marked;
+                    }
+                }
+                Effect::Journal(line) if line.contains('\n') => return Err(format!("a line break in {line:?}")),
+                Effect::Journal(line) => self.journal.push(line),
+                Effect::SaveDrains => self.drains = self.fleet.export_drains(),
+                Effect::Notice(notice) => self.notices.push(notice_text(&notice)),
+                Effect::System(..) => {}
+            }
+        }
+        self.check_always()
+    }
+
+    /// Promises that no script may break: a drained worker has nothing running or prefetched and no fetch at the broker,
+    /// an `unknown` one is never drained, and a sealed one has no fetch at the broker.
+    fn check_always(&self) -> Result<(), String> {
+        for worker in self.all() {
+            let detail = self.fleet.worker(self.now, &worker.id.0).ok_or("a listed worker has no detail")?;
+            let at_broker: usize = detail.connections.iter().map(|conn| conn.at_broker).sum();
+            if worker.state >= WorkerState::Sealed && worker.state <= WorkerState::Drained && at_broker > 0 {
+                return Err(format!("{} is {:?} with a fetch at the broker", worker.name, worker.state));
+            }
+            let busy = worker.in_flight.running + worker.in_flight.prefetched > 0;
+            if worker.state == WorkerState::Drained && (busy || worker.evidence == Evidence::Unknown) {
+                return Err(format!("{} is drained with {:?}, {:?}", worker.name, worker.in_flight, worker.evidence));
+            }
+        }
+        Ok(())
+    }
+
+    fn all(&self) -> Vec<WorkerView> {
+        self.fleet.workers(self.now, None, true).unwrap_or_default()
+    }
+
+    /// The worker of that name, id, alias, or of the connection `@name`.
+    pub fn worker(&self, name: &str) -> Result<WorkerView, String> {
+        let all = self.all();
+        if let Some(client) = name.strip_prefix('@') {
+            let id = self.conns.get(client).ok_or("no such connection")?.id;
+            let has = |worker: &&WorkerView| {
+                let detail = self.fleet.worker(self.now, &worker.id.0);
+                detail.is_some_and(|detail| detail.connections.iter().any(|conn| conn.id == id))
+            };
+            return all.iter().find(has).cloned().ok_or("the worker is not listed".to_owned());
+        }
+        if let Some(detail) = self.fleet.worker(self.now, name) {
+            return Ok(detail.worker);
+        }
+        // of several incarnations of one name, the one that is present
+        let mut found: Vec<WorkerView> = all.into_iter().filter(|worker| worker.name == name).collect();
+        found.sort_by_key(|worker| worker.connections);
+        found.pop().ok_or_else(|| format!("no worker is called {name}"))
+    }
+
+    fn check(&mut self, words: &[&str], line: &str) -> Result<(), String> {
+        match words {
+            ["notice", ..] => {
+                let text = line.split_once("notice").map_or("", |(_, text)| text.trim());
+                let found = self.notices.iter().any(|notice| notice.contains(text));
+                if found { Ok(()) } else { Err(format!("notices: {:#?}", self.notices)) }
+            }
+            ["no", "notice", ..] => {
+                let text = line.split_once("notice").map_or("", |(_, text)| text.trim());
+                let found = self.notices.iter().find(|notice| notice.contains(text));
+                found.map_or(Ok(()), |notice| Err(format!("there was {notice}")))
+            }
+            ["no", "worker", name] => match self.worker(name) {
+                Ok(worker) => Err(format!("there is {worker:?}")),
+                Err(_) => Ok(()),
+            },
+            ["workers", n] => {
+                let listed = self.fleet.workers(self.now, None, false).unwrap_or_default();
+                same("workers", &listed.len().to_string(), n)
+            }
+            ["drain", name, wanted @ ..] => self.check_drain(name, wanted),
+            [conn, "marked"] => same("marked", &self.conn(conn)?.marked, &true),
+            [conn, "free"] => same("marked", &self.conn(conn)?.marked, &false),
+            [name, wanted @ ..] => {
+                let worker = self.worker(name)?;
+                wanted.iter().try_for_each(|wanted| check_worker(&worker, wanted))
+            }
+            [] => Err("nothing to check".to_owned()),
+        }
+    }
+
+    fn check_drain(&self, name: &str, wanted: &[&str]) -> Result<(), String> {
+        let drain = self.fleet.drain_named(self.now, name);
+        if wanted == ["nobody"] {
+            return same("drain", &drain.is_some(), &false);
+        }
+        let drain = drain.ok_or("there is no such drain")?;
+        for wanted in wanted {
+            let text = format!("{drain:?}");
+            match wanted.split_once('=') {
+                Some(("workers", n)) => same("workers", &drain.workers.len().to_string(), n)?,
+                Some(("safe", at)) => same("safe_until", &drain.safe_until, &Some(moment(at)?))?,
+                Some(("starving", queues)) => same("starving", &drain.starving.join(","), queues)?,
+                None if *wanted == "over" => same("in_force", &drain.in_force, &false)?,
+                None if *wanted == "cannot-tell" => {
+                    let told = drain.workers.iter().any(|worker| worker.unknown_since.is_some());
+                    same("unknown_since", &told, &true)?;
+                }
+                None if *wanted == "can-tell" => {
+                    let told = drain.workers.iter().any(|worker| worker.unknown_since.is_some());
+                    same("unknown_since", &told, &false)?;
+                }
+                None if wanted.starts_with("hint~") => {
+                    let hints: Vec<_> = drain.workers.iter().filter_map(|worker| worker.hint.clone()).collect();
+                    let found = hints.iter().any(|hint| hint.contains(&wanted[5..]));
+                    same(&format!("{hints:?}"), &found, &true)?;
+                }
+                None => same(&text, drain.state.as_str(), *wanted)?,
+                Some(_) => return Err(format!("cannot check {wanted}")),
+            }
+            let in_force = drain.in_force;
+            if in_force && matches!(drain.state, DrainState::Expired | DrainState::Lifted) {
+                return Err("it has ended and is in force".to_owned());
+            }
+        }
+        Ok(())
+    }
+
+    fn picture(&self) -> String {
+        let workers: Vec<String> = self.all().iter().map(|worker| format!("  {worker:?}")).collect();
+        let drains: Vec<String> = self.fleet.drains(self.now).iter().map(|drain| format!("  {drain:?}")).collect();
+        format!("at {} ms\nworkers:\n{}\ndrains:\n{}", self.now - ZERO, workers.join("\n"), drains.join("\n"))
+    }
+}
+
+fn check_worker(worker: &WorkerView, wanted: &str) -> Result<(), String> {
+    if let Some((field, text)) = wanted.split_once('~') {
+        let text = text.replace('_', " ");
+        let found = match field {
+            "blocked" => worker.blocked.join("; "),
+            "name" => worker.name.clone(),
+            _ => return Err(format!("cannot check {wanted}")),
+        };
+        return same(&format!("{found:?} has {text:?}"), &found.contains(&text), &true);
+    }
+    let Some((field, value)) = wanted.split_once('=') else {
+        let facts = [worker.state.as_str(), worker.evidence.as_str(), worker.identity.as_str()];
+        let declared = wanted == "declared" && worker.declared;
+        let clear = wanted == "unblocked" && worker.blocked.is_empty();
+        let known = facts.contains(&wanted) || declared || clear;
+        return same(&format!("{wanted} in {facts:?}, blocked {:?}", worker.blocked), &known, &true);
+    };
+    match field {
+        "running" => same(field, &worker.in_flight.running.to_string(), value),
+        "prefetched" => same(field, &worker.in_flight.prefetched.to_string(), value),
+        "delayed" => same(field, &worker.in_flight.delayed.to_string(), value),
+        "held" => same(field, &worker.held.to_string(), value),
+        "conns" => same(field, &worker.connections.to_string(), value),
+        "system" => same(field, worker.system.as_str(), value),
+        "name" => same(field, &worker.name.replace(' ', ""), value),
+        "drains" => same(field, &worker.drains.join(","), value),
+        "queues" => same(field, &worker.queues.join(","), value),
+        "safe" => same(field, &worker.safe_until, &Some(moment(value)?)),
+        _ => Err(format!("cannot check {wanted}")),
+    }
+}
+
+fn same<T: PartialEq<U> + std::fmt::Debug + ?Sized, U: std::fmt::Debug + ?Sized>(
+    what: &str,
+    found: &T,
+    wanted: &U,
+) -> Result<(), String> {
+    if found == wanted { Ok(()) } else { Err(format!("{what}: expected {wanted:?}, found {found:?}")) }
+}
+
+fn one_line(error: &DrainError) -> Result<(), String> {
+    let text = error.to_string();
+    if text.contains('\n') || text.len() > 300 { Err(format!("not one clear line: {text}")) } else { Ok(()) }
+}
+
+fn job(words: &[&str], now: Millis) -> Result<Job, String> {
+    let key = words.get(1).copied().ok_or("a job needs a key")?;
+    let option = |name: &str| words.iter().find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
+    let eta = match option("eta") {
+        Some(eta) if eta.starts_with('+') => Some(now + span(&eta[1..])?),
+        Some(eta) => Some(moment(eta)?),
+        None => None,
+    };
+    Ok(Job {
+        key: JobKey(key.to_owned()),
+        id: option("id").unwrap_or(key).to_owned(),
+        name: option("task").unwrap_or("task").to_owned(),
+        queue: option("queue").unwrap_or("q").to_owned(),
+        eta,
+    })
+}
+
+fn celery_report(words: &[&str], now: Millis) -> Result<JobEvent, String> {
+    let option = |name: &str| words.iter().find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
+    let kind = match words[0] {
+        "online" => CeleryEvent::Online,
+        "offline" => CeleryEvent::Offline,
+        _ => CeleryEvent::Heartbeat,
+    };
+    let timestamp = match option("ts") {
+        Some("none") => None,
+        Some(ts) => Some(moment(ts)?),
+        None => Some(now),
+    };
+    Ok(JobEvent::Report(Report::Celery {
+        kind,
+        pid: Some(option("pid").map_or(Ok(1), str::parse).map_err(|_| "pid")?),
+        active: Some(option("active").map_or(Ok(0), str::parse).map_err(|_| "active")?),
+        processed: option("processed").map(str::parse).transpose().map_err(|_| "processed")?,
+        timestamp,
+        period: Some(2_000),
+    }))
+}
+
+fn sidekiq_report(words: &[&str], now: Millis) -> Result<JobEvent, String> {
+    let option = |name: &str| words.iter().find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
+    Ok(JobEvent::Report(Report::Sidekiq {
+        concurrency: option("c").map(str::parse).transpose().map_err(|_| "c")?,
+        busy: option("busy").map(str::parse).transpose().map_err(|_| "busy")?,
+        quiet: words.contains(&"quiet"),
+        beat: Some(option("beat").map_or(Ok(now), moment)?),
+    }))
+}
+
+/// `drain NAME SELECTOR... OPTION...`; a name `-` is none.
+fn request(line: &str) -> Result<DrainRequest, String> {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let name = words.get(1).filter(|name| **name != "-").map(|name| (*name).to_owned());
+    let mut request = DrainRequest {
+        selector: Vec::new(),
+        name,
+        ttl: None,
+        reason: None,
+        require: None,
+        delayed_wait: false,
+        standing: false,
+        allow_empty: false,
+        no_starve: false,
+        dry_run: false,
+    };
+    for word in words.iter().skip(2) {
+        match (*word, word.split_once('=')) {
+            ("standing", _) => request.standing = true,
+            ("delayed", _) => request.delayed_wait = true,
+            ("empty", _) => request.allow_empty = true,
+            ("nostarve", _) => request.no_starve = true,
+            ("dry", _) => request.dry_run = true,
+            (_, Some(("ttl", "none"))) => request.ttl = Some(None),
+            (_, Some(("ttl", ttl))) => request.ttl = Some(Some(span(ttl)?)),
+            (_, Some(("reason", reason))) => request.reason = Some(reason.to_owned()),
+            (_, Some(("require", level))) => {
+                request.require = Some(Evidence::from_name(level).ok_or("no such evidence")?);
+            }
+            ("''", _) => request.selector.push(String::new()),
+            _ => request.selector.push((*word).to_owned()),
+        }
+    }
+    Ok(request)
+}
+
+/// A point on the script's clock; `-5s` is before its zero.
+fn moment(text: &str) -> Result<Millis, String> {
+    match text.strip_prefix('-') {
+        Some(before) => Ok(ZERO - span(before)?),
+        None => Ok(ZERO + span(text)?),
+    }
+}
+
+/// `7.05s`, `3m`, `2h`.
+fn span(text: &str) -> Result<Millis, String> {
+    let unit = text.chars().last().ok_or("a time is missing")?;
+    let factor = match unit {
+        's' => 1_000.0,
+        'm' => 60_000.0,
+        'h' => 3_600_000.0,
+        _ => return Err(format!("{text} is no line of a script and no time")),
+    };
+    let number: f64 = text[..text.len() - 1].parse().map_err(|_| format!("{text} is no line of a script"))?;
+    Ok((number * factor).round() as Millis)
+}
+
+fn notice_text(notice: &Notice) -> String {
+    match notice {
+        Notice::WorkerSeen { name, system, .. } => format!("seen {name} {}", system.as_str()),
+        Notice::WorkerState { name, from, to, .. } => format!("{name} {} -> {}", from.as_str(), to.as_str()),
+        Notice::WorkerLost { name, jobs, .. } => format!("lost {name} with {}", jobs.join(" ")),
+        Notice::DrainCreated { drain, workers } => format!("drain {drain} marks {workers}"),
+        Notice::DrainEnded { drain, how } => format!("drain {drain} {how}"),
+        Notice::Delivered { system } => format!("delivered {}", system.as_str()),
+        Notice::Finished { system, outcome } => format!("{outcome} {}", system.as_str()),
+    }
+}

@@ -1,0 +1,577 @@
+//! Who is a worker: which connections belong together, and what is a new incarnation.
+
+use proto_tests::fleet_script::play;
+
+// ── addresses ──
+
+#[test]
+fn one_address_is_one_worker() {
+    play(
+        "
+        + c1 10.0.0.5
+        + c2 10.0.0.5
+        + d1 10.0.0.6
+        c1 fetch q
+        d1 fetch q
+        ? workers 2
+        ? 10.0.0.5 conns=2 address
+        c2 client web-1
+        ? web-1 conns=2 learned
+    ",
+    );
+}
+
+#[test]
+fn a_pure_producer_is_not_listed_and_is_forgotten() {
+    play(
+        "
+        + c1 10.0.0.5
+        c1 user app
+        ? workers 0
+        drain d ip=10.0.0.5 ! no worker matches
+        drain d ip=10.0.0.5 empty
+        ? c1 marked                      # it may fetch one day
+        ? drain d drained workers=0
+        c1 fetch q
+        ? 10.0.0.5 drained held=1
+        ? drain d drained workers=1
+    ",
+    );
+}
+
+#[test]
+fn a_reconnect_while_draining_stays_marked() {
+    play(
+        "
+        + c1 10.0.0.5
+        c1 named celery w1@a
+        c1 online processed=0
+        c1 gets t1
+        drain d w1@a
+        ? c1 marked
+        - c1
+        ? w1@a sealed prefetched=1
+        +30s
+        + c2 10.0.0.5
+        ? c2 marked
+        ? w1@a sealed prefetched=1 conns=1
+    ",
+    );
+}
+
+#[test]
+fn the_mark_of_a_worker_that_was_not_drained_ends_after_forget_after() {
+    play(
+        "
+        + c1 10.0.0.5
+        c1 named celery w1@a
+        c1 online processed=0
+        c1 gets t1 task=mail
+        drain d w1@a
+        - c1
+        +59s
+        ? w1@a sealed
+        +2s
+        ? w1@a lost
+        ? drain d lost over
+        ? notice lost w1@a with mail[t1]
+        + c2 10.0.0.5
+        ? c2 free
+    ",
+    );
+}
+
+/// drain → stop → start under the same name or a recycled address, within 5 s.
+#[test]
+fn once_drained_the_clients_own_closing_ends_the_mark() {
+    play(
+        "
+        + c1 10.0.0.5
+        + c2 10.0.0.5
+        c1 named celery w1@a
+        c1 online processed=0
+        c2 fetch q
+        drain d w1@a
+        c2 parked
+        ? w1@a drained
+        c2 nil
+        - c2
+        ? w1@a drained
+        - c1
+        ? w1@a gone
+        ? drain d drained over
+        +1s
+        + c3 10.0.0.5
+        ? c3 free
+        c3 named celery w1@a
+        c3 fetch q
+        ? w1@a active
+    ",
+    );
+}
+
+#[test]
+fn a_cut_by_the_broker_or_the_gate_does_not_end_the_mark() {
+    play(
+        "
+        + c1 10.0.0.5
+        + c2 10.0.0.5
+        c1 named celery w1@a
+        c1 online processed=0
+        drain d w1@a
+        ? w1@a drained
+        - c1 broker
+        - c2                             # the client's answer to the cut
+        +1s
+        + c3 10.0.0.5
+        ? c3 marked
+        - c3 gate
+        + c4 10.0.0.5
+        ? c4 marked
+    ",
+    );
+}
+
+#[test]
+fn a_sidekiq_nonce_tells_a_new_incarnation() {
+    play(
+        "
+        + c1 10.0.0.7
+        c1 named sidekiq host:1:aaaa
+        c1 sidekiq c=1 busy=1
+        c1 gets j1
+        drain d host:1:aaaa
+        ? host:1:aaaa sealed
+        - c1                             # killed in mid-job, restarted in place
+        +1s
+        + c2 10.0.0.7
+        ? c2 marked
+        c2 fetch q
+        ? host:1:aaaa sealed held=1
+        c2 named sidekiq host:1:bbbb
+        ? c2 free
+        ? host:1:bbbb active conns=1
+        ? host:1:aaaa conns=0 running=1
+        ? drain d sealed workers=1
+        1m
+        +5s
+        ? host:1:aaaa lost
+        ? drain d lost
+    ",
+    );
+}
+
+#[test]
+fn a_celery_heartbeat_with_another_pid_or_a_lower_count_is_a_new_incarnation() {
+    for sign in ["pid=8 processed=50", "pid=7 processed=0"] {
+        play(&format!(
+            "
+            + c1 10.0.0.5
+            + c2 10.0.0.5
+            c2 named celery w1@a
+            c2 online pid=7 processed=0
+            c1 gets t1
+            c1 ack t1
+            +2s
+            c2 beat active=1 pid=7 processed=1
+            drain d w1@a
+            - c1
+            - c2
+            +1s
+            + c3 10.0.0.5
+            + c4 10.0.0.5
+            ? c3 marked
+            c4 named celery w1@a
+            ? c3 marked                  # the name alone is no sign
+            +1s
+            c4 beat active=0 {sign}
+            ? c3 free
+            ? @c3 active conns=2 drains=
+            ? drain d sealed workers=1
+            "
+        ));
+    }
+}
+
+#[test]
+fn the_same_pid_and_a_count_that_goes_on_is_the_same_incarnation() {
+    play(
+        "
+        + c1 10.0.0.5
+        c1 named celery w1@a
+        c1 online pid=7 processed=0
+        c1 gets t1
+        c1 ack t1
+        +2s
+        c1 beat active=1 pid=7 processed=1
+        drain d w1@a
+        - c1 broker
+        +1s
+        + c2 10.0.0.5
+        c2 named celery w1@a
+        c2 beat active=1 pid=7 processed=1
+        ? c2 marked
+        ? w1@a sealed conns=1
+    ",
+    );
+}
+
+/// Two processes behind one address, heartbeats in turn: neither is a new incarnation of the other.
+#[test]
+fn two_live_processes_behind_one_address_are_one_worker() {
+    play(
+        "
+        + a1 10.0.0.5
+        + b1 10.0.0.5
+        a1 named celery w1@a
+        b1 named celery w2@a
+        a1 beat pid=1 processed=0
+        b1 beat pid=1 processed=0
+        ? w1@a + w2@a conns=2
+    "
+        .replace("w1@a + w2@a", "@a1 name=w1@a+w2@a")
+        .as_str(),
+    );
+}
+
+#[test]
+fn a_drain_of_a_part_of_what_cannot_be_told_apart_is_refused() {
+    play(
+        "
+        + a1 10.0.0.5
+        + b1 10.0.0.5
+        a1 named celery w1@a
+        b1 named celery w2@a
+        a1 beat processed=0
+        b1 beat processed=0
+        drain d w1@a ! w1@a and w2@a share 10.0.0.5 and cannot be told apart
+        drain d worker=w1@* ! cannot be told apart
+        ? a1 free
+        drain d worker=w*@a
+        ? a1 marked
+        ? b1 marked
+        undrain d
+        drain e w1@a w2@a
+        ? a1 marked
+    ",
+    );
+}
+
+/// Both must be idle, and a heartbeat of one says nothing of the other.
+#[test]
+fn reports_of_two_processes_count_only_together() {
+    play(
+        "
+        + a1 10.0.0.5
+        + b1 10.0.0.5
+        a1 named celery w1@a
+        b1 named celery w2@a
+        a1 beat processed=0
+        b1 beat processed=0
+        a1 gets t1
+        a1 ack t1
+        drain d all
+        2s
+        a1 beat active=0 processed=1
+        4s
+        a1 beat active=0 processed=1
+        ? @a1 sealed
+        b1 beat active=0 processed=0
+        6s
+        b1 beat active=0 processed=0
+        ? @a1 drained reported
+    ",
+    );
+}
+
+#[test]
+fn two_processes_with_one_name_do_not_flap() {
+    play(
+        "
+        + a1 10.0.0.5
+        + b1 10.0.0.5
+        a1 named celery w@a
+        b1 named celery w@a
+        drain d w@a
+        a1 beat pid=1 processed=9
+        b1 beat pid=2 processed=3
+        2s
+        a1 beat pid=1 processed=9
+        b1 beat pid=2 processed=3
+        ? a1 marked
+        ? b1 marked
+        ? workers 1
+    ",
+    );
+}
+
+// ── tags and listeners ──
+
+#[test]
+fn a_tag_joins_and_separates() {
+    play(
+        "
+        + a1 10.0.0.5
+        + a2 10.0.0.6
+        + b1 10.0.0.5
+        a1 tag blue
+        a2 tag blue
+        b1 tag green
+        a1 fetch q
+        b1 fetch q
+        ? workers 2
+        ? blue conns=2 strong
+        drain d blue
+        ? a1 marked
+        ? a2 marked
+        ? b1 free
+    ",
+    );
+}
+
+#[test]
+fn an_own_listener_is_the_identity() {
+    play(
+        "
+        + a1 10.0.0.5 listener=side own
+        + a2 local listener=side own
+        + b1 10.0.0.5
+        a1 fetch q
+        b1 fetch q
+        ? side conns=2 strong
+        drain d listener=side
+        ? a1 marked
+        ? a2 marked
+        ? b1 free
+    ",
+    );
+}
+
+// ── local processes ──
+
+/// A parent that does not fetch (a shell, a test runner) absorbs nobody.
+#[test]
+fn a_mere_parent_absorbs_nobody() {
+    play(
+        "
+        + a1 local
+        = a1 100:5 < 90:1
+        + b1 local
+        = b1 101:6 < 90:1
+        a1 fetch q
+        b1 fetch q
+        ? workers 2
+        drain d worker=python[[]100]*
+        ? a1 marked
+        ? b1 free
+    ",
+    );
+}
+
+#[test]
+fn children_of_a_process_that_fetches_belong_to_it() {
+    play(
+        "
+        + a1 local
+        = a1 100:5 < 90:1
+        a1 fetch q
+        + child local
+        = child 110:9 < 100:5 < 90:1
+        ? workers 1
+        ? @a1 conns=2 learned
+        drain d all
+        ? child marked
+    ",
+    );
+}
+
+/// The child's connection came first; its jobs and its marks follow it.
+#[test]
+fn a_child_joins_when_its_parent_turns_out_to_fetch() {
+    play(
+        "
+        + child local
+        = child 110:9 < 100:5 < 90:1
+        child client kid
+        ? kid conns=1
+        + a1 local
+        = a1 100:5 < 90:1
+        a1 named celery w1@a
+        ? workers 1
+        ? w1@a conns=2
+        a1 gets t1 id=x
+        child result x
+        a1 ack t1
+        drain d w1@a
+        ? w1@a drained exact
+        ? child marked
+    ",
+    );
+}
+
+#[test]
+fn the_id_of_a_joined_worker_stays_as_an_alias() {
+    let mut script = play(
+        "
+        + child local
+        = child 110:9 < 100:5
+        child client kid
+    ",
+    );
+    let kid = script.worker("kid").unwrap().id;
+    script.play("+ a1 local\n = a1 100:5\n a1 named celery w1@a");
+    assert_eq!(script.worker(&kid.0).unwrap().name, "w1@a");
+    script.play(&format!("drain d {kid}\n ? child marked\n ? a1 marked"));
+}
+
+#[test]
+fn a_process_that_fetches_itself_does_not_join_its_ancestor() {
+    play(
+        "
+        + runner local
+        = runner 90:1
+        runner fetch q
+        + a1 local
+        a1 fetch q                       # before it is known whose it is
+        = a1 100:5 < 90:1
+        ? workers 2
+        drain d ip=127.0.0.1
+        ? drain d draining workers=2
+    ",
+    );
+}
+
+#[test]
+fn a_reused_pid_is_another_worker() {
+    play(
+        "
+        + a1 local
+        = a1 100:5@1s
+        a1 named celery w1@a
+        a1 gets t1
+        drain d w1@a
+        - a1
+        +1s
+        + b1 local
+        ? b1 marked                      # not known yet
+        = b1 100:6@2s
+        ? b1 free
+        b1 named celery w1@a
+        ? w1@a active
+        ? drain d sealed workers=1
+    ",
+    );
+}
+
+/// The process is alive: whatever its pool does, it is the same incarnation.
+#[test]
+fn a_drained_process_that_reconnects_stays_marked() {
+    play(
+        "
+        + a1 local
+        = a1 100:5
+        a1 fetch q
+        drain d all
+        a1 parked
+        ? @a1 drained
+        a1 nil
+        - a1
+        +1s
+        + a2 local
+        = a2 100:5
+        ? a2 marked
+        ? @a2 drained
+    ",
+    );
+}
+
+#[test]
+fn an_unidentified_local_peer_is_its_address() {
+    play("+ a1 local\n = a1 nobody\n a1 fetch q\n ? 127.0.0.1 address conns=1");
+}
+
+/// While it is not known whose a connection is, it may be the marked worker's: its fetches are held.
+#[test]
+fn a_pending_connection_is_held_while_a_drain_is_in_force() {
+    play(
+        "
+        + a1 local
+        = a1 100:5
+        a1 client web
+        a1 fetch q
+        + x local                        # unmarked so far
+        x fetch q
+        drain d client=web
+        a1 parked
+        ? x marked
+        ? @a1 draining blocked~looked_up
+        x parked
+        ? @a1 draining                   # it may have been given a job before it was held
+        = x 200:6
+        ? x free
+        ? @a1 drained
+        + y local
+        ? y marked
+        ? @a1 drained                    # held from its first byte on: it cannot break the seal
+        = y 100:5
+        ? y marked
+        undrain d
+        ? y free
+        ? a1 free
+    ",
+    );
+}
+
+#[test]
+fn a_job_that_came_while_the_process_was_unknown_is_in_its_ledger() {
+    play(
+        "
+        + a1 local
+        = a1 100:5
+        a1 fetch q
+        + x local
+        x gets t1
+        = x 100:5
+        drain d all
+        a1 parked
+        ? @a1 sealed running=1
+    ",
+    );
+}
+
+/// The ack came on a second connection of the same process, and both were still being looked up.
+#[test]
+fn events_that_come_before_the_join_find_their_jobs() {
+    play(
+        "
+        + c1 local
+        + c2 local
+        c1 is celery
+        c2 is celery
+        c1 gets t1 id=x
+        c2 result x
+        c2 ack t1
+        = c2 100:5
+        = c1 100:5
+        c1 named celery w1@a
+        c1 online processed=0
+        drain d all
+        ? w1@a drained exact
+    ",
+    );
+}
+
+#[test]
+fn a_process_older_than_the_gate_is_met_in_mid_life() {
+    play(
+        "
+        + a1 local
+        = a1 100:5@-2h
+        a1 fetch q
+        drain d all
+        a1 parked
+        ? @a1 sealed unknown blocked~mid-life
+        ? drain d cannot-tell
+    ",
+    );
+}

@@ -1,0 +1,222 @@
+//! What crosses the fleet's border: settings, peers and requests on the way in, answers, errors and effects on the way
+//! out. Plain data; the server half (`hub`, `store`, `api`) knows the fleet by these types and by [`super::Fleet`].
+
+use super::view;
+use crate::job::{ConnId, Evidence, Millis, System, WorkerId};
+use std::net::IpAddr;
+
+/// What the fleet needs to know of the configuration. Times in milliseconds.
+#[derive(Clone, Debug)]
+pub struct FleetSettings {
+    /// TTL of a drain that names none (`drains.default_ttl`).
+    pub default_ttl: Millis,
+    /// How long a worker without a connection is remembered as present (`drains.forget_after`).
+    pub forget_after: Millis,
+    /// The evidence that `drained` needs if a drain does not say (`drains.require`).
+    pub require: Evidence,
+    /// Delayed jobs due later than this are ignored with `delayed = "ignore"` (`drains.delayed_margin`).
+    pub delayed_margin: Millis,
+    /// `[celery] acks = "late"`: every Celery ack is declared to come after the task.
+    pub celery_acks_late: bool,
+    /// `[gate] fetch`: keys that the operator declared to hold jobs. A worker of an unknown system that takes jobs only
+    /// from them is believed when its fetch pattern says that it is idle.
+    pub declared_fetch: globset::GlobSet,
+    /// The pump tells with [`super::Fleet::mark_seen`] when a connection's gate has taken its mark over, and no worker
+    /// is sealed before. Without it a fetch judged in the very moment of the mark can slip behind the seal.
+    pub confirm_marks: bool,
+}
+
+impl Default for FleetSettings {
+    fn default() -> Self {
+        FleetSettings {
+            default_ttl: 12 * 3_600_000,
+            forget_after: 60_000,
+            require: Evidence::Inferred,
+            delayed_margin: 600_000,
+            celery_acks_late: false,
+            declared_fetch: globset::GlobSet::empty(),
+            confirm_marks: false,
+        }
+    }
+}
+
+/// Where a connection comes from, as known at accept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// The listener's name.
+    pub listener: String,
+    /// Whether the listener itself is the worker's identity (`identity = "listener"`, a sidecar).
+    pub listener_is_identity: bool,
+    /// `redis` or `amqp`.
+    pub protocol: &'static str,
+    /// The peer's address (from the PROXY header where there is one).
+    pub ip: IpAddr,
+    /// The peer's port.
+    pub port: u16,
+    /// Whether the peer is on the gate's own host, so that its process is being looked up and
+    /// [`Fleet::identified`] will follow.
+    pub local: bool,
+}
+
+/// A process on the gate's own host. `(pid, started)` names one life of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Process {
+    /// Process id.
+    pub pid: u32,
+    /// Start time in the kernel's clock ticks since boot (`/proc/PID/stat`, field 22): a reused pid differs here.
+    pub started: u64,
+    /// The same as Unix time in milliseconds, to compare with the gate's own start.
+    pub started_at: Millis,
+}
+
+/// Who closed a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClosedBy {
+    /// The client closed it or went away.
+    Client,
+    /// The broker closed it, or could not be reached.
+    Broker,
+    /// The gate did (safe stop, framing lost).
+    Gate,
+}
+
+/// What an operator asks for: `POST /v1/drains`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DrainRequest {
+    /// The selectors as written; any of them may match.
+    pub selector: Vec<String>,
+    /// The drain's name; generated if absent.
+    pub name: Option<String>,
+    /// `None`: the default. `Some(None)`: no expiry (needs a reason).
+    pub ttl: Option<Option<Millis>>,
+    /// Why.
+    pub reason: Option<String>,
+    /// The evidence needed, if not the configured.
+    pub require: Option<Evidence>,
+    /// Whether delayed jobs are waited for too, if not ignored.
+    pub delayed_wait: bool,
+    /// Marks whoever matches until lifted, instead of the incarnations present.
+    pub standing: bool,
+    /// A selector that matches nothing is accepted.
+    pub allow_empty: bool,
+    /// Refused when a queue would be left without a consumer.
+    pub no_starve: bool,
+    /// Only say what would be marked.
+    pub dry_run: bool,
+}
+
+/// The answer to an accepted [`DrainRequest`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct DrainAnswer {
+    /// The drain as it now stands (or as it would, for a dry run).
+    pub drain: view::DrainView,
+    /// False when the name was in force with the same body: nothing new was made.
+    pub created: bool,
+}
+
+/// Why a drain was refused. Each reads as one clear line.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DrainError {
+    /// Not a selector; the text says what was expected.
+    #[error("{0}")]
+    BadSelector(String),
+    /// Not a name for a drain; the text says what was expected.
+    #[error("{0}")]
+    BadName(String),
+    /// `ttl = none` without a reason, or the like.
+    #[error("{0}")]
+    BadRequest(String),
+    /// Nothing matched.
+    #[error("no worker matches {0}")]
+    NothingMatched(String),
+    /// The name is in force with another body.
+    #[error("a drain named {0} is in force with another selector or other options")]
+    NameTaken(String),
+    /// Only a part of what cannot be told apart was selected.
+    #[error("{0}")]
+    CannotTellApart(String),
+    /// `no_starve`: these queues would be left without an open consumer.
+    #[error("no worker would be left for {}", .0.join(", "))]
+    WouldStarve(Vec<String>),
+}
+
+/// What the server half has to do after a call. Taken with [`Fleet::take_effects`], in order.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Set the connection's mark (fetches are held while it is set).
+    Mark(ConnId, bool),
+    /// Tell the connection's gate its worker's job system.
+    System(ConnId, System),
+    /// Append a line to the journal (before the bytes that caused it go out). Opaque text without line breaks.
+    Journal(String),
+    /// The drains changed: save [`Fleet::export_drains`] durably before answering.
+    SaveDrains,
+    /// Something worth an event, a log line and a metric.
+    Notice(Notice),
+}
+
+/// An event for the log, the metrics and (later) the event stream.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Notice {
+    /// A worker was seen for the first time or got its name.
+    WorkerSeen {
+        /// The worker.
+        worker: WorkerId,
+        /// Its name now.
+        name: String,
+        /// Its system now.
+        system: System,
+    },
+    /// A worker's state changed.
+    WorkerState {
+        /// The worker.
+        worker: WorkerId,
+        /// Its name.
+        name: String,
+        /// Its system.
+        system: System,
+        /// Before.
+        from: view::WorkerState,
+        /// Now.
+        to: view::WorkerState,
+        /// Milliseconds since it was marked, if it is.
+        since_mark: Option<Millis>,
+    },
+    /// A worker went away with jobs in flight.
+    WorkerLost {
+        /// The worker.
+        worker: WorkerId,
+        /// Its name.
+        name: String,
+        /// Its system.
+        system: System,
+        /// The jobs that were in flight, as `name[id]`.
+        jobs: Vec<String>,
+    },
+    /// A drain was made.
+    DrainCreated {
+        /// Its name.
+        drain: String,
+        /// How many workers it marked.
+        workers: usize,
+    },
+    /// A drain ended.
+    DrainEnded {
+        /// Its name.
+        drain: String,
+        /// `lifted`, `expired` or `done`.
+        how: &'static str,
+    },
+    /// A job was delivered.
+    Delivered {
+        /// By which system.
+        system: System,
+    },
+    /// A job ended.
+    Finished {
+        /// Of which system.
+        system: System,
+        /// `finished`, `requeued` or `returned`.
+        outcome: &'static str,
+    },
+}

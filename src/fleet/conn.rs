@@ -1,0 +1,152 @@
+//! One connection as the fleet sees it, and the count of its outstanding fetches.
+
+use super::boundary::{Peer, Process};
+use super::worker::{LifeNo, WorkerNo};
+use crate::job::{Millis, Place, System};
+
+/// Outstanding fetches. Only blocking ones say something about idle threads; all of them stand in the way of a seal
+/// while the broker has them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Fetches {
+    broker: u32,
+    held: u32,
+    broker_polls: u32,
+    held_polls: u32,
+}
+
+impl Fetches {
+    /// A fetch was asked.
+    pub(super) fn add(&mut self, place: Place, blocking: bool) {
+        *self.slot(place, blocking) += 1;
+    }
+
+    /// A fetch ended. Saturates: a gate that ends what it never asked must not wrap a counter.
+    pub(super) fn sub(&mut self, place: Place, blocking: bool) {
+        let slot = self.slot(place, blocking);
+        *slot = slot.saturating_sub(1);
+    }
+
+    /// Whether a fetch of that kind is outstanding there.
+    pub(super) fn has(&self, place: Place, blocking: bool) -> bool {
+        match (place, blocking) {
+            (Place::Broker, true) => self.broker > 0,
+            (Place::Gate, true) => self.held > 0,
+            (Place::Broker, false) => self.broker_polls > 0,
+            (Place::Gate, false) => self.held_polls > 0,
+        }
+    }
+
+    /// A connection's fetches join its worker's.
+    pub(super) fn join(&mut self, other: Fetches) {
+        self.broker += other.broker;
+        self.held += other.held;
+        self.broker_polls += other.broker_polls;
+        self.held_polls += other.held_polls;
+    }
+
+    /// A connection's fetches leave its worker's.
+    pub(super) fn leave(&mut self, other: Fetches) {
+        self.broker = self.broker.saturating_sub(other.broker);
+        self.held = self.held.saturating_sub(other.held);
+        self.broker_polls = self.broker_polls.saturating_sub(other.broker_polls);
+        self.held_polls = self.held_polls.saturating_sub(other.held_polls);
+    }
+
+    /// Fetches that the broker may still answer with a job.
+    pub(super) fn at_broker(&self) -> usize {
+        (self.broker + self.broker_polls) as usize
+    }
+
+    /// Fetches that the gate keeps to itself.
+    pub(super) fn held(&self) -> usize {
+        (self.held + self.held_polls) as usize
+    }
+
+    /// Blocking fetches, wherever they are: each is an idle thread.
+    pub(super) fn blocking(&self) -> usize {
+        (self.broker + self.held) as usize
+    }
+
+    fn slot(&mut self, place: Place, blocking: bool) -> &mut u32 {
+        match (place, blocking) {
+            (Place::Broker, true) => &mut self.broker,
+            (Place::Gate, true) => &mut self.held,
+            (Place::Broker, false) => &mut self.broker_polls,
+            (Place::Gate, false) => &mut self.held_polls,
+        }
+    }
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Conn {
+    pub(super) peer: Peer,
+    pub(super) since: Millis,
+    pub(super) worker: WorkerNo,
+    /// Its process is still being looked up.
+    pub(super) pending: bool,
+    /// The owning process and its ancestors upwards.
+    pub(super) lineage: Vec<Process>,
+    pub(super) command: Option<String>,
+    /// The mark as last told.
+    pub(super) marked: bool,
+    /// The mark was in force from the first byte on.
+    pub(super) born_marked: bool,
+    /// The gate has not yet said that it took the mark over.
+    pub(super) unconfirmed: bool,
+    pub(super) fetches: Fetches,
+    /// A job has been delivered whose fetch is not yet reported as answered: that fetch is no idle thread any more.
+    pub(super) delivering: bool,
+    /// It has asked for a job at least once.
+    pub(super) fetched: bool,
+    pub(super) blocked: Vec<String>,
+    pub(super) opaque: bool,
+    pub(super) client_name: Option<String>,
+    pub(super) user: Option<String>,
+    pub(super) tag: Option<String>,
+    /// The job system's name of the worker that passed here.
+    pub(super) name: Option<String>,
+    pub(super) life: Option<LifeNo>,
+    pub(super) deliveries: u64,
+    pub(super) acks: u64,
+    /// The job system as last told to its gate.
+    pub(super) system: System,
+}
+
+impl Conn {
+    pub(super) fn new(peer: Peer, since: Millis) -> Conn {
+        Conn {
+            peer,
+            since,
+            worker: WorkerNo::NONE,
+            pending: false,
+            lineage: Vec::new(),
+            command: None,
+            marked: false,
+            born_marked: false,
+            unconfirmed: false,
+            fetches: Fetches::default(),
+            delivering: false,
+            fetched: false,
+            blocked: Vec::new(),
+            opaque: false,
+            client_name: None,
+            user: None,
+            tag: None,
+            name: None,
+            life: None,
+            deliveries: 0,
+            acks: 0,
+            system: System::Unknown,
+        }
+    }
+
+    /// Whether a pending connection could bring a job to whatever worker it turns out to belong to.
+    pub(super) fn is_clean(&self) -> bool {
+        self.born_marked
+            && self.fetches.at_broker() == 0
+            && self.blocked.is_empty()
+            && !self.opaque
+            && self.deliveries == 0
+    }
+}

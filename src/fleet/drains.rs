@@ -1,0 +1,423 @@
+//! Drains: what operators create, and the marks that they put on workers.
+//!
+//! ```text
+//! in force ──lifted | expired | all its workers gone (done)──▶ readable for an hour ──▶ forgotten
+//! ```
+//! A `once` drain marks the incarnations that are present when it is made (and those that were, but showed their name
+//! only later); a `standing` one marks whoever matches. A name is taken while its drain is in force and one of its
+//! workers is present; an ended drain never answers for a new one.
+
+use super::Fleet;
+use super::boundary::{DrainAnswer, DrainError, DrainRequest, Effect, Notice};
+use super::evidence::judge;
+use super::phase::{HOUR, state_of};
+use super::selector::{Facts, Hit, Selector, hit};
+use super::view::{DrainState, DrainView, WorkerState};
+use super::worker::{Key, Worker, WorkerNo};
+use crate::job::{Evidence, Millis};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// So long a newcomer in the place of a worker under a standing drain is held while its name is not known.
+const TRIAL: Millis = 15_000;
+
+/// A drain in force.
+#[derive(Debug)]
+pub(super) struct Drain {
+    pub(super) no: u64,
+    pub(super) name: String,
+    pub(super) request: DrainRequest,
+    pub(super) selectors: Vec<Selector>,
+    pub(super) created_at: Millis,
+    pub(super) expires_at: Option<Millis>,
+    pub(super) require: Evidence,
+    pub(super) members: Vec<WorkerNo>,
+    /// Members that are held until their name is known, and until when at most.
+    pub(super) trials: BTreeMap<WorkerNo, Millis>,
+    /// Where in `members` the last present one was found.
+    pub(super) witness: usize,
+}
+
+/// A drain that has ended.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Archived {
+    pub(super) at: Millis,
+    pub(super) view: DrainView,
+}
+
+impl Drain {
+    /// Whether the worker was there when the drain was made.
+    fn found_present(&self, worker: &Worker) -> bool {
+        worker.since < self.created_at || (worker.since == self.created_at && worker.born < self.no)
+    }
+
+    fn same_body(&self, request: &DrainRequest) -> bool {
+        let body = |request: &DrainRequest| DrainRequest { name: None, dry_run: false, ..request.clone() };
+        body(&self.request) == body(request)
+    }
+}
+
+impl Fleet {
+    pub(super) fn make_drain(&mut self, now: Millis, request: &DrainRequest) -> Result<DrainAnswer, DrainError> {
+        check(request)?;
+        let known = request.name.as_ref().and_then(|name| self.in_force(name));
+        let taken = known.filter(|no| self.is_taken(now, *no));
+        if let Some(no) = taken {
+            return self.repeat(now, no, request);
+        }
+        let drain = self.plan(now, request)?;
+        if request.dry_run {
+            return Ok(DrainAnswer { drain: self.drain_view(now, &drain), created: false });
+        }
+        if let Some(stale) = known {
+            self.end_drain(now, stale, "done");
+        }
+        let (no, name) = (drain.no, drain.name.clone());
+        let members = drain.members.clone();
+        self.drains.insert(no, Drain { members: Vec::new(), ..drain });
+        for member in &members {
+            self.join(now, no, *member);
+        }
+        self.refresh_pending(now);
+        self.effects.push(Effect::SaveDrains);
+        let listed = members.iter().filter(|m| self.workers.get(m).is_some_and(Worker::is_listed)).count();
+        self.effects.push(Effect::Notice(Notice::DrainCreated { drain: name, workers: listed }));
+        match self.drains.get(&no) {
+            Some(drain) => Ok(DrainAnswer { drain: self.drain_view(now, drain), created: true }),
+            None => Err(DrainError::NothingMatched(request.selector.join(" "))),
+        }
+    }
+
+    /// The same request again: new matches join.
+    fn repeat(&mut self, now: Millis, no: u64, request: &DrainRequest) -> Result<DrainAnswer, DrainError> {
+        let Some(drain) = self.drains.get(&no) else {
+            return Err(DrainError::NothingMatched(request.selector.join(" ")));
+        };
+        if !drain.same_body(request) {
+            return Err(DrainError::NameTaken(drain.name.clone()));
+        }
+        let fresh: Vec<WorkerNo> = self.matching(&drain.selectors, drain.created_at)?;
+        let fresh: Vec<WorkerNo> = fresh.into_iter().filter(|m| !drain.members.contains(m)).collect();
+        if request.no_starve {
+            self.check_starving(&fresh)?;
+        }
+        if !request.dry_run && !fresh.is_empty() {
+            for member in fresh {
+                self.join(now, no, member);
+            }
+            self.effects.push(Effect::SaveDrains);
+        }
+        match self.drains.get(&no) {
+            Some(drain) => Ok(DrainAnswer { drain: self.drain_view(now, drain), created: false }),
+            None => Err(DrainError::NothingMatched(request.selector.join(" "))),
+        }
+    }
+
+    /// The drain as it would be, with its members found and nothing marked.
+    fn plan(&mut self, now: Millis, request: &DrainRequest) -> Result<Drain, DrainError> {
+        let selectors = self.selectors(&request.selector, now)?;
+        let members = self.matching(&selectors, now)?;
+        let there = |no: &WorkerNo| self.workers.get(no).is_some_and(|w| w.is_listed() && !self.is_gone(now, w));
+        if !request.allow_empty && !members.iter().any(there) {
+            return Err(DrainError::NothingMatched(request.selector.join(" ")));
+        }
+        if request.no_starve {
+            self.check_starving(&members)?;
+        }
+        let no = self.number();
+        let ttl = request.ttl.unwrap_or(Some(self.settings.default_ttl));
+        Ok(Drain {
+            no,
+            name: request.name.clone().unwrap_or_else(|| self.free_name(now)),
+            request: DrainRequest { dry_run: false, ..request.clone() },
+            selectors,
+            created_at: now,
+            expires_at: ttl.map(|ttl| now.saturating_add(ttl)),
+            require: request.require.unwrap_or(self.settings.require),
+            members,
+            trials: BTreeMap::new(),
+            witness: 0,
+        })
+    }
+
+    /// Reads selectors. A text that is some worker's name or id means just that, whatever characters it has.
+    pub(super) fn selectors(&self, texts: &[String], now: Millis) -> Result<Vec<Selector>, DrainError> {
+        if texts.is_empty() {
+            return Err(DrainError::BadSelector("no selector: name a worker, or say all".to_owned()));
+        }
+        texts.iter().map(|text| self.selector(text.trim(), now)).collect()
+    }
+
+    pub(super) fn selector(&self, text: &str, now: Millis) -> Result<Selector, DrainError> {
+        let odd = text.contains([',', '=', '*', '?', '[', '{', '\\']);
+        let is_name = |worker: &Worker| {
+            worker.lives.iter().any(|life| life.name == text) || worker.client_name.as_deref() == Some(text)
+        };
+        if odd && self.workers.values().any(is_name) {
+            return Ok(Selector::exactly(text));
+        }
+        Selector::parse(text, now)
+    }
+
+    /// The workers that the selectors match, none of them in part.
+    fn matching(&self, selectors: &[Selector], _now: Millis) -> Result<Vec<WorkerNo>, DrainError> {
+        let mut found = BTreeSet::new();
+        for worker in self.workers.values().filter(|worker| worker.ended.is_none() && !worker.key.is_pending()) {
+            match hit(selectors, &self.facts(worker)) {
+                Hit::No => {}
+                Hit::Whole => {
+                    found.insert(worker.no);
+                }
+                Hit::Part => return Err(DrainError::CannotTellApart(cannot_tell(&self.facts(worker), worker))),
+            }
+        }
+        Ok(found.into_iter().collect())
+    }
+
+    fn check_starving(&self, members: &[WorkerNo]) -> Result<(), DrainError> {
+        let mut taken: BTreeMap<&str, usize> = BTreeMap::new();
+        for worker in members.iter().filter_map(|no| self.workers.get(no)).filter(|worker| worker.open) {
+            for queue in &worker.queues {
+                *taken.entry(queue).or_default() += 1;
+            }
+        }
+        let left = |queue: &str| self.open.get(queue).copied().unwrap_or(0);
+        let starving: Vec<String> =
+            taken.iter().filter(|(queue, n)| left(queue) <= **n).map(|(queue, _)| (*queue).to_owned()).collect();
+        if starving.is_empty() { Ok(()) } else { Err(DrainError::WouldStarve(starving)) }
+    }
+
+    fn free_name(&self, now: Millis) -> String {
+        let base = format!("drain-{:x}", now);
+        let known = |name: &str| {
+            self.drains.values().any(|d| d.name == name) || self.archive.iter().any(|a| a.view.name == name)
+        };
+        if !known(&base) {
+            return base;
+        }
+        (2u32..).map(|n| format!("{base}-{n}")).find(|name| !known(name)).unwrap_or(base)
+    }
+
+    fn in_force(&self, name: &str) -> Option<u64> {
+        self.drains.values().find(|drain| drain.name == name).map(|drain| drain.no)
+    }
+
+    /// One of its workers is present or not yet gone (a standing drain waits for more).
+    fn is_taken(&self, now: Millis, no: u64) -> bool {
+        let Some(drain) = self.drains.get(&no) else { return false };
+        let present = |no: &WorkerNo| self.workers.get(no).is_some_and(|w| w.is_listed() && !self.is_gone(now, w));
+        drain.request.standing || drain.members.iter().any(present)
+    }
+
+    fn is_gone(&self, now: Millis, worker: &Worker) -> bool {
+        worker.ended.is_some()
+            || (worker.conns.is_empty() && !worker.awaited && {
+                let verdict = judge(worker, &self.settings, now);
+                state_of(worker, &verdict, self.settings.require, false) == WorkerState::Gone
+            })
+    }
+
+    // ── members ──
+
+    fn join(&mut self, now: Millis, drain: u64, no: WorkerNo) {
+        let (Some(d), Some(worker)) = (self.drains.get_mut(&drain), self.workers.get_mut(&no)) else { return };
+        if worker.drains.contains(&drain) {
+            return;
+        }
+        d.members.push(no);
+        worker.drains.push(drain);
+        self.refresh_marks(now, no);
+    }
+
+    fn leave(&mut self, now: Millis, drain: u64, no: WorkerNo) {
+        if let Some(d) = self.drains.get_mut(&drain) {
+            d.members.retain(|member| *member != no);
+            d.trials.remove(&no);
+            d.witness = 0;
+        }
+        if let Some(worker) = self.workers.get_mut(&no) {
+            worker.drains.retain(|d| *d != drain);
+        }
+        self.refresh_marks(now, no);
+    }
+
+    /// A worker is about to be dropped.
+    pub(super) fn leave_drains(&mut self, no: WorkerNo) {
+        let Some(worker) = self.workers.get_mut(&no) else { return };
+        for drain in std::mem::take(&mut worker.drains) {
+            if let Some(d) = self.drains.get_mut(&drain) {
+                d.members.retain(|member| *member != no);
+                d.trials.remove(&no);
+                d.witness = 0;
+            }
+        }
+    }
+
+    /// A worker was joined into another, which takes over its marks.
+    pub(super) fn join_drains(&mut self, now: Millis, old: &Worker, to: WorkerNo) {
+        for drain in &old.drains {
+            if let Some(d) = self.drains.get_mut(drain) {
+                d.members.retain(|member| *member != old.no);
+                d.trials.remove(&old.no);
+                d.witness = 0;
+            }
+            self.join(now, *drain, to);
+            self.effects.push(Effect::SaveDrains);
+        }
+    }
+
+    /// Something that selectors ask for has become known: does a drain concern the worker now?
+    pub(super) fn facts_changed(&mut self, now: Millis, no: WorkerNo) {
+        let Some(worker) = self.workers.get(&no) else { return };
+        if worker.key.is_pending() || worker.ended.is_some() {
+            return;
+        }
+        let named = !worker.lives.is_empty();
+        let mut joins = Vec::new();
+        let mut leaves = Vec::new();
+        for drain in self.drains.values() {
+            let member = worker.drains.contains(&drain.no);
+            let trial = drain.trials.contains_key(&no);
+            if (member && !trial) || !(drain.request.standing || drain.found_present(worker)) {
+                continue;
+            }
+            match hit(&drain.selectors, &self.facts(worker)) {
+                Hit::Whole => joins.push(drain.no),
+                _ if trial && named => leaves.push(drain.no),
+                _ => {}
+            }
+        }
+        for drain in &joins {
+            if let Some(d) = self.drains.get_mut(drain) {
+                d.trials.remove(&no);
+            }
+            self.join(now, *drain, no);
+        }
+        for drain in &leaves {
+            self.leave(now, *drain, no);
+        }
+        if !joins.is_empty() || !leaves.is_empty() {
+            self.effects.push(Effect::SaveDrains);
+        }
+        self.announce(no);
+    }
+
+    /// A new worker in the place of one that a standing drain marks is held until its name is known.
+    pub(super) fn put_on_trial(&mut self, now: Millis, no: WorkerNo) {
+        let Some(worker) = self.workers.get(&no) else { return };
+        let in_place = |other: &Worker| {
+            let local = matches!((&other.key, &worker.key), (Key::Process { .. }, Key::Process { .. }));
+            other.no != no && (other.key == worker.key || (local && other.ip == worker.ip && other.conns.is_empty()))
+        };
+        let concerns = |drain: &&Drain| {
+            drain.request.standing
+                && drain.selectors.iter().any(Selector::needs_learning)
+                && drain.members.iter().filter_map(|m| self.workers.get(m)).any(in_place)
+        };
+        let held: Vec<u64> = self.drains.values().filter(concerns).map(|drain| drain.no).collect();
+        for drain in held {
+            self.join(now, drain, no);
+            if let Some(d) = self.drains.get_mut(&drain) {
+                d.trials.insert(no, now.saturating_add(TRIAL));
+            }
+        }
+    }
+
+    /// A member is gone for good: if it was the last one present, a `once` drain is done.
+    pub(super) fn members_gone(&mut self, now: Millis, no: WorkerNo) {
+        let Some(worker) = self.workers.get(&no) else { return };
+        for drain in worker.drains.clone() {
+            let Some(d) = self.drains.get_mut(&drain).filter(|d| !d.request.standing) else { continue };
+            let workers = &self.workers;
+            let present = |no: &WorkerNo| workers.get(no).is_some_and(|w| w.ended.is_none() && w.is_listed());
+            let count = d.members.len();
+            let next = (0..count).map(|i| (d.witness + i) % count).find(|i| present(&d.members[*i]));
+            match next {
+                Some(witness) => d.witness = witness,
+                None => self.end_drain(now, drain, "done"),
+            }
+        }
+    }
+
+    // ── the end ──
+
+    pub(super) fn lift(&mut self, now: Millis, name: &str) -> bool {
+        let Some(no) = self.in_force(name) else { return false };
+        self.end_drain(now, no, "lifted");
+        true
+    }
+
+    fn end_drain(&mut self, now: Millis, no: u64, how: &'static str) {
+        let Some(drain) = self.drains.get(&no) else { return };
+        let mut view = self.drain_view(now, drain);
+        view.in_force = false;
+        match how {
+            "lifted" => view.state = DrainState::Lifted,
+            "expired" => view.state = DrainState::Expired,
+            _ => {}
+        }
+        let Some(drain) = self.drains.remove(&no) else { return };
+        for member in &drain.members {
+            if let Some(worker) = self.workers.get_mut(member) {
+                worker.drains.retain(|d| *d != no);
+                self.refresh_marks(now, *member);
+            }
+        }
+        self.refresh_pending(now);
+        self.archive.push_back(Archived { at: now, view });
+        self.effects.push(Effect::SaveDrains);
+        self.effects.push(Effect::Notice(Notice::DrainEnded { drain: drain.name, how }));
+    }
+
+    pub(super) fn drains_due(&mut self, now: Millis) {
+        let expired = |drain: &&Drain| drain.expires_at.is_some_and(|at| at <= now);
+        let over: Vec<u64> = self.drains.values().filter(expired).map(|drain| drain.no).collect();
+        for no in over {
+            self.end_drain(now, no, "expired");
+        }
+        let trials: Vec<(u64, WorkerNo)> = self
+            .drains
+            .values()
+            .flat_map(|drain| drain.trials.iter().map(|(no, until)| (drain.no, *no, *until)))
+            .filter(|(_, _, until)| *until <= now)
+            .map(|(drain, no, _)| (drain, no))
+            .collect();
+        for (drain, no) in trials {
+            self.leave(now, drain, no);
+        }
+        while self.archive.front().is_some_and(|ended| now >= ended.at.saturating_add(HOUR)) {
+            self.archive.pop_front();
+        }
+    }
+}
+
+fn cannot_tell(facts: &Facts<'_>, worker: &Worker) -> String {
+    let names = facts.parts.iter().filter_map(|part| part.name.or(part.clients.first().copied()));
+    let names: BTreeSet<&str> = names.collect();
+    format!(
+        "{} share {} and cannot be told apart: select all of them, or give each a tag in its user name (user+tag) or a \
+         listener of its own",
+        names.into_iter().collect::<Vec<_>>().join(" and "),
+        worker.ip
+    )
+}
+
+fn check(request: &DrainRequest) -> Result<(), DrainError> {
+    if let Some(name) = &request.name {
+        let fits = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+        if name.is_empty() || name.len() > 100 || !name.chars().all(fits) {
+            let text = "a drain's name is 1 to 100 letters, digits, dots, dashes or underscores";
+            return Err(DrainError::BadName(text.to_owned()));
+        }
+    }
+    let reason = request.reason.as_deref().is_some_and(|reason| !reason.trim().is_empty());
+    if request.ttl == Some(None) && !reason {
+        return Err(DrainError::BadRequest("a drain without an expiry (ttl none) needs a reason".to_owned()));
+    }
+    if request.ttl == Some(Some(0)) {
+        return Err(DrainError::BadRequest("ttl must be longer than 0".to_owned()));
+    }
+    if request.require == Some(Evidence::Unknown) {
+        return Err(DrainError::BadRequest("require must be exact, reported or inferred".to_owned()));
+    }
+    Ok(())
+}

@@ -1,0 +1,187 @@
+//! What the gates tell, carried into the ledgers. Fetches are the hot path: they touch counters of one connection and
+//! one worker and nothing else, unless the worker is marked.
+
+use super::Fleet;
+use super::evidence::{generic, sidekiq};
+use super::ledger::Stage;
+use super::worker::{Adopted, Worker, WorkerNo};
+use crate::job::{ConnId, FetchEnd, JobEvent, Millis, Place, System};
+
+impl Fleet {
+    pub(super) fn happened(&mut self, now: Millis, id: ConnId, event: JobEvent) {
+        let Some(conn) = self.conns.get(&id) else { return };
+        let no = conn.worker;
+        match event {
+            JobEvent::FetchAsked { place, queues, blocking } => self.fetch_asked(now, id, place, queues, blocking),
+            JobEvent::FetchMoved { to } => self.fetch_moved(id, to),
+            JobEvent::FetchAnswered { from, end, blocking } => self.fetch_answered(now, id, from, end, blocking),
+            JobEvent::Delivered(job) => self.delivered(now, id, job, Stage::Delivered),
+            JobEvent::Taken(job) => self.delivered(now, id, job, Stage::Taken),
+            JobEvent::SchedulerReturned => self.scheduler_returned(id),
+            JobEvent::Returned(key) => {
+                self.strike_key(no, &key, "returned");
+            }
+            JobEvent::Acked(key) => self.acked(now, id, key),
+            JobEvent::Ended { key, outcome } => self.ended(now, id, key, outcome),
+            JobEvent::Result { id: job } => self.result(no, job),
+            JobEvent::Report(report) => self.report(now, id, report),
+            JobEvent::Recognised(system) => self.set_system(now, no, system),
+            JobEvent::Named { system, name } => self.named(now, id, system, name),
+            JobEvent::ClientNamed(name) => self.client_named(now, id, name),
+            JobEvent::User(user) => {
+                if let Some(conn) = self.conns.get_mut(&id) {
+                    conn.user = Some(user);
+                }
+                self.facts_changed(now, no);
+            }
+            JobEvent::Tagged(tag) => self.tagged(now, id, tag),
+            JobEvent::Blocked(reason) => self.blocked(now, id, Some(reason)),
+            JobEvent::Opaque => self.blocked(now, id, None),
+            // counted where it was seen; what it means for the ledger came with `Returned`
+            JobEvent::Orphan(_) => {}
+        }
+        self.touched(now, id);
+    }
+
+    /// After an event: what is marked or has gone is judged anew, anything else at its next question.
+    fn touched(&mut self, now: Millis, id: ConnId) {
+        let Some(conn) = self.conns.get(&id) else { return };
+        let (no, pending) = (conn.worker, conn.pending);
+        if pending {
+            self.check_pending(now, id);
+        }
+        if self.workers.get(&no).is_some_and(Worker::is_marked) {
+            self.settle(now, no);
+        }
+    }
+
+    fn fetch_asked(&mut self, now: Millis, id: ConnId, place: Place, queues: Vec<String>, blocking: bool) {
+        let Some((conn, worker)) = self.pair(id) else { return };
+        let idle_before = worker.idle_threads(now);
+        let was_nil = blocking && take_nil(worker, now);
+        let over = generic::returned(worker, id, conn.fetched, was_nil, idle_before);
+        conn.fetches.add(place, blocking);
+        worker.fetches.add(place, blocking);
+        conn.fetched = true;
+        let (no, first) = (worker.no, !worker.fetching);
+        let news: Vec<String> = queues.into_iter().filter(|queue| !worker.queues.contains(queue)).collect();
+        if !news.is_empty() {
+            self.add_queues(no, news);
+        }
+        if !over.is_empty() {
+            self.strike(no, &over, "finished");
+        }
+        if first {
+            self.became_fetching(now, no, id);
+        }
+        if blocking {
+            self.note_pattern(now, id);
+        }
+    }
+
+    fn fetch_moved(&mut self, id: ConnId, to: Place) {
+        let Some((conn, worker)) = self.pair(id) else { return };
+        let from = match to {
+            Place::Broker => Place::Gate,
+            Place::Gate => Place::Broker,
+        };
+        let blocking = conn.fetches.has(from, true);
+        for fetches in [&mut conn.fetches, &mut worker.fetches] {
+            fetches.sub(from, blocking);
+            fetches.add(to, blocking);
+        }
+    }
+
+    fn fetch_answered(&mut self, now: Millis, id: ConnId, from: Place, end: FetchEnd, blocking: bool) {
+        let Some((conn, worker)) = self.pair(id) else { return };
+        let known = conn.fetches.has(from, blocking);
+        if known {
+            conn.fetches.sub(from, blocking);
+            worker.fetches.sub(from, blocking);
+        }
+        if conn.delivering && blocking {
+            conn.delivering = false;
+            worker.delivering = worker.delivering.saturating_sub(1);
+        }
+        if known && blocking && end == FetchEnd::Empty {
+            while worker.nils.front().is_some_and(|until| *until <= now) {
+                worker.nils.pop_front();
+            }
+            worker.nils.push_back(now.saturating_add(sidekiq::NIL_LASTS));
+        }
+    }
+
+    /// Looks whether the fetch pattern says that all threads are idle.
+    pub(super) fn note_pattern(&mut self, now: Millis, id: ConnId) {
+        let Some((_, worker)) = self.pair(id) else { return };
+        match worker.system {
+            System::Celery => {}
+            System::Unknown => generic::note_pattern(worker, now),
+            System::Sidekiq => {
+                if sidekiq::note_zero(worker, now) && !worker.ledger.is_empty() {
+                    let (no, over) = (worker.no, worker.ledger.select(|_| true));
+                    self.strike(no, &over, "finished");
+                }
+            }
+        }
+    }
+
+    fn client_named(&mut self, now: Millis, id: ConnId, name: String) {
+        let Some((conn, worker)) = self.pair(id) else { return };
+        conn.client_name = Some(name.clone());
+        if !name.is_empty() {
+            worker.client_name.get_or_insert(name);
+        }
+        let no = worker.no;
+        self.facts_changed(now, no);
+    }
+
+    /// A way to get jobs that is not refused (`None`: a blind pipe). Jobs may have come that way already.
+    fn blocked(&mut self, now: Millis, id: ConnId, reason: Option<String>) {
+        let Some((conn, worker)) = self.pair(id) else { return };
+        match reason {
+            Some(reason) if conn.blocked.contains(&reason) => {}
+            Some(reason) => {
+                conn.blocked.push(reason);
+                worker.blocked += 1;
+            }
+            None if conn.opaque => {}
+            None => {
+                conn.opaque = true;
+                worker.opaque += 1;
+            }
+        }
+        worker.adopt(Adopted::Unseen, now);
+    }
+
+    /// The worker's job system is known now; its connections' gates are told.
+    pub(super) fn set_system(&mut self, now: Millis, no: WorkerNo, system: System) {
+        let Some(worker) = self.workers.get_mut(&no) else { return };
+        if system == System::Unknown || worker.system == system {
+            return;
+        }
+        if worker.system != System::Unknown {
+            worker.mixed = true;
+            return;
+        }
+        worker.system = system;
+        worker.proof = None;
+        if !worker.ledger.is_empty() {
+            // delivered under another reading: their ends will not be recognised, only reports can say
+            worker.ledger.set_restored();
+            worker.adopt(Adopted::Unseen, now);
+        }
+        let conns: Vec<ConnId> = worker.conns.iter().copied().collect();
+        for id in conns {
+            self.tell_system(id, system);
+        }
+        self.facts_changed(now, no);
+    }
+}
+
+fn take_nil(worker: &mut Worker, now: Millis) -> bool {
+    while worker.nils.front().is_some_and(|until| *until <= now) {
+        worker.nils.pop_front();
+    }
+    worker.nils.pop_front().is_some()
+}

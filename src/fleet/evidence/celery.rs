@@ -1,0 +1,294 @@
+//! Celery: an ack means *started*, so only the worker's heartbeat can say that it is idle (truth rules 3 and 4).
+//!
+//! A heartbeat counts only if it was composed after the last event that could start a job. Two ways show that:
+//! 1. *The counts match*: Celery raises `processed` before it sends the early ack. If `processed` rose since an earlier
+//!    heartbeat by at least the acks seen since the one before that, the heartbeat knows of every job that was started.
+//! 2. *Two heartbeats*, both arrived after the last such event, their own timestamps at least one period apart.
+
+use super::{Doubt, Verdict};
+use crate::fleet::boundary::FleetSettings;
+use crate::fleet::ledger::Stage;
+use crate::fleet::worker::{Adopted, Life, Voice, Worker};
+use crate::job::{ConnId, Evidence, Millis};
+use std::collections::VecDeque;
+
+/// Heartbeats kept; the match may have to reach behind the acks of the last few periods.
+const BEATS: usize = 8;
+/// Celery's default period.
+pub(in crate::fleet) const PERIOD: Millis = 2_000;
+/// So long after its first sight a worker without any heartbeat is taken to send none.
+pub(in crate::fleet) const FIRST_BEAT: Millis = 10_000;
+/// So long after a cut the worker should have acknowledged or given back what it had.
+pub(in crate::fleet) const AFTER_CUT: Millis = 10_000;
+/// A worker's clock may be ahead of the gate's by so much.
+const CLOCK_SKEW: Millis = 60_000;
+
+/// One heartbeat.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::fleet) struct Beat {
+    pub(in crate::fleet) timestamp: Option<Millis>,
+    pub(in crate::fleet) arrival: Millis,
+    pub(in crate::fleet) active: Option<u32>,
+    pub(in crate::fleet) processed: Option<u64>,
+    /// Acks as of the arrival of the heartbeat before this one: an ack that crosses a heartbeat on another connection
+    /// is counted too often, never too rarely.
+    pub(in crate::fleet) acks_before: u64,
+    /// The worker's epoch at arrival.
+    pub(in crate::fleet) epoch: u64,
+}
+
+/// What one life of a Celery worker said.
+#[derive(Clone, Debug)]
+pub(in crate::fleet) struct CeleryVoice {
+    pub(in crate::fleet) pid: Option<u32>,
+    pub(in crate::fleet) processed: Option<u64>,
+    pub(in crate::fleet) period: Millis,
+    /// The connection its heartbeats come on.
+    pub(in crate::fleet) reporter: Option<ConnId>,
+    pub(in crate::fleet) beats: VecDeque<Beat>,
+    /// `processed` of its first heartbeat, until it was compared with what the gate delivered.
+    pub(in crate::fleet) first_processed: Option<u64>,
+    /// After a reconnect: `processed` must have come so far, or it is not the process that we knew.
+    must_reach: u64,
+    /// The worker's acks as of the last heartbeat's arrival.
+    acks_at_last: u64,
+    /// The epoch in which it was last found idle.
+    idle_in: Option<u64>,
+}
+
+impl Default for CeleryVoice {
+    fn default() -> Self {
+        CeleryVoice {
+            pid: None,
+            processed: None,
+            period: PERIOD,
+            reporter: None,
+            beats: VecDeque::new(),
+            first_processed: None,
+            must_reach: 0,
+            acks_at_last: 0,
+            idle_in: None,
+        }
+    }
+}
+
+impl CeleryVoice {
+    /// The heartbeats come on this connection now. On a new one they may be those of another process with the same pid
+    /// (in containers it is often 1) and so few jobs that its count is no sign; the jobs that the old one started tell.
+    pub(in crate::fleet) fn reported_by(&mut self, conn: ConnId, acks: u64) {
+        if self.reporter.is_some_and(|reporter| reporter != conn) {
+            let since = acks.saturating_sub(self.acks_at_last);
+            self.must_reach = self.must_reach.max(self.processed.unwrap_or(0) + since);
+        }
+        self.reporter = Some(conn);
+    }
+
+    /// Writes a heartbeat down; `acks` and `epoch` are the worker's at this moment.
+    pub(in crate::fleet) fn push(&mut self, mut beat: Beat, acks: u64, epoch: u64) {
+        beat.acks_before = self.acks_at_last;
+        beat.epoch = epoch;
+        self.acks_at_last = acks;
+        if self.beats.is_empty() {
+            self.first_processed = beat.processed;
+        }
+        self.processed = beat.processed.or(self.processed);
+        if self.beats.len() == BEATS {
+            self.beats.pop_front();
+        }
+        self.beats.push_back(beat);
+    }
+
+    /// Way 1: the newest heartbeat knows of all `acks`.
+    fn counts_match(&self, acks: u64) -> bool {
+        let Some((newest, earlier)) = self.newest() else { return false };
+        let Some(processed) = newest.processed else { return false };
+        earlier.iter().filter_map(|base| Some((base, base.processed?))).any(|(base, before)| {
+            let risen = processed.checked_sub(before);
+            risen.is_some_and(|risen| risen >= acks.saturating_sub(base.acks_before))
+        })
+    }
+
+    /// Way 2: the newest heartbeat is the second idle one since the last event.
+    fn is_second_idle(&self, epoch: u64) -> bool {
+        self.earlier_idle(epoch).is_some()
+    }
+
+    /// The arrival of an idle heartbeat of this epoch that was composed a period before the newest.
+    fn earlier_idle(&self, epoch: u64) -> Option<Millis> {
+        let (newest, earlier) = self.newest()?;
+        let apart = |beat: &&Beat| match (beat.timestamp, newest.timestamp) {
+            (Some(first), Some(second)) => second >= first.saturating_add(self.period),
+            _ => false,
+        };
+        let both = |beat: &&Beat| beat.epoch == epoch && newest.epoch == epoch && beat.active == Some(0);
+        earlier.iter().filter(both).find(apart).map(|beat| beat.arrival)
+    }
+
+    fn newest(&self) -> Option<(&Beat, Vec<Beat>)> {
+        let newest = self.beats.back()?;
+        Some((newest, self.beats.iter().take(self.beats.len() - 1).copied().collect()))
+    }
+
+    fn active(&self) -> usize {
+        self.beats.back().and_then(|beat| beat.active).unwrap_or(0) as usize
+    }
+}
+
+/// What the heartbeat that a life has just pushed proves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::fleet) enum Finding {
+    /// Nothing.
+    Nothing,
+    /// The worker is idle: these entries are over.
+    Idle(Vec<u64>),
+    /// No more than so many jobs run: these entries are surely over.
+    Busy(Vec<u64>),
+}
+
+/// Reads the newest heartbeat of the life at `index`, and remembers if it found the life idle.
+pub(in crate::fleet) fn weigh(worker: &mut Worker, index: usize, now: Millis) -> Finding {
+    let alone = worker.live().count() == 1;
+    let may_match = alone && worker.is_whole() && !may_start_silently(worker, now);
+    let (epoch, acks) = (worker.epoch.no, worker.acks);
+    let Some(Life { voice: Voice::Celery(voice), .. }) = worker.lives.get_mut(index) else { return Finding::Nothing };
+    if voice.beats.back().is_none_or(|beat| beat.active != Some(0)) {
+        voice.idle_in = None;
+        return if alone { Finding::Busy(surplus(worker, index)) } else { Finding::Nothing };
+    }
+    if voice.processed.is_some_and(|processed| processed < voice.must_reach) {
+        voice.idle_in = None;
+        return Finding::Nothing;
+    }
+    if voice.is_second_idle(epoch) || (may_match && voice.counts_match(acks)) {
+        voice.idle_in = Some(epoch);
+    }
+    if is_reported_idle(worker) { Finding::Idle(over(worker, now)) } else { Finding::Nothing }
+}
+
+/// A job that is in the worker's hands unacknowledged may be running although it was never acked (late ack): it raises
+/// `processed` and would hide an early-acked one that the heartbeat does not know yet.
+fn may_start_silently(worker: &Worker, now: Millis) -> bool {
+    worker.ledger.unacked() > worker.ledger.due_after(now.saturating_add(CLOCK_SKEW))
+}
+
+/// Every live process has been found idle since the last event that could start a job.
+fn is_reported_idle(worker: &Worker) -> bool {
+    let mut live = worker.live().peekable();
+    live.peek().is_some()
+        && live.all(|life| match &life.voice {
+            Voice::Celery(voice) => voice.idle_in == Some(worker.epoch.no),
+            _ => false,
+        })
+}
+
+/// What an idle worker has finished: everything started, and what it had in hand before a gap and has not kept for
+/// later.
+fn over(worker: &Worker, now: Millis) -> Vec<u64> {
+    worker.ledger.select(|entry| match entry.stage {
+        Stage::Started => true,
+        Stage::Delivered => entry.restored && entry.job.eta.is_none_or(|eta| eta <= now),
+        Stage::Taken => false,
+    })
+}
+
+/// Started entries beyond what a busy heartbeat says to be running, among those acknowledged before the heartbeat that
+/// was composed a period earlier. Which of them are over cannot be known and does not matter: the number is right.
+fn surplus(worker: &Worker, index: usize) -> Vec<u64> {
+    let Some(Life { voice: Voice::Celery(voice), .. }) = worker.lives.get(index) else { return Vec::new() };
+    let Some((newest, earlier)) = voice.newest() else { return Vec::new() };
+    let (Some(active), Some(second)) = (newest.active, newest.timestamp) else { return Vec::new() };
+    let before = |beat: &&Beat| beat.timestamp.is_some_and(|first| second >= first.saturating_add(voice.period));
+    let Some(base) = earlier.iter().rev().find(before) else { return Vec::new() };
+    let started = |entry: &crate::fleet::ledger::Entry| entry.stage == Stage::Started && entry.acked_at < base.arrival;
+    let mut old = worker.ledger.select(started);
+    // those whose result has passed go first, then the oldest
+    old.sort_by_key(|seq| (!worker.ledger.entry(*seq).is_some_and(|entry| entry.result), *seq));
+    old.truncate(old.len().saturating_sub(active as usize));
+    old
+}
+
+/// See [`super::judge`].
+pub(super) fn judge(worker: &Worker, settings: &FleetSettings, now: Millis) -> Verdict {
+    let ledger = &worker.ledger;
+    let active: usize = worker.live().map(|life| voice_of(life).map_or(0, CeleryVoice::active)).sum();
+    let ignored = ledger.due_after(now.saturating_add(settings.delayed_margin));
+    let mute = never_heard(worker) && now >= worker.since.saturating_add(FIRST_BEAT);
+
+    let mut verdict = Verdict::idle(Evidence::Exact);
+    verdict.in_flight = ledger.in_flight(now, active);
+    verdict.waiting_all = ledger.len();
+    if mute {
+        // started jobs of a worker that says nothing: not known to run, not known to be over
+        verdict.in_flight.running -= u32::try_from(ledger.started()).unwrap_or(0).min(verdict.in_flight.running);
+        verdict.waiting_all -= ledger.started();
+    } else if worker.adopted.is_some() && active > ledger.len() {
+        // jobs from before the gap, known by their number only
+        let unseen = active - ledger.len();
+        verdict.in_flight.running += u32::try_from(unseen).unwrap_or(u32::MAX);
+        verdict.waiting_all += unseen;
+    }
+    verdict.waiting = verdict.waiting_all - ignored;
+    verdict.safe_until = ledger.first_due_after(now.saturating_add(settings.delayed_margin));
+    add_evidence(&mut verdict, worker, now, mute);
+    let cut = cut_mid_job(worker, now);
+    if cut > 0 {
+        verdict.doubts.push(Doubt::CutMidJob(cut));
+    }
+    verdict
+}
+
+fn add_evidence(verdict: &mut Verdict, worker: &Worker, now: Millis, mute: bool) {
+    let started = worker.ledger.started() > 0 || worker.untracked > 0;
+    if worker.is_whole() && !worker.ever_started {
+        verdict.declared = worker.declared;
+        return;
+    }
+    if is_reported_idle(worker) {
+        verdict.evidence = Evidence::Reported;
+        return;
+    }
+    if mute && started {
+        verdict.evidence = Evidence::Unknown;
+        verdict.doubts.push(Doubt::NoHeartbeat);
+        return;
+    }
+    // jobs that are known to be in flight need no evidence; an empty ledger does
+    verdict.evidence = if verdict.waiting > 0 { Evidence::Reported } else { Evidence::Unknown };
+    if let Some(why) = worker.adopted.or(worker.suspect.then_some(Adopted::MidLife)) {
+        verdict.evidence = Evidence::Unknown;
+        verdict.doubts.push(Doubt::Adopted(why, worker.system));
+    } else {
+        verdict.doubts.push(silence(worker, now).unwrap_or(Doubt::ReportDue));
+    }
+}
+
+fn silence(worker: &Worker, now: Millis) -> Option<Doubt> {
+    let newest = worker.live().filter_map(|life| {
+        let voice = voice_of(life)?;
+        let arrival = voice.beats.back()?.arrival;
+        Some((arrival, arrival.saturating_add(3 * voice.period + 1_000)))
+    });
+    let (last, limit) = newest.min()?;
+    (now > limit).then(|| Doubt::Silent { since: now - last })
+}
+
+/// No heartbeat has ever come from it.
+pub(in crate::fleet) fn never_heard(worker: &Worker) -> bool {
+    worker.lives.iter().all(|life| voice_of(life).is_none_or(|voice| voice.beats.is_empty()))
+}
+
+/// Unacknowledged, due jobs from before the last cut.
+fn cut_mid_job(worker: &Worker, now: Millis) -> usize {
+    let Some(cut) = worker.last_cut.filter(|cut| now >= cut.saturating_add(AFTER_CUT)) else { return 0 };
+    let hangs = |entry: &crate::fleet::ledger::Entry| {
+        entry.stage == Stage::Delivered && entry.at <= cut && entry.job.eta.is_none_or(|eta| eta <= now)
+    };
+    worker.ledger.iter().filter(|(_, entry)| hangs(entry)).count()
+}
+
+fn voice_of(life: &Life) -> Option<&CeleryVoice> {
+    match &life.voice {
+        Voice::Celery(voice) => Some(voice),
+        _ => None,
+    }
+}

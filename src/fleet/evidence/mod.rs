@@ -1,0 +1,189 @@
+//! What can be said of a worker at a moment: how much is in flight, how the gate knows, and what stands in the way of
+//! knowing. One file per job system; each reads the ledger, the fetch pattern and the reports, and changes nothing.
+//!
+//! The rule above all: a wrong "not yet" is acceptable, a wrong "drained" is not. So every branch that is not sure ends
+//! in [`Evidence::Unknown`].
+
+pub(super) mod celery;
+pub(super) mod generic;
+pub(super) mod sidekiq;
+
+use super::boundary::FleetSettings;
+use super::view::InFlight;
+use super::worker::{Adopted, Worker};
+use crate::job::{Evidence, Millis, System};
+
+/// A moment at which the fetch pattern said that nothing is in flight. It stands until the next delivery: threads that
+/// stop asking later (a process that shuts down) have nothing new to run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Proof {
+    pub(super) evidence: Evidence,
+}
+
+/// Why a worker cannot be judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Doubt {
+    /// Jobs were acknowledged at their start and no heartbeat was ever seen.
+    NoHeartbeat,
+    /// The heartbeats have stopped.
+    Silent {
+        /// For how long, in milliseconds.
+        since: Millis,
+    },
+    /// A heartbeat composed after the seal is still due. Passes by itself.
+    ReportDue,
+    /// Jobs may be in its hands that the gate has not seen.
+    Adopted(Adopted, System),
+    /// Unacknowledged jobs came over connections that were cut.
+    CutMidJob(usize),
+    /// Sidekiq's heartbeat has not told the number of threads yet.
+    NoConcurrency,
+    /// It came back after all its connections were gone, and has not said yet that it is the same process.
+    Gap,
+    /// More fetches than threads.
+    TooManyFetches,
+    /// Not all threads have come back to fetch.
+    NotBack {
+        /// Idle threads.
+        idle: usize,
+        /// Threads ever seen at once.
+        peak: usize,
+    },
+    /// An unknown system takes jobs from queues that were not declared.
+    Undeclared,
+    /// An unknown system takes jobs by polling, which says nothing about its threads.
+    Polled,
+    /// Two job systems behind one address.
+    Mixed,
+}
+
+impl Doubt {
+    /// The line in `blocked`; `None` for what passes by itself in a moment.
+    pub(super) fn reason(self) -> Option<String> {
+        Some(match self {
+            Doubt::NoHeartbeat => "it has started jobs, and no heartbeat says when they end".to_owned(),
+            Doubt::Silent { since } => format!("its heartbeats stopped {} s ago", since / 1_000),
+            Doubt::ReportDue => return None,
+            Doubt::Adopted(Adopted::MidLife, _) => {
+                "it was met in mid-life: what it took before is not known".to_owned()
+            }
+            Doubt::Adopted(Adopted::Restart, _) => {
+                "the gate was restarted meanwhile: what it did in between is not known".to_owned()
+            }
+            Doubt::Adopted(Adopted::Unseen, _) => "jobs may have reached it in a way the gate cannot follow".to_owned(),
+            Doubt::CutMidJob(n) => {
+                format!("{n} job(s) came over a connection that was cut and have not been acknowledged since")
+            }
+            Doubt::NoConcurrency => "its heartbeat has not told yet how many threads it has".to_owned(),
+            Doubt::Gap => "all its connections were gone with jobs in flight: is it still the same process?".to_owned(),
+            Doubt::TooManyFetches => "it has more fetches outstanding than threads".to_owned(),
+            Doubt::NotBack { idle, peak } => format!("{idle} of {peak} threads have come back to fetch"),
+            Doubt::Undeclared => "it takes jobs from queues whose use is not known".to_owned(),
+            Doubt::Polled => "it polls for jobs, which does not show when one ends".to_owned(),
+            Doubt::Mixed => "two job systems behind one address cannot be told apart".to_owned(),
+        })
+    }
+
+    /// What the operator can do about it.
+    pub(super) fn hint(self) -> Option<&'static str> {
+        match self {
+            Doubt::NoHeartbeat => Some(
+                "start the worker without --without-heartbeat, or declare [celery] acks = \"late\" if its tasks \
+                 acknowledge late",
+            ),
+            Doubt::Silent { .. } => Some("look whether the worker still runs: its heartbeat is due every few seconds"),
+            Doubt::Adopted(_, System::Celery) => {
+                Some("wait for two idle heartbeats (start the worker without --without-heartbeat)")
+            }
+            Doubt::Adopted(_, System::Sidekiq) => Some("wait for its heartbeat (every 5 to 10 s)"),
+            Doubt::Adopted(_, System::Unknown) => Some("restart the worker once while the gate is running"),
+            Doubt::CutMidJob(_) => {
+                Some("some Celery versions never acknowledge these; look into the worker's log and stop it by hand")
+            }
+            Doubt::NoConcurrency | Doubt::Gap => Some("wait for the worker's heartbeat (every 5 to 10 s)"),
+            Doubt::Undeclared => Some(
+                "declare the queue's keys under [gate] fetch = [...] if its threads fetch only when their job is done",
+            ),
+            Doubt::Polled => Some("use a blocking pop, or a job system that the gate knows"),
+            Doubt::Mixed | Doubt::TooManyFetches => {
+                Some("give each worker a tag in its user name (user+tag) or a listener of its own")
+            }
+            Doubt::NotBack { .. } | Doubt::ReportDue => None,
+        }
+    }
+}
+
+/// See the module.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Verdict {
+    /// Known to be in flight.
+    pub(super) in_flight: InFlight,
+    /// How many of them stand in the way of `drained` when delayed jobs are ignored.
+    pub(super) waiting: usize,
+    /// How many when they are not.
+    pub(super) waiting_all: usize,
+    pub(super) evidence: Evidence,
+    pub(super) declared: bool,
+    /// When the first ignored job comes due.
+    pub(super) safe_until: Option<Millis>,
+    pub(super) doubts: Vec<Doubt>,
+}
+
+impl Verdict {
+    /// Nothing in flight.
+    pub(super) fn idle(evidence: Evidence) -> Verdict {
+        Verdict {
+            in_flight: InFlight::default(),
+            waiting: 0,
+            waiting_all: 0,
+            evidence,
+            declared: false,
+            safe_until: None,
+            doubts: Vec::new(),
+        }
+    }
+
+    /// `running` jobs in flight.
+    pub(super) fn running(running: usize, evidence: Evidence) -> Verdict {
+        let mut verdict = Verdict::idle(evidence);
+        verdict.in_flight.running = u32::try_from(running).unwrap_or(u32::MAX);
+        verdict.waiting = running;
+        verdict.waiting_all = running;
+        verdict
+    }
+
+    /// Nobody can tell, because of `doubt`.
+    pub(super) fn doubt(mut self, doubt: Doubt) -> Verdict {
+        self.evidence = Evidence::Unknown;
+        self.doubts.push(doubt);
+        self
+    }
+
+    /// Whether nothing that counts is in flight.
+    pub(super) fn is_clear(&self, delayed_wait: bool) -> bool {
+        0 == if delayed_wait { self.waiting_all } else { self.waiting }
+    }
+
+    /// What the operator can do, if anything.
+    pub(super) fn hint(&self) -> Option<String> {
+        self.doubts.iter().find_map(|doubt| doubt.hint()).map(str::to_owned)
+    }
+}
+
+/// Judges a worker as of `now`.
+pub(super) fn judge(worker: &Worker, settings: &FleetSettings, now: Millis) -> Verdict {
+    let mut verdict = match worker.system {
+        System::Celery => celery::judge(worker, settings, now),
+        System::Sidekiq => sidekiq::judge(worker, now),
+        System::Unknown => generic::judge(worker, now),
+    };
+    if let Some(evidence) = worker.rests().filter(|_| verdict.is_clear(false)) {
+        verdict.evidence = verdict.evidence.max(evidence);
+        verdict.doubts.clear();
+        return verdict;
+    }
+    if worker.mixed && !(worker.is_whole() && worker.deliveries == 0) {
+        return verdict.doubt(Doubt::Mixed);
+    }
+    verdict
+}

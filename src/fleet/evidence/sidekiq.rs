@@ -1,0 +1,164 @@
+//! Sidekiq: no acks at all, so running = threads − fetches outstanding or held of the whole process (truth rule 5),
+//! cross-checked with `busy` and the work hash of heartbeats that arrived after the seal and the last delivery.
+//!
+//! With C threads, F blocking fetches outstanding and N fetches that ended empty a moment ago and were not asked again,
+//! nothing is in flight if F + N = C. A process that was quieted or whose threads are in their error back-off never
+//! comes to that; two heartbeats then decide.
+
+use super::{Doubt, Proof, Verdict};
+use crate::fleet::worker::{Adopted, Life, Voice, Worker};
+use crate::job::{Evidence, Millis, System};
+use std::collections::VecDeque;
+
+/// Heartbeats kept.
+const BEATS: usize = 4;
+/// How far two heartbeats must be apart to judge alone.
+const APART: Millis = 4_000;
+/// A heartbeat that arrives so long after an event was composed after it.
+const COMPOSED: Millis = 1_000;
+/// So long a fetch that ended empty still counts as an idle thread.
+pub(in crate::fleet) const NIL_LASTS: Millis = 5_000;
+
+/// One heartbeat.
+#[derive(Clone, Copy, Debug)]
+struct Beat {
+    arrival: Millis,
+    beat: Option<Millis>,
+    busy: Option<u32>,
+    /// Whether the work hash that belongs to it was empty; `None` until it is known.
+    empty: Option<bool>,
+    epoch: u64,
+}
+
+impl Beat {
+    fn is_idle_in(&self, epoch: u64) -> bool {
+        self.epoch == epoch && self.busy == Some(0) && self.empty == Some(true)
+    }
+}
+
+/// What one Sidekiq process said.
+#[derive(Clone, Debug, Default)]
+pub(in crate::fleet) struct SidekiqVoice {
+    pub(in crate::fleet) concurrency: Option<u32>,
+    pub(in crate::fleet) quiet: bool,
+    beats: VecDeque<Beat>,
+    /// A work hash that came ahead of its heartbeat: when, and whether it was empty.
+    early_work: Option<(Millis, bool)>,
+    /// When the last work hash came.
+    last_work: Option<Millis>,
+}
+
+impl SidekiqVoice {
+    /// Writes a heartbeat down.
+    pub(in crate::fleet) fn push(&mut self, now: Millis, busy: Option<u32>, beat: Option<Millis>, epoch: u64) {
+        let fresh = |work: &(Millis, bool)| work.0.saturating_add(COMPOSED) >= now;
+        let empty = self.early_work.take().filter(fresh).map(|(_, empty)| empty);
+        if self.beats.len() == BEATS {
+            self.beats.pop_front();
+        }
+        self.beats.push_back(Beat { arrival: now, beat, busy, empty, epoch });
+    }
+
+    /// Writes a work hash down: it belongs to the heartbeat that follows, or to one that has just come without.
+    /// Returns when the hash before it came.
+    pub(in crate::fleet) fn push_work(&mut self, now: Millis, empty: bool) -> Option<Millis> {
+        match self.beats.back_mut() {
+            Some(beat) if beat.empty.is_none() && beat.arrival.saturating_add(COMPOSED) >= now => {
+                beat.empty = Some(empty);
+            }
+            _ => self.early_work = Some((now, empty)),
+        }
+        self.last_work.replace(now)
+    }
+
+    /// The newest heartbeat is idle and was surely composed after the event that began the epoch.
+    fn confirms(&self, epoch: u64, since: Millis) -> bool {
+        let Some(newest) = self.beats.back().filter(|beat| beat.is_idle_in(epoch)) else { return false };
+        let late = newest.arrival >= since.saturating_add(COMPOSED);
+        late || self.beats.iter().filter(|beat| beat.is_idle_in(epoch)).count() >= 2
+    }
+
+    /// Two idle heartbeats, far enough apart by the gate's clock and rising by the process's own.
+    fn decides(&self, epoch: u64) -> bool {
+        let Some(newest) = self.beats.back().filter(|beat| beat.is_idle_in(epoch)) else { return false };
+        self.beats.iter().filter(|beat| beat.is_idle_in(epoch)).any(|first| {
+            newest.arrival >= first.arrival.saturating_add(APART) && first.beat.is_some() && newest.beat > first.beat
+        })
+    }
+}
+
+/// Threads of all live processes; `None` while one has not told.
+pub(in crate::fleet) fn threads(worker: &Worker) -> Option<usize> {
+    let mut sum = None;
+    for life in worker.live() {
+        sum = Some(sum.unwrap_or(0) + voice_of(life)?.concurrency? as usize);
+    }
+    sum
+}
+
+/// Notes that all threads are idle at this moment, if they are: what was displayed as running is over.
+pub(in crate::fleet) fn note_zero(worker: &mut Worker, now: Millis) -> bool {
+    let known = worker.ledger.taken() == 0 && !worker.gap;
+    let zero = known && threads(worker).is_some_and(|c| c > 0 && worker.idle_threads(now) == c);
+    if zero && worker.proof.is_none() {
+        worker.proof = Some(Proof { evidence: Evidence::Inferred });
+    }
+    zero
+}
+
+/// See [`super::judge`].
+pub(super) fn judge(worker: &Worker, now: Millis) -> Verdict {
+    let taken = worker.ledger.taken();
+    let mut verdict = judge_threads(worker, now);
+    verdict.in_flight.running += u32::try_from(taken).unwrap_or(0);
+    verdict.waiting += taken;
+    verdict.waiting_all += taken;
+    verdict
+}
+
+fn judge_threads(worker: &Worker, now: Millis) -> Verdict {
+    let untouched = worker.is_whole() && worker.deliveries == 0;
+    if untouched {
+        return Verdict::idle(Evidence::Exact);
+    }
+    let entries = worker.ledger.len() - worker.ledger.taken();
+    if worker.conns.is_empty() {
+        return match worker.proof {
+            Some(proof) => Verdict::idle(proof.evidence),
+            None => Verdict::running(entries, Evidence::Unknown),
+        };
+    }
+    if worker.gap {
+        return Verdict::running(entries.max(1), Evidence::Unknown).doubt(Doubt::Gap);
+    }
+    let Some(threads) = threads(worker).filter(|threads| *threads > 0) else {
+        let verdict = Verdict::running(entries, Evidence::Unknown);
+        return match worker.adopted.filter(|_| worker.lives.is_empty()) {
+            Some(why) if why != Adopted::Unseen => verdict.doubt(Doubt::Adopted(why, System::Sidekiq)),
+            _ => verdict.doubt(Doubt::NoConcurrency),
+        };
+    };
+    let idle = worker.idle_threads(now);
+    if idle > threads {
+        return Verdict::idle(Evidence::Unknown).doubt(Doubt::TooManyFetches);
+    }
+    if all(worker, |voice| voice.decides(worker.epoch.no)) {
+        return Verdict::idle(Evidence::Reported);
+    }
+    if idle < threads {
+        return Verdict::running(threads - idle, Evidence::Inferred);
+    }
+    let confirmed = all(worker, |voice| voice.confirms(worker.epoch.no, worker.epoch.at));
+    Verdict::idle(if confirmed { Evidence::Reported } else { Evidence::Inferred })
+}
+
+fn all(worker: &Worker, test: impl Fn(&SidekiqVoice) -> bool) -> bool {
+    worker.live().all(|life| voice_of(life).is_some_and(&test))
+}
+
+fn voice_of(life: &Life) -> Option<&SidekiqVoice> {
+    match &life.voice {
+        Voice::Sidekiq(voice) => Some(voice),
+        _ => None,
+    }
+}

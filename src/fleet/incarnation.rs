@@ -1,0 +1,270 @@
+//! Names learned from traffic and what they say about incarnations (product.md, "Who is a worker").
+//!
+//! ```text
+//! connections under one key ──last one closed by the client, drained──▶ over at once (the mark ends)
+//!            │        └───────last one closed──▶ forget_after without a connection ──▶ over
+//!            └── another life speaks, and the earlier ones are over ──▶ split: the newcomers are a new incarnation
+//! ```
+//! A *life* is a process that named itself. An earlier life is over when none of the connections that were open at its
+//! last word is open any more. As long as one is, both are live and cannot be told apart. The mark stays with the old
+//! incarnation; a newcomer stays marked until the split.
+
+use super::Fleet;
+use super::boundary::ClosedBy;
+use super::evidence::{celery::CeleryVoice, judge, sidekiq::SidekiqVoice};
+use super::worker::{Adopted, Ended, Key, Life, LifeNo, Origin, Voice, Worker, WorkerNo};
+use crate::job::{ConnId, Evidence, Millis, System};
+
+/// A life whose connections were cut by the broker or the gate may come back within this time.
+const CUT_SILENCE: Millis = 30_000;
+/// A connection closed by the client within this time of a cut was probably closed because of it.
+const CUT_ECHO: Millis = 5_000;
+
+impl Fleet {
+    /// A job system's own name of the worker passed on a connection.
+    pub(super) fn named(&mut self, now: Millis, id: ConnId, system: System, name: String) {
+        let number = self.number();
+        let Some((conn, worker)) = self.pair(id) else { return };
+        let no = worker.no;
+        let repeated = conn.name.as_ref() == Some(&name);
+        if !repeated {
+            conn.name = Some(name.clone());
+        }
+        let same: Vec<LifeNo> =
+            worker.lives.iter().filter(|life| life.system == system && life.name == name).map(|life| life.no).collect();
+        let fresh = same.is_empty();
+        match same.as_slice() {
+            [] => {
+                conn.life = Some(LifeNo(number));
+                worker.lives.push(Life::new(LifeNo(number), system, name, now));
+            }
+            [one] => {
+                conn.life = Some(*one);
+                worker.gap = false;
+                let word = worker.life_mut(*one).filter(|life| life.system != System::Celery);
+                if let Some(life) = word {
+                    life.last_seen = now;
+                }
+            }
+            _ => {}
+        }
+        let first = !worker.fetching;
+        self.set_system(now, no, system);
+        if first {
+            self.became_fetching(now, no, id);
+        } else if fresh {
+            self.facts_changed(now, no);
+        }
+        if let Some(life) = self.conns.get(&id).and_then(|conn| conn.life).filter(|_| system != System::Celery) {
+            self.split_if_new(now, id, life);
+        }
+    }
+
+    /// The life that a report on this connection belongs to; made if it is new.
+    pub(super) fn reporting_life(
+        &mut self,
+        now: Millis,
+        id: ConnId,
+        pid: Option<u32>,
+        processed: Option<u64>,
+    ) -> Option<LifeNo> {
+        let number = LifeNo(self.number());
+        let (conn, worker) = self.pair(id)?;
+        let name = conn.name.clone().unwrap_or_default();
+        let (conns, one_process) = (&worker.conns, worker.key.is_incarnation());
+        let fits = |life: &&Life| {
+            let Voice::Celery(voice) = &life.voice else { return false };
+            // after a reconnect one process can report on two connections in turn
+            let of_process = one_process && life.name == name && pid.is_some() && voice.pid == pid;
+            if voice.reporter == Some(id) || of_process {
+                return true;
+            }
+            let moved = voice.reporter.is_none_or(|reporter| !conns.contains(&reporter));
+            let same_pid = voice.pid.is_none() || pid.is_none() || voice.pid == pid;
+            let rising = processed.is_none() || processed >= voice.processed;
+            life.name == name && moved && same_pid && rising
+        };
+        let found = worker.lives.iter().find(fits).map(|life| life.no);
+        let life = found.unwrap_or(number);
+        let acks = worker.acks;
+        if found.is_none() {
+            worker.lives.push(Life::new(life, System::Celery, name, now));
+        }
+        conn.life = Some(life);
+        let life = worker.life_mut(life)?;
+        life.last_seen = now;
+        if let Voice::Celery(voice) = &mut life.voice {
+            voice.reported_by(id, acks);
+            voice.pid = pid.or(voice.pid);
+        }
+        Some(life.no)
+    }
+
+    /// Whether a life that has just spoken is a new incarnation; if so its connections leave the old one.
+    pub(super) fn split_if_new(&mut self, now: Millis, id: ConnId, life: LifeNo) {
+        let Some(conn) = self.conns.get(&id) else { return };
+        let Some(worker) = self.workers.get(&conn.worker) else { return };
+        if worker.key.is_incarnation() || worker.lives.len() < 2 {
+            return;
+        }
+        let Some(newcomer) = worker.lives.iter().find(|l| l.no == life) else { return };
+        let over = |old: &Life| {
+            let newer = worker.conns.iter().filter_map(|c| self.conns.get(c)).all(|c| c.since > old.last_seen);
+            let cut = worker.last_cut.is_some_and(|cut| cut >= old.last_seen);
+            let replaced = newcomer.system == System::Celery && newcomer.name == old.name;
+            let settled = !cut || replaced || now >= old.last_seen.saturating_add(CUT_SILENCE);
+            newcomer.first_seen > old.last_seen && newer && settled
+        };
+        if worker.lives.iter().filter(|old| old.no != life).all(over) {
+            self.split(now, conn.worker, life);
+        }
+    }
+
+    fn split(&mut self, now: Millis, from: WorkerNo, life: LifeNo) {
+        let Some(old) = self.workers.get_mut(&from) else { return };
+        let Some(at) = old.lives.iter().position(|l| l.no == life) else { return };
+        let life = old.lives.remove(at);
+        let origin = Origin { ip: old.ip, listener: old.listener.clone(), protocol: old.protocol };
+        let (key, generation) = (old.key.clone(), old.generation + 1);
+        let conns: Vec<ConnId> = old.conns.iter().copied().collect();
+        let to = self.create(now, key, generation, origin);
+        if let Some(new) = self.workers.get_mut(&to) {
+            new.system = life.system;
+            new.fetching = true;
+            new.lives.push(life);
+        }
+        for id in conns {
+            self.move_conn(id, to);
+        }
+        self.first_beats(now, to);
+        self.facts_changed(now, to);
+        self.refresh_marks(now, to);
+        self.left(now, from);
+    }
+
+    /// A connection closed for good.
+    pub(super) fn closed(&mut self, now: Millis, id: ConnId, by: ClosedBy) {
+        let Some(conn) = self.conns.get(&id) else { return };
+        let no = conn.worker;
+        self.detach(id);
+        let Some(conn) = self.conns.remove(&id) else { return };
+        for process in &conn.lineage {
+            let key = Key::of_process(process);
+            if let Some(kin) = self.kin.get_mut(&key) {
+                kin.remove(&id);
+                if kin.is_empty() {
+                    self.kin.remove(&key);
+                }
+            }
+        }
+        let Some(worker) = self.workers.get_mut(&no) else { return };
+        if by != ClosedBy::Client {
+            worker.last_cut = Some(now);
+            worker.ledger.float(id);
+            worker.awaited = worker.conns.is_empty();
+        }
+        self.pending_resolved(now, id);
+        self.left(now, no);
+    }
+
+    /// A worker has lost a connection: is it over?
+    pub(super) fn left(&mut self, now: Millis, no: WorkerNo) {
+        let Some(worker) = self.workers.get_mut(&no) else { return };
+        if !worker.conns.is_empty() {
+            return self.settle(now, no);
+        }
+        if worker.key.is_pending() || (!worker.is_listed() && !worker.is_marked() && worker.deliveries == 0) {
+            return self.forget(no);
+        }
+        worker.closed_at.get_or_insert(now);
+        let verdict = judge(worker, &self.settings, now);
+        worker.gap |= verdict.waiting_all > 0 || verdict.evidence == Evidence::Unknown;
+        let echo = worker.last_cut.is_some_and(|cut| cut.saturating_add(CUT_ECHO) > now);
+        let ended = worker.was_drained && worker.is_marked() && !echo && !worker.key.is_incarnation();
+        self.settle(now, no);
+        if ended {
+            self.end(now, no, false);
+        }
+    }
+
+    /// `forget_after` has passed without a connection.
+    pub(super) fn end(&mut self, now: Millis, no: WorkerNo, lost: bool) {
+        let Some(worker) = self.workers.get_mut(&no) else { return };
+        if worker.ended.is_some() {
+            return;
+        }
+        worker.ended = Some(Ended { at: now, lost });
+        self.journal_ended(no);
+        self.settle(now, no);
+        self.members_gone(now, no);
+        if !self.workers.get(&no).is_some_and(Worker::is_listed) {
+            self.forget(no);
+        }
+    }
+
+    /// Drops a worker without a trace.
+    pub(super) fn forget(&mut self, no: WorkerNo) {
+        self.close_open(no);
+        self.leave_drains(no);
+        if let Some(worker) = self.workers.remove(&no) {
+            self.unlist(&worker);
+            self.journal_forgotten(&worker);
+        }
+    }
+
+    /// Celery's `processed` at the first heartbeat tells whether the ledger is whole: it must not know of more jobs
+    /// than the gate has delivered.
+    pub(super) fn first_beats(&mut self, now: Millis, no: WorkerNo) {
+        let Some(worker) = self.workers.get_mut(&no) else { return };
+        if worker.key.is_pending() || worker.adopted == Some(Adopted::Restart) {
+            return;
+        }
+        let processed: Option<u64> = worker
+            .lives
+            .iter()
+            .filter_map(|life| match &life.voice {
+                Voice::Celery(voice) => voice.first_processed,
+                _ => None,
+            })
+            .max();
+        let Some(processed) = processed else { return };
+        if processed > worker.deliveries {
+            worker.adopt(Adopted::MidLife, now);
+        }
+        for life in &mut worker.lives {
+            if let Voice::Celery(voice) = &mut life.voice {
+                voice.first_processed = None;
+            }
+        }
+        worker.suspect = false;
+    }
+}
+
+impl Life {
+    /// A process that has just named itself.
+    pub(super) fn new(no: LifeNo, system: System, name: String, now: Millis) -> Life {
+        let voice = match system {
+            System::Celery => Voice::Celery(CeleryVoice::default()),
+            System::Sidekiq => Voice::Sidekiq(SidekiqVoice::default()),
+            System::Unknown => Voice::Silent,
+        };
+        Life { no, system, name, first_seen: now, last_seen: now, voice }
+    }
+
+    /// The same process spoke on another connection, before it was known whose that is. What it reported then was
+    /// weighed against another ledger and is worth nothing here.
+    pub(super) fn join(&mut self, other: Life) {
+        self.first_seen = self.first_seen.min(other.first_seen);
+        self.last_seen = self.last_seen.max(other.last_seen);
+        match (&mut self.voice, other.voice) {
+            (Voice::Celery(own), Voice::Celery(other)) => {
+                own.pid = own.pid.or(other.pid);
+                own.processed = own.processed.max(other.processed);
+                own.reporter = other.reporter.or(own.reporter);
+                own.first_processed = own.first_processed.or(other.first_processed);
+            }
+            (Voice::Sidekiq(own), Voice::Sidekiq(other)) => own.concurrency = own.concurrency.or(other.concurrency),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! The life of a job in a ledger: delivered, acknowledged, over. Entries are struck out only by what the broker
+//! confirmed or by a report that proves it; a doubt makes the worker *adopted*, never idle.
+
+use super::Fleet;
+use super::boundary::{Effect, Notice};
+use super::conn::Conn;
+use super::evidence::Proof;
+use super::ledger::{Entry, Stage};
+use super::persist::{ack_line, end_line, job_line, result_line};
+use super::worker::{Adopted, Key, Worker, WorkerNo};
+use crate::job::{ConnId, Evidence, Job, JobKey, Millis, Outcome, System};
+
+/// A ledger keeps at most so many jobs whose end nobody will tell.
+const LEDGER_LIMIT: usize = 10_000;
+/// Events kept for a connection that has not found its worker yet.
+const STRAYS: usize = 1_024;
+
+/// An event about a job that is not in the ledger of a provisional worker: it may be in that of the worker it joins.
+#[derive(Clone, Debug)]
+pub(super) enum Stray {
+    Acked(JobKey),
+    Ended(JobKey, &'static str),
+    Result(String),
+}
+
+impl Fleet {
+    pub(super) fn delivered(&mut self, now: Millis, id: ConnId, job: Job, stage: Stage) {
+        let seq = self.number();
+        let declared = self.settings.declared_fetch.is_match(&job.queue);
+        let Some((conn, worker)) = self.pair(id) else { return };
+        let (no, system) = (worker.no, worker.system);
+        let mut entry = Entry::new(job, now, Some(id));
+        entry.stage = stage;
+        if stage == Stage::Delivered {
+            note_delivery(conn, worker, &mut entry, declared);
+        }
+        worker.proof = None;
+        worker.was_drained = false;
+        worker.bump(now);
+        let line = job_line(&worker.id, &entry);
+        worker.ledger.insert(seq, entry);
+        let surplus = surplus(worker, now);
+        self.journal_job(no, line);
+        if let Some(seq) = surplus {
+            self.strike(no, &[seq], "finished");
+        }
+        if stage == Stage::Delivered {
+            self.effects.push(Effect::Notice(Notice::Delivered { system }));
+        }
+    }
+
+    pub(super) fn scheduler_returned(&mut self, id: ConnId) {
+        let Some((conn, worker)) = self.pair(id) else { return };
+        if worker.ledger.taken() == 0 {
+            return;
+        }
+        let (no, life, alone) = (worker.no, conn.life, worker.live().count() < 2);
+        let taken = worker.ledger.select(|entry| entry.stage == Stage::Taken);
+        let same_life = |seq: &u64| {
+            let Some(of) = self.workers.get(&no).and_then(|w| w.ledger.entry(*seq)).map(|entry| entry.conn) else {
+                return false;
+            };
+            let other = of.and_then(|of| self.conns.get(&of)).and_then(|conn| conn.life);
+            alone || of == Some(id) || (life.is_some() && life == other)
+        };
+        let over: Vec<u64> = taken.into_iter().filter(same_life).collect();
+        self.strike(no, &over, "requeued");
+    }
+
+    pub(super) fn acked(&mut self, now: Millis, id: ConnId, key: JobKey) {
+        let late = self.settings.celery_acks_late;
+        let Some((conn, worker)) = self.pair(id) else { return };
+        let no = worker.no;
+        let Some(seq) = worker.ledger.oldest(&key, Stage::Delivered) else {
+            if worker.ledger.any(&key).is_none() {
+                return self.stray(now, id, Stray::Acked(key));
+            }
+            worker.acks += 1;
+            return worker.bump(now);
+        };
+        conn.acks += 1;
+        worker.acks += 1;
+        worker.bump(now);
+        let result = worker.ledger.entry(seq).is_some_and(|entry| entry.result);
+        if result || late || worker.system == System::Sidekiq {
+            worker.declared |= !result && late;
+            return self.strike(no, &[seq], "finished");
+        }
+        worker.ever_started = true;
+        worker.was_drained = false;
+        worker.ledger.start(seq, now);
+        let line = ack_line(&worker.id, &key, now);
+        self.journal_job(no, line);
+    }
+
+    pub(super) fn ended(&mut self, now: Millis, id: ConnId, key: JobKey, outcome: Outcome) {
+        let outcome = match outcome {
+            Outcome::Finished => "finished",
+            Outcome::Requeued => "requeued",
+        };
+        let Some((conn, worker)) = self.pair(id) else { return };
+        let no = worker.no;
+        if worker.ledger.any(&key).is_none() {
+            return self.stray(now, id, Stray::Ended(key, outcome));
+        }
+        // counted like an ack: a job that ran and was given back has raised `processed` too
+        conn.acks += 1;
+        worker.acks += 1;
+        worker.bump(now);
+        self.strike_key(no, &key, outcome);
+    }
+
+    pub(super) fn result(&mut self, no: WorkerNo, job: String) {
+        let Some(worker) = self.workers.get_mut(&no) else { return };
+        if let Some(key) = worker.ledger.note_result(&job) {
+            let line = result_line(&worker.id, &job, &key);
+            self.journal_job(no, line);
+        } else if worker.is_provisional() && worker.strays.len() < STRAYS {
+            worker.strays.push(Stray::Result(job));
+        }
+    }
+
+    /// An event about a job that the ledger does not know. On a provisional worker it waits; elsewhere it shows that
+    /// jobs reached the worker unseen.
+    pub(super) fn stray(&mut self, now: Millis, id: ConnId, stray: Stray) {
+        let Some((conn, worker)) = self.pair(id) else { return };
+        conn.acks += 1;
+        worker.acks += 1;
+        if worker.is_provisional() {
+            if worker.strays.len() < STRAYS {
+                worker.strays.push(stray);
+            } else {
+                worker.adopt(Adopted::Unseen, now);
+            }
+            return;
+        }
+        worker.adopt(Adopted::Unseen, now);
+    }
+
+    /// Events that a provisional worker could not place, in the worker that it joined.
+    pub(super) fn replay_strays(&mut self, now: Millis, strays: Vec<Stray>, no: WorkerNo) {
+        let late = self.settings.celery_acks_late;
+        for stray in strays {
+            let Some(worker) = self.workers.get_mut(&no) else { return };
+            match stray {
+                Stray::Result(job) => self.result(no, job),
+                Stray::Acked(key) | Stray::Ended(key, _) if worker.ledger.any(&key).is_none() => {
+                    if worker.is_provisional() {
+                        worker.strays.push(Stray::Acked(key));
+                    } else {
+                        worker.adopt(Adopted::Unseen, now);
+                    }
+                }
+                Stray::Ended(key, outcome) => {
+                    self.strike_key(no, &key, outcome);
+                }
+                Stray::Acked(key) => {
+                    let Some(seq) = worker.ledger.oldest(&key, Stage::Delivered) else { continue };
+                    if late || worker.ledger.entry(seq).is_some_and(|entry| entry.result) {
+                        self.strike(no, &[seq], "finished");
+                    } else {
+                        worker.ever_started = true;
+                        worker.ledger.start(seq, now);
+                        let line = ack_line(&worker.id, &key, now);
+                        self.journal_job(no, line);
+                    }
+                }
+            }
+        }
+    }
+
+    pub(super) fn strike_key(&mut self, no: WorkerNo, key: &JobKey, outcome: &'static str) {
+        let seq = self.workers.get(&no).and_then(|worker| worker.ledger.any(key));
+        self.strike(no, seq.as_slice(), outcome);
+    }
+
+    /// Strikes entries out of a ledger.
+    pub(super) fn strike(&mut self, no: WorkerNo, seqs: &[u64], outcome: &'static str) {
+        for seq in seqs {
+            let Some(worker) = self.workers.get_mut(&no) else { return };
+            let Some(entry) = worker.ledger.remove(*seq) else { continue };
+            let line = end_line(&worker.id, &entry.job.key, entry.stage);
+            let system = worker.system;
+            self.journal_job(no, line);
+            self.effects.push(Effect::Notice(Notice::Finished { system, outcome }));
+        }
+    }
+}
+
+fn note_delivery(conn: &mut Conn, worker: &mut Worker, entry: &mut Entry, declared: bool) {
+    conn.deliveries += 1;
+    worker.deliveries += 1;
+    let blocking = conn.fetches.blocking() > 0;
+    if blocking && !conn.delivering {
+        conn.delivering = true;
+        worker.delivering += 1;
+    }
+    entry.polled = !blocking;
+    worker.polled += u64::from(entry.polled && worker.system == System::Unknown);
+    worker.undeclared += u64::from(!declared && worker.system == System::Unknown);
+}
+
+/// What has to be dropped so that a ledger without any known end does not grow for ever. A Celery job that may still be
+/// acknowledged is never dropped, and a drop is never forgotten.
+fn surplus(worker: &mut Worker, now: Millis) -> Option<u64> {
+    if worker.ledger.len() <= LEDGER_LIMIT {
+        return None;
+    }
+    let droppable = |entry: &Entry| worker.system != System::Celery || entry.stage == Stage::Started;
+    let seq = worker.ledger.iter().find(|(_, entry)| droppable(entry)).map(|(seq, _)| seq)?;
+    worker.untracked += 1;
+    if worker.system == System::Unknown {
+        worker.adopt(Adopted::Unseen, now);
+    }
+    Some(seq)
+}
+
+impl Worker {
+    /// It may still turn out to be a part of another worker.
+    pub(super) fn is_provisional(&self) -> bool {
+        matches!(self.key, Key::Pending(_)) || (matches!(self.key, Key::Process { .. }) && !self.fetching)
+    }
+
+    /// The fetch pattern or the reports have shown it idle.
+    pub(super) fn prove(&mut self, evidence: Evidence) {
+        if self.proof.is_none_or(|proof| proof.evidence < evidence) {
+            self.proof = Some(Proof { evidence });
+        }
+    }
+}

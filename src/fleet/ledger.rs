@@ -1,0 +1,271 @@
+//! The jobs that one worker has in its hands, in the order in which they were delivered. The ledger records what the
+//! broker confirmed and judges nothing: what an entry *means* for `drained` is the business of [`super::evidence`].
+
+use super::view::{InFlight, JobKind, JobView};
+use crate::job::{ConnId, Job, JobKey, Millis};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// ```text
+/// Delivered ──ack──▶ Started ──report──▶ (struck out)
+///     └── end, or ack behind the result ──▶ (struck out)
+/// Taken ──the scheduler asks again──▶ (struck out)
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// In the worker's hands, not acknowledged.
+    Delivered,
+    /// Acknowledged when it was started (Celery's early ack): the broker will not say when it ends.
+    Started,
+    /// Taken out of a set by the worker's scheduler, not pushed on yet.
+    Taken,
+}
+
+/// One job.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    pub(super) job: Job,
+    pub(super) at: Millis,
+    /// The connection it came on; `None` after a restart of the gate.
+    pub(super) conn: Option<ConnId>,
+    pub(super) stage: Stage,
+    /// When it was acknowledged, for [`Stage::Started`].
+    pub(super) acked_at: Millis,
+    /// Its terminal result has passed.
+    pub(super) result: bool,
+    /// Delivered before a gap in what the gate saw: the worker may have dropped it meanwhile.
+    pub(super) restored: bool,
+    /// It came as the answer to a poll.
+    pub(super) polled: bool,
+}
+
+impl Entry {
+    /// A job that has just been delivered.
+    pub(super) fn new(job: Job, at: Millis, conn: Option<ConnId>) -> Entry {
+        Entry { job, at, conn, stage: Stage::Delivered, acked_at: 0, result: false, restored: false, polled: false }
+    }
+
+    /// `name[id]`, as lists of jobs show it.
+    pub(super) fn label(&self) -> String {
+        let name = if self.job.name.is_empty() { "job" } else { &self.job.name };
+        let id = if self.job.id.is_empty() { &self.job.key.0 } else { &self.job.id };
+        format!("{name}[{id}]")
+    }
+
+    fn is_delayed(&self, now: Millis) -> bool {
+        self.stage == Stage::Delivered && self.job.eta.is_some_and(|eta| eta > now)
+    }
+
+    fn view(&self, now: Millis, running: bool) -> JobView {
+        let kind = match self.stage {
+            Stage::Started | Stage::Taken => JobKind::Running,
+            Stage::Delivered if self.is_delayed(now) => JobKind::Delayed,
+            Stage::Delivered if running => JobKind::Running,
+            Stage::Delivered => JobKind::Prefetched,
+        };
+        JobView {
+            id: if self.job.id.is_empty() { self.job.key.0.clone() } else { self.job.id.clone() },
+            name: self.job.name.clone(),
+            queue: self.job.queue.clone(),
+            kind,
+            delivered_at: self.at,
+        }
+    }
+}
+
+/// See the module. Invariant: `started + taken <= entries.len()`, and every index points into `entries`.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Ledger {
+    entries: BTreeMap<u64, Entry>,
+    by_key: HashMap<JobKey, Vec<u64>>,
+    by_id: HashMap<String, Vec<u64>>,
+    etas: BTreeSet<(Millis, u64)>,
+    started: usize,
+    taken: usize,
+}
+
+impl Ledger {
+    /// Writes an entry under `seq`, which must be higher than any before.
+    pub(super) fn insert(&mut self, seq: u64, entry: Entry) {
+        self.by_key.entry(entry.job.key.clone()).or_default().push(seq);
+        if !entry.job.id.is_empty() {
+            self.by_id.entry(entry.job.id.clone()).or_default().push(seq);
+        }
+        match entry.stage {
+            Stage::Delivered => {
+                if let Some(eta) = entry.job.eta {
+                    self.etas.insert((eta, seq));
+                }
+            }
+            Stage::Started => self.started += 1,
+            Stage::Taken => self.taken += 1,
+        }
+        self.entries.insert(seq, entry);
+    }
+
+    /// Strikes an entry out.
+    pub(super) fn remove(&mut self, seq: u64) -> Option<Entry> {
+        let entry = self.entries.remove(&seq)?;
+        forget(&mut self.by_key, &entry.job.key, seq);
+        forget(&mut self.by_id, &entry.job.id, seq);
+        match entry.stage {
+            Stage::Delivered => {
+                if let Some(eta) = entry.job.eta {
+                    self.etas.remove(&(eta, seq));
+                }
+            }
+            Stage::Started => self.started -= 1,
+            Stage::Taken => self.taken -= 1,
+        }
+        Some(entry)
+    }
+
+    /// The oldest entry of that key which is still in `stage`. One from before a gap comes last: it may have gone back
+    /// to the queue and been delivered again, and an idle report will strike it out, but nothing else would the other.
+    pub(super) fn oldest(&self, key: &JobKey, stage: Stage) -> Option<u64> {
+        self.first(self.by_key.get(key)?, |entry| entry.stage == stage)
+    }
+
+    fn first(&self, seqs: &[u64], wanted: impl Fn(&Entry) -> bool) -> Option<u64> {
+        let entries = seqs.iter().filter_map(|seq| Some((seq, self.entries.get(seq)?)));
+        let found = entries.filter(|(_, entry)| wanted(entry)).min_by_key(|(seq, entry)| (entry.restored, **seq));
+        found.map(|(seq, _)| *seq)
+    }
+
+    /// The oldest entry of that key in any stage, unacknowledged ones first.
+    pub(super) fn any(&self, key: &JobKey) -> Option<u64> {
+        [Stage::Delivered, Stage::Started, Stage::Taken].into_iter().find_map(|stage| self.oldest(key, stage))
+    }
+
+    /// Marks the oldest unacknowledged entry of this job id that has no result yet (else the oldest started one, where
+    /// it serves the display only). Returns the key that was marked.
+    pub(super) fn note_result(&mut self, id: &str) -> Option<JobKey> {
+        let seqs = self.by_id.get(id)?;
+        let open = |stage: Stage| self.first(seqs, |entry| entry.stage == stage && !entry.result);
+        let seq = open(Stage::Delivered).or_else(|| open(Stage::Started))?;
+        let entry = self.entries.get_mut(&seq)?;
+        entry.result = true;
+        Some(entry.job.key.clone())
+    }
+
+    /// An acknowledged entry goes on as started.
+    pub(super) fn start(&mut self, seq: u64, now: Millis) {
+        let Some(entry) = self.entries.get_mut(&seq) else { return };
+        if entry.stage != Stage::Delivered {
+            return;
+        }
+        if let Some(eta) = entry.job.eta {
+            self.etas.remove(&(eta, seq));
+        }
+        entry.stage = Stage::Started;
+        entry.acked_at = now;
+        self.started += 1;
+    }
+
+    pub(super) fn entry(&self, seq: u64) -> Option<&Entry> {
+        self.entries.get(&seq)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u64, &Entry)> {
+        self.entries.iter().map(|(seq, entry)| (*seq, entry))
+    }
+
+    /// The numbers of the entries that satisfy `wanted`, oldest first.
+    pub(super) fn select(&self, wanted: impl Fn(&Entry) -> bool) -> Vec<u64> {
+        self.iter().filter(|(_, entry)| wanted(entry)).map(|(seq, _)| seq).collect()
+    }
+
+    /// Everything in it counts as delivered before a gap.
+    pub(super) fn set_restored(&mut self) {
+        for entry in self.entries.values_mut() {
+            entry.restored = true;
+            entry.conn = None;
+        }
+    }
+
+    /// The connection of these entries was cut: any other of the worker may bring the thread back.
+    pub(super) fn float(&mut self, conn: ConnId) {
+        for entry in self.entries.values_mut().filter(|entry| entry.conn == Some(conn)) {
+            entry.conn = None;
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    pub(super) fn started(&self) -> usize {
+        self.started
+    }
+
+    pub(super) fn taken(&self) -> usize {
+        self.taken
+    }
+
+    /// Delivered and not acknowledged, delayed ones included.
+    pub(super) fn unacked(&self) -> usize {
+        self.entries.len() - self.started - self.taken
+    }
+
+    /// Unacknowledged jobs that come due after `moment`.
+    pub(super) fn due_after(&self, moment: Millis) -> usize {
+        self.etas.range((moment.saturating_add(1), 0)..).count()
+    }
+
+    /// When the first job behind `moment` comes due.
+    pub(super) fn first_due_after(&self, moment: Millis) -> Option<Millis> {
+        self.etas.range((moment.saturating_add(1), 0)..).next().map(|(eta, _)| *eta)
+    }
+
+    /// Counts by kind; `active` is how many the worker's last report said to be executing, which tells running from
+    /// prefetched among the unacknowledged.
+    pub(super) fn in_flight(&self, now: Millis, active: usize) -> InFlight {
+        let delayed = self.due_after(now);
+        let waiting = self.unacked() - delayed;
+        let shown = active.saturating_sub(self.started).min(waiting);
+        InFlight {
+            running: count(self.started + self.taken + shown),
+            prefetched: count(waiting - shown),
+            delayed: count(delayed),
+        }
+    }
+
+    /// The entries for display. The oldest unacknowledged ones are shown as running as far as `active` goes.
+    pub(super) fn jobs(&self, now: Millis, active: usize) -> Vec<JobView> {
+        let mut shown = active.saturating_sub(self.started);
+        let mut view = |entry: &Entry| {
+            let waits = entry.stage == Stage::Delivered && !entry.is_delayed(now);
+            let running = waits && shown > 0;
+            shown -= usize::from(running);
+            entry.view(now, running)
+        };
+        self.entries.values().map(&mut view).collect()
+    }
+
+    /// When the oldest job that is not waiting for its time was delivered.
+    pub(super) fn oldest_delivery(&self, now: Millis) -> Option<Millis> {
+        self.entries.values().find(|entry| !entry.is_delayed(now)).map(|entry| entry.at)
+    }
+
+    /// Takes everything out, oldest first.
+    pub(super) fn take(&mut self) -> Vec<(u64, Entry)> {
+        let all = std::mem::take(self);
+        all.entries.into_iter().collect()
+    }
+}
+
+fn forget<K: std::hash::Hash + Eq>(index: &mut HashMap<K, Vec<u64>>, key: &K, seq: u64) {
+    if let Some(seqs) = index.get_mut(key) {
+        seqs.retain(|s| *s != seq);
+        if seqs.is_empty() {
+            index.remove(key);
+        }
+    }
+}
+
+fn count(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
+}

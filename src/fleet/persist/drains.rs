@@ -1,0 +1,279 @@
+//! The drains as text: what the store keeps durably.
+//!
+//! | record | says |
+//! |---|---|
+//! | `V` | the version |
+//! | `D` | a drain in force; `S` (selectors) and `M` (members) that follow are its own |
+//! | `E` | a drain that has ended; `S` and `F` (its workers as they were) that follow are its own |
+
+use super::text::{Fields, flag, maybe, optional, record};
+use super::{VERSION, key_text, origin, parse_key};
+use crate::fleet::Fleet;
+use crate::fleet::boundary::DrainRequest;
+use crate::fleet::drains::{Archived, Drain};
+use crate::fleet::selector::Selector;
+use crate::fleet::view::{DrainState, DrainView, DrainWorker, InFlight, WorkerState};
+use crate::fleet::worker::{Adopted, WorkerNo};
+use crate::job::{Evidence, Millis, WorkerId};
+use std::collections::BTreeMap;
+
+impl Fleet {
+    pub(in crate::fleet) fn drains_text(&self) -> String {
+        let mut lines = vec![record('V', &[VERSION])];
+        for drain in self.drains.values() {
+            self.write_drain(drain, &mut lines);
+        }
+        for ended in &self.archive {
+            write_ended(ended, &mut lines);
+        }
+        lines.push(String::new());
+        lines.join("\n")
+    }
+
+    fn write_drain(&self, drain: &Drain, lines: &mut Vec<String>) {
+        let request = &drain.request;
+        let ttl = match request.ttl {
+            None => "default".to_owned(),
+            Some(ttl) => optional(ttl),
+        };
+        let fields = [
+            drain.name.as_str(),
+            &drain.created_at.to_string(),
+            &optional(drain.expires_at),
+            drain.require.as_str(),
+            request.require.map_or("-", Evidence::as_str),
+            flag(request.name.is_some()),
+            &ttl,
+            &maybe(request.reason.as_deref()),
+            flag(request.delayed_wait),
+            flag(request.standing),
+            flag(request.allow_empty),
+            flag(request.no_starve),
+        ];
+        lines.push(record('D', &fields));
+        lines.extend(request.selector.iter().map(|text| record('S', &[text])));
+        for worker in drain.members.iter().filter_map(|no| self.workers.get(no)) {
+            let key = key_text(&worker.key);
+            let generation = worker.generation.to_string();
+            let (since, ip) = (worker.since.to_string(), worker.ip.to_string());
+            let fields = [
+                worker.id.0.as_str(),
+                &key,
+                &generation,
+                &since,
+                &ip,
+                &worker.listener,
+                worker.protocol,
+                flag(worker.fetching),
+            ];
+            lines.push(record('M', &fields));
+        }
+    }
+
+    pub(in crate::fleet) fn read_drains(&mut self, now: Millis, text: &str) -> Result<(), String> {
+        let mut in_ended = false;
+        for (index, line) in text.lines().enumerate() {
+            if line.is_empty() {
+                continue;
+            }
+            self.read_drains_line(now, line, &mut in_ended)
+                .map_err(|why| format!("drains line {}: {why}", index + 1))?;
+        }
+        let all: Vec<WorkerNo> = self.drains.values().flat_map(|drain| drain.members.iter().copied()).collect();
+        for no in all {
+            if let Some(worker) = self.workers.get_mut(&no) {
+                worker.marked_at.get_or_insert(now);
+            }
+            self.restore(now, no);
+        }
+        Ok(())
+    }
+
+    fn read_drains_line(&mut self, now: Millis, line: &str, in_ended: &mut bool) -> Result<(), String> {
+        let (letter, mut fields) = Fields::of(line)?;
+        match letter {
+            "V" => match fields.text("a version")?.as_str() {
+                VERSION => Ok(()),
+                other => Err(format!("expected version {VERSION}, found {other:?}")),
+            },
+            "D" => {
+                *in_ended = false;
+                self.read_drain(&mut fields)
+            }
+            "E" => {
+                *in_ended = true;
+                self.archive.push_back(read_ended(&mut fields)?);
+                Ok(())
+            }
+            "S" => self.read_selector(&mut fields, *in_ended),
+            "M" => self.read_member(now, &mut fields),
+            "F" => {
+                let worker = read_final(&mut fields)?;
+                let ended = self.archive.back_mut().ok_or("expected a drain before its worker")?;
+                ended.view.workers.push(worker);
+                Ok(())
+            }
+            other => Err(format!("expected a record, found the letter {other:?}")),
+        }
+    }
+
+    fn read_drain(&mut self, fields: &mut Fields<'_>) -> Result<(), String> {
+        let name = fields.text("a drain's name")?;
+        let created_at = fields.moment("a time")?;
+        let expires_at = fields.optional("a time")?;
+        let require = read_evidence(fields)?;
+        let asked = fields.text("an evidence")?;
+        let named = fields.flag("whether the name was given")?;
+        let ttl = fields.text("a ttl")?;
+        let ttl = match ttl.as_str() {
+            "default" => None,
+            "-" => Some(None),
+            number => Some(Some(number.parse().map_err(|_| format!("expected a ttl, found {number:?}"))?)),
+        };
+        let request = DrainRequest {
+            selector: Vec::new(),
+            name: named.then(|| name.clone()),
+            ttl,
+            reason: fields.maybe("a reason")?,
+            require: Evidence::from_name(&asked),
+            delayed_wait: fields.flag("delayed")?,
+            standing: fields.flag("standing")?,
+            allow_empty: fields.flag("allow empty")?,
+            no_starve: fields.flag("no starve")?,
+            dry_run: false,
+        };
+        let no = self.number();
+        let (selectors, members, trials) = (Vec::new(), Vec::new(), BTreeMap::new());
+        let drain =
+            Drain { no, name, request, selectors, created_at, expires_at, require, members, trials, witness: 0 };
+        self.drains.insert(no, drain);
+        Ok(())
+    }
+
+    fn read_selector(&mut self, fields: &mut Fields<'_>, in_ended: bool) -> Result<(), String> {
+        let text = fields.text("a selector")?;
+        if let Some(ended) = self.archive.back_mut().filter(|_| in_ended) {
+            ended.view.selector.push(text);
+            return Ok(());
+        }
+        let drain = self.drains.values_mut().last().ok_or("expected a drain before its selector")?;
+        // a name with odd characters was taken literally; whoever has it is among the members
+        let selector = Selector::parse(&text, drain.created_at).unwrap_or_else(|_| Selector::exactly(&text));
+        drain.selectors.push(selector);
+        drain.request.selector.push(text);
+        Ok(())
+    }
+
+    fn read_member(&mut self, now: Millis, fields: &mut Fields<'_>) -> Result<(), String> {
+        let id = WorkerId(fields.text("a worker's id")?);
+        let key = parse_key(&fields.text("a key")?)?;
+        let generation = fields.parse("a generation")?;
+        let since = fields.moment("a time")?;
+        let ip = fields.parse("an address")?;
+        let (listener, protocol) = (fields.text("a listener")?, fields.text("a protocol")?);
+        let fetching = fields.flag("fetching")?;
+        let drain = self.drains.values().last().ok_or("expected a drain before its member")?.no;
+        let no = match self.ids.get(&id.0) {
+            Some(no) => *no,
+            None => {
+                let no = self.create_as(now, id, key, generation, origin(ip, listener, &protocol));
+                if let Some(worker) = self.workers.get_mut(&no) {
+                    worker.since = since;
+                    worker.fetching = fetching;
+                    worker.adopted = Some(Adopted::Restart);
+                }
+                no
+            }
+        };
+        let (Some(d), Some(worker)) = (self.drains.get_mut(&drain), self.workers.get_mut(&no)) else { return Ok(()) };
+        if !worker.drains.contains(&drain) {
+            d.members.push(no);
+            worker.drains.push(drain);
+        }
+        Ok(())
+    }
+}
+
+fn write_ended(ended: &Archived, lines: &mut Vec<String>) {
+    let view = &ended.view;
+    let fields = [
+        view.name.as_str(),
+        &ended.at.to_string(),
+        &view.created_at.to_string(),
+        &optional(view.expires_at),
+        view.state.as_str(),
+        view.require.as_str(),
+        flag(view.standing),
+        &maybe(view.reason.as_deref()),
+    ];
+    lines.push(record('E', &fields));
+    lines.extend(view.selector.iter().map(|text| record('S', &[text])));
+    for worker in &view.workers {
+        let jobs = worker.in_flight;
+        let fields = [
+            worker.id.0.as_str(),
+            &worker.name,
+            worker.state.as_str(),
+            worker.evidence.as_str(),
+            &jobs.running.to_string(),
+            &jobs.prefetched.to_string(),
+            &jobs.delayed.to_string(),
+        ];
+        lines.push(record('F', &fields));
+    }
+}
+
+fn read_ended(fields: &mut Fields<'_>) -> Result<Archived, String> {
+    let name = fields.text("a drain's name")?;
+    let at = fields.moment("a time")?;
+    let created_at = fields.moment("a time")?;
+    let expires_at: Option<Millis> = fields.optional("a time")?;
+    let state = fields.text("a state")?;
+    let states = [DrainState::Draining, DrainState::Sealed, DrainState::Drained, DrainState::Lost];
+    let mut states = states.into_iter().chain([DrainState::Expired, DrainState::Lifted]);
+    let state = states.find(|s| s.as_str() == state).ok_or_else(|| format!("expected a state, found {state:?}"))?;
+    let view = DrainView {
+        name,
+        selector: Vec::new(),
+        created_at,
+        expires_at,
+        state,
+        in_force: false,
+        safe_until: None,
+        require: read_evidence(fields)?,
+        standing: fields.flag("standing")?,
+        reason: fields.maybe("a reason")?,
+        workers: Vec::new(),
+        starving: Vec::new(),
+    };
+    Ok(Archived { at, view })
+}
+
+fn read_final(fields: &mut Fields<'_>) -> Result<DrainWorker, String> {
+    let id = WorkerId(fields.text("a worker's id")?);
+    let name = fields.text("a name")?;
+    let state = fields.text("a state")?;
+    let states = [WorkerState::Active, WorkerState::Draining, WorkerState::Sealed, WorkerState::Drained];
+    let mut states = states.into_iter().chain([WorkerState::Gone, WorkerState::Lost]);
+    let state = states.find(|s| s.as_str() == state).ok_or_else(|| format!("expected a state, found {state:?}"))?;
+    let evidence = read_evidence(fields)?;
+    let running = fields.parse("a count")?;
+    let (prefetched, delayed) = (fields.parse("a count")?, fields.parse("a count")?);
+    Ok(DrainWorker {
+        id,
+        name,
+        state,
+        in_flight: InFlight { running, prefetched, delayed },
+        evidence,
+        blocked: Vec::new(),
+        unknown_since: None,
+        hint: None,
+        oldest_job_seconds: None,
+        jobs: Vec::new(),
+    })
+}
+
+fn read_evidence(fields: &mut Fields<'_>) -> Result<Evidence, String> {
+    let text = fields.text("an evidence")?;
+    Evidence::from_name(&text).ok_or_else(|| format!("expected an evidence, found {text:?}"))
+}

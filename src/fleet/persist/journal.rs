@@ -1,0 +1,233 @@
+//! Writing the journal.
+//!
+//! | record | says |
+//! |---|---|
+//! | `V` | the version |
+//! | `W`, `N`, `L`, `Q` | a worker, an alias of it, a life of it, a queue of it |
+//! | `D`, `A`, `R`, `E`, `Z` | a job delivered, acknowledged at its start, its result seen, its end; all its jobs gone |
+//! | `S`, `G`, `X` | the state changed; the worker is over; the worker is forgotten |
+
+use super::text::{flag, maybe, optional, record};
+use super::{VERSION, key_text};
+use crate::fleet::Fleet;
+use crate::fleet::boundary::Effect;
+use crate::fleet::ledger::{Entry, Stage};
+use crate::fleet::view::WorkerState;
+use crate::fleet::worker::{Adopted, Life, Voice, Worker, WorkerNo};
+use crate::job::{Evidence, JobKey, Millis, WorkerId};
+
+fn stage_text(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Delivered => "delivered",
+        Stage::Started => "started",
+        Stage::Taken => "taken",
+    }
+}
+
+/// A job as the ledger has it.
+pub(in crate::fleet) fn job_line(id: &WorkerId, entry: &Entry) -> String {
+    let job = &entry.job;
+    let fields = [
+        id.0.as_str(),
+        &job.key.0,
+        stage_text(entry.stage),
+        &job.id,
+        &job.name,
+        &job.queue,
+        &optional(job.eta),
+        &entry.at.to_string(),
+        &entry.acked_at.to_string(),
+        flag(entry.result),
+        flag(entry.polled),
+    ];
+    record('D', &fields)
+}
+
+/// A job was acknowledged when it was started.
+pub(in crate::fleet) fn ack_line(id: &WorkerId, key: &JobKey, now: Millis) -> String {
+    record('A', &[&id.0, &key.0, &now.to_string()])
+}
+
+/// The terminal result of a job passed.
+pub(in crate::fleet) fn result_line(id: &WorkerId, job: &str, key: &JobKey) -> String {
+    record('R', &[&id.0, job, &key.0])
+}
+
+/// A job has left the ledger.
+pub(in crate::fleet) fn end_line(id: &WorkerId, key: &JobKey, stage: Stage) -> String {
+    record('E', &[&id.0, &key.0, stage_text(stage)])
+}
+
+fn worker_lines(worker: &Worker) -> Vec<String> {
+    let adopted = match worker.adopted {
+        None if worker.suspect => "suspect",
+        None => "whole",
+        Some(Adopted::MidLife) => "midlife",
+        Some(Adopted::Restart) => "restart",
+        Some(Adopted::Unseen) => "unseen",
+    };
+    let key = key_text(&worker.key);
+    let fields = [
+        worker.id.0.as_str(),
+        &key,
+        &worker.generation.to_string(),
+        &worker.since.to_string(),
+        worker.system.as_str(),
+        flag(worker.mixed),
+        flag(worker.fetching),
+        adopted,
+        flag(worker.ever_started),
+        flag(worker.declared),
+        &worker.deliveries.to_string(),
+        &worker.undeclared.to_string(),
+        &worker.polled.to_string(),
+        &worker.untracked.to_string(),
+        &worker.peak.to_string(),
+        &maybe(worker.client_name.as_deref()),
+        &maybe(worker.user.as_deref()),
+        &maybe(worker.command.as_deref()),
+        &worker.ip.to_string(),
+        &worker.listener,
+        worker.protocol,
+    ];
+    let mut lines = vec![record('W', &fields)];
+    lines.extend(worker.aliases.iter().map(|alias| record('N', &[&worker.id.0, &alias.0])));
+    lines.extend(worker.lives.iter().map(|life| life_line(&worker.id, life)));
+    lines
+}
+
+fn life_line(id: &WorkerId, life: &Life) -> String {
+    let (pid, processed, concurrency) = match &life.voice {
+        Voice::Celery(voice) => (voice.pid, voice.processed, None),
+        Voice::Sidekiq(voice) => (None, None, voice.concurrency),
+        Voice::Silent => (None, None, None),
+    };
+    let fields =
+        [id.0.as_str(), life.system.as_str(), &life.name, &optional(pid), &optional(processed), &optional(concurrency)];
+    record('L', &fields)
+}
+
+fn ended_line(worker: &Worker) -> Option<String> {
+    let ended = worker.ended?;
+    Some(record('G', &[&worker.id.0, &ended.at.to_string(), flag(ended.lost)]))
+}
+
+fn state_line(worker: &Worker, state: WorkerState, evidence: Evidence) -> String {
+    record('S', &[&worker.id.0, state.as_str(), evidence.as_str()])
+}
+
+impl Fleet {
+    fn journal(&mut self, line: String) {
+        self.effects.push(Effect::Journal(line));
+    }
+
+    /// A line about a job; the worker's own comes first.
+    pub(in crate::fleet) fn journal_job(&mut self, no: WorkerNo, line: String) {
+        let Some(worker) = self.workers.get(&no).filter(|worker| !worker.key.is_pending()) else { return };
+        if worker.journalled {
+            return self.journal(line);
+        }
+        // its ledger as it is now goes out with it
+        self.journal_worker(no);
+    }
+
+    /// What is known of a worker, if it is worth remembering and has changed.
+    pub(in crate::fleet) fn journal_worker(&mut self, no: WorkerNo) {
+        let Some(worker) = self.workers.get_mut(&no) else { return };
+        if worker.key.is_pending() || !(worker.is_listed() || worker.is_marked()) {
+            return;
+        }
+        let lines = worker_lines(worker);
+        let text = lines.join("\n");
+        if worker.journalled && worker.journal_text == text {
+            return;
+        }
+        let first = !worker.journalled;
+        worker.journalled = true;
+        worker.journal_text = text;
+        for line in lines {
+            self.journal(line);
+        }
+        if first {
+            self.journal_ledger(no);
+        }
+    }
+
+    /// A queue that a worker fetches from.
+    pub(in crate::fleet) fn journal_queue(&mut self, no: WorkerNo, queue: &str) {
+        let Some(worker) = self.workers.get(&no).filter(|worker| worker.journalled) else { return };
+        let line = record('Q', &[&worker.id.0, queue]);
+        self.journal(line);
+    }
+
+    /// A ledger as a whole, in place of what was written before.
+    fn journal_ledger(&mut self, no: WorkerNo) {
+        let Some(worker) = self.workers.get(&no).filter(|worker| worker.journalled) else { return };
+        let mut lines: Vec<String> = worker.queues.iter().map(|queue| record('Q', &[&worker.id.0, queue])).collect();
+        lines.push(record('Z', &[&worker.id.0]));
+        lines.extend(worker.ledger.iter().map(|(_, entry)| job_line(&worker.id, entry)));
+        for line in lines {
+            self.journal(line);
+        }
+    }
+
+    pub(in crate::fleet) fn journal_moved(&mut self, from: WorkerNo, to: WorkerNo) {
+        let jobs = self.workers.get(&to).is_some_and(|worker| !worker.ledger.is_empty());
+        if jobs {
+            self.journal_worker(to);
+            self.journal_ledger(from);
+            self.journal_ledger(to);
+        }
+    }
+
+    pub(in crate::fleet) fn journal_merged(&mut self, old: &Worker, to: WorkerNo) {
+        self.journal_forgotten(old);
+        let jobs = self.workers.get(&to).is_some_and(|worker| !worker.ledger.is_empty());
+        if jobs {
+            self.journal_worker(to);
+            self.journal_ledger(to);
+        }
+    }
+
+    pub(in crate::fleet) fn journal_forgotten(&mut self, worker: &Worker) {
+        if worker.journalled {
+            self.journal(record('X', &[&worker.id.0]));
+        }
+    }
+
+    pub(in crate::fleet) fn journal_ended(&mut self, no: WorkerNo) {
+        let Some(worker) = self.workers.get(&no).filter(|worker| worker.journalled) else { return };
+        if let Some(line) = ended_line(worker) {
+            self.journal(line);
+        }
+    }
+
+    pub(in crate::fleet) fn journal_state(&mut self, now: Millis, no: WorkerNo, state: WorkerState) {
+        let Some(worker) = self.workers.get(&no).filter(|worker| worker.journalled) else { return };
+        let evidence = crate::fleet::evidence::judge(worker, &self.settings, now).evidence;
+        let line = state_line(worker, state, evidence);
+        self.journal(line);
+    }
+
+    /// The journal anew, with what still matters.
+    pub(in crate::fleet) fn whole_journal(&self) -> Vec<String> {
+        let mut lines = vec![record('V', &[VERSION])];
+        let mut workers: Vec<&Worker> = self.workers.values().filter(|worker| worker.is_remembered()).collect();
+        workers.sort_by(|a, b| (a.born, &a.id).cmp(&(b.born, &b.id)));
+        for worker in workers {
+            lines.extend(worker_lines(worker));
+            lines.extend(worker.queues.iter().map(|queue| record('Q', &[&worker.id.0, queue])));
+            lines.extend(worker.ledger.iter().map(|(_, entry)| job_line(&worker.id, entry)));
+            let evidence = worker.rested.or(worker.steady.evidence).unwrap_or(Evidence::Unknown);
+            lines.push(state_line(worker, worker.state, evidence));
+            lines.extend(ended_line(worker));
+        }
+        lines
+    }
+}
+
+impl Worker {
+    fn is_remembered(&self) -> bool {
+        !self.key.is_pending() && (self.is_listed() || self.is_marked())
+    }
+}

@@ -1,0 +1,56 @@
+//! What survives a restart of the gate: the drains (saved durably before an operator is answered) and the journal of
+//! workers and of the jobs in their hands (appended, not synced). Both are plain text of the fleet's own, versioned.
+
+pub(super) mod drains;
+pub(super) mod journal;
+pub(super) mod read;
+pub(super) mod text;
+
+pub(super) use journal::{ack_line, end_line, job_line, result_line};
+
+use super::boundary::Peer;
+use super::worker::{Key, Origin};
+use std::net::IpAddr;
+
+/// The version of both texts.
+const VERSION: &str = "1";
+
+/// A key as text; also what worker ids are made of, so it must never change.
+pub(super) fn key_text(key: &Key) -> String {
+    match key {
+        Key::Listener(name) => format!("listener:{name}"),
+        Key::Tag(name) => format!("tag:{name}"),
+        Key::Process { pid, started } => format!("process:{pid}:{started}"),
+        Key::Address(ip) => format!("address:{ip}"),
+        Key::Pending(conn) => format!("pending:{}", conn.0),
+    }
+}
+
+/// The reverse of [`key_text`].
+fn parse_key(text: &str) -> Result<Key, String> {
+    let wrong = || format!("expected a worker's key, found {text:?}");
+    let (kind, rest) = text.split_once(':').ok_or_else(wrong)?;
+    match kind {
+        "listener" => Ok(Key::Listener(rest.to_owned())),
+        "tag" => Ok(Key::Tag(rest.to_owned())),
+        "address" => rest.parse().map(Key::Address).map_err(|_| wrong()),
+        "process" => {
+            let (pid, started) = rest.split_once(':').ok_or_else(wrong)?;
+            match (pid.parse(), started.parse()) {
+                (Ok(pid), Ok(started)) => Ok(Key::Process { pid, started }),
+                _ => Err(wrong()),
+            }
+        }
+        _ => Err(wrong()),
+    }
+}
+
+fn origin(ip: IpAddr, listener: String, protocol: &str) -> Origin {
+    Origin { ip, listener, protocol: if protocol == "amqp" { "amqp" } else { "redis" } }
+}
+
+impl From<&Peer> for Origin {
+    fn from(peer: &Peer) -> Origin {
+        Origin { ip: peer.ip, listener: peer.listener.clone(), protocol: peer.protocol }
+    }
+}

@@ -1,0 +1,260 @@
+//! Reading the journal back. Every worker in it is *adopted*: the gate was away, so nothing is known of it until its own
+//! state answers; the jobs that it had count as in flight till then.
+
+use super::text::{Fields, is_whole};
+use super::{VERSION, origin, parse_key};
+use crate::fleet::Fleet;
+use crate::fleet::ledger::{Entry, Stage};
+use crate::fleet::view::WorkerState;
+use crate::fleet::worker::{Adopted, Ended, Life, LifeNo, Voice, Worker, WorkerNo};
+use crate::job::{Evidence, Job, JobKey, Millis, System, WorkerId};
+
+impl Fleet {
+    /// Replays a journal. A torn last line is ignored.
+    pub(in crate::fleet) fn replay(&mut self, now: Millis, lines: &[&str]) -> Result<(), String> {
+        for (index, line) in lines.iter().enumerate() {
+            if line.is_empty() || (index + 1 == lines.len() && !is_whole(line)) {
+                continue;
+            }
+            self.replay_line(now, line).map_err(|why| format!("journal line {}: {why}", index + 1))?;
+        }
+        let all: Vec<WorkerNo> = self.workers.keys().copied().collect();
+        for no in all {
+            self.restore(now, no);
+        }
+        Ok(())
+    }
+
+    fn replay_line(&mut self, now: Millis, line: &str) -> Result<(), String> {
+        let (letter, mut fields) = Fields::of(line)?;
+        match letter {
+            "V" => match fields.text("a version")?.as_str() {
+                VERSION => Ok(()),
+                other => Err(format!("expected version {VERSION}, found {other:?}")),
+            },
+            "W" => self.replay_worker(now, &mut fields),
+            "N" => self.replay_alias(&mut fields),
+            "L" => self.replay_life(now, &mut fields),
+            "Q" => {
+                let no = self.known(&mut fields)?;
+                let queue = fields.text("a queue")?;
+                if let Some(no) = no {
+                    self.add_queues(no, vec![queue]);
+                }
+                Ok(())
+            }
+            "D" | "A" | "R" | "E" | "Z" => self.replay_job(letter, &mut fields),
+            "S" => self.replay_state(&mut fields),
+            "G" => {
+                let no = self.known(&mut fields)?;
+                let ended = Ended { at: fields.moment("a time")?, lost: fields.flag("whether it was lost")? };
+                if let Some(worker) = no.and_then(|no| self.workers.get_mut(&no)) {
+                    worker.ended = Some(ended);
+                }
+                Ok(())
+            }
+            "X" => {
+                if let Some(no) = self.known(&mut fields)? {
+                    self.forget(no);
+                }
+                Ok(())
+            }
+            other => Err(format!("expected a record, found the letter {other:?}")),
+        }
+    }
+
+    /// The worker that a record speaks of. One that is not known has been forgotten: what is said of it is moot.
+    fn known(&self, fields: &mut Fields<'_>) -> Result<Option<WorkerNo>, String> {
+        let id = fields.text("a worker's id")?;
+        Ok(self.ids.get(&id).copied())
+    }
+
+    fn replay_worker(&mut self, now: Millis, fields: &mut Fields<'_>) -> Result<(), String> {
+        let id = WorkerId(fields.text("a worker's id")?);
+        let key = parse_key(&fields.text("a key")?)?;
+        let generation = fields.parse("a generation")?;
+        let since = fields.moment("a time")?;
+        let system = fields.text("a job system")?;
+        let system = System::from_name(&system).ok_or_else(|| format!("expected a job system, found {system:?}"))?;
+        let (mixed, fetching) = (fields.flag("mixed")?, fields.flag("fetching")?);
+        let adopted = fields.text("how it was met")?;
+        let (ever_started, declared) = (fields.flag("started")?, fields.flag("declared")?);
+        let mut counts = [0_u64; 5];
+        for count in &mut counts {
+            *count = fields.parse("a count")?;
+        }
+        let (client_name, user) = (fields.maybe("a client name")?, fields.maybe("a user")?);
+        let command = fields.maybe("a command")?;
+        let ip = fields.parse("an address")?;
+        let (listener, protocol) = (fields.text("a listener")?, fields.text("a protocol")?);
+
+        let no = match self.ids.get(&id.0) {
+            Some(no) => *no,
+            None => self.create_as(now, id, key, generation, origin(ip, listener, &protocol)),
+        };
+        let Some(worker) = self.workers.get_mut(&no) else { return Ok(()) };
+        worker.since = since;
+        worker.system = system;
+        worker.mixed = mixed;
+        worker.fetching = fetching;
+        worker.adopted = match adopted.as_str() {
+            "whole" | "suspect" | "restart" => Some(Adopted::Restart),
+            "midlife" => Some(Adopted::MidLife),
+            "unseen" => Some(Adopted::Unseen),
+            other => return Err(format!("expected how it was met, found {other:?}")),
+        };
+        worker.ever_started = ever_started;
+        worker.declared = declared;
+        [worker.deliveries, worker.undeclared, worker.polled, worker.untracked, _] = counts;
+        worker.peak = usize::try_from(counts[4]).unwrap_or(0);
+        worker.client_name = client_name;
+        worker.user = user;
+        worker.command = command;
+        worker.lives.clear();
+        worker.journalled = true;
+        Ok(())
+    }
+
+    fn replay_alias(&mut self, fields: &mut Fields<'_>) -> Result<(), String> {
+        let no = self.known(fields)?;
+        let alias = WorkerId(fields.text("an alias")?);
+        if let Some(worker) = no.and_then(|no| self.workers.get_mut(&no)) {
+            self.ids.insert(alias.0.clone(), worker.no);
+            if !worker.aliases.contains(&alias) {
+                worker.aliases.push(alias);
+            }
+        }
+        Ok(())
+    }
+
+    fn replay_life(&mut self, now: Millis, fields: &mut Fields<'_>) -> Result<(), String> {
+        let no = self.known(fields)?;
+        let system = fields.text("a job system")?;
+        let system = System::from_name(&system).ok_or_else(|| format!("expected a job system, found {system:?}"))?;
+        let name = fields.text("a name")?;
+        let (pid, processed) = (fields.optional("a process id")?, fields.optional("a count")?);
+        let concurrency = fields.optional("a number of threads")?;
+        let life_no = LifeNo(self.number());
+        // before any connection of this gate
+        let mut life = Life::new(life_no, system, name, now.saturating_sub(1));
+        match &mut life.voice {
+            Voice::Celery(voice) => (voice.pid, voice.processed) = (pid, processed),
+            Voice::Sidekiq(voice) => voice.concurrency = concurrency,
+            Voice::Silent => {}
+        }
+        if let Some(worker) = no.and_then(|no| self.workers.get_mut(&no)) {
+            worker.lives.push(life);
+        }
+        Ok(())
+    }
+
+    fn replay_job(&mut self, letter: &str, fields: &mut Fields<'_>) -> Result<(), String> {
+        let no = self.known(fields)?;
+        let seq = self.number();
+        let worker = no.and_then(|no| self.workers.get_mut(&no));
+        if letter == "Z" {
+            if let Some(worker) = worker {
+                worker.ledger.take();
+            }
+            return Ok(());
+        }
+        match letter {
+            "D" => {
+                let entry = read_entry(fields)?;
+                if let Some(worker) = worker {
+                    worker.ledger.insert(seq, entry);
+                }
+            }
+            "A" => {
+                let key = JobKey(fields.text("a job's key")?);
+                let at = fields.moment("a time")?;
+                if let Some(worker) = worker {
+                    worker.ever_started = true;
+                    if let Some(seq) = worker.ledger.oldest(&key, Stage::Delivered) {
+                        worker.ledger.start(seq, at);
+                    }
+                }
+            }
+            "R" => {
+                let job = fields.text("a job's id")?;
+                if let Some(worker) = worker {
+                    worker.ledger.note_result(&job);
+                }
+            }
+            _ => {
+                let key = JobKey(fields.text("a job's key")?);
+                let stage = read_stage(fields)?;
+                let Some(worker) = worker else { return Ok(()) };
+                if let Some(seq) = worker.ledger.oldest(&key, stage) {
+                    worker.ledger.remove(seq);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn replay_state(&mut self, fields: &mut Fields<'_>) -> Result<(), String> {
+        let no = self.known(fields)?;
+        let state = fields.text("a state")?;
+        let evidence = fields.text("an evidence")?;
+        let evidence =
+            Evidence::from_name(&evidence).ok_or_else(|| format!("expected an evidence, found {evidence:?}"))?;
+        if let Some(worker) = no.and_then(|no| self.workers.get_mut(&no)) {
+            let rests = ["drained", "gone"].contains(&state.as_str()) && evidence > Evidence::Unknown;
+            worker.rested = rests.then_some(evidence);
+        }
+        Ok(())
+    }
+
+    /// Makes ready what was read, or what a saved drain speaks of.
+    pub(in crate::fleet) fn restore(&mut self, now: Millis, no: WorkerNo) {
+        let Some(worker) = self.workers.get_mut(&no).filter(|worker| worker.conns.is_empty()) else { return };
+        worker.ledger.set_restored();
+        if worker.ended.is_none() {
+            worker.closed_at = Some(now);
+            worker.last_cut = Some(now.saturating_sub(1));
+            worker.gap = true;
+            worker.awaited = worker.rested.is_none();
+        }
+        worker.told_name = worker.name();
+        worker.state = WorkerState::Active;
+        self.settle_quietly(now, no);
+    }
+
+    /// Judges a restored worker without telling: it is no news.
+    fn settle_quietly(&mut self, now: Millis, no: WorkerNo) {
+        let effects = self.effects.len();
+        self.settle(now, no);
+        self.effects.truncate(effects);
+    }
+}
+
+fn read_stage(fields: &mut Fields<'_>) -> Result<Stage, String> {
+    match fields.text("a stage")?.as_str() {
+        "delivered" => Ok(Stage::Delivered),
+        "started" => Ok(Stage::Started),
+        "taken" => Ok(Stage::Taken),
+        other => Err(format!("expected a stage, found {other:?}")),
+    }
+}
+
+fn read_entry(fields: &mut Fields<'_>) -> Result<Entry, String> {
+    let key = JobKey(fields.text("a job's key")?);
+    let stage = read_stage(fields)?;
+    let (id, name, queue) = (fields.text("a job's id")?, fields.text("a job's name")?, fields.text("a queue")?);
+    let eta = fields.optional("a time")?;
+    let at = fields.moment("a time")?;
+    let mut entry = Entry::new(Job { key, id, name, queue, eta }, at, None);
+    entry.stage = stage;
+    entry.acked_at = fields.moment("a time")?;
+    entry.result = fields.flag("whether its result passed")?;
+    entry.polled = fields.flag("whether it was polled")?;
+    Ok(entry)
+}
+
+impl Worker {
+    /// It never came back after a restart of the gate: what was last known of it stands.
+    pub(in crate::fleet) fn rests(&self) -> Option<Evidence> {
+        self.rested.filter(|_| self.conns.is_empty())
+    }
+}

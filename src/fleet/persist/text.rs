@@ -1,0 +1,120 @@
+//! The form of a record: a letter and tab-separated fields on one line, closed by a dot, so that a line torn off by a
+//! crash is recognised. Backslash escapes what would break the line.
+
+use crate::job::Millis;
+use std::fmt::Write as _;
+
+/// Joins a record.
+pub(in crate::fleet) fn record(letter: char, fields: &[&str]) -> String {
+    let mut line = String::from(letter);
+    for field in fields {
+        line.push('\t');
+        for c in field.chars() {
+            match c {
+                '\t' => line.push_str("\\t"),
+                '\n' => line.push_str("\\n"),
+                '\r' => line.push_str("\\r"),
+                '\\' => line.push_str("\\\\"),
+                c => line.push(c),
+            }
+        }
+    }
+    line.push_str("\t.");
+    line
+}
+
+/// A number or nothing, as a field.
+pub(in crate::fleet) fn optional(number: Option<impl std::fmt::Display>) -> String {
+    let mut text = String::new();
+    match number {
+        Some(number) => {
+            let _ = write!(text, "{number}");
+        }
+        None => text.push('-'),
+    }
+    text
+}
+
+/// An optional text: marked, so that an empty one differs from none.
+pub(in crate::fleet) fn maybe(text: Option<&str>) -> String {
+    text.map_or("-".to_owned(), |text| format!("={text}"))
+}
+
+/// Whether the line was written to its end.
+pub(in crate::fleet) fn is_whole(line: &str) -> bool {
+    line.ends_with("\t.")
+}
+
+/// The fields of a record, one after the other. Errors say what was expected.
+pub(in crate::fleet) struct Fields<'a> {
+    rest: std::str::Split<'a, char>,
+}
+
+impl<'a> Fields<'a> {
+    /// Splits a line into its letter and its fields.
+    pub(in crate::fleet) fn of(line: &'a str) -> Result<(&'a str, Fields<'a>), String> {
+        let body = line.strip_suffix("\t.").ok_or("expected a record that ends with a dot")?;
+        let mut rest = body.split('\t');
+        let letter = rest.next().unwrap_or_default();
+        Ok((letter, Fields { rest }))
+    }
+
+    pub(in crate::fleet) fn text(&mut self, what: &str) -> Result<String, String> {
+        let field = self.rest.next().ok_or_else(|| format!("expected {what}, found the end"))?;
+        let mut text = String::with_capacity(field.len());
+        let mut chars = field.chars();
+        while let Some(c) = chars.next() {
+            if c != '\\' {
+                text.push(c);
+                continue;
+            }
+            match chars.next() {
+                Some('t') => text.push('\t'),
+                Some('n') => text.push('\n'),
+                Some('r') => text.push('\r'),
+                Some('\\') => text.push('\\'),
+                _ => return Err(format!("expected {what}, found a broken escape")),
+            }
+        }
+        Ok(text)
+    }
+
+    pub(in crate::fleet) fn maybe(&mut self, what: &str) -> Result<Option<String>, String> {
+        let text = self.text(what)?;
+        match text.strip_prefix('=') {
+            Some(text) => Ok(Some(text.to_owned())),
+            None if text == "-" => Ok(None),
+            None => Err(format!("expected {what}, found {text:?}")),
+        }
+    }
+
+    pub(in crate::fleet) fn parse<T: std::str::FromStr>(&mut self, what: &str) -> Result<T, String> {
+        let text = self.text(what)?;
+        text.parse().map_err(|_| format!("expected {what}, found {text:?}"))
+    }
+
+    pub(in crate::fleet) fn optional<T: std::str::FromStr>(&mut self, what: &str) -> Result<Option<T>, String> {
+        let text = self.text(what)?;
+        if text == "-" {
+            return Ok(None);
+        }
+        text.parse().map(Some).map_err(|_| format!("expected {what}, found {text:?}"))
+    }
+
+    pub(in crate::fleet) fn moment(&mut self, what: &str) -> Result<Millis, String> {
+        self.parse(what)
+    }
+
+    pub(in crate::fleet) fn flag(&mut self, what: &str) -> Result<bool, String> {
+        match self.text(what)?.as_str() {
+            "1" => Ok(true),
+            "0" => Ok(false),
+            other => Err(format!("expected {what} (0 or 1), found {other:?}")),
+        }
+    }
+}
+
+/// A flag as a field.
+pub(in crate::fleet) fn flag(set: bool) -> &'static str {
+    if set { "1" } else { "0" }
+}

@@ -1,0 +1,346 @@
+//! The phase machine of a worker, moved by events and by time.
+//!
+//! ```text
+//! active ──mark──▶ draining ──no way left for a new job──▶ sealed ──nothing in flight, proven──▶ drained
+//!                      ▲                                     │  ▲                                   │
+//!                      └────────── a way opens again ────────┘  └──────── a job comes due ──────────┘
+//! ```
+//! `drained` is never stored: every question judges anew. Stored are only the moment of the seal (reports from before
+//! it are void) and what was last told, to tell the next change.
+
+use super::Fleet;
+use super::boundary::{Effect, Notice};
+use super::evidence::{Verdict, celery, judge};
+use super::view::WorkerState;
+use super::worker::{Key, Steady, Worker, WorkerNo};
+use crate::job::{ConnId, Evidence, Millis, System};
+
+/// Workers of the last hour can be looked at, and ended drains read.
+pub(super) const HOUR: Millis = 3_600_000;
+
+/// The state of a worker, judged by what `require` and `delayed_wait` ask for.
+pub(super) fn state_of(worker: &Worker, verdict: &Verdict, require: Evidence, delayed_wait: bool) -> WorkerState {
+    let clear = verdict.is_clear(delayed_wait);
+    let known = clear && verdict.evidence >= require.max(Evidence::Inferred);
+    let marked = worker.is_marked();
+    if worker.ended.is_some() {
+        return if known || (clear && !marked) { WorkerState::Gone } else { WorkerState::Lost };
+    }
+    if worker.conns.is_empty() && (known || (clear && !marked && !worker.awaited)) {
+        return WorkerState::Gone;
+    }
+    match (marked, worker.sealed_at.is_some(), known) {
+        (false, ..) => WorkerState::Active,
+        (true, false, _) => WorkerState::Draining,
+        (true, true, false) => WorkerState::Sealed,
+        (true, true, true) => WorkerState::Drained,
+    }
+}
+
+impl Fleet {
+    /// Judges a worker anew after something has changed: seal, state, timer.
+    pub(super) fn settle(&mut self, now: Millis, no: WorkerNo) {
+        let Some(worker) = self.workers.get(&no) else { return };
+        let waits = worker.is_marked() && self.has_candidates(worker);
+        let sealed = worker.is_marked() && !waits && worker.is_shut();
+        if waits {
+            self.awaiting.insert(no);
+        } else {
+            self.awaiting.remove(&no);
+        }
+        let settings = &self.settings;
+        let Some(worker) = self.workers.get_mut(&no) else { return };
+        match (sealed, worker.sealed_at) {
+            (true, None) => {
+                worker.sealed_at = Some(now);
+                worker.bump(now);
+            }
+            (false, Some(_)) => worker.sealed_at = None,
+            _ => {}
+        }
+        let verdict = judge(worker, settings, now);
+        let state = state_of(worker, &verdict, settings.require, false);
+        let told = (worker.state, state);
+        worker.remember(now, &verdict, state);
+        let drained =
+            worker.drains.iter().filter_map(|drain| self.drains.get(drain)).any(|drain| {
+                state_of(worker, &verdict, drain.require, drain.request.delayed_wait) == WorkerState::Drained
+            });
+        worker.was_drained |= drained || state == WorkerState::Drained;
+        let deadline = worker.deadline(now, settings.forget_after, settings.delayed_margin);
+        self.arm(no, deadline);
+        if told.0 != told.1 {
+            self.tell_state(now, no, told);
+        }
+    }
+
+    /// Connections whose process is being looked up and which may belong to this worker, with a way to get a job.
+    fn has_candidates(&self, worker: &Worker) -> bool {
+        match &worker.key {
+            Key::Listener(_) | Key::Pending(_) => false,
+            Key::Tag(_) | Key::Process { .. } => !self.unclean.is_empty(),
+            Key::Address(ip) => {
+                self.unclean.iter().any(|id| self.conns.get(id).is_some_and(|conn| conn.peer.ip == *ip))
+            }
+        }
+    }
+
+    fn tell_state(&mut self, now: Millis, no: WorkerNo, (from, to): (WorkerState, WorkerState)) {
+        let Some(worker) = self.workers.get_mut(&no) else { return };
+        worker.state = to;
+        if !worker.is_listed() || worker.key.is_pending() {
+            return;
+        }
+        let since_mark = worker.marked_at.map(|at| now.saturating_sub(at));
+        let (id, name, system) = (worker.id.clone(), worker.name(), worker.system);
+        self.effects.push(Effect::Notice(Notice::WorkerState { worker: id, name, system, from, to, since_mark }));
+        self.journal_state(now, no, to);
+    }
+
+    fn arm(&mut self, no: WorkerNo, deadline: Option<Millis>) {
+        let Some(worker) = self.workers.get_mut(&no) else { return };
+        if worker.timer == deadline {
+            return;
+        }
+        if let Some(at) = worker.timer {
+            self.timers.remove(&(at, no));
+        }
+        worker.timer = deadline;
+        if let Some(at) = deadline {
+            self.timers.insert((at, no));
+        }
+    }
+
+    pub(super) fn first_deadline(&self) -> Option<Millis> {
+        let worker = self.timers.first().map(|(at, _)| *at);
+        let drain = self.drains.values().filter_map(|drain| drain.expires_at).min();
+        let trial = self.drains.values().filter_map(|drain| drain.trials.values().min().copied()).min();
+        let archive = self.archive.front().map(|ended| ended.at.saturating_add(HOUR));
+        [worker, drain, trial, archive].into_iter().flatten().min()
+    }
+
+    pub(super) fn time_passed(&mut self, now: Millis) {
+        while let Some((at, no)) = self.timers.first().copied().filter(|(at, _)| *at <= now) {
+            self.timers.remove(&(at, no));
+            if let Some(worker) = self.workers.get_mut(&no) {
+                worker.timer = None;
+            }
+            self.worker_due(now, no);
+        }
+        self.drains_due(now);
+    }
+
+    fn worker_due(&mut self, now: Millis, no: WorkerNo) {
+        let Some(worker) = self.workers.get(&no) else { return };
+        if let Some(ended) = worker.ended {
+            if now >= ended.at.saturating_add(HOUR) && worker.drains.is_empty() {
+                return self.forget(no);
+            }
+            return self.settle(now, no);
+        }
+        let over = |at: Millis| now >= at.saturating_add(self.settings.forget_after);
+        if worker.conns.is_empty() && worker.closed_at.is_some_and(over) {
+            let verdict = judge(worker, &self.settings, now);
+            let lost = state_of(worker, &verdict, self.settings.require, false) != WorkerState::Gone;
+            if lost && worker.is_listed() {
+                self.tell_lost(no);
+            }
+            return self.end(now, no, lost);
+        }
+        self.settle(now, no);
+    }
+
+    fn tell_lost(&mut self, no: WorkerNo) {
+        let Some(worker) = self.workers.get(&no) else { return };
+        let jobs = worker.ledger.iter().map(|(_, entry)| entry.label()).collect();
+        let notice = Notice::WorkerLost { worker: worker.id.clone(), name: worker.name(), system: worker.system, jobs };
+        self.effects.push(Effect::Notice(notice));
+    }
+
+    // ── marks ──
+
+    /// Sets the marks of all connections of a worker as its drains say.
+    pub(super) fn refresh_marks(&mut self, now: Millis, no: WorkerNo) {
+        let Some(worker) = self.workers.get_mut(&no) else { return };
+        let marked = worker.is_marked();
+        match (marked, worker.marked_at) {
+            (true, None) => worker.marked_at = Some(now),
+            (false, Some(_)) => {
+                worker.marked_at = None;
+                worker.was_drained = false;
+            }
+            _ => {}
+        }
+        let conns: Vec<ConnId> = worker.conns.iter().copied().collect();
+        for id in conns {
+            self.set_mark(id, marked);
+        }
+        self.count_open(no);
+        if marked {
+            self.journal_worker(no);
+        }
+        self.settle(now, no);
+    }
+
+    pub(super) fn set_mark(&mut self, id: ConnId, marked: bool) {
+        let confirm = self.settings.confirm_marks;
+        let Some(conn) = self.conns.get_mut(&id) else { return };
+        if conn.marked == marked {
+            return;
+        }
+        conn.marked = marked;
+        conn.born_marked &= marked;
+        let unconfirmed = marked && confirm;
+        if conn.unconfirmed != unconfirmed {
+            conn.unconfirmed = unconfirmed;
+            if let Some(worker) = self.workers.get_mut(&conn.worker) {
+                worker.unconfirmed =
+                    if unconfirmed { worker.unconfirmed + 1 } else { worker.unconfirmed.saturating_sub(1) };
+            }
+        }
+        self.effects.push(Effect::Mark(id, marked));
+    }
+
+    pub(super) fn confirmed(&mut self, now: Millis, id: ConnId) {
+        let Some((conn, worker)) = self.pair(id) else { return };
+        if std::mem::take(&mut conn.unconfirmed) {
+            worker.unconfirmed = worker.unconfirmed.saturating_sub(1);
+            let no = worker.no;
+            self.settle(now, no);
+        }
+    }
+
+    /// A pending connection is marked while any drain is in force, and what it did decides whether it can still bring
+    /// a job to a worker that it turns out to belong to.
+    pub(super) fn check_pending(&mut self, now: Millis, id: ConnId) {
+        let Some(conn) = self.conns.get(&id).filter(|conn| conn.pending) else { return };
+        let clean = conn.is_clean();
+        if clean && self.unclean.remove(&id) {
+            self.settle_awaiting(now);
+        } else if !clean && self.unclean.insert(id) && !self.drains.is_empty() {
+            let marked: Vec<WorkerNo> = self.drains.values().flat_map(|drain| drain.members.iter().copied()).collect();
+            for no in marked {
+                self.settle(now, no);
+            }
+        }
+    }
+
+    pub(super) fn pending_resolved(&mut self, now: Millis, id: ConnId) {
+        self.pending.remove(&id);
+        if self.unclean.remove(&id) {
+            self.settle_awaiting(now);
+        }
+    }
+
+    /// Sets the marks of the pending connections after a drain was made or has ended.
+    pub(super) fn refresh_pending(&mut self, now: Millis) {
+        let marked = !self.drains.is_empty();
+        for id in self.pending.clone() {
+            self.set_mark(id, marked);
+            self.check_pending(now, id);
+        }
+    }
+
+    fn settle_awaiting(&mut self, now: Millis) {
+        for no in self.awaiting.clone() {
+            self.settle(now, no);
+        }
+    }
+
+    // ── open consumers ──
+
+    pub(super) fn add_queues(&mut self, no: WorkerNo, queues: Vec<String>) {
+        let Some(worker) = self.workers.get_mut(&no) else { return };
+        let mut news = Vec::new();
+        for queue in queues {
+            if worker.queues.len() >= QUEUES || !worker.queues.insert(queue.clone()) {
+                continue;
+            }
+            *self.open.entry(queue.clone()).or_default() += usize::from(worker.open);
+            news.push(queue);
+        }
+        for queue in news {
+            self.journal_queue(no, &queue);
+        }
+    }
+
+    /// Counts a worker among the open consumers of its queues, or no more.
+    pub(super) fn count_open(&mut self, no: WorkerNo) {
+        let Some(worker) = self.workers.get(&no) else { return };
+        let open = !worker.conns.is_empty() && !worker.is_marked() && !worker.key.is_pending();
+        self.set_open(no, open);
+    }
+
+    pub(super) fn close_open(&mut self, no: WorkerNo) {
+        self.set_open(no, false);
+    }
+
+    fn set_open(&mut self, no: WorkerNo, open: bool) {
+        let Some(worker) = self.workers.get_mut(&no) else { return };
+        if worker.open == open {
+            return;
+        }
+        worker.open = open;
+        for queue in &worker.queues {
+            match self.open.get_mut(queue) {
+                Some(count) if open => *count += 1,
+                Some(count) => *count = count.saturating_sub(1),
+                None => {
+                    self.open.insert(queue.clone(), usize::from(open));
+                }
+            }
+        }
+        if self.open.len() > OPEN_QUEUES {
+            self.open.retain(|_, count| *count > 0);
+        }
+    }
+}
+
+/// Queues remembered of one worker: unknown clients may wait on a fresh key each time.
+const QUEUES: usize = 256;
+/// Queues without a consumer are remembered up to so many.
+const OPEN_QUEUES: usize = 16_384;
+
+impl Worker {
+    /// No way is left for a new job, as far as its own connections go.
+    fn is_shut(&self) -> bool {
+        self.fetches.at_broker() == 0 && self.blocked == 0 && self.opaque == 0 && self.unconfirmed == 0
+    }
+
+    fn remember(&mut self, now: Millis, verdict: &Verdict, state: WorkerState) {
+        let pattern = self.system != System::Celery;
+        if pattern && !self.conns.is_empty() && verdict.waiting_all == 0 && verdict.evidence > Evidence::Unknown {
+            self.prove(verdict.evidence);
+        }
+        if !self.is_marked() || (!pattern && verdict.waiting > 0) {
+            self.was_drained = false;
+        }
+        let steady = Steady {
+            sealed: self.sealed_at.is_some(),
+            clear: verdict.is_clear(false),
+            clear_of_delayed: verdict.is_clear(true),
+            evidence: Some(verdict.evidence),
+            since: self.steady.since,
+        };
+        if steady != self.steady || state == WorkerState::Active {
+            self.steady = Steady { since: now, ..steady };
+        }
+    }
+
+    /// When time alone will change what can be said of it.
+    fn deadline(&self, now: Millis, forget_after: Millis, margin: Millis) -> Option<Millis> {
+        if let Some(ended) = self.ended {
+            let due = ended.at.saturating_add(HOUR);
+            return Some(if due > now { due } else { now.saturating_add(HOUR) });
+        }
+        let closed = self.closed_at.filter(|_| self.conns.is_empty()).map(|at| at.saturating_add(forget_after));
+        if !self.is_marked() {
+            return closed;
+        }
+        let nil = self.nils.iter().copied().find(|until| *until > now).filter(|_| self.system != System::Celery);
+        let due = self.ledger.first_due_after(now.saturating_add(margin)).map(|eta| eta - margin);
+        let mute = self.since.saturating_add(celery::FIRST_BEAT);
+        let mute = Some(mute).filter(|at| *at > now && self.system == System::Celery && celery::never_heard(self));
+        [closed, nil, due, mute].into_iter().flatten().min()
+    }
+}

@@ -1,0 +1,77 @@
+//! What workers say about themselves, carried to the life that said it.
+
+use super::Fleet;
+use super::evidence::{celery, sidekiq};
+use super::ledger::Stage;
+use super::worker::{Voice, WorkerNo};
+use crate::job::{ConnId, Millis, Report};
+
+impl Fleet {
+    pub(super) fn report(&mut self, now: Millis, id: ConnId, report: Report) {
+        match report {
+            Report::Celery { kind: _, pid, active, processed, timestamp, period } => {
+                let Some(life) = self.reporting_life(now, id, pid, processed) else { return };
+                self.split_if_new(now, id, life);
+                let beat = celery::Beat { timestamp, arrival: now, active, processed, acks_before: 0, epoch: 0 };
+                self.celery_beat(now, id, beat, period);
+            }
+            Report::Sidekiq { concurrency, busy, quiet, beat } => {
+                let Some((epoch, no, voice)) = self.sidekiq_voice(id, now) else { return };
+                let news = concurrency.is_some() && concurrency != voice.concurrency;
+                voice.concurrency = concurrency.or(voice.concurrency);
+                voice.quiet = quiet;
+                voice.push(now, busy, beat, epoch);
+                self.note_pattern(now, id);
+                if news {
+                    self.journal_worker(no);
+                }
+            }
+            Report::SidekiqWork { running } => {
+                let Some((_, no, voice)) = self.sidekiq_voice(id, now) else { return };
+                let Some(before) = voice.push_work(now, running.is_empty()) else { return };
+                let Some(worker) = self.workers.get(&no).filter(|worker| worker.live().count() == 1) else { return };
+                let over = worker.ledger.select(|entry| {
+                    entry.stage == Stage::Delivered && entry.at < before && !running.contains(&entry.job.id)
+                });
+                self.strike(no, &over, "finished");
+            }
+        }
+    }
+
+    pub(super) fn celery_beat(&mut self, now: Millis, id: ConnId, beat: celery::Beat, period: Option<Millis>) {
+        let Some((conn, worker)) = self.pair(id) else { return };
+        let (no, life, acks, epoch) = (worker.no, conn.life, worker.acks, worker.epoch.no);
+        let Some(index) = worker.lives.iter().position(|l| Some(l.no) == life) else { return };
+        let Voice::Celery(voice) = &mut worker.lives[index].voice else { return };
+        voice.period = period.filter(|period| *period > 0).unwrap_or(voice.period);
+        voice.push(beat, acks, epoch);
+        self.first_beats(now, no);
+        let Some(worker) = self.workers.get_mut(&no) else { return };
+        match celery::weigh(worker, index, now) {
+            celery::Finding::Nothing => {}
+            celery::Finding::Busy(over) => self.strike(no, &over, "finished"),
+            celery::Finding::Idle(over) => {
+                worker.untracked = 0;
+                self.strike(no, &over, "finished");
+            }
+        }
+    }
+
+    /// The Sidekiq process that reports on this connection, with the worker's epoch.
+    pub(super) fn sidekiq_voice(
+        &mut self,
+        id: ConnId,
+        now: Millis,
+    ) -> Option<(u64, WorkerNo, &mut sidekiq::SidekiqVoice)> {
+        let (conn, worker) = self.pair(id)?;
+        let only = worker.lives.first().filter(|_| worker.lives.len() == 1).map(|life| life.no);
+        let no = conn.life.or(only)?;
+        let (epoch, worker_no) = (worker.epoch.no, worker.no);
+        let life = worker.life_mut(no)?;
+        life.last_seen = now;
+        match &mut life.voice {
+            Voice::Sidekiq(voice) => Some((epoch, worker_no, voice)),
+            _ => None,
+        }
+    }
+}

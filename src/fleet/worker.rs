@@ -1,0 +1,372 @@
+//! One worker: a set of connections with one ledger, the marks upon it and what its own reports said. One value of
+//! [`Worker`] is one *incarnation*; [`Key`] says by what its connections are recognised.
+
+use super::boundary::Process;
+use super::conn::Fetches;
+use super::evidence::{Proof, celery::CeleryVoice, sidekiq::SidekiqVoice};
+use super::ledger::Ledger;
+use super::view::{Identity, WorkerState};
+use crate::job::{ConnId, Evidence, Millis, System, WorkerId};
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::net::IpAddr;
+
+/// The fleet's own number of a worker; never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct WorkerNo(pub(super) u64);
+
+impl WorkerNo {
+    /// No worker; no worker is ever numbered so.
+    pub(super) const NONE: WorkerNo = WorkerNo(0);
+}
+
+/// The fleet's own number of a [`Life`]; never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct LifeNo(pub(super) u64);
+
+/// By what the connections of a worker are recognised, strongest first.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) enum Key {
+    /// Own listener.
+    Listener(String),
+    /// Tag in the user name.
+    Tag(String),
+    /// A process on the gate's own host: one life of it, so the key is an incarnation by itself.
+    Process {
+        /// Process id.
+        pid: u32,
+        /// Start time in clock ticks.
+        started: u64,
+    },
+    /// Peer address.
+    Address(IpAddr),
+    /// A connection whose process is still being looked up: a worker of its own until then.
+    Pending(ConnId),
+}
+
+impl Key {
+    pub(super) fn of_process(process: &Process) -> Key {
+        Key::Process { pid: process.pid, started: process.started }
+    }
+
+    /// The key itself tells one incarnation from the next.
+    pub(super) fn is_incarnation(&self) -> bool {
+        matches!(self, Key::Process { .. } | Key::Pending(_))
+    }
+
+    pub(super) fn is_pending(&self) -> bool {
+        matches!(self, Key::Pending(_))
+    }
+}
+
+/// Why the ledger of a worker is not whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Adopted {
+    /// It lived before the gate saw it.
+    MidLife,
+    /// The gate was restarted meanwhile.
+    Restart,
+    /// It had a way to get jobs that the gate cannot follow.
+    Unseen,
+}
+
+/// What one life of a process says about itself, in the words of its job system.
+#[derive(Clone, Debug)]
+pub(super) enum Voice {
+    Celery(CeleryVoice),
+    Sidekiq(SidekiqVoice),
+    /// A name without reports.
+    Silent,
+}
+
+/// A process that named itself. Several live ones inside one worker cannot be told apart.
+#[derive(Clone, Debug)]
+pub(super) struct Life {
+    pub(super) no: LifeNo,
+    pub(super) system: System,
+    pub(super) name: String,
+    pub(super) first_seen: Millis,
+    /// Its last report (its naming, before it reports).
+    pub(super) last_seen: Millis,
+    pub(super) voice: Voice,
+}
+
+/// A life that has been silent for so long beside others is over.
+const LIFE_SILENCE: Millis = 60_000;
+
+/// Counts the events that could start a job: a report is worth something only if it came after the last of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Epoch {
+    pub(super) no: u64,
+    pub(super) at: Millis,
+}
+
+/// Since when what can be said of a worker has not changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Steady {
+    pub(super) sealed: bool,
+    pub(super) clear: bool,
+    pub(super) clear_of_delayed: bool,
+    pub(super) evidence: Option<Evidence>,
+    pub(super) since: Millis,
+}
+
+/// How a worker went away for good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Ended {
+    pub(super) at: Millis,
+    pub(super) lost: bool,
+}
+
+/// See the module. The sums (`fetches`, `delivering`, `blocked`, `opaque`, `unconfirmed`) are those of its connections.
+#[derive(Debug)]
+pub(super) struct Worker {
+    pub(super) no: WorkerNo,
+    pub(super) id: WorkerId,
+    pub(super) aliases: Vec<WorkerId>,
+    pub(super) key: Key,
+    pub(super) generation: u32,
+    pub(super) since: Millis,
+    /// When it was first seen, in the fleet's own count.
+    pub(super) born: u64,
+    pub(super) system: System,
+    /// A second job system was recognised behind the same key.
+    pub(super) mixed: bool,
+    pub(super) lives: Vec<Life>,
+
+    pub(super) conns: BTreeSet<ConnId>,
+    pub(super) fetches: Fetches,
+    pub(super) delivering: usize,
+    pub(super) blocked: usize,
+    pub(super) opaque: usize,
+    pub(super) unconfirmed: usize,
+    /// It has asked for a job, or a job system named it.
+    pub(super) fetching: bool,
+    pub(super) queues: BTreeSet<String>,
+    /// Counted among the open consumers of its queues.
+    pub(super) open: bool,
+    /// When the blocking fetches that ended empty and were not asked again stop counting as idle threads.
+    pub(super) nils: VecDeque<Millis>,
+    /// The most threads that have been seen at once (unknown systems).
+    pub(super) peak: usize,
+
+    pub(super) ledger: Ledger,
+    pub(super) deliveries: u64,
+    pub(super) undeclared: u64,
+    pub(super) polled: u64,
+    pub(super) acks: u64,
+    pub(super) epoch: Epoch,
+    /// A job was acknowledged at its start: from then on only reports can say that it is idle.
+    pub(super) ever_started: bool,
+    /// An ack was taken for an end because the operator declared it.
+    pub(super) declared: bool,
+    /// Jobs forgotten because there were too many to keep.
+    pub(super) untracked: u64,
+    pub(super) adopted: Option<Adopted>,
+    /// Known by an address that may have been in use before the gate: not whole until something proves it.
+    pub(super) suspect: bool,
+    pub(super) proof: Option<Proof>,
+    /// All its connections were closed with something in flight, and nobody has said since that it is still the same
+    /// process: the fetches of a newcomer must not stand for the threads of the one that was killed.
+    pub(super) gap: bool,
+    /// Events about jobs that a connection which has not found its worker yet could not place.
+    pub(super) strays: Vec<super::jobs::Stray>,
+
+    pub(super) drains: Vec<u64>,
+    pub(super) marked_at: Option<Millis>,
+    pub(super) sealed_at: Option<Millis>,
+    /// It was drained, and nothing has been in flight since.
+    pub(super) was_drained: bool,
+    pub(super) steady: Steady,
+    /// The state as last told.
+    pub(super) state: WorkerState,
+    pub(super) closed_at: Option<Millis>,
+    /// Its last connection was cut (by the broker, or by the gate's own restart): it is expected back.
+    pub(super) awaited: bool,
+    /// When the broker or the gate last closed a connection of it.
+    pub(super) last_cut: Option<Millis>,
+    pub(super) ended: Option<Ended>,
+    pub(super) timer: Option<Millis>,
+    pub(super) journalled: bool,
+    /// Its records as last written.
+    pub(super) journal_text: String,
+    /// It was at rest when the gate went away, and has not come back since.
+    pub(super) rested: Option<Evidence>,
+    /// The name as last told.
+    pub(super) told_name: String,
+
+    pub(super) ip: IpAddr,
+    pub(super) listener: String,
+    pub(super) protocol: &'static str,
+    pub(super) client_name: Option<String>,
+    pub(super) user: Option<String>,
+    pub(super) command: Option<String>,
+}
+
+/// Where a worker was first met.
+pub(super) struct Origin {
+    pub(super) ip: IpAddr,
+    pub(super) listener: String,
+    pub(super) protocol: &'static str,
+}
+
+impl Worker {
+    pub(super) fn new(no: WorkerNo, id: WorkerId, key: Key, generation: u32, now: Millis, origin: Origin) -> Worker {
+        Worker {
+            no,
+            id,
+            aliases: Vec::new(),
+            key,
+            generation,
+            since: now,
+            born: no.0,
+            system: System::Unknown,
+            mixed: false,
+            lives: Vec::new(),
+            conns: BTreeSet::new(),
+            fetches: Fetches::default(),
+            delivering: 0,
+            blocked: 0,
+            opaque: 0,
+            unconfirmed: 0,
+            fetching: false,
+            queues: BTreeSet::new(),
+            open: false,
+            nils: VecDeque::new(),
+            peak: 0,
+            ledger: Ledger::default(),
+            deliveries: 0,
+            undeclared: 0,
+            polled: 0,
+            acks: 0,
+            epoch: Epoch { no: 0, at: now },
+            ever_started: false,
+            declared: false,
+            untracked: 0,
+            adopted: None,
+            suspect: false,
+            proof: None,
+            gap: false,
+            strays: Vec::new(),
+            drains: Vec::new(),
+            marked_at: None,
+            sealed_at: None,
+            was_drained: false,
+            steady: Steady::default(),
+            state: WorkerState::Active,
+            closed_at: None,
+            awaited: false,
+            last_cut: None,
+            ended: None,
+            timer: None,
+            journalled: false,
+            journal_text: String::new(),
+            rested: None,
+            told_name: String::new(),
+            ip: origin.ip,
+            listener: origin.listener,
+            protocol: origin.protocol,
+            client_name: None,
+            user: None,
+            command: None,
+        }
+    }
+
+    pub(super) fn is_marked(&self) -> bool {
+        !self.drains.is_empty()
+    }
+
+    /// Whether the fleet speaks of it: a pure producer stays unmentioned.
+    pub(super) fn is_listed(&self) -> bool {
+        let known = self.fetching || self.client_name.is_some() || !self.ledger.is_empty();
+        known && (!self.key.is_pending() || self.deliveries > 0)
+    }
+
+    /// Every connection of this incarnation has been seen since its birth.
+    pub(super) fn is_whole(&self) -> bool {
+        self.adopted.is_none() && !self.suspect
+    }
+
+    /// It was found out that jobs may have reached it unseen.
+    pub(super) fn adopt(&mut self, why: Adopted, now: Millis) {
+        self.adopted.get_or_insert(why);
+        self.proof = None;
+        self.bump(now);
+    }
+
+    /// Something happened that could start a job: what was reported before is void.
+    pub(super) fn bump(&mut self, now: Millis) {
+        self.epoch = Epoch { no: self.epoch.no + 1, at: now };
+    }
+
+    /// Threads that are known to be idle: those with a fetch outstanding anywhere, and for a short while those whose
+    /// fetch ended empty.
+    pub(super) fn idle_threads(&self, now: Millis) -> usize {
+        let fetching = self.fetches.blocking().saturating_sub(self.delivering);
+        fetching + self.nils.iter().filter(|until| **until > now).count()
+    }
+
+    /// The lives that are not over. Needs no clock: a life is over when others spoke long after its last word.
+    pub(super) fn live(&self) -> impl Iterator<Item = &Life> {
+        let newest = self.lives.iter().map(|life| life.last_seen).max().unwrap_or(0);
+        self.lives.iter().filter(move |life| life.last_seen.saturating_add(LIFE_SILENCE) >= newest)
+    }
+
+    /// Takes over the lives of a worker that joins this one. A process has one life, wherever it named itself; what its
+    /// other connection was counted under is told.
+    pub(super) fn take_lives(&mut self, lives: Vec<Life>) -> HashMap<LifeNo, LifeNo> {
+        let mut same = HashMap::new();
+        for life in lives {
+            let one_process = self.key.is_incarnation();
+            let known = |own: &&mut Life| one_process && own.system == life.system && own.name == life.name;
+            match self.lives.iter_mut().find(known) {
+                Some(own) => {
+                    same.insert(life.no, own.no);
+                    own.join(life);
+                }
+                None => self.lives.push(life),
+            }
+        }
+        same
+    }
+
+    pub(super) fn life_mut(&mut self, no: LifeNo) -> Option<&mut Life> {
+        self.lives.iter_mut().find(|life| life.no == no)
+    }
+
+    /// The names of its live processes, each once.
+    pub(super) fn dialect_names(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self.live().map(|life| life.name.as_str()).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
+    /// What the job system calls it, else its client name, else the process, the tag, the listener or the address.
+    pub(super) fn name(&self) -> String {
+        let names = self.dialect_names();
+        if !names.is_empty() {
+            return names.join(" + ");
+        }
+        if let Some(name) = &self.client_name {
+            return name.clone();
+        }
+        match &self.key {
+            Key::Listener(name) | Key::Tag(name) => name.clone(),
+            Key::Process { pid, .. } => {
+                format!("{}[{pid}]@{}", self.command.as_deref().unwrap_or("process"), self.ip)
+            }
+            Key::Address(_) | Key::Pending(_) => self.ip.to_string(),
+        }
+    }
+
+    pub(super) fn identity(&self) -> Identity {
+        match self.key {
+            Key::Listener(_) | Key::Tag(_) => Identity::Strong,
+            Key::Process { .. } => Identity::Learned,
+            Key::Address(_) | Key::Pending(_) if self.lives.is_empty() && self.client_name.is_none() => {
+                Identity::Address
+            }
+            Key::Address(_) | Key::Pending(_) => Identity::Learned,
+        }
+    }
+}
