@@ -54,6 +54,9 @@ impl System for Celery {
         run.args(["--loglevel", "INFO"]).args(self.options).env("WORKER", &label);
         let mut process = Proc::start(&mut run, &world.path().join(format!("{label}.log")));
         world.log().await_ready(&label, &mut process);
+        if let Some(gate) = world.gate.as_ref().filter(|_| !self.options.contains(&"--without-heartbeat")) {
+            gate.await_known(&node);
+        }
         Worker { process, name: node, label }
     }
 

@@ -9,7 +9,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
-const BINARY: &str = env!("CARGO_BIN_EXE_draingate");
+/// The binary that is tested: cargo's, or the one `DRAINGATE` names (a static one, an older one).
+fn binary() -> PathBuf {
+    std::env::var_os("DRAINGATE").map_or_else(|| env!("CARGO_BIN_EXE_draingate").into(), PathBuf::from)
+}
 
 /// A running `draingate serve`.
 pub(crate) struct Gate {
@@ -50,7 +53,7 @@ impl Gate {
         let state = self.dir.join("state");
         let admin_file = state.join("admin.json");
         let _ = std::fs::remove_file(&admin_file);
-        let mut serve = command(BINARY);
+        let mut serve = command(binary());
         serve.args(["serve", "--admin", &self.admin]).arg("--state-dir").arg(&state).env("RUST_BACKTRACE", "1");
         for (listener, upstream) in self.listeners.iter().zip(&self.upstreams) {
             serve.arg("--redis").arg(format!("{listener}=redis://{upstream}"));
@@ -99,8 +102,8 @@ impl Gate {
         self.get("/v1/workers")["workers"].as_array().expect("a list of workers").clone()
     }
 
-    /// The worker with this name (`*` at either end means anything), when it is there.
-    pub(crate) fn worker(&self, name: &str) -> Option<Value> {
+    /// The workers with this name (`*` at either end means anything): several lives of one may be listed.
+    fn lives(&self, name: &str) -> Vec<Value> {
         let matches = |found: &str| {
             let middle = name.trim_matches('*');
             match (name.starts_with('*'), name.ends_with('*')) {
@@ -110,7 +113,21 @@ impl Gate {
                 (false, false) => found == name,
             }
         };
-        self.workers().into_iter().find(|worker| matches(text(&worker["name"])))
+        self.workers().into_iter().filter(|worker| matches(text(&worker["name"]))).collect()
+    }
+
+    /// The worker with this name: the life that is connected, else one that is listed.
+    pub(crate) fn worker(&self, name: &str) -> Option<Value> {
+        let lives = self.lives(name);
+        lives.iter().find(|worker| worker["connections"].as_u64() > Some(0)).or(lives.first()).cloned()
+    }
+
+    /// Waits until the gate knows a worker by this name that is connected. A name comes with the worker's first heartbeat,
+    /// some moments after the worker says that it is ready, and a dead life may still be listed under it.
+    pub(crate) fn await_known(&self, name: &str) -> Value {
+        eventually(&format!("the gate knows {name}"), secs(30), || {
+            self.worker(name).filter(|worker| worker["connections"].as_u64() > Some(0))
+        })
     }
 
     /// Waits until the worker is in this state.
@@ -120,19 +137,22 @@ impl Gate {
         })
     }
 
-    /// The value of a metric, summed over its labels; 0 where it does not exist yet.
+    /// The value of a metric, summed over its labels. One that does not exist fails the test: it is not zero.
+    #[track_caller]
     pub(crate) fn metric(&self, name: &str) -> f64 {
         let page = self.get("/metrics");
         let value = |line: &str| {
             let rest = line.strip_prefix(name)?;
             rest.starts_with(['{', ' ']).then(|| rest.rsplit(' ').next()?.parse::<f64>().ok())?
         };
-        text(&page).lines().filter_map(value).sum()
+        let values: Vec<f64> = text(&page).lines().filter_map(value).collect();
+        assert!(!values.is_empty(), "no metric {name} in\n{}", text(&page));
+        values.iter().sum()
     }
 
     /// The command line, ready to be run against this gate.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut cli = command(BINARY);
+        let mut cli = command(binary());
         cli.args(arguments).env("DRAINGATE_ADMIN", format!("http://{}", self.admin));
         cli.stdout(Stdio::piped()).stderr(Stdio::piped());
         cli

@@ -1,9 +1,10 @@
 //! Sidekiq workers of three major versions. A job is a JSON text in a list, so the producer needs no Ruby.
 
+use super::gate::text;
 use super::process::{Proc, command};
 use super::redis::Client;
 use super::story::{Producer, System, Worker};
-use super::{JobLog, World, eventually, installed, secs};
+use super::{JobLog, World, installed};
 
 /// Which Sidekiq, and how it is started.
 #[derive(Clone)]
@@ -46,9 +47,7 @@ impl System for Sidekiq {
         // a Sidekiq calls itself host:pid:nonce, in its first heartbeat
         let name = match &world.gate {
             None => format!("*:{pid}:*"),
-            Some(gate) => eventually(&format!("the gate knows Sidekiq {pid}"), secs(30), || {
-                gate.worker(&format!("*:{pid}:*")).map(|worker| super::gate::text(&worker["name"]).to_owned())
-            }),
+            Some(gate) => text(&gate.await_known(&format!("*:{pid}:*"))["name"]).to_owned(),
         };
         Worker { process, name, label }
     }
