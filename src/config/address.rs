@@ -1,5 +1,6 @@
 //! Addresses as people write them: `host:port` of a listener, and the URL of a broker.
 
+use super::Protocol;
 use std::fmt;
 use std::net::IpAddr;
 use url::{Host, Url};
@@ -57,44 +58,55 @@ impl fmt::Display for HostPort {
 /// The broker behind a listener: addresses to be tried in this order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Upstream {
+    /// What is spoken there.
+    pub protocol: Protocol,
     /// At least one.
     pub addresses: Vec<HostPort>,
 }
 
 impl Upstream {
-    /// One address of it from `redis://host:port` or `host:port`. Fails with what was expected.
-    pub fn parse_one(text: &str) -> Result<HostPort, String> {
+    /// One address of it from `redis://host:port`, `amqp://host:port` or `host:port`. Fails with what was expected.
+    pub fn parse_one(text: &str, protocol: Protocol) -> Result<HostPort, String> {
+        let (scheme, port) = (protocol.as_str(), protocol.default_port());
         if !text.contains("://") {
             return HostPort::parse(text)
-                .map_err(|_| "a broker such as redis://127.0.0.1:6379 or 127.0.0.1:6379".to_owned());
+                .map_err(|_| format!("a broker such as {scheme}://127.0.0.1:{port} or 127.0.0.1:{port}"));
         }
-        let url = Url::parse(text).map_err(|error| format!("a URL such as redis://127.0.0.1:6379 ({error})"))?;
-        match url.scheme() {
-            "redis" | "valkey" => (),
-            "rediss" | "valkeys" => return Err("redis:// (TLS to the broker is not available in this version)".into()),
-            "unix" => return Err("redis:// (a Unix socket of the broker is not available in this version)".into()),
-            _ => return Err("a URL that begins with redis://".into()),
+        let url = Url::parse(text).map_err(|error| format!("a URL such as {scheme}://127.0.0.1:{port} ({error})"))?;
+        match (protocol, url.scheme()) {
+            (Protocol::Redis, "redis" | "valkey") | (Protocol::Amqp, "amqp") => (),
+            (Protocol::Redis, "rediss" | "valkeys") | (Protocol::Amqp, "amqps") => {
+                return Err(format!("{scheme}:// (TLS to the broker is not available in this version)"));
+            }
+            (Protocol::Redis, "unix") => {
+                return Err("redis:// (a Unix socket of the broker is not available in this version)".into());
+            }
+            _ => return Err(format!("a URL that begins with {scheme}://")),
         }
         if !url.username().is_empty() || url.password().is_some() {
             return Err("a URL without user and password: clients bring their own".into());
         }
         if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() {
-            return Err("a URL without a database number: clients choose their own".into());
+            return Err(match protocol {
+                Protocol::Redis => "a URL without a database number: clients choose their own".into(),
+                Protocol::Amqp => "a URL without a virtual host: clients choose their own".into(),
+            });
         }
         let host = match url.host() {
             Some(Host::Domain(name)) if !name.is_empty() => name.to_owned(),
             Some(Host::Ipv4(ip)) => ip.to_string(),
             Some(Host::Ipv6(ip)) => ip.to_string(),
-            _ => return Err("a URL with a host, such as redis://127.0.0.1:6379".into()),
+            _ => return Err(format!("a URL with a host, such as {scheme}://127.0.0.1:{port}")),
         };
-        Ok(HostPort { host, port: url.port().unwrap_or(6379) })
+        Ok(HostPort { host, port: url.port().unwrap_or(port) })
     }
 }
 
 impl fmt::Display for Upstream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, address) in self.addresses.iter().enumerate() {
-            write!(f, "{}redis://{address}", if index == 0 { "" } else { "," })?;
+            let separator = if index == 0 { "" } else { "," };
+            write!(f, "{separator}{}://{address}", self.protocol.as_str())?;
         }
         Ok(())
     }

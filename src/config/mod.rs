@@ -16,6 +16,7 @@ pub use address::{HostPort, Upstream};
 pub use problem::{ConfigError, Problem};
 
 use crate::fleet::FleetSettings;
+use crate::gate::amqp::AmqpSettings;
 use crate::gate::resp::RespSettings;
 use crate::job::{Evidence, Millis};
 use std::path::{Path, PathBuf};
@@ -66,6 +67,8 @@ pub struct ListenerConfig {
 pub enum Protocol {
     /// Redis and Valkey.
     Redis,
+    /// AMQP 0-9-1: RabbitMQ.
+    Amqp,
 }
 
 impl Protocol {
@@ -73,6 +76,15 @@ impl Protocol {
     pub fn as_str(self) -> &'static str {
         match self {
             Protocol::Redis => "redis",
+            Protocol::Amqp => "amqp",
+        }
+    }
+
+    /// Where its brokers listen.
+    pub fn default_port(self) -> u16 {
+        match self {
+            Protocol::Redis => 6379,
+            Protocol::Amqp => 5672,
         }
     }
 }
@@ -224,6 +236,15 @@ impl Config {
     pub fn resp_settings(&self, listener: &ListenerConfig) -> RespSettings {
         RespSettings {
             slice: millis(self.redis_slice),
+            fetch: read::globs(&self.gate.fetch),
+            pass: read::globs(&self.gate.pass),
+            user_tag: listener.identity == IdentityBy::UserTag,
+        }
+    }
+
+    /// The same for a listener in front of RabbitMQ.
+    pub fn amqp_settings(&self, listener: &ListenerConfig) -> AmqpSettings {
+        AmqpSettings {
             fetch: read::globs(&self.gate.fetch),
             pass: read::globs(&self.gate.pass),
             user_tag: listener.identity == IdentityBy::UserTag,

@@ -9,9 +9,9 @@ use globset::{Glob, GlobSet, GlobSetBuilder};
 use std::cell::RefCell;
 use std::collections::HashSet;
 
-/// The listener that there is when nothing is written.
+/// Where the listeners listen that there are when nothing is written.
 const REDIS_BIND: u16 = 6380;
-const REDIS_UPSTREAM: u16 = 6379;
+const AMQP_BIND: u16 = 5673;
 const ADMIN_BIND: u16 = 9480;
 const MAX_CONNECTIONS: usize = 65_536;
 /// Shorter slices would only load the broker, longer ones make the seal late.
@@ -50,15 +50,14 @@ pub(super) fn globs(patterns: &[String]) -> GlobSet {
 }
 
 fn listeners(written: Vec<Section<'_>>, flags: &Flags, problems: &Problems) -> Vec<ListenerConfig> {
-    for text in &flags.amqp {
-        let fault = Fault::Unavailable("RabbitMQ".into());
-        problems.borrow_mut().push(Problem { place: format!("--amqp {}", masked(text)), key: String::new(), fault });
-    }
     if !flags.redis.is_empty() || !flags.amqp.is_empty() {
-        return flags.redis.iter().enumerate().filter_map(|(i, text)| flagged(i, text, problems)).collect();
+        let of = |protocol, texts: &[String]| -> Vec<ListenerConfig> {
+            texts.iter().enumerate().filter_map(|(i, text)| flagged(protocol, i, text, problems)).collect()
+        };
+        return [of(Protocol::Redis, &flags.redis), of(Protocol::Amqp, &flags.amqp)].concat();
     }
     if written.is_empty() {
-        return vec![default_listener()];
+        return vec![default_listener(Protocol::Redis), default_listener(Protocol::Amqp)];
     }
     let mut names = HashSet::new();
     let mut listeners = Vec::new();
@@ -74,38 +73,36 @@ fn listeners(written: Vec<Section<'_>>, flags: &Flags, problems: &Problems) -> V
     listeners
 }
 
-fn default_listener() -> ListenerConfig {
+fn default_listener(protocol: Protocol) -> ListenerConfig {
+    let bind = match protocol {
+        Protocol::Redis => REDIS_BIND,
+        Protocol::Amqp => AMQP_BIND,
+    };
     ListenerConfig {
-        name: numbered(0),
-        protocol: Protocol::Redis,
-        bind: HostPort::new("127.0.0.1", REDIS_BIND),
-        upstream: Upstream { addresses: vec![HostPort::new("127.0.0.1", REDIS_UPSTREAM)] },
+        name: numbered(protocol, 0),
+        protocol,
+        bind: HostPort::new("127.0.0.1", bind),
+        upstream: Upstream { protocol, addresses: vec![HostPort::new("127.0.0.1", protocol.default_port())] },
         identity: IdentityBy::Auto,
         max_connections: MAX_CONNECTIONS,
     }
 }
 
-/// The names of listeners that were given none: `redis`, `redis-2`, ...
-fn numbered(index: usize) -> String {
-    if index == 0 { "redis".into() } else { format!("redis-{}", index + 1) }
+/// The names of listeners that were given none: `redis`, `redis-2`, `amqp`, ...
+fn numbered(protocol: Protocol, index: usize) -> String {
+    let name = protocol.as_str();
+    if index == 0 { name.into() } else { format!("{name}-{}", index + 1) }
 }
 
 fn listener(index: usize, mut section: Section<'_>) -> ListenerConfig {
-    let default = default_listener();
-    let name = section.text("name", || numbered(index), listener_name);
-    let protocol = section.text(
-        "protocol",
-        || Protocol::Redis,
-        |text| match text {
-            "redis" => Ok(Protocol::Redis),
-            "amqp" => Err("\"redis\" (\"amqp\", RabbitMQ, is not available in this version)".into()),
-            _ => Err("\"redis\" or \"amqp\"".into()),
-        },
-    );
+    let protocols = [("redis", Protocol::Redis), ("amqp", Protocol::Amqp)];
+    let protocol = section.word("protocol", Protocol::Redis, &protocols);
+    let default = default_listener(protocol);
+    let name = section.text("name", || numbered(protocol, index), listener_name);
     let bind = section.text("bind", || default.bind, HostPort::parse);
     let upstream = match section.texts("upstream") {
         None => default.upstream,
-        Some(texts) => upstream(&section, texts),
+        Some(texts) => upstream(&section, protocol, texts),
     };
     section.unavailable("tls", "TLS on a listener");
     section.unavailable("upstream_tls", "TLS to the broker");
@@ -127,10 +124,10 @@ fn listener_name(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-fn upstream(section: &Section<'_>, texts: Vec<(String, source::Value)>) -> Upstream {
+fn upstream(section: &Section<'_>, protocol: Protocol, texts: Vec<(String, source::Value)>) -> Upstream {
     let mut addresses = Vec::new();
     for (text, value) in &texts {
-        match Upstream::parse_one(text) {
+        match Upstream::parse_one(text, protocol) {
             Ok(address) => addresses.push(address),
             Err(expected) => section.expected("upstream", value, &expected),
         }
@@ -138,21 +135,27 @@ fn upstream(section: &Section<'_>, texts: Vec<(String, source::Value)>) -> Upstr
     if texts.is_empty() {
         section.problem(String::new(), "upstream", Fault::Invalid("expected at least one broker".into()));
     }
-    Upstream { addresses }
+    Upstream { protocol, addresses }
 }
 
-/// `LISTEN=UPSTREAM` of `--redis`.
-fn flagged(index: usize, text: &str, problems: &Problems) -> Option<ListenerConfig> {
+/// `LISTEN=UPSTREAM` of `--redis` or `--amqp`.
+fn flagged(protocol: Protocol, index: usize, text: &str, problems: &Problems) -> Option<ListenerConfig> {
+    let default = default_listener(protocol);
     let parsed = text
         .split_once('=')
-        .ok_or_else(|| "LISTEN=UPSTREAM such as 127.0.0.1:6380=redis://127.0.0.1:6379".to_owned())
+        .ok_or_else(|| format!("LISTEN=UPSTREAM such as {}={}", default.bind, default.upstream))
         .and_then(|(bind, upstream)| {
             let bind = HostPort::parse(bind)?;
-            let addresses = upstream.split(',').map(Upstream::parse_one).collect::<Result<Vec<_>, _>>()?;
-            let upstream = Upstream { addresses };
-            Ok(ListenerConfig { name: numbered(index), bind, upstream, ..default_listener() })
+            let addresses =
+                upstream.split(',').map(|one| Upstream::parse_one(one, protocol)).collect::<Result<Vec<_>, _>>()?;
+            let upstream = Upstream { protocol, addresses };
+            Ok(ListenerConfig { name: numbered(protocol, index), bind, upstream, ..default })
         });
-    parsed.map_err(|expected| problems.borrow_mut().push(flag_problem("--redis", text, &expected))).ok()
+    parsed
+        .map_err(|expected| {
+            problems.borrow_mut().push(flag_problem(&format!("--{}", protocol.as_str()), text, &expected))
+        })
+        .ok()
 }
 
 fn flag_problem(flag: &str, text: &str, expected: &str) -> Problem {

@@ -95,7 +95,7 @@ fn what_this_version_cannot_do_is_refused() {
         ("[[listener]]\nupstream_tls = {}", "TLS to the broker"),
         ("[[listener]]\nproxy_protocol = true", "the PROXY protocol on a listener"),
         ("[[listener]]\nsend_proxy_protocol = true", "the PROXY protocol to the broker"),
-        ("[[listener]]\nprotocol = \"amqp\"", "RabbitMQ,"),
+        ("[[listener]]\nprotocol = \"amqp\"\nupstream = \"amqps://h\"", "TLS to the broker"),
         ("[[listener]]\nupstream = \"rediss://h\"", "TLS to the broker"),
         ("[admin]\nunix_socket = \"/run/x\"", "Unix socket"),
         ("[admin]\ntls = {}", "TLS on the admin API"),
@@ -108,7 +108,7 @@ fn what_this_version_cannot_do_is_refused() {
     assert!(parse("[[listener]]\nproxy_protocol = false\nsend_proxy_protocol = false").is_ok());
     let flags = Flags { amqp: vec!["127.0.0.1:5673=amqp://u:p@127.0.0.1".into()], ..Flags::default() };
     let lines = wrong(Config::parse(None, &home(), &flags));
-    assert!(lines.contains("RabbitMQ is not available in this version") && !lines.contains("u:p"), "{lines}");
+    assert!(lines.contains("clients bring their own") && !lines.contains("u:p"), "{lines}");
 }
 
 #[test]
@@ -150,6 +150,14 @@ fn with_listener_flags_only_these_exist() {
     assert_eq!(config.listeners[1].bind.to_string(), "[::1]:7");
     assert_eq!(config.admin.bind, HostPort::new("localhost", 1));
     assert_eq!(config.state_dir, PathBuf::from("/s"));
+    let flags = Flags { amqp: vec!["127.0.0.1:0=rabbit".into(), "127.0.0.1:0=amqp://b:1".into()], ..flags };
+    let config = Config::parse(None, &home(), &flags);
+    assert!(config.is_err(), "an upstream needs a port or a scheme");
+    let flags = Flags { amqp: vec!["127.0.0.1:0=amqp://rabbit".into()], ..flags };
+    let config = Config::parse(None, &home(), &flags).expect("valid");
+    assert_eq!(config.listeners[2].name, "amqp");
+    assert_eq!(config.listeners[2].protocol, Protocol::Amqp);
+    assert_eq!(config.listeners[2].upstream.to_string(), "amqp://rabbit:5672");
     let flags = Flags { redis: vec!["127.0.0.1:1".into()], ..Flags::default() };
     assert!(wrong(Config::parse(None, &home(), &flags)).contains("--redis: expected LISTEN=UPSTREAM"));
 }

@@ -141,6 +141,11 @@ impl Conn {
         }
     }
 
+    /// Its jobs are acknowledged one by one, and go back when it is closed.
+    pub(super) fn is_acknowledging(&self) -> bool {
+        self.peer.protocol == "amqp"
+    }
+
     /// Whether a pending connection could bring a job to whatever worker it turns out to belong to.
     pub(super) fn is_clean(&self) -> bool {
         self.born_marked

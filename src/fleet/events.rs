@@ -59,7 +59,12 @@ impl Fleet {
         let Some((conn, worker)) = self.pair(id) else { return };
         let idle_before = worker.idle_threads(now);
         let was_nil = blocking && take_nil(worker, now);
-        let over = generic::returned(worker, id, conn.fetched, was_nil, idle_before);
+        // with acknowledgements a consumer says nothing about the jobs before it
+        let acks = conn.is_acknowledging();
+        let over = if acks { Vec::new() } else { generic::returned(worker, id, conn.fetched, was_nil, idle_before) };
+        if acks {
+            worker.protocol = conn.peer.protocol;
+        }
         conn.fetches.add(place, blocking);
         worker.fetches.add(place, blocking);
         conn.fetched = true;
@@ -74,7 +79,7 @@ impl Fleet {
         if first {
             self.became_fetching(now, no, id);
         }
-        if blocking {
+        if blocking && !acks {
             self.note_pattern(now, id);
         }
     }

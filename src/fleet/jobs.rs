@@ -190,6 +190,9 @@ impl Fleet {
 fn note_delivery(conn: &mut Conn, worker: &mut Worker, entry: &mut Entry, declared: bool) {
     conn.deliveries += 1;
     worker.deliveries += 1;
+    if conn.is_acknowledging() {
+        return;
+    }
     let blocking = conn.fetches.blocking() > 0;
     if blocking && !conn.delivering {
         conn.delivering = true;

@@ -3,8 +3,10 @@
 use super::pump::{self, Closed, Parts, Pump};
 use super::quiet::Quiet;
 use super::{Relay, upstream};
-use crate::config::{Config, IdentityBy, ListenerConfig};
+use crate::config::{Config, IdentityBy, ListenerConfig, Protocol};
 use crate::fleet::{ClosedBy, Peer};
+use crate::gate::Gate;
+use crate::gate::amqp::{AmqpGate, AmqpSettings};
 use crate::gate::resp::{RespGate, RespSettings};
 use crate::hub::{Handle, Hub};
 use crate::job::{ConnId, JobEvent};
@@ -20,7 +22,7 @@ use tokio::sync::OwnedSemaphorePermit;
 pub(super) struct Front {
     pub(super) config: ListenerConfig,
     relay: Relay,
-    gate: Arc<RespSettings>,
+    gate: Gates,
     meter: Arc<ListenerMeter>,
     unreachable: Quiet,
     given_up: Quiet,
@@ -36,7 +38,10 @@ pub(super) struct Arrival {
 
 impl Front {
     pub(super) fn new(relay: Relay, config: &Config, listener: ListenerConfig, index: usize) -> Front {
-        let gate = Arc::new(config.resp_settings(&listener));
+        let gate = match listener.protocol {
+            Protocol::Redis => Gates::Resp(Arc::new(config.resp_settings(&listener))),
+            Protocol::Amqp => Gates::Amqp(Arc::new(config.amqp_settings(&listener))),
+        };
         let meter = relay.meter.listeners()[index].clone();
         Front { config: listener, relay, gate, meter, unreachable: Quiet::default(), given_up: Quiet::default() }
     }
@@ -60,10 +65,20 @@ impl Front {
         };
         self.count("ok");
         entry.closed_by = ClosedBy::Gate;
+        let number = entry.conn.0;
+        let line = Line { client, broker, peer, thread };
+        match &self.gate {
+            Gates::Resp(settings) => self.pump(line, entry, RespGate::new(settings.clone(), number)).await,
+            Gates::Amqp(settings) => self.pump(line, entry, AmqpGate::new(settings.clone(), number)).await,
+        }
+    }
+
+    async fn pump(&self, line: Line, mut entry: Entry, gate: impl Gate + Send) {
+        let Line { client, broker, peer, thread } = line;
         let mut pump = Pump::new(Parts {
             client,
             broker,
-            gate: RespGate::new(self.gate.clone(), entry.conn.0),
+            gate,
             facts: entry.facts(),
             handle: entry.handle.clone(),
             clock: self.relay.hub.clock(),
@@ -123,6 +138,20 @@ impl Front {
             tracing::warn!(listener, %peer, %error, left_out, "a connection was given up: both sides are closed");
         }
     }
+}
+
+/// What the gates of a listener share.
+enum Gates {
+    Resp(Arc<RespSettings>),
+    Amqp(Arc<AmqpSettings>),
+}
+
+/// Both ends of a connection.
+struct Line {
+    client: TcpStream,
+    broker: TcpStream,
+    peer: SocketAddr,
+    thread: usize,
 }
 
 /// A connection's place in the fleet, given up however its task ends.

@@ -5,6 +5,7 @@
 //! in [`Evidence::Unknown`].
 
 pub(super) mod celery;
+pub(super) mod consumer;
 pub(super) mod generic;
 pub(super) mod sidekiq;
 
@@ -175,6 +176,7 @@ pub(super) fn judge(worker: &Worker, settings: &FleetSettings, now: Millis) -> V
     let mut verdict = match worker.system {
         System::Celery => celery::judge(worker, settings, now),
         System::Sidekiq => sidekiq::judge(worker, now),
+        System::Unknown if worker.protocol == "amqp" => consumer::judge(worker, settings, now),
         System::Unknown => generic::judge(worker, now),
     };
     if let Some(evidence) = worker.rests().filter(|_| verdict.is_clear(false)) {

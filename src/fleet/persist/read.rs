@@ -209,6 +209,12 @@ impl Fleet {
     /// Makes ready what was read, or what a saved drain speaks of.
     pub(in crate::fleet) fn restore(&mut self, now: Millis, no: WorkerNo) {
         let Some(worker) = self.workers.get_mut(&no).filter(|worker| worker.conns.is_empty()) else { return };
+        if worker.protocol == "amqp" {
+            // the broker took back what was not acknowledged when the old gate's connections went
+            for seq in worker.ledger.select(|entry| entry.stage == Stage::Delivered) {
+                worker.ledger.remove(seq);
+            }
+        }
         worker.ledger.set_restored();
         if worker.ended.is_none() {
             worker.closed_at = Some(now);

@@ -138,9 +138,7 @@ impl AmqpGate {
             self.wait = None;
         }
         let anonymous = channel.by_upstream(tag).is_none_or(|c| !matches!(c.state, State::Asked | State::Resuming));
-        if anonymous
-            && let Some(mut consumer) = channel.consumers.remove(&[][..])
-        {
+        if anonymous && let Some(mut consumer) = channel.consumers.remove(&[][..]) {
             consumer.consume.tag = tag.to_vec();
             consumer.upstream = tag.to_vec();
             channel.consumers.insert(tag.to_vec(), consumer);
@@ -211,7 +209,11 @@ impl AmqpGate {
             }
         }
         self.lift_hold();
-        if patch { method::with_tag(number, payload, &own_tag).map_or(Verdict::Pass, Verdict::Replace) } else { Verdict::Pass }
+        if patch {
+            method::with_tag(number, payload, &own_tag).map_or(Verdict::Pass, Verdict::Replace)
+        } else {
+            Verdict::Pass
+        }
     }
 }
 

@@ -35,7 +35,8 @@ impl AmqpGate {
     /// Whether somebody reads a content header.
     pub(super) fn wants_header(&self, from: Side, head: Head) -> bool {
         let Some(channel) = self.channels.get(&head.channel).filter(|c| c.is_open()) else { return false };
-        let read = matches!(channel.content[from as usize], Content::Header(What::Job { .. } | What::Event | What::Reply));
+        let read =
+            matches!(channel.content[from as usize], Content::Header(What::Job { .. } | What::Event | What::Reply));
         read && head.size <= super::WHOLE_MAX
     }
 

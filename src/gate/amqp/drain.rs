@@ -36,6 +36,7 @@ impl AmqpGate {
             self.mark_may_be_due();
         } else {
             self.overdue = false;
+            self.attention = true;
             if !self.has_due() {
                 self.hold = None;
             }

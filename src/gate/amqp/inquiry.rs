@@ -6,10 +6,10 @@
 //!                        └──channel.close──▶ (done: no)
 //! ```
 
-use super::method::{self, Id};
-use super::{AmqpGate, Wait};
 use super::consumer::State;
 use super::frame::Fields;
+use super::method::{self, Id};
+use super::{AmqpGate, Wait};
 use crate::gate::{Action, Side};
 
 const NOT_FOUND: u16 = 404;

@@ -10,9 +10,7 @@ use bytes::Bytes;
 /// `(class, method)` as they stand at the front of a method frame's payload.
 pub(super) type Id = (u16, u16);
 
-pub(super) const CONNECTION_START: Id = (10, 10);
 pub(super) const CONNECTION_START_OK: Id = (10, 11);
-pub(super) const CONNECTION_TUNE: Id = (10, 30);
 pub(super) const CONNECTION_TUNE_OK: Id = (10, 31);
 pub(super) const CONNECTION_CLOSE: Id = (10, 50);
 pub(super) const CONNECTION_CLOSE_OK: Id = (10, 51);
@@ -80,12 +78,10 @@ pub(super) fn has_ordered_reply(id: Id, payload: &[u8]) -> bool {
 
 /// Whether a broker's method is the reply to one of those.
 pub(super) fn is_ordered_reply(id: Id) -> bool {
-    match id {
-        CHANNEL_OPEN_OK | BASIC_QOS_OK | BASIC_GET_OK | BASIC_GET_EMPTY | BASIC_RECOVER_OK => true,
-        QUEUE_DECLARE_OK | (20, 21) | (30, 11) | (50, 21 | 31 | 41 | 51) => true,
-        (40, 11 | 21 | 31 | 51) | (85, 11) | (90, 11 | 21 | 31) => true,
-        _ => false,
-    }
+    let basic = matches!(id, BASIC_QOS_OK | BASIC_GET_OK | BASIC_GET_EMPTY | BASIC_RECOVER_OK);
+    basic
+        || matches!(id, CHANNEL_OPEN_OK | QUEUE_DECLARE_OK | TX_COMMIT_OK | TX_ROLLBACK_OK)
+        || matches!(id, (20, 21) | (30, 11) | (40, 11 | 21 | 31 | 51) | (50, 21 | 31 | 41 | 51) | (85, 11) | (90, 11))
 }
 
 /// A bit of the octet that follows the ticket and so many names.

@@ -126,8 +126,7 @@ pub(super) fn body_size(payload: &[u8]) -> Option<u64> {
 impl<'a> Properties<'a> {
     /// Reads a content header's payload; what cannot be read is as good as absent.
     pub(super) fn read(payload: &'a [u8]) -> Properties<'a> {
-        let mut read =
-            Properties { headers: Entries::none(), correlation_id: None, message_id: None, kind: None };
+        let mut read = Properties { headers: Entries::none(), correlation_id: None, message_id: None, kind: None };
         read.fill(Fields(payload.get(12..).unwrap_or_default()));
         read
     }

@@ -32,6 +32,13 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
         match lane.input {
             Input::Told => return false,
             Input::Ended => {
+                if kept > 0 && !wants && !lane.hungry {
+                    self.parts.gate.ending(self.now, side, &mut scratch.actions);
+                    self.carry_out(cx, scratch, side, 0);
+                    if self.closing.is_some() || self.parts.gate.wants(side) {
+                        return true;
+                    }
+                }
                 self.tell_end(side, cx, scratch);
                 return true;
             }

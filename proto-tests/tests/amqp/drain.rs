@@ -1,0 +1,412 @@
+//! A mark: hold, cancel, cancel-ok, go on. Each of these was an accident with a real broker.
+
+use crate::script::play;
+
+/// Two consumers on one channel: remote control and jobs, as Celery has them.
+const CELERY: &str = "
+    handshake
+    W= 1 declare w1@vm.celery.pidbox exclusive auto_delete x-expires=10000
+    B= 1 declare-ok w1@vm.celery.pidbox
+    W= 1 consume w1@vm.celery.pidbox None1 no_ack
+    E Recognised celery
+    E Named celery w1@vm
+    B= 1 consume-ok None1
+    W= 1 qos 8 global
+    B= 1 qos-ok
+    W= 1 declare celery durable
+    B= 1 declare-ok celery
+    W= 1 consume celery None4
+    E FetchAsked broker celery blocking
+    B= 1 consume-ok None4
+";
+
+/// A consumer of jobs on channel 1.
+const CONSUMER: &str = "
+    handshake
+    W= 1 qos 2
+    B= 1 qos-ok
+    W= 1 declare q durable
+    B= 1 declare-ok q
+    W= 1 consume q t
+    E FetchAsked broker q blocking
+    B= 1 consume-ok t
+";
+
+#[test]
+fn only_the_job_consumer_is_cancelled() {
+    play(&format!(
+        "{CELERY}
+        +1s
+        DRAIN
+        HELD
+        +1ms
+        B> 1 cancel None4
+        HELD
+        B< 1 cancel-ok None4
+        E FetchMoved gate
+        FREE
+        # remote control goes on, in both directions
+        B= 1 message None1 1 ping
+        W= 1 send reply.celery.pidbox - pong
+        "
+    ));
+}
+
+/// Cancelled right behind an ack, a quorum queue counts a delivery that never arrives.
+#[test]
+fn the_cancel_keeps_its_distance_from_the_last_ack() {
+    play(&format!(
+        "{CONSUMER}
+        B= 1 message t 1 abc id=x
+        E Delivered 7.1.1 q - x
+        W= 1 ack 1
+        DRAIN
+        # the mark lets nothing lie: the ack's own proof is asked at once
+        B> 1 cancel ~draingate-7
+        B< 1 cancel-ok ~draingate-7
+        E Ended 7.1.1 finished
+        HELD
+        +19ms
+        +1ms
+        B> 1 cancel t
+        W> 1 ack 2        # waits: it would free credit while the cancel is under way
+        B< 1 cancel-ok t
+        E FetchMoved gate
+        B> 1 ack 2
+        "
+    ));
+}
+
+#[test]
+fn deliveries_that_race_the_cancel_pass_and_count() {
+    play(&format!(
+        "{CONSUMER}
+        DRAIN
+        +20ms
+        B> 1 cancel t
+        B= 1 message t 1 abc id=x
+        E Delivered 7.1.1 q - x
+        B+ 1 message t 2 abc id=y
+        B< 1 cancel-ok t
+        W< 1 message t 2 abc id=y
+        E Delivered 7.1.2 q - y
+        E FetchMoved gate
+        W= 1 ack 1
+        B> 1 cancel ~draingate-7
+        W= 1 ack 2
+        B< 1 cancel-ok ~draingate-7
+        E Ended 7.1.1 finished
+        B> 1 cancel ~draingate-7
+        B< 1 cancel-ok ~draingate-7
+        E Ended 7.1.2 finished
+        "
+    ));
+}
+
+/// 541 closes the connection when a cancel follows a consume whose consume-ok is not back.
+#[test]
+fn a_cancel_waits_for_the_consume_ok() {
+    play(
+        "
+        handshake
+        W= 1 consume q t
+        E FetchAsked broker q blocking
+        DRAIN
+        FREE
+        +5s
+        B= 1 consume-ok t
+        HELD
+        +20ms
+        B> 1 cancel t
+        B< 1 cancel-ok t
+        E FetchMoved gate
+        FREE
+        ",
+    );
+}
+
+#[test]
+fn a_consume_without_an_answer_is_established_when_it_is_sent() {
+    play(
+        "
+        handshake
+        W= 1 consume q t nowait
+        E FetchAsked broker q blocking
+        DRAIN
+        +20ms
+        B> 1 cancel t
+        B< 1 cancel-ok t
+        E FetchMoved gate
+        ",
+    );
+}
+
+/// consume-ok comes from the queue, and other replies overtake it.
+#[test]
+fn answers_are_matched_by_their_tags() {
+    play(
+        "
+        handshake
+        W= 1 consume a t1
+        E FetchAsked broker a blocking
+        W= 1 consume b t2
+        E FetchAsked broker b blocking
+        W= 1 qos 5
+        W= 1 declare x
+        B= 1 qos-ok
+        B= 1 declare-ok x
+        B= 1 consume-ok t2
+        DRAIN
+        +20ms
+        B> 1 cancel t2
+        B= 1 consume-ok t1
+        +20ms
+        B> 1 cancel t1
+        B< 1 cancel-ok t1
+        E FetchMoved gate
+        HELD
+        B< 1 cancel-ok t2
+        E FetchMoved gate
+        FREE
+        ",
+    );
+}
+
+/// 505 closes the connection when a method comes between a publish, its header and its body.
+#[test]
+fn nothing_is_put_into_a_message() {
+    play(&format!(
+        "{CONSUMER}
+        W= 1 publish - other
+        DRAIN
+        FREE
+        +100ms
+        W= 1 header 6
+        +100ms
+        W= 1 body abc
+        FREE
+        +100ms
+        W+ 1 body def
+        W> 1 ack 9
+        B> 1 body def
+        HELD
+        +20ms
+        B> 1 cancel t
+        B< 1 cancel-ok t
+        E FetchMoved gate
+        B> 1 ack 9
+        "
+    ));
+}
+
+#[test]
+fn other_channels_are_no_obstacle() {
+    play(&format!(
+        "{CONSUMER}
+        W= 2 open
+        B= 2 open-ok
+        W= 2 publish - other
+        DRAIN
+        HELD
+        +20ms
+        B> 1 cancel t
+        B< 1 cancel-ok t
+        E FetchMoved gate
+        W= 2 header 3
+        W= 2 body abc
+        "
+    ));
+}
+
+/// A connection that publishes while the broker is short of memory is not read: the cancel-ok may not come for long.
+#[test]
+fn a_blocked_connection_stays_draining_and_goes_on() {
+    play(&format!(
+        "{CONSUMER}
+        B= 0 connection.blocked
+        DRAIN
+        +20ms
+        B> 1 cancel t
+        W> 0 heartbeat
+        W> 1 ack 3
+        +979ms
+        HELD
+        +1ms
+        B> 0 heartbeat
+        B> 1 ack 3
+        FREE
+        +60s
+        B= 0 connection.unblocked
+        B< 1 cancel-ok t
+        E FetchMoved gate
+        "
+    ));
+}
+
+/// A client that never ends its message is not waited for; the cancel goes out when it does.
+#[test]
+fn after_a_second_the_client_goes_on() {
+    play(&format!(
+        "{CONSUMER}
+        W= 1 publish - other
+        DRAIN
+        +1s
+        +5s
+        W+ 1 header 3
+        W+ 1 body abc
+        W> 1 ack 9
+        B> 1 header 3
+        B> 1 body abc
+        B> 1 cancel t
+        B> 1 ack 9
+        B< 1 cancel-ok t
+        E FetchMoved gate
+        "
+    ));
+}
+
+#[test]
+fn a_client_that_ends_meanwhile_is_heard_to_its_end() {
+    play(&format!(
+        "{CONSUMER}
+        B= 1 message t 1 abc id=x
+        E Delivered 7.1.1 q - x
+        DRAIN
+        +20ms
+        B> 1 cancel t
+        W+ 1 ack 1
+        W> 1 close 200 0/0
+        W gone
+        B> 1 ack 1
+        B> 1 close 200 0/0
+        E Ended 7.1.1 finished
+        E FetchAnswered broker vanished blocking
+        CLOSED
+        "
+    ));
+}
+
+#[test]
+fn the_clients_own_cancel_crosses_the_gates() {
+    play(&format!(
+        "{CONSUMER}
+        B= 0 connection.blocked
+        DRAIN
+        +20ms
+        B> 1 cancel t
+        +980ms
+        W= 1 cancel t
+        B< 1 cancel-ok t
+        B= 1 cancel-ok t
+        E FetchAnswered broker vanished blocking
+        "
+    ));
+}
+
+#[test]
+fn a_queue_that_is_deleted_ends_its_consumer() {
+    play(&format!(
+        "{CONSUMER}
+        DRAIN
+        +20ms
+        B> 1 cancel t
+        B= 1 cancel t nowait
+        E FetchAnswered broker vanished blocking
+        FREE
+        B< 1 cancel-ok t
+        W= 1 ack 9
+        "
+    ));
+}
+
+#[test]
+fn what_cannot_be_cancelled_is_told_and_left_alone() {
+    for (declare, consume, reason) in [
+        ("durable auto_delete", "", "auto-delete"),
+        ("durable x-expires=5000", "", "x-expires"),
+        ("durable x-single-active-consumer=true", "", "single active consumer"),
+        ("durable", "exclusive", "exclusive consumer"),
+    ] {
+        play(&format!(
+            "
+            handshake
+            W= 1 declare q {declare}
+            B= 1 declare-ok q
+            W= 1 consume q t {consume}
+            E FetchAsked broker q blocking
+            E Blocked its consumer of q cannot be stopped: it *
+            B= 1 consume-ok t
+            DRAIN
+            FREE
+            +2s
+            B= 1 message t 1 abc message=m1
+            E Delivered 7.1.1 q - m1   # {reason}
+            "
+        ));
+    }
+}
+
+#[test]
+fn a_consumer_that_does_not_acknowledge_is_stopped_and_told() {
+    play(
+        "
+        handshake
+        W= 1 consume q t no_ack
+        E FetchAsked broker q blocking
+        E Blocked it takes jobs from q without acknowledging them (no_ack)
+        B= 1 consume-ok t
+        B= 1 message t 1 abc
+        DRAIN
+        +20ms
+        B> 1 cancel t
+        B< 1 cancel-ok t
+        E FetchMoved gate
+        ",
+    );
+}
+
+#[test]
+fn control_queues_are_never_touched() {
+    for (declare, name, consume) in [
+        (None, "w@vm.celery.pidbox", "no_ack"),
+        (None, "celeryev.0123", "no_ack"),
+        (None, "amq.rabbitmq.reply-to", "no_ack"),
+        (None, "amq.gen-JzTY20BRgKO", ""),
+        (Some("exclusive"), "0123-uuid", ""),
+        (Some("auto_delete"), "replies", "no_ack"),
+    ] {
+        let declare = declare.map(|d| format!("W= 1 declare {name} {d}\nB= 1 declare-ok {name}")).unwrap_or_default();
+        let events = if name.ends_with("celery.pidbox") { "E Recognised celery\nE Named celery w@vm" } else { "" };
+        play(&format!(
+            "
+            handshake
+            {declare}
+            W= 1 consume {name} t {consume}
+            {events}
+            B= 1 consume-ok t
+            DRAIN
+            FREE
+            +2s
+            B= 1 message t 1 abc
+            W= 1 consume {name} t2 {consume}
+            {events}
+            "
+        ));
+    }
+}
+
+#[test]
+fn a_queue_named_by_the_broker_is_no_job_queue() {
+    play(
+        "
+        handshake
+        W= 1 declare -
+        B= 1 declare-ok amq.gen-1
+        W= 1 consume - t
+        DRAIN
+        FREE
+        B= 1 consume-ok t
+        +2s
+        ",
+    );
+}

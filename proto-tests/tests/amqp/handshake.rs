@@ -1,0 +1,82 @@
+//! The beginning of a connection, who the worker is, and what is no AMQP.
+
+use crate::script::{play, play_with};
+use draingate::gate::amqp::AmqpSettings;
+
+#[test]
+fn the_client_says_who_it_is() {
+    play(
+        "
+        W= greeting
+        B= 0 start
+        W= 0 start-ok connection_name=mailer-1 user=app
+        E ClientNamed mailer-1
+        E User app
+        B= 0 tune
+        W= 0 tune-ok
+        W= 0 connection.open
+        B= 0 connection.open-ok
+        W= 0 heartbeat
+        B= 0 heartbeat
+        W= 0 connection.close
+        B= 0 connection.close-ok
+        SAFE
+        W gone
+        CLOSED
+        ",
+    );
+}
+
+#[test]
+fn a_tag_in_the_user_name_is_stripped() {
+    let settings = AmqpSettings { user_tag: true, ..AmqpSettings::default() };
+    play_with(
+        settings,
+        "
+        W= greeting
+        B= 0 start
+        W> 0 start-ok user=app+blue
+        B> 0 start-ok user=app
+        E User app
+        E Tagged blue
+        B= 0 tune
+        ",
+    );
+}
+
+#[test]
+fn what_is_no_amqp_is_the_brokers_business() {
+    play(
+        "
+        W> raw 474554202F20485454502F312E300D0A
+        E Opaque
+        B> raw 474554202F20485454502F312E300D0A
+        B= greeting
+        B gone
+        CLOSED
+        ",
+    );
+    play("DRAIN\nW> raw 474554202F2048545450\nCLOSED something else than AMQP 0-9-1");
+    // AMQP 1.0
+    play("W> raw 414D515003010000\nE Opaque\nB> raw 414D515003010000\nDRAIN\nCLOSED could not be judged");
+}
+
+#[test]
+fn a_frame_without_its_end_makes_a_blind_pipe_or_an_end() {
+    play(
+        "
+        handshake
+        W> raw 0100010000000400550064 00 FF
+        E Opaque
+        B> raw 0100010000000400550064 00 FF
+        ",
+    );
+    play("handshake\nDRAIN\nW> raw 01000100000004003C0050 00\nCLOSED end octet");
+    play("handshake\nDRAIN\nB< raw 0700010000000400550064CE\nCLOSED unknown type");
+}
+
+#[test]
+fn a_method_on_a_channel_that_is_not_open_passes() {
+    // the broker closes the connection (504)
+    play("handshake\nDRAIN\nW= 9 consume q t\nB= 0 connection.close\nW= 0 connection.close-ok\nB gone\nCLOSED");
+}

@@ -1,0 +1,15 @@
+//! The AMQP gate against frame scripts and properties.
+
+#[path = "../support/event.rs"]
+mod event;
+mod frames;
+#[path = "../support/rng.rs"]
+mod rng;
+mod script;
+
+mod accounts;
+mod drain;
+mod handshake;
+mod park;
+mod transparent;
+mod undrain;
