@@ -69,7 +69,11 @@ impl Front {
         let line = Line { client, broker, peer, thread };
         match &self.gate {
             Gates::Resp(settings) => self.pump(line, entry, RespGate::new(settings.clone(), number)).await,
-            Gates::Amqp(settings) => self.pump(line, entry, AmqpGate::new(settings.clone(), number)).await,
+            Gates::Amqp(settings) => {
+                // jobs are named by it in the journal, which outlives this gate and its numbers
+                let seed = self.relay.hub.now() << 20 | (number & 0xF_FFFF);
+                self.pump(line, entry, AmqpGate::new(settings.clone(), seed)).await;
+            }
         }
     }
 

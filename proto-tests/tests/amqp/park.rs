@@ -79,8 +79,8 @@ fn a_queue_that_was_not_seen_is_asked_for() {
         B< 2047 declare-ok x
         W< 1 consume-ok t
         E FetchAsked gate x blocking
-        B> 1 qos 3
         B> 2047 close 200 0/0
+        B> 1 qos 3
         B< 2047 close-ok
         # now it is known
         W> 1 consume x t2

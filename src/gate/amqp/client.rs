@@ -133,7 +133,7 @@ impl AmqpGate {
         if channel.consumers.contains_key(&consume.tag) {
             return match anonymous {
                 true => Verdict::Wait(Wait::ConsumeOk { channel: number }),
-                false => self.reused_tag(number, &consume.tag, out),
+                false => self.reused_tag(number, &consume.tag),
             };
         }
         let queue = channel.queue_meant(&consume.queue).to_vec();
@@ -187,11 +187,10 @@ impl AmqpGate {
 
     /// The tag of a live consumer again. The broker closes the connection (530); where it does not know the consumer,
     /// because it is parked, the gate has to.
-    fn reused_tag(&mut self, number: u16, tag: &[u8], out: &mut Vec<Action>) -> Verdict {
+    fn reused_tag(&self, number: u16, tag: &[u8]) -> Verdict {
         let state = self.channels.get(&number).and_then(|c| c.consumers.get(tag)).map(|c| c.state);
         if matches!(state, Some(State::Parked | State::Cancelling | State::Resuming)) {
-            let what = format!("the consumer tag {:?} a second time", String::from_utf8_lossy(tag));
-            self.close(Err(super::GateError::OutOfStep { side: Side::Client, what }), out);
+            return Verdict::OutOfStep(format!("the consumer tag {:?} a second time", String::from_utf8_lossy(tag)));
         }
         Verdict::Pass
     }

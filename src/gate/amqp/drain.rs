@@ -217,10 +217,9 @@ impl AmqpGate {
         let now = self.now;
         for channel in self.channels.values_mut().filter(|channel| channel.is_open()) {
             let unacked = &channel.unacked;
-            let lacks = |c: &&mut super::consumer::Consumer| c.short && c.state == State::Active && !c.renew;
-            for consumer in channel.consumers.values_mut().filter(lacks) {
+            for consumer in channel.consumers.values_mut().filter(|c| c.short) {
                 self.attention = true;
-                let due = now >= consumer.renewed + RENEW_EVERY;
+                let due = consumer.state == State::Active && now >= consumer.renewed + RENEW_EVERY;
                 consumer.renew = due && unacked.of_consumer(consumer.no) == 0;
             }
         }

@@ -85,6 +85,8 @@ enum Verdict {
     Replace(Bytes),
     /// Not consumed yet.
     Wait(Wait),
+    /// It must not be; why.
+    OutOfStep(String),
 }
 
 /// What became of the input at hand.
@@ -96,6 +98,7 @@ enum Step {
     /// So many bytes do not.
     Drop(usize, Option<Bytes>),
     Lost(&'static str),
+    OutOfStep(String),
 }
 
 /// The gate of one RabbitMQ connection.
@@ -134,7 +137,7 @@ pub struct AmqpGate {
 }
 
 impl AmqpGate {
-    /// A gate for a fresh connection. `seed` makes names unique (the connection's number will do).
+    /// A gate for a fresh connection. `seed` makes the names of jobs unique, also over restarts of draingate.
     pub fn new(settings: Arc<AmqpSettings>, seed: u64) -> AmqpGate {
         AmqpGate {
             settings,
@@ -204,6 +207,11 @@ impl AmqpGate {
                     run = at..at;
                     self.lost(from, what, out);
                 }
+                Step::OutOfStep(what) => {
+                    Self::flush(&mut run, out);
+                    run = at..at;
+                    self.close(Err(GateError::OutOfStep { side: from, what }), out);
+                }
             }
         }
         Self::flush(&mut run, out);
@@ -265,6 +273,7 @@ impl AmqpGate {
             Verdict::Pass => Step::Pass(head.whole()),
             Verdict::Swallow => Step::Drop(head.whole(), None),
             Verdict::Replace(bytes) => Step::Drop(head.whole(), Some(bytes)),
+            Verdict::OutOfStep(what) => Step::OutOfStep(what),
             // nothing is kept back from a client that has ended: the broker hears all that it has sent
             Verdict::Wait(_) if self.ending => Step::Pass(head.whole()),
             Verdict::Wait(wait) => {

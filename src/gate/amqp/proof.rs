@@ -49,7 +49,7 @@ impl AmqpGate {
 
     fn ask_proof(&mut self, number: u16) {
         let tag = self.proof_tag();
-        let closing = self.closing;
+        let closing = self.closing || self.ending;
         let Some(channel) = self.channels.get_mut(&number) else { return };
         channel.proof.due = None;
         let n = channel.unacked.unconfirmed();
@@ -70,7 +70,7 @@ impl AmqpGate {
     }
 
     pub(super) fn key(&self, number: u16, tag: u64) -> JobKey {
-        JobKey(format!("{}.{number}.{tag}", self.seed))
+        JobKey(format!("{:x}.{number}.{tag}", self.seed))
     }
 
     /// Celery acknowledges when it starts a job (or, told so, when it has ended one); all others when it is done.
