@@ -20,16 +20,24 @@
 //! only after `set events all`; `Delivered` and `Taken` must come before the last byte of the `W<` that follows.
 
 mod event;
+pub mod memory;
 mod play;
+pub mod redis;
 mod rng;
 mod script;
 
-pub use event::text as event_text;
 pub use play::{Cuts, Player};
 pub use rng::Rng;
 pub use script::command;
 
+use proptest::prelude::ProptestConfig;
 use script::Script;
+
+/// How often a property is tried, unless PROPTEST_CASES says otherwise.
+pub fn cases(cases: u32) -> ProptestConfig {
+    let wanted = std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok());
+    ProptestConfig { cases: wanted.unwrap_or(cases), failure_persistence: None, ..ProptestConfig::default() }
+}
 
 /// Plays a script in all cuts.
 #[track_caller]

@@ -197,9 +197,14 @@ impl Player {
         self.limit = Some(self.written + bytes);
     }
 
-    /// What the gate left unconsumed for want of more bytes.
-    pub fn carried(&self, side: Side) -> usize {
-        self.lanes[side as usize].carry.len()
+    /// The client's socket takes so many bytes more.
+    pub fn hand_over(&mut self, bytes: usize) -> Vec<u8> {
+        let out = &mut self.out[Side::Client as usize];
+        let taken: Vec<u8> = out.drain(..bytes.min(out.len())).collect();
+        self.written += taken.len() as u64;
+        self.limit = Some(self.written);
+        self.gate.flushed(self.written);
+        taken
     }
 
     pub fn expect(&mut self, side: Side, want: &Want) {

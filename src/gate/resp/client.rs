@@ -16,7 +16,7 @@ use std::ops::Range;
 /// A command of more bytes than this is not waited for: it streams, and is no fetch that the gate can hold.
 const WHOLE_MAX: usize = 128 * 1024;
 /// How many commands of one transaction are remembered for what they confirm; acks beyond are not seen.
-const NOTES_MAX: usize = 4_096;
+const NOTES_MAX: usize = 1_024;
 
 /// ```text
 /// Start ──head read──▶ Tail ──end of command──▶ Start
