@@ -16,6 +16,8 @@ use memchr::memmem;
 pub(super) const PRIORITY_SEPARATOR: &[u8] = b"\x06\x16";
 const REPLY_QUEUE: &[u8] = b".reply.celery.pidbox";
 const RESULT_KEY: &[u8] = b"celery-task-meta-";
+/// A longer name is no delivery tag (those are UUIDs).
+const TAG_MAX: usize = 255;
 /// States of a result after which the task does not run again by itself. RETRY is none: the same id comes back.
 const TERMINAL: [&str; 3] = ["SUCCESS", "FAILURE", "REVOKED"];
 const EVENT: &[&str] = &["hostname", "type", "pid", "active", "processed", "timestamp", "freq"];
@@ -59,7 +61,7 @@ impl Dialect for Celery {
                 event(message, out);
                 Meaning::Nothing
             }
-            (b"hdel", [_, _, tag]) => {
+            (b"hdel", [_, _, tag]) if tag.len() <= TAG_MAX => {
                 memory.ack_in_transaction = memory.in_transaction;
                 Meaning::Note(Note::Acked(JobKey(String::from_utf8_lossy(tag).into_owned())))
             }

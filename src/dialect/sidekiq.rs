@@ -10,6 +10,9 @@ use super::{Claim, Dialect, Interest, Meaning, Memory, Note, PopShape};
 use crate::job::{Job, JobEvent, JobKey, Report, System};
 use memchr::memmem;
 
+/// No process has more threads.
+const WORK_MAX: usize = 4_096;
+
 pub(super) struct Sidekiq;
 
 impl Dialect for Sidekiq {
@@ -56,7 +59,9 @@ impl Dialect for Sidekiq {
                 if memory.in_transaction {
                     return Meaning::Note(Note::Work(jids));
                 }
-                memory.work.get_or_insert_default().extend(jids);
+                let work = memory.work.get_or_insert_default();
+                work.extend(jids);
+                work.truncate(WORK_MAX);
             }
             (b"hset" | b"hmset", [_, _, rest @ ..]) => {
                 if let Some(running) = memory.work.take().filter(|_| !memory.in_transaction) {

@@ -210,6 +210,7 @@ impl Fleet {
         worker.unconfirmed += usize::from(conn.unconfirmed);
         worker.closed_at = None;
         worker.rested = None;
+        worker.awaited = false;
         worker.ip = conn.peer.ip;
         let marked = if conn.pending { !self.drains.is_empty() } else { worker.is_marked() };
         let system = worker.system;

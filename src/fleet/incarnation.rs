@@ -13,7 +13,7 @@ use super::Fleet;
 use super::boundary::ClosedBy;
 use super::evidence::{celery::CeleryVoice, judge, sidekiq::SidekiqVoice};
 use super::worker::{Adopted, Ended, Key, Life, LifeNo, Origin, Voice, Worker, WorkerNo};
-use crate::job::{ConnId, Millis, System};
+use crate::job::{ConnId, Evidence, Millis, System};
 
 /// A life whose connections were cut by the broker or the gate may come back within this time.
 const CUT_SILENCE: Millis = 30_000;
@@ -161,6 +161,7 @@ impl Fleet {
         if by != ClosedBy::Client {
             worker.last_cut = Some(now);
             worker.ledger.float(id);
+            worker.awaited = worker.conns.is_empty();
         }
         self.pending_resolved(now, id);
         self.left(now, no);
@@ -176,8 +177,8 @@ impl Fleet {
             return self.forget(no);
         }
         worker.closed_at.get_or_insert(now);
-        let idle = judge(worker, &self.settings, now).waiting_all == 0;
-        worker.gap |= !idle;
+        let verdict = judge(worker, &self.settings, now);
+        worker.gap |= verdict.waiting_all > 0 || verdict.evidence == Evidence::Unknown;
         let echo = worker.last_cut.is_some_and(|cut| cut.saturating_add(CUT_ECHO) > now);
         let ended = worker.was_drained && worker.is_marked() && !echo && !worker.key.is_incarnation();
         self.settle(now, no);

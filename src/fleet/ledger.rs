@@ -119,10 +119,16 @@ impl Ledger {
         Some(entry)
     }
 
-    /// The oldest entry of that key which is still in `stage`.
+    /// The oldest entry of that key which is still in `stage`. One from before a gap comes last: it may have gone back
+    /// to the queue and been delivered again, and an idle report will strike it out, but nothing else would the other.
     pub(super) fn oldest(&self, key: &JobKey, stage: Stage) -> Option<u64> {
-        let seqs = self.by_key.get(key)?;
-        seqs.iter().copied().filter(|seq| self.entries.get(seq).is_some_and(|e| e.stage == stage)).min()
+        self.first(self.by_key.get(key)?, |entry| entry.stage == stage)
+    }
+
+    fn first(&self, seqs: &[u64], wanted: impl Fn(&Entry) -> bool) -> Option<u64> {
+        let entries = seqs.iter().filter_map(|seq| Some((seq, self.entries.get(seq)?)));
+        let found = entries.filter(|(_, entry)| wanted(entry)).min_by_key(|(seq, entry)| (entry.restored, **seq));
+        found.map(|(seq, _)| *seq)
     }
 
     /// The oldest entry of that key in any stage, unacknowledged ones first.
@@ -134,10 +140,7 @@ impl Ledger {
     /// it serves the display only). Returns the key that was marked.
     pub(super) fn note_result(&mut self, id: &str) -> Option<JobKey> {
         let seqs = self.by_id.get(id)?;
-        let open = |stage: Stage| {
-            let open = |seq: &u64| self.entries.get(seq).is_some_and(|e| e.stage == stage && !e.result);
-            seqs.iter().copied().filter(open).min()
-        };
+        let open = |stage: Stage| self.first(seqs, |entry| entry.stage == stage && !entry.result);
         let seq = open(Stage::Delivered).or_else(|| open(Stage::Started))?;
         let entry = self.entries.get_mut(&seq)?;
         entry.result = true;

@@ -26,7 +26,7 @@ pub(super) fn state_of(worker: &Worker, verdict: &Verdict, require: Evidence, de
     if worker.ended.is_some() {
         return if known || (clear && !marked) { WorkerState::Gone } else { WorkerState::Lost };
     }
-    if worker.conns.is_empty() && (known || (clear && !marked)) {
+    if worker.conns.is_empty() && (known || (clear && !marked && !worker.awaited)) {
         return WorkerState::Gone;
     }
     match (marked, worker.sealed_at.is_some(), known) {

@@ -180,6 +180,8 @@ pub(super) struct Worker {
     /// The state as last told.
     pub(super) state: WorkerState,
     pub(super) closed_at: Option<Millis>,
+    /// Its last connection was cut (by the broker, or by the gate's own restart): it is expected back.
+    pub(super) awaited: bool,
     /// When the broker or the gate last closed a connection of it.
     pub(super) last_cut: Option<Millis>,
     pub(super) ended: Option<Ended>,
@@ -252,6 +254,7 @@ impl Worker {
             steady: Steady::default(),
             state: WorkerState::Active,
             closed_at: None,
+            awaited: false,
             last_cut: None,
             ended: None,
             timer: None,

@@ -64,7 +64,7 @@ impl Front {
             client,
             broker,
             gate: RespGate::new(self.gate.clone(), entry.conn.0),
-            listener: entry.facts(),
+            facts: entry.facts(),
             handle: entry.handle.clone(),
             clock: self.relay.hub.clock(),
             meter: self.meter.thread(thread),
@@ -155,7 +155,7 @@ struct Facts {
     opaque: bool,
 }
 
-impl pump::Listener for Facts {
+impl pump::FactSink for Facts {
     fn event(&mut self, event: JobEvent) {
         telemetry::connection_event(self.handle.flags().system(), &event);
         self.opaque |= event == JobEvent::Opaque;

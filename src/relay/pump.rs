@@ -40,7 +40,7 @@ pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send + 'static> Stream for T {}
 
 /// Where the facts go that a gate tells.
-pub trait Listener: Send {
+pub trait FactSink: Send {
     /// In the order of the bytes. Those behind the fact are written after it returns.
     fn event(&mut self, event: JobEvent);
     /// The gate has taken over the mark that was set: no fetch that it judges from here on is forwarded.
@@ -63,7 +63,7 @@ pub struct Closed {
 }
 
 /// The parts of a [`Pump`].
-pub struct Parts<C, B, G, L> {
+pub struct Parts<C, B, G, F> {
     /// The client's socket.
     pub client: C,
     /// The broker's socket.
@@ -71,7 +71,7 @@ pub struct Parts<C, B, G, L> {
     /// The gate.
     pub gate: G,
     /// Where facts go.
-    pub listener: L,
+    pub facts: F,
     /// How the hub reaches this connection.
     pub handle: Arc<Handle>,
     /// The gate's clock.
@@ -81,8 +81,8 @@ pub struct Parts<C, B, G, L> {
 }
 
 /// See the module.
-pub struct Pump<C, B, G, L> {
-    parts: Parts<C, B, G, L>,
+pub struct Pump<C, B, G, F> {
+    parts: Parts<C, B, G, F>,
     /// Indexed by [`Side`].
     lanes: [Lane; 2],
     flags: Flags,
@@ -110,9 +110,9 @@ thread_local! {
     static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch { buffer: vec![0; 2 * READ], actions: Vec::new() });
 }
 
-impl<C: Stream, B: Stream, G: Gate, L: Listener> Pump<C, B, G, L> {
+impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
     /// A pump for a connection whose sockets are both open.
-    pub fn new(parts: Parts<C, B, G, L>) -> Self {
+    pub fn new(parts: Parts<C, B, G, F>) -> Self {
         Pump {
             parts,
             lanes: [Lane::new(), Lane::new()],
@@ -224,7 +224,7 @@ impl<C: Stream, B: Stream, G: Gate, L: Listener> Pump<C, B, G, L> {
             self.carry_out(cx, scratch, Side::Client, 0);
         }
         if confirm {
-            self.parts.listener.mark_seen();
+            self.parts.facts.mark_seen();
         }
     }
 

@@ -213,6 +213,8 @@ impl Fleet {
         if worker.ended.is_none() {
             worker.closed_at = Some(now);
             worker.last_cut = Some(now.saturating_sub(1));
+            worker.gap = true;
+            worker.awaited = worker.rested.is_none();
         }
         worker.told_name = worker.name();
         worker.state = WorkerState::Active;

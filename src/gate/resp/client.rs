@@ -16,7 +16,7 @@ use std::ops::Range;
 /// A command of more bytes than this is not waited for: it streams, and is no fetch that the gate can hold.
 const WHOLE_MAX: usize = 128 * 1024;
 /// How many commands of one transaction are remembered for what they confirm; acks beyond are not seen.
-const NOTES_MAX: usize = 4_096;
+const NOTES_MAX: usize = 1_024;
 
 /// ```text
 /// Start ──head read──▶ Tail ──end of command──▶ Start
@@ -158,11 +158,11 @@ impl RespGate {
                 match self.verdict(lower, first) {
                     Verdict::Whole => match read_whole(buf) {
                         Ok(None) if buf.len() < WHOLE_MAX => return None,
-                        Ok(Some((args, used))) => {
+                        Ok(Some((args, used))) if used <= WHOLE_MAX => {
                             Self::flush(run, out);
                             return self.whole(now, args, used, out);
                         }
-                        Ok(None) if is_pop(lower) => {
+                        Ok(_) if is_pop(lower) => {
                             self.blocked(lower, "with too many arguments", out);
                             self.plain();
                             self.stream(left, None, out);

@@ -88,6 +88,7 @@ struct Retained {
 }
 
 /// The gate of one Redis or Valkey connection.
+#[derive(Debug)]
 pub struct RespGate {
     settings: Arc<RespSettings>,
     memory: Memory,

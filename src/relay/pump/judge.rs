@@ -1,7 +1,7 @@
 //! From a socket through the gate to the other socket.
 
 use super::super::lane::Input;
-use super::{Listener, Pump, READ, Scratch, Stream};
+use super::{FactSink, Pump, READ, Scratch, Stream};
 use crate::gate::{Action, Gate, GateError, Side};
 use std::ops::Range;
 use std::pin::Pin;
@@ -15,7 +15,7 @@ const CARRY_LIMIT: usize = 1 << 20;
 /// Answers of the gate's own that may wait for a side that does not read, before it is not read either.
 const ANSWERS_LIMIT: usize = 64 * 1024;
 
-impl<C: Stream, B: Stream, G: Gate, L: Listener> Pump<C, B, G, L> {
+impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
     /// Reads from one side and lets the gate judge, or tells the gate that the side has ended. False if nothing could
     /// be done.
     pub(super) fn step(&mut self, side: Side, cx: &mut Context<'_>, scratch: &mut Scratch) -> bool {
@@ -150,7 +150,7 @@ impl<C: Stream, B: Stream, G: Gate, L: Listener> Pump<C, B, G, L> {
         let mut run: Range<usize> = 0..0;
         for action in actions.drain(..) {
             match action {
-                Action::Event(event) => self.parts.listener.event(event),
+                Action::Event(event) => self.parts.facts.event(event),
                 Action::Forward(range) if range.start == run.end => run.end = range.end,
                 Action::Forward(range) => {
                     let done = std::mem::replace(&mut run, range);

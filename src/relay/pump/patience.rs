@@ -2,7 +2,7 @@
 //! has gone, and last bytes that a socket does not take.
 
 use super::super::lane::Input;
-use super::{Closed, Listener, Pump, Scratch, Stream};
+use super::{Closed, FactSink, Pump, Scratch, Stream};
 use crate::fleet::ClosedBy;
 use crate::gate::{Gate, Side};
 use crate::job::Millis;
@@ -20,7 +20,7 @@ const STALL: Millis = 5_000;
 /// Silence after which last bytes that nobody takes are thrown away.
 const FLUSH: Millis = 10_000;
 
-impl<C: Stream, B: Stream, G: Gate, L: Listener> Pump<C, B, G, L> {
+impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
     /// Lets the gate know when its time is over.
     pub(super) fn heed_time(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) {
         if self.armed.is_some_and(|at| at <= self.now) {

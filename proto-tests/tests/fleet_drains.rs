@@ -1,0 +1,502 @@
+//! Drains: names, members, expiry, ends; and the selectors that say whom they mean.
+
+use draingate::fleet::DrainError;
+use proto_tests::fleet_script::play;
+
+/// Two named Celery workers and one that is known by its address.
+const FLEET: &str = "
+    + a1 10.0.0.5
+    a1 named celery web-1@a
+    a1 online processed=0
+    a1 fetch high
+    + b1 10.0.0.6
+    b1 named celery web-2@b
+    b1 online processed=0
+    b1 fetch high low
+    + c1 10.0.1.7 listener=blue
+    c1 user app
+    c1 client cron
+    c1 fetch low
+";
+
+fn story(text: &str) {
+    play(&format!("{FLEET}\n{text}"));
+}
+
+// ── names ──
+
+#[test]
+fn the_same_name_and_body_again_is_the_same_drain_and_new_matches_join() {
+    story(
+        "
+        drain d worker=web-*
+        ? drain d draining workers=2
+        drain d worker=web-* ! again
+        + e1 10.0.0.9
+        e1 named celery web-9@e
+        ? e1 free                        # once: those that were there
+        drain d worker=web-* ! again
+        ? e1 marked
+        ? drain d workers=3
+        drain d worker=web-* ttl=1h ! is in force with another selector
+        drain d worker=web-1@a ! is in force
+    ",
+    );
+}
+
+/// A pipeline with a fixed name must never get yesterday's `drained`.
+#[test]
+fn an_ended_drain_never_answers_for_a_new_one() {
+    story(
+        "
+        drain d web-1@a
+        a1 parked
+        a1 nil
+        ? drain d drained
+        - a1
+        ? drain d drained over
+        + a2 10.0.0.5
+        a2 named celery web-1@a
+        a2 online processed=0
+        a2 fetch high
+        ? a2 free
+        drain d web-1@a
+        ? a2 marked
+        ? drain d draining workers=1
+        undrain d
+        ? drain d lifted over
+        drain d web-1@a
+        ? drain d draining
+    ",
+    );
+}
+
+#[test]
+fn a_name_is_free_when_its_workers_are_gone_although_they_might_come_back() {
+    story(
+        "
+        + p1 local
+        = p1 100:5
+        p1 client cron2
+        drain d cron2
+        - p1                             # the process may live on and come back
+        ? cron2 gone
+        ? drain d drained
+        drain d web-1@a                  # another body, and nobody of the old one is there
+        ? drain d draining workers=1
+        ? notice drain d done
+    ",
+    );
+}
+
+#[test]
+fn an_ended_drain_is_readable_for_an_hour() {
+    story(
+        "
+        drain d all
+        undrain d
+        59m
+        ? drain d lifted over workers=3
+        61m
+        ? drain d nobody
+    ",
+    );
+}
+
+#[test]
+fn a_drain_without_a_name_gets_one() {
+    let mut script = play(FLEET);
+    let first = script.ask("drain - web-1@a").unwrap();
+    let second = script.ask("drain - web-2@b").unwrap();
+    assert!(first.created && second.created);
+    assert_ne!(first.drain.name, second.drain.name);
+    assert!(script.fleet.drain_named(script.now(), &second.drain.name).is_some());
+}
+
+#[test]
+fn bad_requests_are_refused_in_one_line() {
+    story(
+        "
+        drain a/b all ! a drain's name is
+        drain d all ttl=none ! needs a reason
+        drain d all ttl=none reason=migration
+        undrain d
+        drain d all ttl=0s ! longer than 0
+        drain d all require=unknown ! exact, reported or inferred
+        drain d ! no selector
+    ",
+    );
+}
+
+#[test]
+fn a_dry_run_marks_nobody() {
+    let mut script = play(FLEET);
+    let answer = script.ask("drain d worker=web-* dry").unwrap();
+    assert!(!answer.created);
+    assert_eq!(answer.drain.workers.len(), 2);
+    script.play("? a1 free\n ? drain d nobody");
+}
+
+// ── in force ──
+
+#[test]
+fn a_drain_expires() {
+    story(
+        "
+        drain d web-1@a ttl=10m
+        9m
+        ? a1 marked
+        10m
+        ? a1 free
+        ? drain d expired over
+        ? notice drain d expired
+        ? web-1@a active
+    ",
+    );
+}
+
+#[test]
+fn the_default_ttl_is_twelve_hours() {
+    story("drain d web-1@a\n 719m\n ? a1 marked\n 12h\n ? a1 free");
+}
+
+#[test]
+fn a_worker_of_two_drains_stays_marked_until_both_are_lifted() {
+    story(
+        "
+        drain d web-1@a
+        drain e listener=main
+        ? web-1@a drains=d,e
+        undrain d
+        ? a1 marked
+        undrain e
+        ? a1 free
+        undrain e                        # idempotent
+    ",
+    );
+}
+
+#[test]
+fn undrain_gives_the_seal_up() {
+    story(
+        "
+        drain d web-1@a
+        a1 parked
+        ? web-1@a drained
+        undrain d
+        ? web-1@a active
+        a1 resumed
+        drain d web-1@a
+        ? web-1@a draining
+        ? notice web-1@a drained -> active
+    ",
+    );
+}
+
+#[test]
+fn the_state_is_that_of_the_least_advanced_worker() {
+    story(
+        "
+        b1 gets t1
+        drain d all
+        ? drain d draining
+        a1 parked
+        c1 parked
+        ? drain d sealed                 # web-2 has a job in hand
+        b1 requeue t1
+        ? drain d drained
+        - a1
+        ? drain d drained
+    ",
+    );
+}
+
+#[test]
+fn a_loss_is_told_when_nobody_else_is_on_the_way() {
+    story(
+        "
+        b1 gets t1
+        a1 gets t2
+        drain d worker=web-*
+        - b1
+        61s
+        ? drain d sealed                 # web-1 is still busy
+        a1 requeue t2
+        ? drain d lost
+    ",
+    );
+}
+
+/// One who went away idle before it was drained counts as drained.
+#[test]
+fn a_worker_that_goes_away_idle_counts_as_drained() {
+    story(
+        "
+        drain d web-1@a
+        ? drain d draining
+        - a1
+        ? drain d drained
+        61s
+        ? drain d drained over
+        ? no notice lost
+    ",
+    );
+}
+
+#[test]
+fn a_once_drain_marks_no_newcomer_and_a_standing_one_does() {
+    story(
+        "
+        drain once worker=web-*
+        drain standing listener=blue standing
+        + e1 10.0.0.9
+        e1 named celery web-9@e
+        ? e1 free
+        + f1 10.0.0.10 listener=blue
+        ? f1 marked
+        f1 fetch q
+        ? drain standing workers=2
+    ",
+    );
+}
+
+/// A worker restarted in place by its orchestrator stays drained, from its first fetch on.
+#[test]
+fn a_newcomer_in_the_place_of_a_standing_drain_is_held_until_its_name_is_known() {
+    story(
+        "
+        drain d worker=web-1@* standing
+        a1 parked
+        a1 nil
+        - a1
+        ? drain d drained
+        +1s
+        + a2 10.0.0.5
+        ? a2 marked                      # who is it?
+        a2 named celery web-1@a
+        ? a2 marked
+        +1m
+        ? a2 marked
+        - a2
+        + a3 10.0.0.5
+        ? a3 marked
+        a3 named celery other@a
+        ? a3 free
+        - a3
+        61s
+        2m
+        + a4 10.0.0.5
+    ",
+    );
+}
+
+#[test]
+fn a_newcomer_without_a_name_is_not_held_for_ever() {
+    story(
+        "
+        drain d worker=web-1@* standing
+        a1 parked
+        a1 nil
+        - a1
+        + a2 10.0.0.5
+        a2 fetch q
+        ? a2 marked
+        16s
+        ? a2 free
+    ",
+    );
+}
+
+/// `once` means those that were there: also one whose name came a moment too late.
+#[test]
+fn a_worker_that_was_there_and_named_itself_later_joins() {
+    story(
+        "
+        + e1 10.0.0.9
+        e1 fetch high
+        drain d worker=web-*
+        ? e1 free
+        e1 named celery web-9@e
+        ? e1 marked
+        ? drain d workers=3
+    ",
+    );
+}
+
+#[test]
+fn before_now_takes_all_that_are_there_and_no_newcomer() {
+    story(
+        "
+        1s
+        drain d before=now standing
+        ? drain d workers=3
+        2s
+        + e1 10.0.0.9
+        e1 fetch high
+        ? e1 free
+        drain d before=now standing ! again
+        ? e1 free
+        - a1 broker
+        + a2 10.0.0.5
+        ? a2 marked
+    ",
+    );
+}
+
+#[test]
+fn queues_without_an_open_consumer_are_starving() {
+    story(
+        "
+        drain d worker=web-*
+        ? drain d starving=high
+        drain e cron
+        ? drain d starving=high,low
+    ",
+    );
+}
+
+#[test]
+fn no_starve_refuses() {
+    story(
+        "
+        drain d worker=web-* nostarve ! no worker would be left for high
+        ? a1 free
+        drain d web-1@a nostarve
+        drain e web-2@b nostarve ! high
+    ",
+    );
+}
+
+#[test]
+fn open_consumers_are_counted_by_queue() {
+    let mut script = play(FLEET);
+    let open = |script: &proto_tests::fleet_script::Script| script.fleet.open_consumers();
+    assert_eq!(open(&script), [("high".to_owned(), 2), ("low".to_owned(), 2)]);
+    script.play("drain d web-1@a");
+    assert_eq!(open(&script), [("high".to_owned(), 1), ("low".to_owned(), 2)]);
+    script.play("- b1");
+    assert_eq!(open(&script), [("high".to_owned(), 0), ("low".to_owned(), 1)]);
+    script.play("undrain d\n + b2 10.0.0.6");
+    assert_eq!(open(&script), [("high".to_owned(), 2), ("low".to_owned(), 2)]);
+}
+
+#[test]
+fn changes_are_told() {
+    story(
+        "
+        ? notice seen web-1@a celery
+        drain d web-1@a
+        ? notice drain d marks 1
+        ? notice web-1@a active -> draining
+        a1 parked
+        ? notice web-1@a draining -> drained
+        undrain d
+        ? notice drain d lifted
+    ",
+    );
+}
+
+// ── selectors ──
+
+#[test]
+fn selectors_say_whom_they_mean() {
+    let cases = [
+        ("all", 3),
+        ("web-1@a", 1),
+        ("worker=web-*", 2),
+        ("worker=web-?@a", 1),
+        ("worker=web-[12]@*", 2),
+        ("ip=10.0.0.0/24", 2),
+        ("ip=10.0.1.7", 1),
+        ("ip=10.0.*", 3),
+        ("ip=10.0.0.0/24,worker=web-2@b", 1),
+        ("client=cron", 1),
+        ("client=cr*", 1),
+        ("user=app", 1),
+        ("listener=blue", 1),
+        ("listener=*", 3),
+        ("system=celery", 2),
+        ("system=unknown", 1),
+        ("cron", 1),
+        ("before=now", 3),
+        ("before=2000-01-01T00:00:00Z", 0),
+        ("web-1@a cron", 2),
+        ("web-1@a worker=web-*", 2),
+        ("nobody", 0),
+        ("system=rq", 0),
+    ];
+    for (selector, count) in cases {
+        let mut script = play(FLEET);
+        match script.ask(&format!("drain d {selector}")) {
+            Ok(answer) => assert_eq!(answer.drain.workers.len(), count, "{selector}"),
+            Err(DrainError::NothingMatched(_)) => assert_eq!(count, 0, "{selector}"),
+            Err(other) => panic!("{selector}: {other}"),
+        }
+        let selector = selector.split(' ').next();
+        let listed = script.fleet.workers(script.now(), selector, false).unwrap().len();
+        assert!(listed <= count, "{selector:?} lists {listed}");
+    }
+}
+
+#[test]
+fn an_id_selects_its_worker() {
+    let mut script = play(FLEET);
+    let id = script.worker("web-1@a").unwrap().id;
+    let answer = script.ask(&format!("drain d {id}")).unwrap();
+    assert_eq!(answer.drain.workers[0].name, "web-1@a");
+}
+
+/// A name made of the characters that selectors are made of.
+#[test]
+fn a_name_with_odd_characters_can_be_said_literally() {
+    play(
+        "
+        + c1 10.0.0.5
+        c1 client bull:cTE=:w:wk1
+        c1 fetch q
+        + c2 10.0.0.6
+        c2 client bull:cTE=:w:wk2
+        c2 fetch q
+        drain d bull:cTE=:w:wk1
+        ? c1 marked
+        ? c2 free
+        drain e client=bull:cTE=:w:wk*
+        ? c2 marked
+    ",
+    );
+}
+
+#[test]
+fn wrong_selectors_are_one_clear_line() {
+    story(
+        "
+        drain d wroker=web-1 ! did you mean worker=?
+        drain d colour=blue ! use worker=, ip=, client=, user=, listener=, system=, before=, or all
+        drain d ip=10.0.0.300 ! expected an address, a network
+        drain d ip=10.0.0.0/33 ! expected an address, a network
+        drain d worker=[a ! not a pattern
+        drain d system=celary ! did you mean celery?
+        drain d before=yesterday ! expected now or a time
+        drain d worker= ! worker= needs a value
+        drain d ip=10.0.0.5, ! empty part
+        drain d '' ! empty
+        drain d nobody ! no worker matches nobody
+    ",
+    );
+}
+
+#[test]
+fn two_workers_of_one_name_are_both_marked() {
+    play(
+        "
+        + a1 10.0.0.5
+        a1 named celery w@x
+        + b1 10.0.0.6
+        b1 named celery w@x
+        drain d w@x
+        ? a1 marked
+        ? b1 marked
+        ? drain d workers=2
+    ",
+    );
+}

@@ -1,0 +1,304 @@
+//! What survives a restart of the gate, and what it then knows: everything met again is adopted.
+
+use draingate::fleet::{Fleet, FleetSettings};
+use proto_tests::fleet_script::{ZERO, play};
+
+#[test]
+fn marks_survive_and_jobs_count_until_the_worker_answers() {
+    play(
+        "
+        + c1 10.0.0.5
+        + c4 10.0.0.5
+        c4 named celery w1@a
+        c4 online processed=0
+        c1 gets t1 id=x
+        c1 gets t2 eta=+2h
+        drain d w1@a ttl=1h
+        10s
+        restart
+        ? w1@a sealed prefetched=1 delayed=1
+        ? drain d sealed workers=1
+        11s
+        + c5 10.0.0.5
+        ? c5 marked
+        + c6 10.0.0.5
+        c6 named celery w1@a
+        12s
+        c6 beat active=0 processed=1
+        ? w1@a sealed unknown blocked~restarted
+        14s
+        c6 beat active=0 processed=1
+        ? w1@a drained reported prefetched=0 delayed=1
+        61m
+        ? c5 free
+        ? drain d expired over
+    ",
+    );
+}
+
+#[test]
+fn the_id_is_the_same_after_a_restart() {
+    let mut script = play("+ c1 10.0.0.5\n c1 named celery w1@a\n c1 gets t1");
+    let before = script.worker("w1@a").unwrap().id;
+    script.play("restart\n + c2 10.0.0.5\n c2 named celery w1@a");
+    assert_eq!(script.worker("@c2").unwrap().id, before);
+    assert!(before.0.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-'), "{before}");
+}
+
+#[test]
+fn a_second_incarnation_keeps_its_own_id_over_a_restart() {
+    let mut script = play(
+        "
+        + c1 10.0.0.5
+        c1 named celery w1@a
+        c1 online processed=0
+        drain d w1@a
+        ? w1@a drained
+        - c1
+        + c2 10.0.0.5
+        c2 named celery w1@a
+    ",
+    );
+    let second = script.worker("@c2").unwrap().id;
+    assert!(second.0.ends_with("-2"), "{second}");
+    script.play("restart\n + c3 10.0.0.5\n c3 fetch q\n ? c3 free");
+    assert_eq!(script.worker("@c3").unwrap().id, second);
+}
+
+#[test]
+fn a_worker_that_was_drained_and_never_came_back_is_gone_not_lost() {
+    play(
+        "
+        + c1 10.0.0.5
+        c1 named celery w1@a
+        c1 online processed=0
+        drain d w1@a
+        ? w1@a drained
+        restart
+        ? w1@a gone
+        ? drain d drained
+        61s
+        ? drain d drained over
+        ? no notice lost
+    ",
+    );
+}
+
+#[test]
+fn a_worker_with_jobs_that_never_came_back_is_lost() {
+    play(
+        "
+        + c1 10.0.0.5
+        c1 named celery w1@a
+        c1 online processed=0
+        c1 gets t1 task=mail
+        drain d w1@a
+        restart
+        59s
+        ? drain d sealed
+        61s
+        ? drain d lost over
+        ? notice lost w1@a with mail[t1]
+    ",
+    );
+}
+
+/// Drained is proved anew: what was known before the gap is void once the worker is back.
+#[test]
+fn a_drained_worker_that_comes_back_after_a_restart_proves_it_again() {
+    play(
+        "
+        + c1 10.0.0.5
+        c1 named celery w1@a
+        c1 online processed=0
+        drain d w1@a
+        restart
+        + c2 10.0.0.5
+        ? c2 marked
+        ? w1@a sealed unknown
+        c2 named celery w1@a
+        2s
+        c2 beat active=0 processed=0
+        ? w1@a sealed unknown
+        4s
+        c2 beat active=0 processed=0
+        ? w1@a drained reported
+    ",
+    );
+}
+
+#[test]
+fn a_sidekiq_process_proves_itself_by_its_name_and_a_full_set_of_fetches() {
+    play(
+        "
+        + s1 10.0.0.7
+        s1 named sidekiq host:1:aaaa
+        s1 sidekiq c=2 busy=1
+        s1 gets j1
+        drain d all
+        restart
+        ? host:1:aaaa sealed running=1
+        +1s
+        + s2 10.0.0.7
+        + s3 10.0.0.7
+        s2 fetch q
+        s3 fetch q
+        ? host:1:aaaa sealed unknown     # its successor?
+        s2 named sidekiq host:1:aaaa
+        ? host:1:aaaa drained inferred
+    ",
+    );
+}
+
+/// Killed while the gate was away, and restarted in its place.
+#[test]
+fn a_successor_under_the_same_address_does_not_end_the_old_ones_jobs() {
+    play(
+        "
+        + s1 10.0.0.7
+        s1 named sidekiq host:1:aaaa
+        s1 sidekiq c=1 busy=1
+        s1 gets j1
+        drain d all
+        restart
+        +1s
+        + s2 10.0.0.7
+        s2 fetch q
+        s2 named sidekiq host:1:bbbb
+        s2 sidekiq c=1 busy=0
+        ? @s2 sealed
+        31s
+        s2 named sidekiq host:1:bbbb
+        s2 sidekiq c=1 busy=0
+        ? s2 free
+        ? @s2 active
+        ? drain d sealed
+    ",
+    );
+}
+
+#[test]
+fn a_local_process_is_known_again_by_pid_and_start() {
+    play(
+        "
+        + c1 local
+        = c1 100:5@1s
+        c1 named celery w1@a
+        c1 gets t1
+        drain d w1@a
+        10s
+        restart
+        + c2 local
+        ? c2 marked                      # not known yet
+        = c2 100:5@1s
+        ? c2 marked
+        ? w1@a sealed prefetched=1 conns=1
+        + c3 local
+        = c3 200:6@11s
+        ? c3 free
+    ",
+    );
+}
+
+#[test]
+fn a_local_process_from_before_a_restart_that_nobody_wrote_down_is_met_in_mid_life() {
+    play(
+        "
+        10s
+        restart
+        + c1 local
+        = c1 100:5@1s
+        c1 fetch q
+        drain d all
+        c1 parked
+        ? @c1 sealed unknown blocked~mid-life
+    ",
+    );
+}
+
+#[test]
+fn drains_without_workers_and_ended_drains_survive() {
+    play(
+        "
+        + c1 10.0.0.5
+        c1 fetch q
+        drain s listener=main standing reason=because require=reported
+        drain o all
+        undrain o
+        10m
+        restart
+        ? drain s sealed
+        ? drain o lifted over workers=1
+        + c2 10.0.0.6
+        ? c2 marked
+        drain s listener=main standing reason=because require=reported ! again
+        drain s listener=main standing reason=other require=reported ! is in force
+        61m
+        ? drain o nobody
+    ",
+    );
+}
+
+#[test]
+fn before_now_keeps_its_first_moment() {
+    play(
+        "
+        1s
+        + c1 10.0.0.5
+        c1 fetch q
+        drain d before=now standing
+        10s
+        restart
+        + c2 10.0.0.6
+        c2 fetch q
+        ? c2 free
+        drain d before=now standing ! again
+        ? c2 free
+        + c3 10.0.0.5
+        ? c3 marked
+    ",
+    );
+}
+
+#[test]
+fn a_second_restart_forgets_nothing() {
+    play(
+        "
+        + c1 10.0.0.5
+        c1 named celery w1@a
+        c1 online processed=0
+        c1 gets t1
+        c1 gets t2
+        c1 ack t2
+        c1 gets t3
+        c1 requeue t3
+        drain d w1@a
+        restart
+        restart
+        ? w1@a sealed running=1 prefetched=1
+        ? drain d sealed
+    ",
+    );
+}
+
+#[test]
+fn a_torn_last_line_is_ignored_and_any_other_is_an_error() {
+    let script = play("+ c1 10.0.0.5\n c1 named celery w1@a\n c1 gets t1\n c1 gets t2");
+    let lines = script.fleet.export_journal();
+    let mut torn: Vec<&str> = lines.iter().map(String::as_str).collect();
+    let last = torn.pop().unwrap();
+    for cut in 0..last.len() {
+        let mut journal = torn.clone();
+        journal.push(&last[..cut]);
+        let mut fleet = Fleet::new(FleetSettings::default(), ZERO);
+        fleet.import_journal(ZERO, &journal).unwrap();
+    }
+    let mut broken: Vec<&str> = lines.iter().map(String::as_str).collect();
+    broken.insert(2, "W\tw-1\taddress:nonsense\t.");
+    let why = Fleet::new(FleetSettings::default(), ZERO).import_journal(ZERO, &broken).unwrap_err();
+    assert!(why.starts_with("journal line 3: expected"), "{why}");
+    let why = Fleet::new(FleetSettings::default(), ZERO).import_drains(ZERO, "V\t1\t.\nD\tonly\t.\n").unwrap_err();
+    assert!(why.starts_with("drains line 2: expected"), "{why}");
+    let why = Fleet::new(FleetSettings::default(), ZERO).import_journal(ZERO, &["V\t9\t.", "V\t1\t."]).unwrap_err();
+    assert!(why.contains("expected version 1"), "{why}");
+}

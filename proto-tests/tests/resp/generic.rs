@@ -1,0 +1,82 @@
+//! Workers whose job system is not known, and the operator's patterns.
+
+use crate::support::{play, play_rows};
+
+#[test]
+fn every_blocking_pop_is_a_fetch() {
+    play_rows(
+        "W= <1>\n B= <2>\n E Delivered #1-1 <3> - -",
+        &[
+            "BRPOP huey.redis.x 1 | *2 $$huey.redis.x $$pickle | huey.redis.x",
+            "BLPOP rq:queue:a rq:queue:b 1 | *2 $$rq:queue:b $$id | rq:queue:b",
+            "BLMOVE rq:queue:a rq:queue:a:intermediate LEFT RIGHT 1 | $$id | rq:queue:a",
+            "BZPOPMIN bull:q:marker 1 | *3 $$bull:q:marker $$0 $$0 | bull:q:marker",
+            "XREADGROUP GROUP g c COUNT 10 STREAMS taskiq > | *1 *2 $$taskiq *1 *2 $$1-1 *2 $$f $$v | taskiq",
+        ],
+    );
+    play(
+        "set seed 7\n W= BRPOP q 1\n B= *2 $$q $$a\n E Delivered #7-1 *\n W= BRPOP q 1\n B= *2 $$q $$b\n E Delivered #7-2 *",
+    );
+}
+
+#[test]
+fn patterns_of_the_operator_come_first() {
+    play("set pass lock:*\n DRAIN\n W= BLPOP lock:a 0\n B= *2 $$lock:a $$x\n W> BLPOP q 1\n +1s\n W< *-1");
+    play("set pass lock:*\n DRAIN\n W> BLPOP lock:a q 1\n +1s\n W< *-1");
+    play(
+        "set fetch resque:queue:*\n SYSTEM celery\n W= GET a\n B= $-1\n DRAIN\n W> LPOP resque:queue:a\n W< $-1\n W= LPOP other\n B= $$x",
+    );
+    play("set fetch q*\n set pass q-not\n DRAIN\n W= LPOP q-not\n B= $-1\n W> LPOP q-is\n W< $-1");
+    play(
+        "set pass *pidbox\n set fetch x\n SYSTEM sidekiq\n DRAIN\n W> BLPOP x 1\n +1s\n W< *-1\n W= brpop queue:pidbox 1\n B= *-1",
+    );
+    // several jobs at once are told one by one
+    play(
+        "set fetch q\n W= LPOP q 3\n B= *3 $$a $$b $$c\n E Delivered #1-1 *\n E Delivered #1-2 *\n E Delivered #1-3 *",
+    );
+}
+
+#[test]
+fn what_cannot_be_refused_is_told() {
+    play(
+        "DRAIN\n W= MULTI\n B= +OK\n W= BRPOP q 0\n E Blocked it fetches by BRPOP inside MULTI*\n B= +QUEUED\n W= EXEC\n B= *1 *-1",
+    );
+    play("set fetch q\n W= MULTI\n B= +OK\n W= LPOP q\n E Blocked it fetches by LPOP inside MULTI*\n B= +QUEUED");
+    // plain pops of other keys are no fetches there either
+    play("W= MULTI\n B= +OK\n W= LPOP q\n B= +QUEUED\n W= EXEC\n B= *1 $$x");
+    // a script of a worker of which nothing is known has returned something
+    for script in ["EVALSHA abc 1 bull:q:wait x", "EVAL 'return 1' 2 a b", "FCALL f 1 a"] {
+        play(&format!("DRAIN\n W= {script}\n B= *2 *2 $$k $$v :0\n E Blocked it fetches by *"));
+        for nothing in ["*4 :0 :0 :0 :0", "$-1", "_", ":1", "+OK", "*0", "'-NOSCRIPT no'"] {
+            play(&format!("DRAIN\n W= {script}\n B= {nothing}"));
+        }
+        play(&format!("SYSTEM celery\n W= {script}\n B= $$token"));
+    }
+    play("set pass lock:*\n W= EVALSHA abc 1 lock:a x\n B= $$token\n W= EVALSHA abc 0 x\n B= $$token");
+}
+
+#[test]
+fn a_fetch_held_before_the_system_was_known_is_judged_again() {
+    // it turns out to be a running task's own pop
+    play(
+        "set events all
+        DRAIN
+        W= SET a b
+        B= +OK
+        W> BLPOP sem 10
+        E FetchAsked gate sem blocking
+        +4s
+        SYSTEM celery
+        E FetchAnswered gate empty blocking
+        B> BLPOP sem 6.000
+        W> PING
+        B> PING
+        B= *2 $$sem $$token
+        B= +PONG",
+    );
+    play("DRAIN\n W> BLPOP sem 0\n SYSTEM celery\n B> BLPOP sem 0\n B= *2 $$sem $$token");
+    // sliced and marked, it goes on in slices
+    play("W> BLPOP sem 0\n B> BLPOP sem ~\n SYSTEM celery\n DRAIN\n B< *-1\n B> BLPOP sem ~");
+    // a fetch stays held
+    play("DRAIN\n W> brpop queue:a 2\n +1s\n SYSTEM sidekiq\n +999ms\n +1ms\n W< *-1");
+}

@@ -1,0 +1,85 @@
+//! The short text form of events.
+
+use draingate::job::{CeleryEvent, FetchEnd, Job, JobEvent, Outcome, Place, Report};
+
+/// See the module.
+pub fn text(event: &JobEvent) -> String {
+    match event {
+        JobEvent::Recognised(system) => format!("Recognised {}", system.as_str()),
+        JobEvent::Named { system, name } => format!("Named {} {name}", system.as_str()),
+        JobEvent::ClientNamed(name) => format!("ClientNamed {name}"),
+        JobEvent::User(user) => format!("User {user}"),
+        JobEvent::Tagged(tag) => format!("Tagged {tag}"),
+        JobEvent::FetchAsked { place: at, queues, blocking } => {
+            format!("FetchAsked {} {} {}", place(*at), queues.join(","), kind(*blocking))
+        }
+        JobEvent::FetchMoved { to } => format!("FetchMoved {}", place(*to)),
+        JobEvent::FetchAnswered { from, end, blocking } => {
+            let end = match end {
+                FetchEnd::Empty => "empty",
+                FetchEnd::Job => "job",
+                FetchEnd::Error => "error",
+                FetchEnd::Vanished => "vanished",
+            };
+            format!("FetchAnswered {} {end} {}", place(*from), kind(*blocking))
+        }
+        JobEvent::Delivered(job) => format!("Delivered {}", shown(job)),
+        JobEvent::Taken(job) => format!("Taken {}", shown(job)),
+        JobEvent::Returned(key) => format!("Returned {}", key.0),
+        JobEvent::Acked(key) => format!("Acked {}", key.0),
+        JobEvent::Ended { key, outcome: Outcome::Finished } => format!("Ended {} finished", key.0),
+        JobEvent::Ended { key, outcome: Outcome::Requeued } => format!("Ended {} requeued", key.0),
+        JobEvent::Result { id } => format!("Result {id}"),
+        JobEvent::SchedulerReturned => "SchedulerReturned".to_owned(),
+        JobEvent::Report(report) => format!("Report {}", reported(report)),
+        JobEvent::Orphan(fate) => format!("Orphan {}", fate.as_str()),
+        JobEvent::Blocked(why) => format!("Blocked {why}"),
+        JobEvent::Opaque => "Opaque".to_owned(),
+    }
+}
+
+/// `key queue name id`, with `-` for what is empty, and the ETA.
+fn shown(job: &Job) -> String {
+    let or_dash = |s: &str| if s.is_empty() { "-".to_owned() } else { s.to_owned() };
+    let eta = job.eta.map(|at| format!(" eta={at}")).unwrap_or_default();
+    format!("{} {} {} {}{eta}", job.key.0, or_dash(&job.queue), or_dash(&job.name), or_dash(&job.id))
+}
+
+fn reported(report: &Report) -> String {
+    let number = |n: Option<u64>| n.map_or("-".to_owned(), |n| n.to_string());
+    match report {
+        Report::Celery { kind, pid, active, processed, timestamp, period } => {
+            let kind = match kind {
+                CeleryEvent::Online => "online",
+                CeleryEvent::Heartbeat => "heartbeat",
+                CeleryEvent::Offline => "offline",
+            };
+            format!(
+                "celery {kind} pid={} active={} processed={} at={} period={}",
+                number(pid.map(u64::from)),
+                number(active.map(u64::from)),
+                number(*processed),
+                number(*timestamp),
+                number(*period)
+            )
+        }
+        Report::Sidekiq { concurrency, busy, quiet, beat } => format!(
+            "sidekiq concurrency={} busy={} quiet={quiet} beat={}",
+            number(concurrency.map(u64::from)),
+            number(busy.map(u64::from)),
+            number(*beat)
+        ),
+        Report::SidekiqWork { running } => format!("work [{}]", running.join(",")),
+    }
+}
+
+fn place(place: Place) -> &'static str {
+    match place {
+        Place::Broker => "broker",
+        Place::Gate => "gate",
+    }
+}
+
+fn kind(blocking: bool) -> &'static str {
+    if blocking { "blocking" } else { "poll" }
+}

@@ -1,1 +1,0 @@
-//! The hub with a real store.

@@ -1,0 +1,165 @@
+//! Ends of either side, in order and with nothing lost that was ordered.
+
+use crate::gate::pass;
+use crate::support::{SURELY, fill, pattern, pump, pump_telling};
+use draingate::fleet::ClosedBy;
+use draingate::gate::{Action, GateError, Side};
+use draingate::job::{JobEvent, JobKey};
+use std::sync::{Arc, Mutex};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::timeout;
+
+#[tokio::test]
+async fn the_brokers_last_bytes_come_before_its_end() {
+    let mut ends = pump(pass()).await;
+    let last = pattern(0, 3 << 20);
+    let sent = last.clone();
+    let mut broker = ends.broker;
+    let writer = tokio::spawn(async move {
+        broker.write_all(&sent).await.expect("written");
+        broker.shutdown().await.expect("shut");
+        broker
+    });
+    let mut got = Vec::new();
+    timeout(SURELY, ends.client.read_to_end(&mut got)).await.expect("in time").expect("no reset");
+    assert!(got == last);
+    assert_eq!(ends.pump.calls().last().map(String::as_str), Some("end Broker"));
+    drop(ends.client);
+    assert_eq!(ends.pump.closed().await.by, ClosedBy::Broker);
+    drop(writer);
+}
+
+#[tokio::test]
+async fn a_client_that_still_talks_reads_the_last_words_of_a_broker_that_closes() {
+    let mut ends = pump(pass()).await;
+    ends.broker.write_all(b"-ERR max number of clients reached\r\n").await.expect("written");
+    // unread bytes at the moment of closing would make the kernel reset the connection
+    ends.client.write_all(&pattern(0, 30_000)).await.expect("written");
+    drop(ends.broker);
+    let mut got = Vec::new();
+    let read = timeout(SURELY, ends.client.read_to_end(&mut got)).await.expect("in time");
+    assert!(read.is_ok() && got.starts_with(b"-ERR max"), "{read:?} {got:?}");
+}
+
+#[tokio::test]
+async fn a_half_closed_client_still_gets_the_answer_that_its_gate_waits_for() {
+    let mut gate = pass();
+    gate.end = Box::new(|_, side, _, out| {
+        if side == Side::Broker {
+            out.push(Action::Close(Ok(())));
+        }
+    });
+    gate.input = Box::new(|state, side, bytes, out| {
+        out.push(Action::Forward(0..bytes.len()));
+        if side == Side::Broker && state.calls.iter().any(|call| call == "end Client") {
+            out.push(Action::Close(Ok(())));
+        }
+        bytes.len()
+    });
+    let mut ends = pump(gate).await;
+    ends.client.write_all(b"question").await.expect("written");
+    ends.client.shutdown().await.expect("shut");
+    let mut question = [0; 8];
+    timeout(SURELY, ends.broker.read_exact(&mut question)).await.expect("in time").expect("read");
+    ends.pump.until(|state| state.calls.contains(&"end Client".to_owned())).await;
+    ends.broker.write_all(b"answer").await.expect("written");
+    let mut answer = Vec::new();
+    timeout(SURELY, ends.client.read_to_end(&mut answer)).await.expect("in time").expect("read");
+    assert_eq!(answer, b"answer");
+    assert_eq!(ends.pump.closed().await.by, ClosedBy::Client);
+}
+
+#[tokio::test]
+async fn what_a_vanished_client_did_not_take_is_not_counted_as_written() {
+    let told = Arc::new(Mutex::new(None));
+    let tell = told.clone();
+    let mut gate = pass();
+    gate.end = Box::new(move |_, side, written, out| match side {
+        Side::Client => *tell.lock().expect("sound") = Some(written),
+        Side::Broker => out.push(Action::Close(Ok(()))),
+    });
+    let ends = pump(gate).await;
+    // the client does not read; then it is gone without a word
+    let reply = pattern(0, 4 << 20);
+    let mut broker = ends.broker;
+    let writer = tokio::spawn(async move {
+        broker.write_all(&reply).await.expect("the gate goes on reading");
+        broker
+    });
+    ends.pump.until(|state| state.flushed > 0).await;
+    ends.client.set_zero_linger().expect("set");
+    drop(ends.client);
+    let broker = timeout(SURELY, writer).await.expect("no deadlock").expect("sound");
+    ends.pump.until(|state| state.calls.contains(&"end Client".to_owned())).await;
+    let written = told.lock().expect("sound").expect("told");
+    let state = ends.pump.state.lock().expect("sound").flushed;
+    assert_eq!(written, state, "nothing was written after the end");
+    assert!(written < 4 << 20);
+    assert!(!ends.pump.is_closed(), "the gate has not closed yet");
+    drop(broker);
+    let closed = ends.pump.closed().await;
+    assert_eq!((closed.by, closed.to_client), (ClosedBy::Client, written));
+}
+
+#[tokio::test]
+async fn a_client_that_ends_while_the_broker_does_not_read_does_not_block_the_brokers_side() {
+    let mut gate = pass();
+    gate.end = Box::new(|_, side, _, out| {
+        if side == Side::Broker {
+            out.push(Action::Close(Ok(())));
+        }
+    });
+    let mut ends = pump(gate).await;
+    // both directions are full, and neither side reads
+    fill(&mut ends.client).await;
+    fill(&mut ends.broker).await;
+    drop(ends.client);
+    timeout(SURELY, ends.broker.write_all(&pattern(0, 2 << 20))).await.expect("no deadlock").expect("written");
+    ends.broker.shutdown().await.expect("shut");
+    let mut got = Vec::new();
+    let _ = timeout(SURELY, ends.broker.read_to_end(&mut got)).await.expect("closed");
+    ends.pump.closed().await;
+}
+
+#[tokio::test]
+async fn a_fact_is_told_before_the_bytes_behind_it_are_written() {
+    let mut gate = pass();
+    gate.input = Box::new(|_, _, bytes, out| {
+        out.push(Action::Forward(0..3));
+        out.push(Action::Event(JobEvent::Acked(JobKey("k".into()))));
+        out.push(Action::Forward(3..bytes.len()));
+        bytes.len()
+    });
+    let written_when_told = Arc::new(Mutex::new(None));
+    let (tell, state) = (written_when_told.clone(), gate.state.clone());
+    let facts = move |_| *tell.lock().expect("sound") = Some(state.lock().expect("sound").flushed);
+    let mut ends = pump_telling(gate, Box::new(facts)).await;
+    ends.broker.write_all(b"abcdef").await.expect("written");
+    let mut got = [0; 6];
+    timeout(SURELY, ends.client.read_exact(&mut got)).await.expect("in time").expect("read");
+    assert_eq!(&got, b"abcdef");
+    assert!(written_when_told.lock().expect("sound").expect("told") <= 3);
+}
+
+#[tokio::test]
+async fn a_gate_that_gives_up_closes_both_sides_after_its_last_words() {
+    let mut gate = pass();
+    gate.input = Box::new(|_, side, bytes, out| {
+        out.push(Action::Send { to: Side::Client, bytes: "bye".into() });
+        out.push(Action::Close(Err(GateError::OutOfStep { side, what: "nonsense".into() })));
+        out.push(Action::Forward(0..bytes.len()));
+        bytes.len()
+    });
+    let mut ends = pump(gate).await;
+    ends.client.write_all(b"?").await.expect("written");
+    let mut got = Vec::new();
+    timeout(SURELY, ends.client.read_to_end(&mut got)).await.expect("in time").expect("read");
+    assert_eq!(got, b"bye");
+    got.clear();
+    timeout(SURELY, ends.broker.read_to_end(&mut got)).await.expect("in time").expect("read");
+    assert_eq!(got, b"", "nothing that was ordered behind the close");
+    drop(ends.client);
+    let closed = ends.pump.closed().await;
+    assert_eq!(closed.by, ClosedBy::Gate);
+    assert!(closed.error.is_some());
+}

@@ -1,0 +1,10 @@
+//! The relay with real sockets, made-up brokers and gates that do what a test needs: flow control, ends, order, marks,
+//! time-outs, and the way from accept to close.
+
+mod ends;
+mod flow;
+mod gate;
+mod marks;
+mod patience;
+mod server;
+mod support;
