@@ -547,3 +547,30 @@ fn a_require_above_the_evidence_is_not_met() {
     ",
     );
 }
+
+/// It was safe to kill it then; what comes due later is no loss of it.
+#[test]
+fn a_worker_that_went_away_with_an_ignored_delayed_job_stays_gone() {
+    story(
+        "
+        c1 gets t1 eta=+30m
+        drain d w1@a
+        ? w1@a drained
+        + b1 10.0.0.6
+        b1 named celery w2@b
+        b1 online processed=0
+        b1 gets t2
+        drain e worker=w*
+        - c1
+        - c2
+        - c4
+        - c11
+        ? w1@a gone
+        25m
+        ? w1@a gone
+        b1 requeue t2
+        ? drain e drained
+        ? no notice lost
+    ",
+    );
+}

@@ -84,7 +84,7 @@ impl Fleet {
         };
         let found = worker.lives.iter().find(fits).map(|life| life.no);
         let life = found.unwrap_or(number);
-        let acks = worker.acks;
+        let (acks, known) = (worker.acks, worker.key.is_incarnation());
         if found.is_none() {
             worker.lives.push(Life::new(life, System::Celery, name, now));
         }
@@ -92,7 +92,7 @@ impl Fleet {
         let life = worker.life_mut(life)?;
         life.last_seen = now;
         if let Voice::Celery(voice) = &mut life.voice {
-            voice.reported_by(id, acks);
+            voice.reported_by(id, acks, known);
             voice.pid = pid.or(voice.pid);
         }
         Some(life.no)
@@ -121,7 +121,8 @@ impl Fleet {
     fn split(&mut self, now: Millis, from: WorkerNo, life: LifeNo) {
         let Some(old) = self.workers.get_mut(&from) else { return };
         let Some(at) = old.lives.iter().position(|l| l.no == life) else { return };
-        let life = old.lives.remove(at);
+        let mut life = old.lives.remove(at);
+        life.moved();
         let origin = Origin { ip: old.ip, listener: old.listener.clone(), protocol: old.protocol };
         let (key, generation) = (old.key.clone(), old.generation + 1);
         let conns: Vec<ConnId> = old.conns.iter().copied().collect();
@@ -176,7 +177,8 @@ impl Fleet {
         }
         worker.closed_at.get_or_insert(now);
         let verdict = judge(worker, &self.settings, now);
-        worker.gap |= verdict.waiting_all > 0 || verdict.evidence == Evidence::Unknown;
+        let silent = !worker.key.is_incarnation();
+        worker.gap |= silent && (verdict.waiting_all > 0 || verdict.evidence == Evidence::Unknown);
         let echo = worker.last_cut.is_some_and(|cut| cut.saturating_add(CUT_ECHO) > now);
         let ended = worker.was_drained && worker.is_marked() && !echo && !worker.key.is_incarnation();
         self.settle(now, no);
@@ -247,5 +249,14 @@ impl Life {
             System::Unknown => Voice::Silent,
         };
         Life { no, system, name, first_seen: now, last_seen: now, voice }
+    }
+
+    /// It goes over to another worker.
+    pub(super) fn moved(&mut self) {
+        match &mut self.voice {
+            Voice::Celery(voice) => voice.moved(),
+            Voice::Sidekiq(voice) => voice.moved(),
+            Voice::Silent => {}
+        }
     }
 }

@@ -278,7 +278,7 @@ impl Worker {
     /// Whether the fleet speaks of it: a pure producer stays unmentioned.
     pub(super) fn is_listed(&self) -> bool {
         let known = self.fetching || self.client_name.is_some() || !self.ledger.is_empty();
-        known && (!self.key.is_pending() || self.deliveries > 0)
+        known && !self.key.is_pending()
     }
 
     /// Every connection of this incarnation has been seen since its birth.
