@@ -9,6 +9,7 @@ mod cli;
 mod drains;
 mod failures;
 mod quiet;
+mod rabbitmq;
 mod settings;
 mod sidekiq;
 mod vanish;

@@ -49,14 +49,18 @@ impl Celery {
     fn environment(&self, world: &World, address: &str, run: &mut Command) {
         run.current_dir(installed("tests/jobs"))
             .env("JOB_LOG", world.log_path())
-            .env("BROKER_URL", format!("redis://{address}/0"))
             .env("ACKS_LATE", if self.late { "1" } else { "0" })
             .env("KEY_PREFIX", self.prefix)
             .env("RETRIES", self.retries.to_string())
             .env("QUEUES", self.queues)
             .env("PRIORITIES", if self.priorities { "1" } else { "0" });
+        let (broker, results) = match &world.rabbit {
+            Some(_) => (format!("amqp://guest:guest@{address}//"), "rpc://".to_owned()),
+            None => (format!("redis://{address}/0"), format!("redis://{address}/1")),
+        };
+        run.env("BROKER_URL", broker);
         if self.results {
-            run.env("RESULT_URL", format!("redis://{address}/1"));
+            run.env("RESULT_URL", results);
         }
     }
 
@@ -88,7 +92,7 @@ impl System for Celery {
         let mut run = command(installed(&format!(".venvs/{}/bin/python", self.release)));
         run.arg("celery_producer.py").stdin(Stdio::piped());
         // a job that is to store its result must be known to do so where it is pushed; it goes to the broker directly
-        self.environment(world, &world.redis.address(), &mut run);
+        self.environment(world, &world.broker_address(), &mut run);
         Box::new(CeleryProducer { process: Proc::start(&mut run, &world.path().join("producer.log")) })
     }
 }

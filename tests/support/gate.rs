@@ -66,7 +66,10 @@ impl Gate {
         let mut serve = command(binary());
         serve.args(["serve", "--admin", &self.admin]).arg("--state-dir").arg(&state).env("RUST_BACKTRACE", "1");
         for (listener, upstream) in self.listeners.iter().zip(&self.upstreams) {
-            serve.arg("--redis").arg(format!("{listener}=redis://{upstream}"));
+            match upstream.starts_with("amqp://") {
+                true => serve.arg("--amqp").arg(format!("{listener}={upstream}")),
+                false => serve.arg("--redis").arg(format!("{listener}=redis://{upstream}")),
+            };
         }
         let server = self.server.insert(Proc::start(&mut serve, &self.dir.join("gate.log")));
         self.admin = eventually("the gate says where its admin interface is", secs(20), || {

@@ -5,13 +5,16 @@
 pub(crate) mod celery;
 pub(crate) mod gate;
 pub(crate) mod joblog;
+pub(crate) mod pika;
 pub(crate) mod process;
+pub(crate) mod rabbit;
 pub(crate) mod redis;
 pub(crate) mod sidekiq;
 pub(crate) mod story;
 
 use gate::Gate;
 pub(crate) use joblog::JobLog;
+use rabbit::Rabbit;
 use redis::Redis;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -19,6 +22,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 /// What stands around the workers of one test.
 pub(crate) struct World {
     pub(crate) redis: Redis,
+    /// In the place of Redis, where a story is about RabbitMQ.
+    pub(crate) rabbit: Option<Rabbit>,
     pub(crate) gate: Option<Gate>,
     dir: tempfile::TempDir,
 }
@@ -34,7 +39,21 @@ impl World {
     /// Redis alone, for the tests of the tests.
     pub(crate) fn without_gate() -> World {
         let dir = tempfile::Builder::new().prefix("draingate-").tempdir().expect("a temporary directory");
-        World { redis: Redis::start(dir.path()), gate: None, dir }
+        World { redis: Redis::start(dir.path()), rabbit: None, gate: None, dir }
+    }
+
+    /// RabbitMQ with the gate before it.
+    pub(crate) fn with_rabbit() -> World {
+        let mut world = World::without_gate();
+        let rabbit = Rabbit::start(world.path());
+        world.gate = Some(Gate::start(world.path(), &[&format!("amqp://{}", rabbit.address())]));
+        world.rabbit = Some(rabbit);
+        world
+    }
+
+    /// The broker itself.
+    pub(crate) fn broker_address(&self) -> String {
+        self.rabbit.as_ref().map_or_else(|| self.redis.address(), Rabbit::address)
     }
 
     pub(crate) fn gate(&self) -> &Gate {
@@ -47,7 +66,7 @@ impl World {
 
     /// The broker as workers see it: through the gate where there is one.
     pub(crate) fn worker_address(&self) -> String {
-        self.gate.as_ref().map_or_else(|| self.redis.address(), |gate| gate.listener(0))
+        self.gate.as_ref().map_or_else(|| self.broker_address(), |gate| gate.listener(0))
     }
 
     pub(crate) fn path(&self) -> &Path {

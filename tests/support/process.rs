@@ -86,7 +86,7 @@ pub(crate) fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
     let mut command = Command::new(program);
     for (name, _) in std::env::vars_os() {
         let name_text = name.to_string_lossy();
-        if ["DRAINGATE", "CELERY", "REDIS", "SIDEKIQ", "PYTHON", "RUBY"]
+        if ["DRAINGATE", "CELERY", "REDIS", "SIDEKIQ", "RABBITMQ", "PYTHON", "RUBY"]
             .iter()
             .any(|known| name_text.starts_with(known))
         {

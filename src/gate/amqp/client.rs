@@ -190,7 +190,7 @@ impl AmqpGate {
     fn reused_tag(&self, number: u16, tag: &[u8]) -> Verdict {
         let state = self.channels.get(&number).and_then(|c| c.consumers.get(tag)).map(|c| c.state);
         if matches!(state, Some(State::Parked | State::Cancelling | State::Resuming)) {
-            return Verdict::OutOfStep(format!("the consumer tag {:?} a second time", String::from_utf8_lossy(tag)));
+            return Verdict::Refuse(format!("the consumer tag {:?} a second time", String::from_utf8_lossy(tag)));
         }
         Verdict::Pass
     }

@@ -86,7 +86,7 @@ enum Verdict {
     /// Not consumed yet.
     Wait(Wait),
     /// It must not be; why.
-    OutOfStep(String),
+    Refuse(String),
 }
 
 /// What became of the input at hand.
@@ -98,7 +98,7 @@ enum Step {
     /// So many bytes do not.
     Drop(usize, Option<Bytes>),
     Lost(&'static str),
-    OutOfStep(String),
+    Refuse(String),
 }
 
 /// The gate of one RabbitMQ connection.
@@ -207,7 +207,7 @@ impl AmqpGate {
                     run = at..at;
                     self.lost(from, what, out);
                 }
-                Step::OutOfStep(what) => {
+                Step::Refuse(what) => {
                     Self::flush(&mut run, out);
                     run = at..at;
                     self.close(Err(GateError::OutOfStep { side: from, what }), out);
@@ -273,7 +273,7 @@ impl AmqpGate {
             Verdict::Pass => Step::Pass(head.whole()),
             Verdict::Swallow => Step::Drop(head.whole(), None),
             Verdict::Replace(bytes) => Step::Drop(head.whole(), Some(bytes)),
-            Verdict::OutOfStep(what) => Step::OutOfStep(what),
+            Verdict::Refuse(what) => Step::Refuse(what),
             // nothing is kept back from a client that has ended: the broker hears all that it has sent
             Verdict::Wait(_) if self.ending => Step::Pass(head.whole()),
             Verdict::Wait(wait) => {

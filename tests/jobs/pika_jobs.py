@@ -1,0 +1,64 @@
+"""A home-made worker on RabbitMQ, and its producer, with pika.
+
+    pika_jobs.py worker      takes jobs `ID SECONDS`, each in a thread, and acknowledges when the job is done
+    pika_jobs.py producer    publishes a job for each line `ID SECONDS` of its standard input
+
+Lines of the job log are those of celery_app.py.
+"""
+
+import functools
+import os
+import sys
+import threading
+import time
+
+import pika
+
+LOG = os.open(os.environ["JOB_LOG"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+WORKER = os.environ.get("WORKER", "producer")
+QUEUE = "jobs"
+
+
+def note(what, job_id):
+    os.write(LOG, f"{what} {job_id} {time.time():.6f} {os.getpid()} {WORKER}\n".encode())
+
+
+def connect():
+    host, port = os.environ["BROKER"].split(":")
+    properties = {"connection_name": os.environ.get("CONNECTION_NAME", "producer")}
+    connection = pika.BlockingConnection(pika.ConnectionParameters(host, int(port), client_properties=properties))
+    channel = connection.channel()
+    pairs = [pair.split("=") for pair in os.environ.get("QUEUE_ARGUMENTS", "").split(",") if pair]
+    channel.queue_declare(QUEUE, durable=True, arguments=dict(pairs))
+    return connection, channel
+
+
+def worker():
+    connection, channel = connect()
+    channel.basic_qos(prefetch_count=int(os.environ["PREFETCH"]))
+
+    def run(tag, body):
+        job_id, seconds = body.decode().split()
+        note("start", job_id)
+        time.sleep(float(seconds))
+        note("end", job_id)
+        connection.add_callback_threadsafe(functools.partial(channel.basic_ack, tag))
+
+    def take(_channel, method, _properties, body):
+        threading.Thread(target=run, args=(method.delivery_tag, body)).start()
+
+    channel.basic_consume(QUEUE, take)
+    note("ready", "-")
+    channel.start_consuming()
+
+
+def producer():
+    connection, channel = connect()
+    channel.confirm_delivery()
+    for line in sys.stdin:
+        note("push", line.split()[0])
+        channel.basic_publish("", QUEUE, line.strip(), pika.BasicProperties(delivery_mode=2))
+    connection.close()
+
+
+{"worker": worker, "producer": producer}[sys.argv[1]]()
