@@ -395,6 +395,69 @@ fn control_queues_are_never_touched() {
     }
 }
 
+/// Cancel and consume of one tag, in one write: the consume waits until the tag is free.
+#[test]
+fn a_tag_is_used_again_when_its_cancel_ok_is_back() {
+    play(&format!(
+        "{CONSUMER}
+        W+ 1 cancel t
+        W> 1 consume q t
+        B> 1 cancel t
+        HELD
+        B= 1 cancel-ok t
+        E FetchAnswered broker vanished blocking
+        B> 1 consume q t
+        E FetchAsked broker q blocking
+        B= 1 consume-ok t
+        B= 1 message t 1 abc message=m
+        E Delivered 7.1.1 q - m
+        "
+    ));
+}
+
+/// Deliveries that were on their way when the client cancelled without waiting count.
+#[test]
+fn a_cancel_without_an_answer_is_no_end_of_deliveries() {
+    play(&format!(
+        "{CONSUMER}
+        W= 1 cancel t nowait
+        E FetchAnswered broker vanished blocking
+        B= 1 message t 1 abc message=m
+        E Delivered 7.1.1 q - m
+        DRAIN
+        FREE
+        W> 1 consume q t
+        E FetchAsked gate q blocking
+        W< 1 consume-ok t
+        "
+    ));
+}
+
+#[test]
+fn a_consumer_without_a_name_is_told() {
+    play(
+        "
+        handshake
+        W= 1 consume q - nowait
+        E FetchAsked broker q blocking
+        E Blocked its consumer of q cannot be stopped: it has no name *
+        W= 1 consume celeryev.1 - no_ack
+        W+ 1 consume q - no_ack
+        W> 1 ack 1
+        HELD
+        B= 1 consume-ok amq.ctag-1
+        B> 1 consume q - no_ack
+        E FetchAsked broker q blocking
+        E Blocked it takes jobs from q without acknowledging them (no_ack)
+        B> 1 ack 1
+        B= 1 consume-ok amq.ctag-2
+        DRAIN
+        +20ms
+        B> 1 cancel amq.ctag-2
+        ",
+    );
+}
+
 #[test]
 fn a_queue_named_by_the_broker_is_no_job_queue() {
     play(

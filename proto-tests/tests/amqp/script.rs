@@ -38,13 +38,12 @@ pub struct World {
     now: u64,
     cuts: Cuts,
     /// Sent and not consumed yet, by the side that sent it.
-    waiting: [Vec<u8>; 2],
+    pub waiting: [Vec<u8>; 2],
     /// To be sent with the next line.
     joined: [Vec<u8>; 2],
     /// Put out and not expected yet, by the side it went to.
     pub written: [Vec<u8>; 2],
     events: VecDeque<String>,
-    /// Bytes for the worker that were written when the last event came.
     closed: Option<Result<(), GateError>>,
 }
 
@@ -92,6 +91,22 @@ impl World {
         self.gate.mark(self.now, marked, &mut out);
         self.carry_out(Side::Client, &[], out);
         self.pump();
+    }
+
+    /// The delivery tags that the events so far have left in flight.
+    pub fn in_flight(&self) -> std::collections::BTreeSet<u64> {
+        let mut open = std::collections::BTreeSet::new();
+        for event in &self.events {
+            let mut words = event.split(' ');
+            let (what, key) = (words.next(), words.next().unwrap_or_default());
+            let Some(tag) = key.rsplit('.').next().and_then(|tag| tag.parse().ok()) else { continue };
+            match what {
+                Some("Delivered") => assert!(open.insert(tag), "delivered twice: {key}"),
+                Some("Ended") => assert!(open.remove(&tag), "ended twice: {key}"),
+                _ => {}
+            }
+        }
+        open
     }
 
     /// Time passes.

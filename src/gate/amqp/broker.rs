@@ -75,6 +75,9 @@ impl AmqpGate {
     fn ordered_reply(&mut self, number: u16, id: Id, payload: &[u8], out: &mut Vec<Action>) -> Verdict {
         let Some(channel) = self.channels.get_mut(&number) else { return Verdict::Pass };
         let owed = channel.owed.pop_front();
+        if matches!(owed, Some(Owed::Swallow)) && id != method::BASIC_QOS_OK {
+            return Verdict::Refuse("another reply than the one that was due".to_owned());
+        }
         match (&owed, id) {
             (_, method::BASIC_GET_OK) => self.got(number, owed.as_ref(), payload, out),
             (Some(Owed::Get { queue, job, .. }), method::BASIC_GET_EMPTY) => {
@@ -134,7 +137,7 @@ impl AmqpGate {
         let (Some(tag), Some(channel)) = (method::consumer_tag(payload), self.channels.get_mut(&number)) else {
             return Verdict::Pass;
         };
-        if self.wait == Some(Wait::ConsumeOk { channel: number }) {
+        if self.wait == Some(Wait::Tag { channel: number }) {
             self.wait = None;
         }
         let anonymous = channel.by_upstream(tag).is_none_or(|c| !matches!(c.state, State::Asked | State::Resuming));
@@ -161,11 +164,14 @@ impl AmqpGate {
             self.proven(number, out);
             return Verdict::Swallow;
         }
+        if self.wait == Some(Wait::Tag { channel: number }) {
+            self.wait = None;
+        }
         let Some(channel) = self.channels.get_mut(&number) else { return Verdict::Pass };
         let Some(consumer) = channel.by_upstream(tag) else {
             return if took_stale(channel, tag) { Verdict::Swallow } else { Verdict::Pass };
         };
-        let (by, job) = (consumer.cancels.pop_front(), consumer.is_job());
+        let (by, job) = (consumer.cancels.pop_front(), consumer.is_job() && !consumer.over);
         let last = consumer.cancels.is_empty();
         let own_tag = consumer.consume.tag.clone();
         let patch = consumer.is_private();
@@ -177,7 +183,7 @@ impl AmqpGate {
                 out.push(Action::Event(JobEvent::FetchMoved { to: Place::Gate }));
                 self.resume_later(number);
             }
-            (State::Ending, true) => {
+            (State::Ending, true) if by.is_some() => {
                 channel.remove(&own_tag);
                 if job {
                     let (from, end) = (Place::Broker, FetchEnd::Vanished);

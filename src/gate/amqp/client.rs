@@ -130,10 +130,17 @@ impl AmqpGate {
             return Verdict::Pass;
         };
         let anonymous = consume.tag.is_empty();
-        if channel.consumers.contains_key(&consume.tag) {
-            return match anonymous {
-                true => Verdict::Wait(Wait::ConsumeOk { channel: number }),
-                false => self.reused_tag(number, &consume.tag),
+        if let Some(same) = channel.consumers.get(&consume.tag).filter(|same| !same.over) {
+            return match same.state {
+                State::Asked if anonymous => Verdict::Wait(Wait::Tag { channel: number }),
+                // its cancel-ok is under way: then the tag is free
+                State::Ending => Verdict::Wait(Wait::Tag { channel: number }),
+                // the broker closes the connection (530); where it does not know the consumer, the gate has to
+                State::Parked | State::Cancelling | State::Resuming => Verdict::Refuse(format!(
+                    "the consumer tag {:?} a second time",
+                    String::from_utf8_lossy(&consume.tag)
+                )),
+                State::Asked | State::Active => Verdict::Pass,
             };
         }
         let queue = channel.queue_meant(&consume.queue).to_vec();
@@ -156,8 +163,12 @@ impl AmqpGate {
         self.entered(&consumer, Place::Broker, out);
         if consumer.consume.nowait() {
             consumer.state = State::Active;
+            if anonymous {
+                return Verdict::Pass; // nobody will ever hear its tag
+            }
         }
         if let Some(channel) = self.channels.get_mut(&number) {
+            channel.remove(&consumer.consume.tag);
             channel.consumers.insert(consumer.consume.tag.clone(), consumer);
         }
         self.mark_may_be_due();
@@ -185,16 +196,6 @@ impl AmqpGate {
         }
     }
 
-    /// The tag of a live consumer again. The broker closes the connection (530); where it does not know the consumer,
-    /// because it is parked, the gate has to.
-    fn reused_tag(&self, number: u16, tag: &[u8]) -> Verdict {
-        let state = self.channels.get(&number).and_then(|c| c.consumers.get(tag)).map(|c| c.state);
-        if matches!(state, Some(State::Parked | State::Cancelling | State::Resuming)) {
-            return Verdict::Refuse(format!("the consumer tag {:?} a second time", String::from_utf8_lossy(tag)));
-        }
-        Verdict::Pass
-    }
-
     /// Whether a queue exists, as far as can be known without delay; else the client waits for the answer.
     fn existence(&mut self, queue: &[u8]) -> Result<bool, Wait> {
         if let Some(known) = self.queues.existence(queue) {
@@ -219,6 +220,7 @@ impl AmqpGate {
             self.enqueue(Side::Client, number, method::tag_only(number, method::BASIC_CONSUME_OK, &tag));
         }
         if let Some(channel) = self.channels.get_mut(&number) {
+            channel.remove(&tag);
             channel.consumers.insert(tag, consumer);
         }
         Verdict::Swallow
@@ -230,11 +232,11 @@ impl AmqpGate {
             return Verdict::Pass;
         };
         let nowait = method::cancel_is_nowait(payload);
-        let Some(consumer) = channel.consumers.get_mut(tag) else { return Verdict::Pass };
+        let Some(consumer) = channel.consumers.get_mut(tag).filter(|c| !c.over) else { return Verdict::Pass };
         let upstream = consumer.upstream.clone();
         let (job, private) = (consumer.is_job(), consumer.is_private());
         match consumer.state {
-            State::Resuming => return Verdict::Wait(Wait::ConsumeOk { channel: number }),
+            State::Resuming => return Verdict::Wait(Wait::Tag { channel: number }),
             State::Parked => {
                 channel.remove(tag);
                 if !nowait {
@@ -247,7 +249,8 @@ impl AmqpGate {
             State::Asked | State::Active | State::Cancelling | State::Ending => {}
         }
         if nowait {
-            channel.remove(tag);
+            consumer.state = State::Ending;
+            consumer.over = true;
             if job {
                 let end = FetchEnd::Vanished;
                 out.push(Action::Event(JobEvent::FetchAnswered { from: Place::Broker, end, blocking: true }));

@@ -64,6 +64,8 @@ pub(super) struct Consumer {
     pub(super) renewed: Millis,
     /// The queue did not exist when it was to be resumed.
     pub(super) gone: bool,
+    /// The client cancelled without waiting: kept for deliveries that were on their way.
+    pub(super) over: bool,
 }
 
 impl Consumer {
@@ -84,6 +86,7 @@ impl Consumer {
             renew: false,
             renewed: 0,
             gone: false,
+            over: false,
         }
     }
 
@@ -125,6 +128,9 @@ impl Consumer {
 /// Why a job consumer must not be cancelled by the gate.
 pub(super) fn bound(consume: &Consume, attributes: Option<Attributes>) -> Option<&'static str> {
     let attributes = attributes.unwrap_or_default();
+    if consume.tag.is_empty() && consume.nowait() {
+        return Some("has no name that is known: neither it nor the broker told one");
+    }
     if consume.exclusive() {
         return Some("is an exclusive consumer: another could take its queue");
     }

@@ -2,7 +2,7 @@
 //! on; of workers' events and results the beginning of the body is read along.
 
 use super::channel::{Content, Tap, What};
-use super::frame::{At, END, HEAD, Head, Kind};
+use super::frame::{At, END, HEAD, Head, Kind, WHOLE_MAX};
 use super::table::{Properties, Value, body_size};
 use super::{AmqpGate, Step, method};
 use crate::dialect::amqp as dialect;
@@ -37,7 +37,7 @@ impl AmqpGate {
         let Some(channel) = self.channels.get(&head.channel).filter(|c| c.is_open()) else { return false };
         let read =
             matches!(channel.content[from as usize], Content::Header(What::Job { .. } | What::Event | What::Reply));
-        read && head.size <= super::WHOLE_MAX
+        read && head.size <= WHOLE_MAX
     }
 
     /// The beginning of a frame that streams through.

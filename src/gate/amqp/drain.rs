@@ -231,7 +231,7 @@ impl AmqpGate {
         for outbox in &mut self.outbox {
             outbox.retain(|(other, _)| *other != number);
         }
-        if self.wait == Some(Wait::ConsumeOk { channel: number }) {
+        if self.wait == Some(Wait::Tag { channel: number }) {
             self.wait = None;
         }
         self.lift_hold();

@@ -18,6 +18,7 @@ mod inquiry;
 mod method;
 mod proof;
 mod queues;
+mod relay;
 mod table;
 mod unacked;
 
@@ -26,13 +27,13 @@ use crate::job::{FetchEnd, JobEvent, Millis, Place, System};
 use bytes::Bytes;
 use channel::Channel;
 use drain::Hold;
-use frame::{AROUND, At, END, Head, Kind, NotAmqp, WHOLE_MAX};
+use frame::At;
 use globset::GlobSet;
 use handshake::Tuned;
 use inquiry::Inquiry;
 use queues::Queues;
+use relay::{Step, Verdict};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::ops::Range;
 use std::sync::Arc;
 
 /// What a gate for RabbitMQ needs to know of the configuration.
@@ -69,36 +70,10 @@ enum Mode {
 enum Wait {
     /// A consume or a get whose queue is being asked for, until then at the latest.
     Existence { queue: Vec<u8>, until: Millis },
-    /// A consume-ok on this channel is under way, and what the client sends could not be told from it.
-    ConsumeOk { channel: u16 },
+    /// A consume-ok or cancel-ok on this channel is under way, and what the client sends must not overtake it.
+    Tag { channel: u16 },
     /// The client uses the number of the gate's own channel.
     Number,
-}
-
-/// What becomes of a frame.
-enum Verdict {
-    /// Forwarded.
-    Pass,
-    /// Consumed, and not forwarded.
-    Swallow,
-    /// Something else is forwarded instead.
-    Replace(Bytes),
-    /// Not consumed yet.
-    Wait(Wait),
-    /// It must not be; why.
-    Refuse(String),
-}
-
-/// What became of the input at hand.
-enum Step {
-    /// More bytes are needed, or the client has to wait.
-    Rest,
-    /// So many bytes pass.
-    Pass(usize),
-    /// So many bytes do not.
-    Drop(usize, Option<Bytes>),
-    Lost(&'static str),
-    Refuse(String),
 }
 
 /// The gate of one RabbitMQ connection.
@@ -169,130 +144,6 @@ impl AmqpGate {
         &mut self.at[side as usize]
     }
 
-    fn relay(&mut self, from: Side, input: &[u8], out: &mut Vec<Action>) -> usize {
-        let mut at = 0;
-        let mut run = 0..0;
-        while at < input.len() && self.mode == Mode::Running {
-            if self.at[from as usize] == At::Boundary {
-                if from == Side::Client {
-                    self.cancel_overdue();
-                }
-                if !self.outbox[from.other() as usize].is_empty() {
-                    Self::flush(&mut run, out);
-                    self.post(from.other(), out);
-                }
-                if from == Side::Client && self.keeps_client() {
-                    break;
-                }
-            }
-            match self.step(from, &input[at..], out) {
-                Step::Rest => break,
-                Step::Pass(n) => {
-                    if run.end != at {
-                        Self::flush(&mut run, out);
-                        run.start = at;
-                    }
-                    run.end = at + n;
-                    at += n;
-                }
-                Step::Drop(n, instead) => {
-                    Self::flush(&mut run, out);
-                    if let Some(bytes) = instead {
-                        out.push(Action::Send { to: from.other(), bytes });
-                    }
-                    at += n;
-                }
-                Step::Lost(what) => {
-                    Self::flush(&mut run, out);
-                    run = at..at;
-                    self.lost(from, what, out);
-                }
-                Step::Refuse(what) => {
-                    Self::flush(&mut run, out);
-                    run = at..at;
-                    self.close(Err(GateError::OutOfStep { side: from, what }), out);
-                }
-            }
-        }
-        Self::flush(&mut run, out);
-        if from == Side::Client && at > 0 {
-            self.forwarded = self.now;
-        }
-        match self.mode {
-            Mode::Running => at,
-            Mode::Opaque if at < input.len() => {
-                out.push(Action::Forward(at..input.len()));
-                input.len()
-            }
-            _ => input.len(),
-        }
-    }
-
-    /// One frame, or as much of it as is there.
-    fn step(&mut self, from: Side, input: &[u8], out: &mut Vec<Action>) -> Step {
-        match *self.at(from) {
-            At::Greeting => self.greeting(input),
-            At::Passing { left, tap } => self.pass_on(from, input, left, tap, out),
-            At::Boundary => match Head::read(input) {
-                // a broker that does not speak the client's version answers with a greeting of its own and leaves
-                Err(_) if from == Side::Broker && input[0] == b'A' => Step::Lost("a greeting instead of a frame"),
-                Err(NotAmqp(what)) => Step::Lost(what),
-                Ok(None) => Step::Rest,
-                Ok(Some(head)) => self.frame(from, head, input, out),
-            },
-        }
-    }
-
-    fn frame(&mut self, from: Side, head: Head, input: &[u8], out: &mut Vec<Action>) -> Step {
-        let wanted = match head.kind {
-            Kind::Method => head.size <= WHOLE_MAX,
-            Kind::Header => self.wants_header(from, head),
-            Kind::Body | Kind::Heartbeat => false,
-        };
-        if !wanted {
-            return self.stream(from, head, input, out);
-        }
-        let Some(frame) = input.get(..head.whole()) else { return Step::Rest };
-        if frame[head.whole() - 1] != END {
-            return Step::Lost("a frame without its end octet");
-        }
-        let payload = &frame[AROUND - 1..head.whole() - 1];
-        if head.kind == Kind::Header {
-            self.header(from, head.channel, payload, out);
-            return Step::Pass(head.whole());
-        }
-        let Some(id) = method::id(payload) else { return Step::Lost("a method frame without a method") };
-        if self.channels.get(&head.channel).is_some_and(|c| c.is_open() && !c.is_clear(from)) {
-            return Step::Lost("a method inside a message");
-        }
-        let verdict = match from {
-            Side::Client => self.client_method(head.channel, id, payload, out),
-            Side::Broker => self.broker_method(head.channel, id, payload, out),
-        };
-        match verdict {
-            Verdict::Pass => Step::Pass(head.whole()),
-            Verdict::Swallow => Step::Drop(head.whole(), None),
-            Verdict::Replace(bytes) => Step::Drop(head.whole(), Some(bytes)),
-            Verdict::Refuse(what) => Step::Refuse(what),
-            // nothing is kept back from a client that has ended: the broker hears all that it has sent
-            Verdict::Wait(_) if self.ending => Step::Pass(head.whole()),
-            Verdict::Wait(wait) => {
-                self.wait = Some(wait);
-                Step::Rest
-            }
-        }
-    }
-
-    /// Framing is lost, or a side does what the protocol does not allow. The broker gets it as it is, for its own
-    /// answer, if that harms nobody.
-    fn lost(&mut self, side: Side, what: &str, out: &mut Vec<Action>) {
-        if self.marked || !self.is_plain() {
-            return self.close(Err(GateError::OutOfStep { side, what: what.to_owned() }), out);
-        }
-        self.mode = Mode::Opaque;
-        out.push(Action::Event(JobEvent::Opaque));
-    }
-
     /// Nothing of the gate's own is under way.
     fn is_plain(&self) -> bool {
         self.hold.is_none()
@@ -320,7 +171,7 @@ impl AmqpGate {
         for open in channel.unacked.requeue() {
             self.tell_requeued(number, open, out);
         }
-        for consumer in channel.consumers.values().filter(|c| c.is_job()) {
+        for consumer in channel.consumers.values().filter(|c| c.is_job() && !c.over) {
             let from = if consumer.is_at_broker() { Place::Broker } else { Place::Gate };
             out.push(Action::Event(JobEvent::FetchAnswered { from, end: FetchEnd::Vanished, blocking: true }));
         }
@@ -330,7 +181,7 @@ impl AmqpGate {
                 out.push(Action::Event(JobEvent::FetchAnswered { from: Place::Broker, end, blocking: false }));
             }
         }
-        if self.wait == Some(Wait::ConsumeOk { channel: number }) {
+        if self.wait == Some(Wait::Tag { channel: number }) {
             self.wait = None;
         }
     }
@@ -370,14 +221,6 @@ impl AmqpGate {
                 self.post(to, out);
             }
         }
-    }
-
-    /// A run of forwarded bytes ends.
-    fn flush(run: &mut Range<usize>, out: &mut Vec<Action>) {
-        if run.start < run.end {
-            out.push(Action::Forward(run.clone()));
-        }
-        run.start = run.end;
     }
 
     /// Tells a reason that stands in the way of a seal or a judgement, once.
