@@ -79,6 +79,16 @@ impl Fleet {
         }
     }
 
+    /// Takes other settings over while it lives. Drains in force keep what they were made with; workers are judged
+    /// anew.
+    pub fn reconfigure(&mut self, now: Millis, settings: FleetSettings) {
+        self.settings = settings;
+        let workers: Vec<WorkerNo> = self.workers.keys().copied().collect();
+        for no in workers {
+            self.settle(now, no);
+        }
+    }
+
     // ── connections ──
 
     /// A connection was accepted. Its mark is in the effects before its first byte is judged.

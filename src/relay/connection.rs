@@ -38,6 +38,11 @@ impl Front {
     pub(super) fn new(relay: Relay, config: &Config, listener: ListenerConfig, index: usize) -> Front {
         let gate = Arc::new(config.resp_settings(&listener));
         let meter = relay.meter.listeners()[index].clone();
+        let name = || listener.name.clone();
+        metrics::counter!("draingate_upstream_connect_errors_total", "listener" => name()).increment(0);
+        for result in ["ok", "upstream_error"] {
+            metrics::counter!("draingate_connections_total", "listener" => name(), "result" => result).increment(0);
+        }
         Front { config: listener, relay, gate, meter, unreachable: Quiet::default(), given_up: Quiet::default() }
     }
 

@@ -69,6 +69,20 @@ async fn a_half_closed_client_still_gets_the_answer_that_its_gate_waits_for() {
     assert_eq!(ends.pump.closed().await.by, ClosedBy::Client);
 }
 
+/// Both are there when the pump looks: a job that the broker hands out then must find the gate knowing that nobody takes it.
+#[tokio::test]
+async fn a_clients_end_is_told_before_what_the_broker_says_at_the_same_moment() {
+    let (client, inner_client) = tokio::io::duplex(1024);
+    let (mut broker, inner_broker) = tokio::io::duplex(1024);
+    drop(client);
+    broker.write_all(b"job").await.expect("written");
+    let mut gate = pass();
+    gate.end = Box::new(|_, _, _, _| ());
+    let pump = pump_on(inner_client, inner_broker, gate, Box::new(|_| ()));
+    pump.until(|state| state.calls.len() > 1).await;
+    assert_eq!(pump.calls(), ["end Client", "Broker job"]);
+}
+
 #[tokio::test]
 async fn what_a_vanished_client_did_not_take_is_not_counted_as_written() {
     let told = Arc::new(Mutex::new(None));
