@@ -1,7 +1,7 @@
 //! Ends of either side, in order and with nothing lost that was ordered.
 
 use crate::gate::pass;
-use crate::support::{SURELY, fill, pattern, pump, pump_telling};
+use crate::support::{SURELY, fill, pattern, pump, pump_on, pump_telling};
 use draingate::fleet::ClosedBy;
 use draingate::gate::{Action, GateError, Side};
 use draingate::job::{JobEvent, JobKey};
@@ -67,6 +67,20 @@ async fn a_half_closed_client_still_gets_the_answer_that_its_gate_waits_for() {
     timeout(SURELY, ends.client.read_to_end(&mut answer)).await.expect("in time").expect("read");
     assert_eq!(answer, b"answer");
     assert_eq!(ends.pump.closed().await.by, ClosedBy::Client);
+}
+
+/// Both are there when the pump looks: a job that the broker hands out then must find the gate knowing that nobody takes it.
+#[tokio::test]
+async fn a_clients_end_is_told_before_what_the_broker_says_at_the_same_moment() {
+    let (client, inner_client) = tokio::io::duplex(1024);
+    let (mut broker, inner_broker) = tokio::io::duplex(1024);
+    drop(client);
+    broker.write_all(b"job").await.expect("written");
+    let mut gate = pass();
+    gate.end = Box::new(|_, _, _, _| ());
+    let pump = pump_on(inner_client, inner_broker, gate, Box::new(|_| ()));
+    pump.until(|state| state.calls.len() > 1).await;
+    assert_eq!(pump.calls(), ["end Client", "Broker job"]);
 }
 
 #[tokio::test]

@@ -32,6 +32,27 @@ fn the_gate_is_killed_while_a_job_runs() {
     world.log().assert_exactly_once(&[]);
 }
 
+/// SIGTERM to the gate in the middle of a late-ack job: Celery 5.7 ends when its connection is cut then, so the gate waits
+/// for the job. The worker carries on with the next gate.
+#[test]
+fn the_gate_leaves_while_a_job_runs() {
+    let mut world = World::new();
+    let celery = Celery { late: true, ..Celery::default() };
+    let mut worker = celery.start(&world, "w1", 1);
+    let mut producer = celery.producer(&world);
+    producer.push("long", 6.0, 0.0);
+    world.log().await_line("start", "long", secs(10));
+    world.gate_mut().terminate();
+    let status = eventually("the gate leaves", secs(29), || world.gate_mut().ended());
+    assert!(status.success(), "{status}");
+    assert!(world.log().find("end", "long").is_some(), "it left before the job's end");
+    producer.push("next", 0.1, 0.0);
+    world.gate_mut().up();
+    world.log().await_line("end", "next", secs(60));
+    assert!(worker.process.is_running());
+    world.log().assert_exactly_once(&[]);
+}
+
 /// The same for a worker that nobody has marked: it is drained after the gate's second start.
 #[test]
 fn a_worker_met_in_the_middle_of_its_life() {

@@ -38,8 +38,8 @@ fn stays_quiet(system: &dyn System) {
     let drained = measure(&world, &worker, length);
     let clients = world.redis.command(&["CLIENT", "LIST"]);
     assert_eq!(drained.closed, 0.0, "the worker gave up a connection:\n{clients}");
-    // its poller opens its own some seconds after the start
-    assert!(drained.opened <= 1.0, "{} new connections:\n{clients}", drained.opened);
+    // a connection pool opens its last ones some seconds after the start
+    assert!(drained.opened <= 2.0, "{} new connections:\n{clients}", drained.opened);
     let seconds = length.as_secs_f64();
     assert!(drained.cpu / seconds < 0.10, "the worker spins: {:.2} s of CPU in {seconds} s", drained.cpu);
     assert!(drained.commands as f64 / seconds < 25.0, "{} commands at the broker in {seconds} s", drained.commands);

@@ -41,6 +41,22 @@ fn a_thousand_due_jobs() {
     }
 }
 
+/// Weighted queues: each fetch names them in another order.
+#[test]
+fn several_queues_and_weights() {
+    let system = Sidekiq { queues: &["critical,3", "default,2", "low,1"], ..Sidekiq::new(6) };
+    drain_and_kill(&World::new(), &system, Load::default(), rounds().div_ceil(2));
+}
+
+/// A capsule has threads and queues of its own in the same process.
+#[test]
+fn capsules() {
+    for version in [7, 8] {
+        let system = Sidekiq { queues: &["critical,2", "default"], capsule: true, ..Sidekiq::new(version) };
+        drain_and_kill(&World::new(), &system, Load::default(), rounds().div_ceil(2));
+    }
+}
+
 /// A shell as the first process of a container keeps SIGTERM to itself: the usual way to lose jobs at every deploy.
 #[test]
 fn under_a_shell_that_swallows_term() {

@@ -48,6 +48,16 @@ impl Gate {
         self.server = None;
     }
 
+    /// SIGTERM: a safe stop.
+    pub(crate) fn terminate(&mut self) {
+        self.server.as_ref().expect("a running gate").signal(rustix::process::Signal::TERM);
+    }
+
+    /// How it ended, if it has.
+    pub(crate) fn ended(&mut self) -> Option<std::process::ExitStatus> {
+        self.server.as_mut().expect("a gate that was started").child.try_wait().expect("a child")
+    }
+
     /// Starts it (again): on the same ports, with the same state.
     pub(crate) fn up(&mut self) {
         let state = self.dir.join("state");

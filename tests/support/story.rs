@@ -74,7 +74,6 @@ pub(crate) fn with_jobs(world: &World, system: &dyn System, load: Load, act: imp
     let mut random = random();
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        // also when `act` fails: the scope waits for the producer
         let _stop = StopOnDrop(&stop);
         scope.spawn(|| {
             for number in 0.. {
@@ -135,7 +134,8 @@ pub(crate) fn random() -> fastrand::Rng {
     fastrand::Rng::with_seed(seed)
 }
 
-struct StopOnDrop<'a>(&'a AtomicBool);
+/// Tells a thread of a scope to end, also when the scope's test fails.
+pub(crate) struct StopOnDrop<'a>(pub(crate) &'a AtomicBool);
 
 impl Drop for StopOnDrop<'_> {
     fn drop(&mut self) {

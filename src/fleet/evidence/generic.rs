@@ -49,7 +49,7 @@ fn outstanding(worker: &Worker) -> usize {
 
 /// See [`super::judge`].
 pub(super) fn judge(worker: &Worker, now: Millis) -> Verdict {
-    if worker.is_whole() && worker.deliveries == 0 {
+    if worker.is_whole() && worker.deliveries == 0 && worker.ledger.is_empty() {
         return Verdict::idle(Evidence::Exact);
     }
     let verdict = Verdict::running(worker.ledger.len(), Evidence::Unknown);
