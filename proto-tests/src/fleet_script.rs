@@ -238,6 +238,7 @@ impl Script {
             "user" => JobEvent::User(rest(1)?),
             "tag" => JobEvent::Tagged(rest(1)?),
             "blocked" => JobEvent::Blocked(words[1..].join(" ")),
+            "unrefused" => JobEvent::Unrefused(words[1..].join(" ")),
             "opaque" => JobEvent::Opaque,
             "beat" | "online" | "offline" => celery_report(words, now)?,
             "sidekiq" => sidekiq_report(words, now)?,

@@ -715,3 +715,71 @@ fn a_process_that_reconnects_is_the_same_life() {
     ",
     );
 }
+
+/// The heartbeat before the cut knew of a job whose ack came behind it. The process is known, so its count is believed.
+#[test]
+fn a_process_that_reconnects_need_not_explain_its_count() {
+    play(
+        "
+        + c1 local
+        + c4 local
+        = c1 100:5
+        = c4 100:5
+        c4 named celery w1@a
+        c4 online processed=0
+        c1 gets t1
+        2s
+        c4 beat active=1 processed=1
+        c1 ack t1                        # sent before that heartbeat, on another connection
+        - c4 broker
+        drain d w1@a
+        3s
+        + n4 local
+        = n4 100:5
+        n4 named celery w1@a
+        n4 beat active=0 processed=1
+        5s
+        n4 beat active=0 processed=1
+        ? w1@a drained reported
+    ",
+    );
+}
+
+/// A half-open connection kept the old life up for a while; what the new one said meanwhile was counted with the acks of
+/// both and is no base for its own.
+#[test]
+fn a_life_that_was_split_off_starts_its_counts_anew() {
+    story(
+        "
+        c1 gets t1
+        c2 ack t1
+        c1 gets t2
+        c2 ack t2
+        2s
+        c4 beat active=0 processed=2
+        4s
+        c4 beat active=0 processed=2
+        - c1
+        - c2
+        - c11                            # killed, and c4 stays half-open
+        +1s
+        + n1 10.0.0.5
+        + n2 10.0.0.5
+        + n4 10.0.0.5
+        n4 named celery w1@a
+        n4 online pid=2 active=0 processed=0
+        7s
+        n4 beat pid=2 active=0 processed=0
+        - c4
+        9s
+        n4 beat pid=2 active=0 processed=0
+        n1 gets t3
+        drain d w1@a
+        10.99s
+        n2 ack t3
+        11s
+        n4 beat pid=2 active=0 processed=0   # composed before t3 was started
+        ? @n4 sealed running=1
+    ",
+    );
+}

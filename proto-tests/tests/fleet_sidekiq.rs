@@ -405,3 +405,24 @@ fn the_scheduler_of_one_process_does_not_answer_for_anothers() {
     ",
     );
 }
+
+/// Cut in mid-job; the process is known by its pid and start, so its threads' fetches are believed at once.
+#[test]
+fn a_local_process_that_reconnects_is_surely_the_same() {
+    play(
+        "
+        + c1 local
+        = c1 100:5
+        c1 named sidekiq host:100:aaaa
+        c1 sidekiq c=1 busy=0
+        c1 gets j1
+        - c1 broker
+        drain d all
+        ? host:100:aaaa sealed running=1
+        + c2 local
+        = c2 100:5
+        c2 fetch default
+        ? host:100:aaaa drained inferred
+    ",
+    );
+}

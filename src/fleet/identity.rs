@@ -208,6 +208,7 @@ impl Fleet {
         worker.delivering += usize::from(conn.delivering);
         worker.blocked += conn.blocked.len();
         worker.opaque += usize::from(conn.opaque);
+        worker.unrefused += conn.unrefused.len();
         worker.unconfirmed += usize::from(conn.unconfirmed);
         worker.closed_at = None;
         worker.rested = None;
@@ -231,6 +232,7 @@ impl Fleet {
         worker.delivering -= usize::from(conn.delivering).min(worker.delivering);
         worker.blocked -= conn.blocked.len().min(worker.blocked);
         worker.opaque -= usize::from(conn.opaque).min(worker.opaque);
+        worker.unrefused -= conn.unrefused.len().min(worker.unrefused);
         worker.unconfirmed -= usize::from(conn.unconfirmed).min(worker.unconfirmed);
         worker.client_name = worker.client_name.take().or(conn.client_name.clone());
         worker.user = conn.user.clone().or(worker.user.take());
@@ -260,6 +262,7 @@ impl Fleet {
             new.deliveries += deliveries;
             new.acks += acks;
             new.fetching |= conn.fetched || conn.name.is_some();
+            new.took |= !conn.unrefused.is_empty();
             if unseen {
                 new.adopt(Adopted::Unseen, conn.since);
             }
@@ -314,6 +317,7 @@ impl Fleet {
         new.polled += old.polled;
         new.acks += old.acks;
         new.untracked += old.untracked;
+        new.took |= old.took;
         new.ever_started |= old.ever_started;
         new.declared |= old.declared;
         new.mixed |= old.mixed || (known(new.system) && known(old.system) && new.system != old.system);

@@ -182,7 +182,7 @@ impl Fleet {
         let silent = !worker.key.is_incarnation();
         worker.gap |= silent && (verdict.waiting_all > 0 || verdict.evidence == Evidence::Unknown);
         let echo = worker.last_cut.is_some_and(|cut| cut.saturating_add(CUT_ECHO) > now);
-        let ended = worker.was_drained && worker.is_marked() && !echo && !worker.key.is_incarnation();
+        let ended = worker.was_drained && !echo && !worker.key.is_incarnation();
         self.settle(now, no);
         if ended {
             self.end(now, no, false);

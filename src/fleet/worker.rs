@@ -117,7 +117,7 @@ pub(super) struct Ended {
     pub(super) lost: bool,
 }
 
-/// See the module. The sums (`fetches`, `delivering`, `blocked`, `opaque`, `unconfirmed`) are those of its connections.
+/// See the module. The sums (`fetches`, `delivering`, `blocked`, `opaque`, `unrefused`, `unconfirmed`) are those of its connections.
 #[derive(Debug)]
 pub(super) struct Worker {
     pub(super) no: WorkerNo,
@@ -138,6 +138,8 @@ pub(super) struct Worker {
     pub(super) delivering: usize,
     pub(super) blocked: usize,
     pub(super) opaque: usize,
+    /// Says something only while its job system is unknown.
+    pub(super) unrefused: usize,
     pub(super) unconfirmed: usize,
     /// It has asked for a job, or a job system named it.
     pub(super) fetching: bool,
@@ -159,6 +161,10 @@ pub(super) struct Worker {
     pub(super) ever_started: bool,
     /// An ack was taken for an end because the operator declared it.
     pub(super) declared: bool,
+    /// It asks for jobs where the operator declared that there are some.
+    pub(super) declares: bool,
+    /// Something came to it in a way that is no fetch to the gate.
+    pub(super) took: bool,
     /// Jobs forgotten because there were too many to keep.
     pub(super) untracked: u64,
     pub(super) adopted: Option<Adopted>,
@@ -227,6 +233,7 @@ impl Worker {
             delivering: 0,
             blocked: 0,
             opaque: 0,
+            unrefused: 0,
             unconfirmed: 0,
             fetching: false,
             queues: BTreeSet::new(),
@@ -241,6 +248,8 @@ impl Worker {
             epoch: Epoch { no: 0, at: now },
             ever_started: false,
             declared: false,
+            declares: false,
+            took: false,
             untracked: 0,
             adopted: None,
             suspect: false,

@@ -36,6 +36,13 @@ pub(super) struct Arrival {
     pub(super) permit: OwnedSemaphorePermit,
 }
 
+/// A connection that is connected on both sides.
+struct Open<G> {
+    pump: Box<Pump<TcpStream, TcpStream, G, Facts>>,
+    entry: Entry,
+    permit: OwnedSemaphorePermit,
+}
+
 impl Front {
     pub(super) fn new(relay: Relay, config: &Config, listener: ListenerConfig, index: usize) -> Front {
         let gate = match listener.protocol {
@@ -53,38 +60,57 @@ impl Front {
 
     /// The whole life, on the thread of this number.
     pub(super) async fn serve(self: Arc<Front>, arrival: Arrival, thread: usize) {
-        let Arrival { stream, peer, permit: _permit } = arrival;
-        let prepared = stream.local_addr().and_then(|local| Ok((TcpStream::from_std(stream)?, local)));
-        match prepared {
-            Ok((client, local)) => self.relay(client, peer, local, thread).await,
-            // it was gone before it began
-            Err(error) => tracing::debug!(listener = self.config.name, %peer, %error, "a connection was lost at once"),
-        }
-    }
-
-    async fn relay(&self, client: TcpStream, peer: SocketAddr, local: SocketAddr, thread: usize) {
-        let mut entry = self.enter(peer, local);
-        let broker = match upstream::connect(&self.config.upstream).await {
-            Ok(broker) => broker,
-            Err((address, error)) => return self.say_unreachable(&address, &error),
-        };
-        self.count("ok");
-        entry.closed_by = ClosedBy::Gate;
-        let number = entry.conn.0;
-        let line = Line { client, broker, peer, thread };
         match &self.gate {
-            Gates::Resp(settings) => self.pump(line, entry, RespGate::new(settings.clone(), number)).await,
+            Gates::Resp(settings) => {
+                self.live(arrival, thread, |number| RespGate::new(settings.clone(), number)).await;
+            }
             Gates::Amqp(settings) => {
                 // jobs are named by it in the journal, which outlives this gate and its numbers
-                let seed = self.relay.hub.now() << 20 | (number & 0xF_FFFF);
-                self.pump(line, entry, AmqpGate::new(settings.clone(), seed)).await;
+                let seed = |number: u64| self.relay.hub.now() << 20 | (number & 0xF_FFFF);
+                self.live(arrival, thread, |number| AmqpGate::new(settings.clone(), seed(number))).await;
             }
         }
     }
 
-    async fn pump(&self, line: Line, mut entry: Entry, gate: impl Gate + Send) {
-        let Line { client, broker, peer, thread } = line;
-        let mut pump = Pump::new(Parts {
+    /// What only the beginning needs is in a box of its own, for most of its life a connection idles and should be
+    /// small.
+    async fn live<G: Gate>(&self, arrival: Arrival, thread: usize, gate: impl FnOnce(u64) -> G) {
+        let peer = arrival.peer;
+        let Some(Open { mut pump, mut entry, permit }) = Box::pin(self.open(arrival, thread, gate)).await else {
+            return;
+        };
+        let closed = pump.run().await;
+        entry.closed_by = closed.by;
+        drop(entry);
+        self.say_closed(peer, &closed);
+        pump.part().await;
+        drop(permit);
+    }
+
+    /// Into the fleet and to the broker.
+    async fn open<G: Gate>(&self, arrival: Arrival, thread: usize, gate: impl FnOnce(u64) -> G) -> Option<Open<G>> {
+        let Arrival { stream, peer, permit } = arrival;
+        let prepared = stream.local_addr().and_then(|local| Ok((TcpStream::from_std(stream)?, local)));
+        let (client, local) = match prepared {
+            Ok(prepared) => prepared,
+            Err(error) => {
+                // it was gone before it began
+                tracing::debug!(listener = self.config.name, %peer, %error, "a connection was lost at once");
+                return None;
+            }
+        };
+        let mut entry = self.enter(peer, local);
+        let broker = match upstream::connect(&self.config.upstream).await {
+            Ok(broker) => broker,
+            Err((address, error)) => {
+                self.say_unreachable(&address, &error);
+                return None;
+            }
+        };
+        self.count("ok");
+        entry.closed_by = ClosedBy::Gate;
+        let gate = gate(entry.conn.0);
+        let pump = Box::new(Pump::new(Parts {
             client,
             broker,
             gate,
@@ -92,12 +118,8 @@ impl Front {
             handle: entry.handle.clone(),
             clock: self.relay.hub.clock(),
             meter: self.meter.thread(thread),
-        });
-        let closed = pump.run().await;
-        entry.closed_by = closed.by;
-        drop(entry);
-        self.say_closed(peer, &closed);
-        pump.part().await;
+        }));
+        Some(Open { pump, entry, permit })
     }
 
     /// Enters the connection into the fleet, and asks for its process.
@@ -155,14 +177,6 @@ enum Gates {
     Amqp(Arc<AmqpSettings>),
 }
 
-/// Both ends of a connection.
-struct Line {
-    client: TcpStream,
-    broker: TcpStream,
-    peer: SocketAddr,
-    thread: usize,
-}
-
 /// A connection's place in the fleet, given up however its task ends.
 struct Entry {
     hub: Arc<Hub>,
@@ -210,5 +224,20 @@ impl Drop for Facts {
         if self.opaque {
             metrics::gauge!("draingate_opaque_connections").decrement(1);
         }
+    }
+}
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Thousands of connections idle at the same time: what each keeps is worth a test.
+    #[test]
+    fn an_idle_connection_is_small() {
+        fn size<F: Future>(_life: impl Fn(Arc<Front>, Arrival, usize) -> F) -> usize {
+            size_of::<F>()
+        }
+        let life = size(Front::serve);
+        let pump = size_of::<Pump<TcpStream, TcpStream, RespGate, Facts>>();
+        assert!(life <= 512 && pump <= 1024, "{life} + {pump} bytes");
     }
 }

@@ -136,6 +136,26 @@ async fn a_client_that_ends_while_the_broker_does_not_read_does_not_block_the_br
 }
 
 #[tokio::test]
+async fn an_end_that_is_there_is_told_before_the_other_side_is_read() {
+    let mut gate = pass();
+    gate.end = Box::new(|_, side, _, out| {
+        if side == Side::Broker {
+            out.push(Action::Close(Ok(())));
+        }
+    });
+    let (client, inner_client) = tokio::io::duplex(1024);
+    let (mut broker, inner_broker) = tokio::io::duplex(1024);
+    // both are there at the first look: a job, and that nobody is left to take it
+    broker.write_all(b"job").await.expect("written");
+    drop(client);
+    let running = pump_on(inner_client, inner_broker, gate, Box::new(|_| ()));
+    running.until(|state| state.calls.len() >= 2).await;
+    assert_eq!(running.calls()[..2], ["end Client", "Broker job"]);
+    drop(broker);
+    running.closed().await;
+}
+
+#[tokio::test]
 async fn a_fact_is_told_before_the_bytes_behind_it_are_written() {
     let mut gate = pass();
     gate.input = Box::new(|_, _, bytes, out| {
