@@ -49,7 +49,7 @@ def start_all(folder, children, gate_threads):
     wait_for(redis, child("redis-server", "--port", redis, "--bind", "127.0.0.1", "--save", "", "--dir", folder))
     haproxy = free_port()
     (folder / "haproxy.cfg").write_text(
-        f"global\n  nbthread 1\n  maxconn 20000\ndefaults\n  mode tcp\n  timeout connect 5s\n  timeout client 1h\n"
+        f"global\n  nbthread 1\n  maxconn 8000\ndefaults\n  mode tcp\n  timeout connect 5s\n  timeout client 1h\n"
         f"  timeout server 1h\nfrontend f\n  bind 127.0.0.1:{haproxy}\n  default_backend b\n"
         f"backend b\n  server s 127.0.0.1:{redis}\n")
     ha = child("haproxy", "-db", "-f", folder / "haproxy.cfg")

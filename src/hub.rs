@@ -8,6 +8,8 @@
 mod chores;
 mod clock;
 mod handle;
+#[cfg(test)]
+mod tests;
 
 pub use clock::Clock;
 pub use handle::{Flags, Handle};

@@ -4,9 +4,13 @@
 //! The modules in reading order; see ARCHITECTURE.md for the whole picture.
 
 // the pure half: no socket, no clock, no file, no lock
+#[deny(clippy::disallowed_methods)]
 pub mod dialect;
+#[deny(clippy::disallowed_methods)]
 pub mod fleet;
+#[deny(clippy::disallowed_methods)]
 pub mod gate;
+#[deny(clippy::disallowed_methods)]
 pub mod job;
 
 // the server half

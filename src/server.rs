@@ -21,6 +21,8 @@ use tokio_util::task::TaskTracker;
 
 /// Threads for everything that is not a connection.
 const CONTROL_THREADS: usize = 2;
+/// Files for everything that is not a connection: the state, the API's calls, look-ups of processes.
+const FILES_BESIDE: usize = 200;
 /// How often the metrics are tidied when nobody scrapes.
 const UPKEEP: Duration = Duration::from_secs(30);
 
@@ -84,7 +86,7 @@ pub fn run(options: ServeOptions) -> Result<(), ServeError> {
     let config = options.load()?;
     let log = telemetry::init_log(&config.log);
     log_panics();
-    raise_file_limit();
+    let files = raise_file_limit();
     let metrics = Arc::new(Metrics::install()?);
     let (store, saved) = Store::open(&config.state_dir, options.ignore_state)?;
     let hub = Hub::open(config.fleet_settings(), store, saved)?;
@@ -95,7 +97,7 @@ pub fn run(options: ServeOptions) -> Result<(), ServeError> {
         .enable_all()
         .build()
         .map_err(system("threads"))?;
-    runtime.block_on(serve(options, config, log, metrics, hub))?;
+    runtime.block_on(serve(options, config, log, metrics, hub, files))?;
     // a look-up of a name that hangs must not keep the process
     runtime.shutdown_timeout(Duration::from_secs(1));
     Ok(())
@@ -107,6 +109,7 @@ async fn serve(
     log: LogControl,
     metrics: Arc<Metrics>,
     hub: Arc<Hub>,
+    files: usize,
 ) -> Result<(), ServeError> {
     let system = |what| move |error| ServeError::System { what, error };
     let mut signals = Signals::new().map_err(system("signals"))?;
@@ -117,7 +120,8 @@ async fn serve(
     let names = config.listeners.iter().map(|listener| listener.name.as_str());
     let meter = Arc::new(Meter::new(names, threads.number()));
     let resolver = Arc::new(Resolver::start(hub.clone()).map_err(system("threads"))?);
-    let relay = Relay { hub: hub.clone(), threads, meter: meter.clone(), resolver };
+    let max_connections = (files.saturating_sub(FILES_BESIDE) / 2).max(1);
+    let relay = Relay { hub: hub.clone(), threads, meter: meter.clone(), resolver, max_connections };
 
     tokio::spawn(hub.clone().chores());
     tokio::spawn(upkeep(metrics.clone()));
@@ -139,7 +143,7 @@ async fn serve(
 
     let mut config = config;
     while signals.next().await == Told::Reload {
-        reload::reload(&options, &mut config, &log, &mut api);
+        reload::reload(&options, &mut config, &hub, &log, &mut api);
     }
     tracing::info!(grace = ?config.shutdown_grace, connections = hub.connections(), "stopping");
     accepting.cancel();
@@ -227,15 +231,14 @@ fn log_panics() {
     std::panic::set_hook(Box::new(|panic| tracing::error!("a defect of draingate, please report it: {panic}")));
 }
 
-/// Each connection takes two files; the soft limit is often 1,024.
-fn raise_file_limit() {
+/// Each connection takes two files, and the soft limit is often 1,024. The limit in force.
+fn raise_file_limit() -> usize {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
-    if limit.current == limit.maximum {
-        return;
-    }
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
-    if let Err(error) = setrlimit(Resource::Nofile, raised) {
-        tracing::warn!(%error, limit = ?limit.current, "the limit of open files could not be raised");
-    }
+    let in_force = match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => limit.maximum,
+        Err(_) => limit.current,
+    };
+    in_force.and_then(|files| usize::try_from(files).ok()).unwrap_or(usize::MAX)
 }

@@ -29,6 +29,7 @@ impl Metrics {
         let histograms = Matcher::Suffix("_seconds".into());
         let handle = PrometheusBuilder::new().set_buckets_for_metric(histograms, &BUCKETS)?.install_recorder()?;
         describe();
+        notices::begin();
         metrics::gauge!("draingate_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
         Ok(Metrics { handle })
     }

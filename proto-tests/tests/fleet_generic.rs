@@ -303,3 +303,112 @@ fn a_fetch_forwarded_behind_the_seal_opens_it_again() {
     ",
     );
 }
+
+/// Cut in mid-job, it finishes its job and comes back on a new connection.
+#[test]
+fn a_thread_whose_connection_was_cut_comes_back_on_another() {
+    declared(
+        "
+        + c1 10.0.0.5
+        c1 fetch jobs
+        c1 gets j1 queue=jobs
+        - c1 broker
+        drain d all
+        ? 10.0.0.5 sealed running=1
+        + c2 10.0.0.5
+        c2 fetch jobs
+        ? 10.0.0.5 drained inferred
+    ",
+    );
+}
+
+/// A poller whose keys nobody declared is not refused: it can neither be sealed nor judged.
+#[test]
+fn what_takes_jobs_without_a_fetch_is_never_drained() {
+    play(
+        "
+        + c1 10.0.0.5
+        c1 client poller
+        c1 unrefused it polls
+        drain d all
+        ? poller draining unknown blocked~it_polls
+        ? drain d draining cannot-tell hint~[gate]
+        1h
+        ? poller draining unknown
+        - c1
+        + c2 10.0.0.5
+        c2 client poller
+        ? poller sealed unknown blocked~without_a_fetch
+    ",
+    );
+}
+
+/// A pop of a running job's own, on a connection whose process is not known yet.
+#[test]
+fn a_known_systems_own_pops_stand_in_nobodys_way() {
+    play(
+        "
+        + c1 10.0.0.5
+        c1 named celery w1@a
+        c1 fetch celery
+        + c2 10.0.0.5 local
+        c2 unrefused its semaphore
+        drain d w1@a
+        c1 parked
+        = c2 nobody
+        ? w1@a drained exact
+    ",
+    );
+}
+
+/// What came before the system was known may have been a job of it.
+#[test]
+fn what_was_taken_before_the_system_was_known_is_not_forgotten() {
+    play(
+        "
+        + c1 10.0.0.5
+        c1 unrefused LMOVE
+        c1 named sidekiq a:1:b
+        c1 fetch queue:default
+        drain d all
+        c1 parked
+        ? a:1:b sealed unknown
+    ",
+    );
+}
+
+/// The operator has said where its jobs are: what it pops elsewhere is none.
+#[test]
+fn a_consumer_of_declared_queues_may_pop_elsewhere() {
+    declared(
+        "
+        + c1 10.0.0.5
+        c1 gets j1 queue=jobs
+        c1 unrefused its semaphore
+        c1 fetch jobs
+        drain d all
+        c1 parked
+        ? 10.0.0.5 drained inferred
+    ",
+    );
+}
+
+/// Closed by the client itself in mid-job: killed, and restarted in its place?
+#[test]
+fn a_thread_whose_client_went_away_in_mid_job_does_not_come_back() {
+    declared(
+        "
+        + c1 10.0.0.5
+        c1 fetch jobs
+        c1 gets j1 queue=jobs
+        drain d all
+        - c1
+        + c2 10.0.0.5
+        c2 fetch jobs
+        ? 10.0.0.5 sealed running=1
+        c2 nil
+        c2 fetch jobs
+        ? 10.0.0.5 sealed running=1
+    ",
+    );
+}

@@ -39,13 +39,21 @@ impl Goal {
     /// A worker was lost with jobs in flight, and there is nothing left to hope for from the others.
     pub fn lost_for_good(self, drain: &Drain) -> bool {
         let some_lost = drain.state.0 == DrainState::Lost || drain.workers.iter().any(is_lost);
-        let over = |worker: &DrainWorker| is_lost(worker) || self.reached_by(worker) || cannot_tell(worker);
+        let over = |worker: &DrainWorker| is_lost(worker) || self.reached_by(worker) || self.cannot_tell(worker);
         some_lost && drain.workers.iter().all(over)
     }
 
     /// Waiting longer can change nothing.
     pub fn over(self, drain: &Drain) -> bool {
         ended_otherwise(drain) || self.reached(drain) || self.lost_for_good(drain)
+    }
+
+    /// Nothing in flight known, and for [`UNKNOWN_AFTER`] nothing that says more: the evidence is weaker than required,
+    /// or the worker has a way to get jobs that is not refused. (What is in the way of a seal may go.)
+    pub fn cannot_tell(self, worker: &DrainWorker) -> bool {
+        let long = worker.unknown_seconds.is_some_and(|seconds| seconds >= UNKNOWN_AFTER);
+        let state = worker.state.0;
+        long && (state == WorkerState::Sealed || (state == WorkerState::Draining && self == Goal::Drained))
     }
 
     /// One worker is there.
@@ -66,9 +74,4 @@ pub fn ended_otherwise(drain: &Drain) -> bool {
 /// The worker went away with jobs in flight.
 pub fn is_lost(worker: &DrainWorker) -> bool {
     worker.state.0 == WorkerState::Lost
-}
-
-/// Sealed with nothing in flight known, and the evidence has been weaker than required for [`UNKNOWN_AFTER`].
-pub fn cannot_tell(worker: &DrainWorker) -> bool {
-    worker.state.0 == WorkerState::Sealed && worker.unknown_seconds.is_some_and(|seconds| seconds >= UNKNOWN_AFTER)
 }

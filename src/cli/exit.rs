@@ -52,7 +52,7 @@ pub fn verdict(drain: &Drain, goal: Goal, time_is_up: bool) -> Option<Exit> {
         return Some(Exit::Done);
     }
     let open: Vec<_> = drain.workers.iter().filter(|worker| !goal.reached_by(worker)).collect();
-    if !open.is_empty() && open.iter().all(|worker| goal::cannot_tell(worker)) {
+    if !open.is_empty() && open.iter().all(|worker| goal.cannot_tell(worker)) {
         return Some(Exit::CannotTell);
     }
     time_is_up.then_some(Exit::TimeOut)
@@ -140,6 +140,9 @@ mod tests {
             (Sealed, "sealed?31 drained", true, Some(Exit::CannotTell)),
             (Sealed, "sealed?31 sealed+1", false, None),
             (Sealed, "sealed?31 sealed?5", false, None),
+            // something is in the way of its seal, and nothing else can be waited for
+            (Draining, "draining?31 drained", false, Some(Exit::CannotTell)),
+            (Draining, "draining?5", true, Some(Exit::TimeOut)),
             // 9
             (Lifted, "active", false, Some(Exit::Ended)),
             (Expired, "active+1", true, Some(Exit::Ended)),
@@ -159,6 +162,7 @@ mod tests {
         assert_eq!(verdict(Sealed, "sealed+3 drained", false), Some(Exit::Done));
         assert_eq!(verdict(Sealed, "sealed?90", false), Some(Exit::Done), "evidence is not asked for");
         assert_eq!(verdict(Drained, "drained", false), Some(Exit::Done));
+        assert_eq!(verdict(Draining, "draining?90", false), None, "what is in the way may go");
         assert_eq!(verdict(Draining, "draining sealed", true), Some(Exit::TimeOut));
         assert_eq!(verdict(Lost, "lost+1 sealed+1", false), Some(Exit::Lost));
     }

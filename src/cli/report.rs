@@ -146,11 +146,12 @@ fn lost(drain: &Drain, goal: Goal) -> String {
 }
 
 fn cannot_tell(drain: &Drain) -> String {
-    let lines = drain.workers.iter().filter(|worker| goal::cannot_tell(worker)).map(|worker| {
+    let lines = drain.workers.iter().filter(|worker| Goal::Drained.cannot_tell(worker)).map(|worker| {
+        let why = worker.blocked.iter().map(|blocked| format!(": {blocked}")).next().unwrap_or_default();
         let hint = worker.hint.as_ref().map_or_else(String::new, |hint| format!("; {hint}"));
         let (evidence, seconds) = (worker.evidence, table::seconds(worker.unknown_seconds));
         format!(
-            "{} has no job in flight that the gate knows of, but the evidence is {evidence} for {seconds}{hint}",
+            "{} has no job in flight that the gate knows of, but the evidence is {evidence} for {seconds}{why}{hint}",
             worker.name
         )
     });

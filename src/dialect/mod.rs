@@ -63,7 +63,7 @@ pub enum Claim {
     Fetch,
     /// It is this system's, and asks for something else.
     Pass,
-    /// Not known to this dialect.
+    /// Not known to this dialect, or to any.
     NotMine,
 }
 
@@ -156,8 +156,9 @@ pub fn command(memory: &mut Memory, args: &[&[u8]], out: &mut Vec<JobEvent>) -> 
 }
 
 /// Whether a pop asks for a job on this connection. Dialects first; on a worker whose system is known every other pop
-/// passes (a running job's own semaphore must work), on an unknown one every blocking pop is taken for a fetch.
-pub fn claims(memory: &Memory, pop: PopShape<'_>) -> bool {
+/// passes (a running job's own semaphore must work), on an unknown one every blocking pop is taken for a fetch, and of
+/// the others nobody knows ([`Claim::NotMine`]).
+pub fn claim(memory: &Memory, pop: PopShape<'_>) -> Claim {
     let mut claim = Claim::NotMine;
     for dialect in DIALECTS {
         claim = dialect.claim(memory, pop);
@@ -166,9 +167,9 @@ pub fn claims(memory: &Memory, pop: PopShape<'_>) -> bool {
         }
     }
     match claim {
-        Claim::Fetch => true,
-        Claim::Pass => false,
-        Claim::NotMine => memory.system == System::Unknown && generic::is_fetch(pop),
+        Claim::NotMine if memory.system != System::Unknown => Claim::Pass,
+        Claim::NotMine if generic::is_fetch(pop) => Claim::Fetch,
+        claim => claim,
     }
 }
 

@@ -100,6 +100,8 @@ pub(super) struct Conn {
     /// It has asked for a job at least once.
     pub(super) fetched: bool,
     pub(super) blocked: Vec<String>,
+    /// Ways in which something may have come that is a job only if nobody knows the worker's job system.
+    pub(super) unrefused: Vec<String>,
     pub(super) opaque: bool,
     pub(super) client_name: Option<String>,
     pub(super) user: Option<String>,
@@ -129,6 +131,7 @@ impl Conn {
             delivering: false,
             fetched: false,
             blocked: Vec::new(),
+            unrefused: Vec::new(),
             opaque: false,
             client_name: None,
             user: None,
@@ -146,6 +149,7 @@ impl Conn {
         self.born_marked
             && self.fetches.at_broker() == 0
             && self.blocked.is_empty()
+            && self.unrefused.is_empty()
             && !self.opaque
             && self.deliveries == 0
     }

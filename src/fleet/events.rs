@@ -36,6 +36,7 @@ impl Fleet {
             }
             JobEvent::Tagged(tag) => self.tagged(now, id, tag),
             JobEvent::Blocked(reason) => self.blocked(now, id, Some(reason)),
+            JobEvent::Unrefused(reason) => self.unrefused(id, reason),
             JobEvent::Opaque => self.blocked(now, id, None),
             // counted where it was seen; what it means for the ledger came with `Returned`
             JobEvent::Orphan(_) => {}
@@ -86,6 +87,9 @@ impl Fleet {
             Place::Gate => Place::Broker,
         };
         let blocking = conn.fetches.has(from, true);
+        if !blocking && !conn.fetches.has(from, false) {
+            return;
+        }
         for fetches in [&mut conn.fetches, &mut worker.fetches] {
             fetches.sub(from, blocking);
             fetches.add(to, blocking);
@@ -154,6 +158,16 @@ impl Fleet {
         worker.adopt(Adopted::Unseen, now);
     }
 
+    /// Something came that is a job only if nobody knows the worker's job system.
+    fn unrefused(&mut self, id: ConnId, reason: String) {
+        let Some((conn, worker)) = self.pair(id) else { return };
+        worker.took = true;
+        if !conn.unrefused.contains(&reason) {
+            conn.unrefused.push(reason);
+            worker.unrefused += 1;
+        }
+    }
+
     /// The worker's job system is known now; its connections' gates are told.
     pub(super) fn set_system(&mut self, now: Millis, no: WorkerNo, system: System) {
         let Some(worker) = self.workers.get_mut(&no) else { return };
@@ -166,7 +180,7 @@ impl Fleet {
         }
         worker.system = system;
         worker.proof = None;
-        if !worker.ledger.is_empty() {
+        if !worker.ledger.is_empty() || worker.took {
             // delivered under another reading: their ends will not be recognised, only reports can say
             worker.ledger.set_restored();
             worker.adopt(Adopted::Unseen, now);

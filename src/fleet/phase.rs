@@ -253,6 +253,7 @@ impl Fleet {
         let Some(worker) = self.workers.get_mut(&no) else { return };
         let mut news = Vec::new();
         for queue in queues {
+            worker.declares |= self.settings.declared_fetch.is_match(&queue);
             if worker.queues.len() >= QUEUES || !worker.queues.insert(queue.clone()) {
                 continue;
             }
@@ -304,7 +305,17 @@ const OPEN_QUEUES: usize = 16_384;
 impl Worker {
     /// No way is left for a new job, as far as its own connections go.
     fn is_shut(&self) -> bool {
-        self.fetches.at_broker() == 0 && self.blocked == 0 && self.opaque == 0 && self.unconfirmed == 0
+        self.fetches.at_broker() == 0 && !self.is_blocked() && self.unconfirmed == 0
+    }
+
+    /// It has a way to get jobs that the gate does not refuse.
+    pub(super) fn is_blocked(&self) -> bool {
+        self.blocked > 0 || self.opaque > 0 || (self.unrefused > 0 && self.may_take())
+    }
+
+    /// Nobody has said how it gets its jobs: no job system, and no operator.
+    pub(super) fn may_take(&self) -> bool {
+        self.system == System::Unknown && !self.declares
     }
 
     fn remember(&mut self, now: Millis, verdict: &Verdict, state: WorkerState) {

@@ -75,9 +75,12 @@ impl Fleet {
     /// Why it cannot be sealed or judged.
     fn reasons(&self, worker: &Worker, verdict: &Verdict) -> Vec<String> {
         let mut reasons = Vec::new();
-        for conn in worker.conns.iter().filter(|_| worker.blocked + worker.opaque > 0) {
+        for conn in worker.conns.iter().filter(|_| worker.is_blocked()) {
             let Some(conn) = self.conns.get(conn) else { continue };
             reasons.extend(conn.blocked.iter().cloned());
+            if worker.may_take() {
+                reasons.extend(conn.unrefused.iter().cloned());
+            }
             if conn.opaque {
                 reasons.push("a connection is a blind pipe: its bytes could not be followed".to_owned());
             }
@@ -132,7 +135,9 @@ impl Fleet {
     fn drain_worker(&self, now: Millis, drain: &Drain, worker: &Worker, verdict: &Verdict) -> DrainWorker {
         let state = state_of(worker, verdict, drain.require, drain.request.delayed_wait);
         let clear = verdict.is_clear(drain.request.delayed_wait);
-        let untold = state == WorkerState::Sealed && clear;
+        // one with a way to get jobs that is not refused will not come to its seal by waiting
+        let stuck = state == WorkerState::Draining && worker.is_blocked() && worker.fetches.at_broker() == 0;
+        let untold = (state == WorkerState::Sealed || stuck) && clear;
         DrainWorker {
             id: worker.id.clone(),
             name: worker.name(),

@@ -7,7 +7,7 @@ use super::evidence::{Proof, celery::CeleryVoice, sidekiq::SidekiqVoice};
 use super::ledger::Ledger;
 use super::view::{Identity, WorkerState};
 use crate::job::{ConnId, Evidence, Millis, System, WorkerId};
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::net::IpAddr;
 
 /// The fleet's own number of a worker; never reused.
@@ -117,7 +117,7 @@ pub(super) struct Ended {
     pub(super) lost: bool,
 }
 
-/// See the module. The sums (`fetches`, `delivering`, `blocked`, `opaque`, `unconfirmed`) are those of its connections.
+/// See the module. The sums (`fetches`, `delivering`, `blocked`, `opaque`, `unrefused`, `unconfirmed`) are those of its connections.
 #[derive(Debug)]
 pub(super) struct Worker {
     pub(super) no: WorkerNo,
@@ -138,6 +138,8 @@ pub(super) struct Worker {
     pub(super) delivering: usize,
     pub(super) blocked: usize,
     pub(super) opaque: usize,
+    /// Says something only while its job system is unknown.
+    pub(super) unrefused: usize,
     pub(super) unconfirmed: usize,
     /// It has asked for a job, or a job system named it.
     pub(super) fetching: bool,
@@ -159,6 +161,10 @@ pub(super) struct Worker {
     pub(super) ever_started: bool,
     /// An ack was taken for an end because the operator declared it.
     pub(super) declared: bool,
+    /// It asks for jobs where the operator declared that there are some.
+    pub(super) declares: bool,
+    /// Something came to it in a way that is no fetch to the gate.
+    pub(super) took: bool,
     /// Jobs forgotten because there were too many to keep.
     pub(super) untracked: u64,
     pub(super) adopted: Option<Adopted>,
@@ -227,6 +233,7 @@ impl Worker {
             delivering: 0,
             blocked: 0,
             opaque: 0,
+            unrefused: 0,
             unconfirmed: 0,
             fetching: false,
             queues: BTreeSet::new(),
@@ -241,6 +248,8 @@ impl Worker {
             epoch: Epoch { no: 0, at: now },
             ever_started: false,
             declared: false,
+            declares: false,
+            took: false,
             untracked: 0,
             adopted: None,
             suspect: false,
@@ -278,7 +287,7 @@ impl Worker {
     /// Whether the fleet speaks of it: a pure producer stays unmentioned.
     pub(super) fn is_listed(&self) -> bool {
         let known = self.fetching || self.client_name.is_some() || !self.ledger.is_empty();
-        known && (!self.key.is_pending() || self.deliveries > 0)
+        known && !self.key.is_pending()
     }
 
     /// Every connection of this incarnation has been seen since its birth.
@@ -309,24 +318,6 @@ impl Worker {
     pub(super) fn live(&self) -> impl Iterator<Item = &Life> {
         let newest = self.lives.iter().map(|life| life.last_seen).max().unwrap_or(0);
         self.lives.iter().filter(move |life| life.last_seen.saturating_add(LIFE_SILENCE) >= newest)
-    }
-
-    /// Takes over the lives of a worker that joins this one. A process has one life, wherever it named itself; what its
-    /// other connection was counted under is told.
-    pub(super) fn take_lives(&mut self, lives: Vec<Life>) -> HashMap<LifeNo, LifeNo> {
-        let mut same = HashMap::new();
-        for life in lives {
-            let one_process = self.key.is_incarnation();
-            let known = |own: &&mut Life| one_process && own.system == life.system && own.name == life.name;
-            match self.lives.iter_mut().find(known) {
-                Some(own) => {
-                    same.insert(life.no, own.no);
-                    own.join(life);
-                }
-                None => self.lives.push(life),
-            }
-        }
-        same
     }
 
     pub(super) fn life_mut(&mut self, no: LifeNo) -> Option<&mut Life> {

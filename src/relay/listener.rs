@@ -90,7 +90,12 @@ impl Bound {
 
     /// Accepts until `stop`; then the address is free for another gate. To be called on a runtime with IO.
     pub async fn accept(self, relay: Relay, config: &Config, index: usize, stop: CancellationToken) -> io::Result<()> {
-        let room = Arc::new(Semaphore::new(self.config.max_connections.min(Semaphore::MAX_PERMITS)));
+        let (wanted, most) = (self.config.max_connections, relay.max_connections.min(Semaphore::MAX_PERMITS));
+        if wanted > most {
+            let listener = &self.config.name;
+            tracing::info!(listener, wanted, most, "max_connections is lowered to what the limit of open files allows");
+        }
+        let room = Arc::new(Semaphore::new(wanted.min(most)));
         let front = Arc::new(Front::new(relay.clone(), config, self.config, index));
         let socket = tokio::net::TcpListener::from_std(self.socket)?;
         let full = Quiet::default();

@@ -31,4 +31,6 @@ pub struct Relay {
     pub meter: Arc<Meter>,
     /// Who is behind a local peer.
     pub resolver: Arc<Resolver>,
+    /// No listener accepts more at the same time, whatever its configuration says: each takes two files.
+    pub max_connections: usize,
 }

@@ -4,10 +4,11 @@
 use super::ServeOptions;
 use super::api::Api;
 use crate::config::Config;
+use crate::hub::Hub;
 use crate::telemetry::LogControl;
 
 /// Reads it again; `running` becomes what is in force.
-pub(super) fn reload(options: &ServeOptions, running: &mut Config, log: &LogControl, api: &mut Api) {
+pub(super) fn reload(options: &ServeOptions, running: &mut Config, hub: &Hub, log: &LogControl, api: &mut Api) {
     let wanted = match options.load() {
         Ok(wanted) => wanted,
         Err(error) => {
@@ -33,6 +34,11 @@ pub(super) fn reload(options: &ServeOptions, running: &mut Config, log: &LogCont
             Err(error) => tracing::error!(%error, "the tokens could not be changed: those in force stay"),
         }
     }
+    if wanted.drains != running.drains {
+        running.drains = wanted.drains.clone();
+        hub.with_fleet(|fleet, now| fleet.reconfigure(now, running.fleet_settings()));
+        changed.push("drains");
+    }
     if wanted.shutdown_grace != running.shutdown_grace {
         running.shutdown_grace = wanted.shutdown_grace;
         changed.push("shutdown.grace");
@@ -51,7 +57,6 @@ fn needs_restart(running: &Config, wanted: &Config) -> Vec<&'static str> {
     let differences = [
         ("listener", running.listeners != wanted.listeners),
         ("admin.bind", running.admin.bind != wanted.admin.bind),
-        ("drains", running.drains != wanted.drains),
         ("redis", running.redis_slice != wanted.redis_slice),
         ("celery", running.celery_acks_late != wanted.celery_acks_late),
         ("gate", running.gate != wanted.gate),

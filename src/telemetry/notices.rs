@@ -6,6 +6,25 @@ use crate::gate::{GateError, Side};
 use crate::job::{JobEvent, Place, System};
 use metrics::{counter, gauge, histogram};
 
+/// Makes the counters exist before anything has happened: an alert on one that is missing never fires.
+pub(super) fn begin() {
+    counter!("draingate_workers_lost_total").increment(0);
+    gauge!("draingate_opaque_connections").set(0.0);
+    for action in ["returned", "delivered", "lost"] {
+        counter!("draingate_orphan_replies_total", "action" => action).increment(0);
+    }
+    for kind in ["client_out_of_step", "broker_out_of_step", "opaque_marked"] {
+        counter!("draingate_protocol_errors_total", "kind" => kind).increment(0);
+    }
+    for system in [System::Unknown, System::Celery, System::Sidekiq].map(System::as_str) {
+        counter!("draingate_jobs_delivered_total", "system" => system).increment(0);
+        counter!("draingate_fetches_held_total", "system" => system).increment(0);
+        for outcome in ["finished", "requeued", "returned"] {
+            counter!("draingate_jobs_finished_total", "system" => system, "outcome" => outcome).increment(0);
+        }
+    }
+}
+
 /// Counts and logs something that the fleet noticed.
 pub fn notice(notice: &Notice) {
     match notice {

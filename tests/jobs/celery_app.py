@@ -4,6 +4,12 @@ Each line goes into the job log with one write to a file opened for appending, s
 mix. The log lies outside of any broker: it is the truth that the tests compare the gate's word with.
 
     push|start|end|ready ID TIME PID WORKER
+
+The environment says how an owner might have set it up:
+
+    ACKS_LATE=1     task_acks_late
+    KEY_PREFIX=x    global_keyprefix, for the broker and the results
+    RETRIES=n       each task is retried n times; attempt 1 of job a is called a.1 in the job log
 """
 
 import os
@@ -13,6 +19,8 @@ from celery import Celery, signals
 
 LOG = os.open(os.environ["JOB_LOG"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
 WORKER = os.environ.get("WORKER", "-")
+PREFIX = os.environ.get("KEY_PREFIX")
+RETRIES = int(os.environ.get("RETRIES", "0"))
 
 
 def note(what, job_id):
@@ -23,6 +31,8 @@ app = Celery("jobs", broker=os.environ["BROKER_URL"], backend=os.environ.get("RE
 app.conf.update(
     task_acks_late=os.environ.get("ACKS_LATE") == "1",
     broker_connection_retry_on_startup=True,
+    broker_transport_options={"global_keyprefix": PREFIX} if PREFIX else {},
+    result_backend_transport_options={"global_keyprefix": PREFIX} if PREFIX else {},
     worker_hijack_root_logger=False,
 )
 
@@ -32,9 +42,15 @@ def ready(**_):
     note("ready", "-")
 
 
-@app.task(name="jobs.run")
-def run(job_id, seconds):
-    note("start", job_id)
+@app.task(name="jobs.run", bind=True)
+def run(self, job_id, seconds):
+    attempt = self.request.retries
+    name = f"{job_id}.{attempt}" if attempt else job_id
+    note("start", name)
     time.sleep(seconds)
-    note("end", job_id)
+    if attempt < RETRIES:
+        note("push", f"{job_id}.{attempt + 1}")
+        note("end", name)
+        raise self.retry(countdown=1, max_retries=RETRIES)
+    note("end", name)
     return job_id

@@ -22,6 +22,12 @@ class Job
 end
 
 Sidekiq.configure_server do |config|
+  if ENV["CAPSULE"] == "1"
+    config.capsule("single") do |capsule|
+      capsule.concurrency = 1
+      capsule.queues = %w[single]
+    end
+  end
   config.on(:startup) { note("ready", "-") }
   # The poller looks for due jobs every half second or so, not every five, so that kills fall between its two steps.
   options = config.respond_to?(:options) ? config.options : config

@@ -1,7 +1,7 @@
 //! Ends of either side, in order and with nothing lost that was ordered.
 
 use crate::gate::pass;
-use crate::support::{SURELY, fill, pattern, pump, pump_telling};
+use crate::support::{SURELY, fill, pattern, pump, pump_on, pump_telling};
 use draingate::fleet::ClosedBy;
 use draingate::gate::{Action, GateError, Side};
 use draingate::job::{JobEvent, JobKey};
@@ -69,6 +69,20 @@ async fn a_half_closed_client_still_gets_the_answer_that_its_gate_waits_for() {
     assert_eq!(ends.pump.closed().await.by, ClosedBy::Client);
 }
 
+/// Both are there when the pump looks: a job that the broker hands out then must find the gate knowing that nobody takes it.
+#[tokio::test]
+async fn a_clients_end_is_told_before_what_the_broker_says_at_the_same_moment() {
+    let (client, inner_client) = tokio::io::duplex(1024);
+    let (mut broker, inner_broker) = tokio::io::duplex(1024);
+    drop(client);
+    broker.write_all(b"job").await.expect("written");
+    let mut gate = pass();
+    gate.end = Box::new(|_, _, _, _| ());
+    let pump = pump_on(inner_client, inner_broker, gate, Box::new(|_| ()));
+    pump.until(|state| state.calls.len() > 1).await;
+    assert_eq!(pump.calls(), ["end Client", "Broker job"]);
+}
+
 #[tokio::test]
 async fn what_a_vanished_client_did_not_take_is_not_counted_as_written() {
     let told = Arc::new(Mutex::new(None));
@@ -119,6 +133,26 @@ async fn a_client_that_ends_while_the_broker_does_not_read_does_not_block_the_br
     let mut got = Vec::new();
     let _ = timeout(SURELY, ends.broker.read_to_end(&mut got)).await.expect("closed");
     ends.pump.closed().await;
+}
+
+#[tokio::test]
+async fn an_end_that_is_there_is_told_before_the_other_side_is_read() {
+    let mut gate = pass();
+    gate.end = Box::new(|_, side, _, out| {
+        if side == Side::Broker {
+            out.push(Action::Close(Ok(())));
+        }
+    });
+    let (client, inner_client) = tokio::io::duplex(1024);
+    let (mut broker, inner_broker) = tokio::io::duplex(1024);
+    // both are there at the first look: a job, and that nobody is left to take it
+    broker.write_all(b"job").await.expect("written");
+    drop(client);
+    let running = pump_on(inner_client, inner_broker, gate, Box::new(|_| ()));
+    running.until(|state| state.calls.len() >= 2).await;
+    assert_eq!(running.calls()[..2], ["end Client", "Broker job"]);
+    drop(broker);
+    running.closed().await;
 }
 
 #[tokio::test]

@@ -13,27 +13,34 @@ async fn a_mark_is_told_before_what_is_read_after_it() {
     let mut ends = pump(pass()).await;
     ends.client.write_all(b"1").await.expect("written");
     ends.pump.until(|state| state.calls.len() == 1).await;
-    ends.pump.handle.set_mark(true);
     ends.pump.handle.set_system(System::Celery);
+    ends.pump.handle.set_mark(true);
     ends.client.write_all(b"2").await.expect("written");
-    ends.pump.until(|state| state.calls.len() == 4).await;
-    ends.pump.handle.set_mark(false);
     ends.pump.until(|state| state.calls.len() == 5).await;
-    let calls = ends.pump.calls();
-    let place = |call: &str| calls.iter().position(|entry| entry == call).expect("called");
-    assert!(place("mark true") < place("Client 2"));
-    assert!(place("system celery") < place("Client 2"));
-    assert_eq!(calls[4], "mark false");
+    ends.pump.handle.set_mark(false);
+    ends.pump.until(|state| state.calls.len() == 6).await;
+    let expected = ["Client 1", "system celery", "mark true", "mark seen", "Client 2", "mark false"];
+    assert_eq!(ends.pump.calls(), expected);
 }
 
 #[tokio::test]
 async fn a_mark_of_before_the_first_byte_is_told_first() {
-    let gate = pass();
-    let mut ends = pump(gate).await;
+    let mut ends = pump(pass()).await;
     ends.pump.handle.set_mark(true);
     ends.client.write_all(b"1").await.expect("written");
+    ends.pump.until(|state| state.calls.len() == 3).await;
+    assert_eq!(ends.pump.calls(), ["mark true", "mark seen", "Client 1"]);
+}
+
+#[tokio::test]
+async fn every_mark_is_confirmed_also_one_that_changes_nothing() {
+    let ends = pump(pass()).await;
+    ends.pump.handle.set_mark(true);
     ends.pump.until(|state| state.calls.len() == 2).await;
-    assert_eq!(ends.pump.calls(), ["mark true", "Client 1"]);
+    // another drain marks the same connection
+    ends.pump.handle.set_mark(true);
+    ends.pump.until(|state| state.calls.len() == 3).await;
+    assert_eq!(ends.pump.calls(), ["mark true", "mark seen", "mark seen"]);
 }
 
 /// Holds whatever the client says until the broker speaks.

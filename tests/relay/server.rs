@@ -39,7 +39,7 @@ fn serve(upstream: &str, max_connections: usize) -> Server {
     let threads = Arc::new(Threads::start(2).expect("started"));
     let meter = Arc::new(Meter::new(["redis"].into_iter(), 2));
     let resolver = Arc::new(Resolver::start(hub.clone()).expect("started"));
-    let relay = Relay { hub: hub.clone(), threads, meter: meter.clone(), resolver };
+    let relay = Relay { hub: hub.clone(), threads, meter: meter.clone(), resolver, max_connections: 10_000 };
     let bound = Bound::new(config.listeners[0].clone()).expect("bound");
     let address = bound.address();
     let stop = CancellationToken::new();

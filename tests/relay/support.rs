@@ -18,14 +18,16 @@ pub(crate) const SURELY: Duration = Duration::from_secs(20);
 /// Facts go into a list, or wherever a test wants them.
 pub(crate) type Facts = Box<dyn FnMut(JobEvent) + Send>;
 
-struct Sink(Facts);
+struct Sink(Facts, Arc<Mutex<State>>);
 
 impl FactSink for Sink {
     fn event(&mut self, event: JobEvent) {
         (self.0)(event);
     }
 
-    fn mark_seen(&mut self) {}
+    fn mark_seen(&mut self) {
+        self.1.lock().expect("no panic before").calls.push("mark seen".into());
+    }
 }
 
 /// A running pump.
@@ -72,7 +74,7 @@ pub(crate) fn pump_on<C: Stream, B: Stream>(client: C, broker: B, gate: TestGate
         client,
         broker,
         gate,
-        facts: Sink(facts),
+        facts: Sink(facts, state.clone()),
         handle: handle.clone(),
         clock: Clock::start(),
         meter: meter.thread(0),

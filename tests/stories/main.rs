@@ -6,7 +6,10 @@ mod support;
 
 mod celery;
 mod cli;
+mod drains;
 mod failures;
 mod quiet;
+mod settings;
 mod sidekiq;
+mod vanish;
 mod without_gate;

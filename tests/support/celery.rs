@@ -1,4 +1,4 @@
-//! Celery 5.7 workers and a producer that uses Celery's own client.
+//! Celery workers and a producer that uses Celery's own client.
 
 use super::process::{Proc, command};
 use super::story::{Producer, System, Worker};
@@ -17,11 +17,31 @@ pub(crate) struct Celery {
     pub(crate) results: bool,
     /// Further options of `celery worker`.
     pub(crate) options: &'static [&'static str],
+    /// How often each task is retried.
+    pub(crate) retries: usize,
+    /// The queues, with a comma between them.
+    pub(crate) queues: &'static str,
+    /// Whether jobs have priorities.
+    pub(crate) priorities: bool,
+    /// `global_keyprefix`
+    pub(crate) prefix: &'static str,
+    /// The virtual environment: `celery`, or `celery53` for Celery 5.3 with redis-py 5 (RESP2).
+    pub(crate) release: &'static str,
 }
 
 impl Default for Celery {
     fn default() -> Celery {
-        Celery { late: false, concurrency: 2, results: true, options: &[] }
+        Celery {
+            late: false,
+            concurrency: 2,
+            results: true,
+            options: &[],
+            retries: 0,
+            queues: "celery",
+            priorities: false,
+            prefix: "",
+            release: "celery",
+        }
     }
 }
 
@@ -30,7 +50,11 @@ impl Celery {
         run.current_dir(installed("tests/jobs"))
             .env("JOB_LOG", world.log_path())
             .env("BROKER_URL", format!("redis://{address}/0"))
-            .env("ACKS_LATE", if self.late { "1" } else { "0" });
+            .env("ACKS_LATE", if self.late { "1" } else { "0" })
+            .env("KEY_PREFIX", self.prefix)
+            .env("RETRIES", self.retries.to_string())
+            .env("QUEUES", self.queues)
+            .env("PRIORITIES", if self.priorities { "1" } else { "0" });
         if self.results {
             run.env("RESULT_URL", format!("redis://{address}/1"));
         }
@@ -38,7 +62,7 @@ impl Celery {
 
     /// A command of Celery's own tool, such as `inspect ping`, that asks through `address`.
     pub(crate) fn tool(&self, world: &World, address: &str, arguments: &[&str]) -> Command {
-        let mut run = command(installed(".venvs/celery/bin/celery"));
+        let mut run = command(installed(&format!(".venvs/{}/bin/celery", self.release)));
         run.args(["-A", "celery_app"]).args(arguments);
         self.environment(world, address, &mut run);
         run
@@ -51,7 +75,7 @@ impl System for Celery {
         let node = format!("celery@{name}");
         let concurrency = self.concurrency.to_string();
         let mut run = self.tool(world, &world.worker_address(), &["worker", "-n", &node, "-c", &concurrency]);
-        run.args(["--loglevel", "INFO"]).args(self.options).env("WORKER", &label);
+        run.args(["--loglevel", "INFO", "-Q", self.queues]).args(self.options).env("WORKER", &label);
         let mut process = Proc::start(&mut run, &world.path().join(format!("{label}.log")));
         world.log().await_ready(&label, &mut process);
         if let Some(gate) = world.gate.as_ref().filter(|_| !self.options.contains(&"--without-heartbeat")) {
@@ -61,7 +85,7 @@ impl System for Celery {
     }
 
     fn producer(&self, world: &World) -> Box<dyn Producer> {
-        let mut run = command(installed(".venvs/celery/bin/python"));
+        let mut run = command(installed(&format!(".venvs/{}/bin/python", self.release)));
         run.arg("celery_producer.py").stdin(Stdio::piped());
         // a job that is to store its result must be known to do so where it is pushed; it goes to the broker directly
         self.environment(world, &world.redis.address(), &mut run);

@@ -48,6 +48,16 @@ impl Gate {
         self.server = None;
     }
 
+    /// SIGTERM: a safe stop.
+    pub(crate) fn terminate(&mut self) {
+        self.server.as_ref().expect("a running gate").signal(rustix::process::Signal::TERM);
+    }
+
+    /// How it ended, if it has.
+    pub(crate) fn ended(&mut self) -> Option<std::process::ExitStatus> {
+        self.server.as_mut().expect("a gate that was started").child.try_wait().expect("a child")
+    }
+
     /// Starts it (again): on the same ports, with the same state.
     pub(crate) fn up(&mut self) {
         let state = self.dir.join("state");
@@ -59,11 +69,11 @@ impl Gate {
             serve.arg("--redis").arg(format!("{listener}=redis://{upstream}"));
         }
         let server = self.server.insert(Proc::start(&mut serve, &self.dir.join("gate.log")));
-        self.admin = eventually("the gate says where its admin interface is", secs(20), || {
+        self.admin = eventually("the gate says where its admin interface is", secs(60), || {
             assert!(server.is_running(), "the gate ended at its start: see gate.log");
             find_address(&serde_json::from_slice(&std::fs::read(&admin_file).ok()?).ok()?)
         });
-        let version = eventually("the gate is ready", secs(20), || {
+        let version = eventually("the gate is ready", secs(60), || {
             (self.http("GET", "/readyz", None)?.0 == 200).then(|| self.http("GET", "/v1/version", None))?
         });
         let listeners = version.1["listeners"].as_array().expect("listeners").iter();
@@ -125,7 +135,7 @@ impl Gate {
     /// Waits until the gate knows a worker by this name that is connected. A name comes with the worker's first heartbeat,
     /// some moments after the worker says that it is ready, and a dead life may still be listed under it.
     pub(crate) fn await_known(&self, name: &str) -> Value {
-        eventually(&format!("the gate knows {name}"), secs(30), || {
+        eventually(&format!("the gate knows {name}"), secs(60), || {
             self.worker(name).filter(|worker| worker["connections"].as_u64() > Some(0))
         })
     }

@@ -100,15 +100,26 @@ impl Client {
     }
 
     pub(crate) fn command(&mut self, words: &[&str]) -> std::io::Result<String> {
+        self.send(words)?;
+        self.reply()
+    }
+
+    /// A command whose reply is not waited for.
+    pub(crate) fn send(&mut self, words: &[&str]) -> std::io::Result<()> {
         let mut request = format!("*{}\r\n", words.len());
         for word in words {
             request.push_str(&format!("${}\r\n{word}\r\n", word.len()));
         }
-        self.stream.get_mut().write_all(request.as_bytes())?;
-        self.reply()
+        self.stream.get_mut().write_all(request.as_bytes())
     }
 
-    fn reply(&mut self) -> std::io::Result<String> {
+    /// Says that nothing more will be sent; what comes can still be read.
+    pub(crate) fn half_close(&mut self) -> std::io::Result<()> {
+        self.stream.get_mut().shutdown(std::net::Shutdown::Write)
+    }
+
+    /// The next reply.
+    pub(crate) fn reply(&mut self) -> std::io::Result<String> {
         let mut line = String::new();
         if self.stream.read_line(&mut line)? == 0 {
             return Err(std::io::ErrorKind::UnexpectedEof.into());

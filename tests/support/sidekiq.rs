@@ -15,11 +15,15 @@ pub(crate) struct Sidekiq {
     pub(crate) concurrency: usize,
     /// Run by a shell that keeps SIGTERM to itself, as `sh -c` does in the first process of a container.
     pub(crate) shell: bool,
+    /// The queues with their weights, as `-q` takes them.
+    pub(crate) queues: &'static [&'static str],
+    /// From 7 on: a capsule with a thread of its own for the queue `single`.
+    pub(crate) capsule: bool,
 }
 
 impl Sidekiq {
     pub(crate) fn new(version: u8) -> Sidekiq {
-        Sidekiq { version, concurrency: 3, shell: false }
+        Sidekiq { version, concurrency: 3, shell: false, queues: &["default"], capsule: false }
     }
 }
 
@@ -39,7 +43,11 @@ impl System for Sidekiq {
         } else {
             command(ruby)
         };
-        run.arg(script).args(["-c", &concurrency, "-q", "default"]);
+        run.arg(script).args(["-c", &concurrency]);
+        for queue in self.queues {
+            run.args(["-q", queue]);
+        }
+        run.env("CAPSULE", if self.capsule { "1" } else { "0" });
         run.env("REDIS_URL", format!("redis://{}/0", world.worker_address()));
         run.env("JOB_LOG", world.log_path()).env("WORKER", &label);
         let mut process = Proc::start(&mut run, &world.path().join(format!("{label}.log")));
@@ -54,28 +62,34 @@ impl System for Sidekiq {
 
     fn producer(&self, world: &World) -> Box<dyn Producer> {
         let client = Client::connect(&world.redis.address()).expect("the broker");
-        Box::new(SidekiqProducer { client, log: world.log() })
+        let mut queues: Vec<&str> = self.queues.iter().filter_map(|queue| queue.split(',').next()).collect();
+        queues.extend(self.capsule.then_some("single"));
+        Box::new(SidekiqProducer { client, log: world.log(), queues, pushed: 0 })
     }
 }
 
 struct SidekiqProducer {
     client: Client,
     log: JobLog,
+    queues: Vec<&'static str>,
+    pushed: usize,
 }
 
 impl Producer for SidekiqProducer {
     fn push(&mut self, id: &str, seconds: f64, countdown: f64) {
         self.log.note_push(id);
         let now = super::now();
+        let queue = self.queues[self.pushed % self.queues.len()];
+        self.pushed += 1;
         let mut job = serde_json::json!({
-            "class": "Job", "args": [id, seconds], "jid": format!("{id:0>24}"), "queue": "default", "retry": false,
+            "class": "Job", "args": [id, seconds], "jid": format!("{id:0>24}"), "queue": queue, "retry": false,
             "created_at": now,
         });
         if countdown > 0.0 {
             self.client.command(&["ZADD", "schedule", &format!("{:.6}", now + countdown), &job.to_string()])
         } else {
             job["enqueued_at"] = now.into();
-            self.client.command(&["LPUSH", "queue:default", &job.to_string()])
+            self.client.command(&["LPUSH", &format!("queue:{queue}"), &job.to_string()])
         }
         .expect("the broker takes the job");
     }

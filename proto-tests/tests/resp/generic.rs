@@ -42,17 +42,37 @@ fn what_cannot_be_refused_is_told() {
         "DRAIN\n W= MULTI\n B= +OK\n W= BRPOP q 0\n E Blocked it fetches by BRPOP inside MULTI*\n B= +QUEUED\n W= EXEC\n B= *1 *-1",
     );
     play("set fetch q\n W= MULTI\n B= +OK\n W= LPOP q\n E Blocked it fetches by LPOP inside MULTI*\n B= +QUEUED");
-    // plain pops of other keys are no fetches there either
-    play("W= MULTI\n B= +OK\n W= LPOP q\n B= +QUEUED\n W= EXEC\n B= *1 $$x");
+    // a plain pop of a key that nobody declared is no fetch, but nobody knows what it takes: told once
+    for nothing in ["$$x", "$-1"] {
+        play(&format!(
+            "DRAIN\n W= LPOP q\n E Unrefused it fetches by LPOP from keys *\n B= {nothing}\n W= LPOP q\n B= $$y"
+        ));
+    }
+    play(
+        "W= MULTI\n B= +OK\n W= LPOP q\n E Unrefused it fetches by LPOP from keys *\n B= +QUEUED\n W= EXEC\n B= *1 $$x",
+    );
+    play("set pass cache\n W= LPOP cache\n B= $$x");
+    play("SYSTEM celery\n W= LPOP q\n B= $$x");
     // a script of a worker of which nothing is known has returned something
     for script in ["EVALSHA abc 1 bull:q:wait x", "EVAL 'return 1' 2 a b", "FCALL f 1 a"] {
-        play(&format!("DRAIN\n W= {script}\n B= *2 *2 $$k $$v :0\n E Blocked it fetches by *"));
+        play(&format!("DRAIN\n W= {script}\n B= *2 *2 $$k $$v :0\n E Unrefused it fetches by *"));
         for nothing in ["*4 :0 :0 :0 :0", "$-1", "_", ":1", "+OK", "*0", "'-NOSCRIPT no'"] {
             play(&format!("DRAIN\n W= {script}\n B= {nothing}"));
         }
         play(&format!("SYSTEM celery\n W= {script}\n B= $$token"));
     }
-    play("set pass lock:*\n W= EVALSHA abc 1 lock:a x\n B= $$token\n W= EVALSHA abc 0 x\n B= $$token");
+    play("set pass lock:*\n W= EVALSHA abc 1 lock:a x\n B= $$token");
+    // one that hides its keys, one with a long text, one in a transaction, one that is too long to be read
+    play("set pass lock:*\n W= EVALSHA abc 0 x\n B= $$token\n E Unrefused it fetches by EVALSHA that returns *");
+    play("W= EVAL (x*1500) 1 q\n B= $$x\n E Unrefused it fetches by EVAL that returns *");
+    play("W= EVAL (x*200000) 1 q\n B= $$x\n E Unrefused it fetches by EVAL with arguments too long *");
+    play("SYSTEM celery\n W= EVAL (x*200000) 1 q\n B= $$x");
+    for (exec, told) in [("*2 $$a $$x", true), ("*2 $$a :1", false), ("*2 *2 $$a $$b :1", true), ("*-1", false)] {
+        let event = if told { "\n E Unrefused it fetches by EVALSHA *" } else { "" };
+        play(&format!(
+            "W= MULTI\n B= +OK\n W= GET a\n B= +QUEUED\n W= EVALSHA abc 1 q\n B= +QUEUED\n W= EXEC\n B= {exec}{event}"
+        ));
+    }
 }
 
 #[test]

@@ -189,6 +189,7 @@ fn reset_undoes_everything() {
         "W+ RESET
         W+ MULTI
         W> RPOP q
+        E Unrefused *
         B> RESET
         B> MULTI
         B> RPOP q

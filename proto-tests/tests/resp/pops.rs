@@ -211,7 +211,7 @@ fn a_plain_pop_is_a_fetch_only_by_the_operators_pattern() {
         PLAIN,
     );
     play_rows(&format!("set fetch q*\n {TO_RESP3}\n DRAIN\n W> <1>\n W< <3>\n UNDRAIN\n W= <1>\n B= <3>"), PLAIN);
-    play_rows("DRAIN\n W= <1>\n B= <2>", &PLAIN[..12]);
+    play_rows("DRAIN\n W= <1>\n E Unrefused *\n B= <2>", &PLAIN[..12]);
     play_rows("DRAIN\n W> <1>\n W< <2>", &PLAIN[12..]);
 }
 

@@ -49,10 +49,14 @@ fn outstanding(worker: &Worker) -> usize {
 
 /// See [`super::judge`].
 pub(super) fn judge(worker: &Worker, now: Millis) -> Verdict {
-    if worker.is_whole() && worker.deliveries == 0 {
+    let took = worker.took && worker.may_take();
+    if worker.is_whole() && worker.deliveries == 0 && worker.ledger.is_empty() && !took {
         return Verdict::idle(Evidence::Exact);
     }
     let verdict = Verdict::running(worker.ledger.len(), Evidence::Unknown);
+    if took {
+        return verdict.doubt(Doubt::Unrefused);
+    }
     if worker.polled > 0 {
         return verdict.doubt(Doubt::Polled);
     }

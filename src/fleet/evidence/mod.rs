@@ -53,6 +53,8 @@ pub(super) enum Doubt {
     Undeclared,
     /// An unknown system takes jobs by polling, which says nothing about its threads.
     Polled,
+    /// An unknown system gets something in ways that are no fetches to the gate.
+    Unrefused,
     /// Two job systems behind one address.
     Mixed,
 }
@@ -80,6 +82,7 @@ impl Doubt {
             Doubt::NotBack { idle, peak } => format!("{idle} of {peak} threads have come back to fetch"),
             Doubt::Undeclared => "it takes jobs from queues whose use is not known".to_owned(),
             Doubt::Polled => "it polls for jobs, which does not show when one ends".to_owned(),
+            Doubt::Unrefused => "what it takes without a fetch that the gate knows may be jobs".to_owned(),
             Doubt::Mixed => "two job systems behind one address cannot be told apart".to_owned(),
         })
     }
@@ -105,6 +108,10 @@ impl Doubt {
                 "declare the queue's keys under [gate] fetch = [...] if its threads fetch only when their job is done",
             ),
             Doubt::Polled => Some("use a blocking pop, or a job system that the gate knows"),
+            Doubt::Unrefused => Some(
+                "declare keys that hold jobs under [gate] fetch = [...] and keys that never do under pass = [...]; what \
+                 a script takes cannot be held",
+            ),
             Doubt::Mixed | Doubt::TooManyFetches => {
                 Some("give each worker a tag in its user name (user+tag) or a listener of its own")
             }
@@ -170,8 +177,11 @@ impl Verdict {
     }
 }
 
-/// Judges a worker as of `now`.
+/// Judges a worker as of `now`; one without a connection as of the moment it went: what comes due later is no business
+/// of its any more.
 pub(super) fn judge(worker: &Worker, settings: &FleetSettings, now: Millis) -> Verdict {
+    let left = worker.ended.map(|ended| ended.at).or(worker.closed_at).filter(|_| worker.conns.is_empty());
+    let now = left.map_or(now, |left| left.min(now));
     let mut verdict = match worker.system {
         System::Celery => celery::judge(worker, settings, now),
         System::Sidekiq => sidekiq::judge(worker, now),

@@ -1,6 +1,6 @@
 //! The broker's side: replies are paired with what is owed, out-of-band items pass, and a fetch's reply is read along.
 
-use super::owed::{Change, Fetch, Noted, Owed, PubsubKind};
+use super::owed::{Change, Doubted, Fetch, Noted, Owed, PubsubKind};
 use super::reply::{DELIVERY_MAX, Leaf, NOTE_MAX, ORPHAN_MAX, Reading};
 use super::scan::{NotResp, number};
 use super::session::{Item, item};
@@ -243,19 +243,17 @@ impl RespGate {
     /// A reply that changes the session or confirms notes has ended.
     fn noted(&mut self, noted: Noted, reading: &Reading, out: &mut Vec<Action>) {
         let failed = reading.is_error();
-        let in_exec = matches!(noted.change, Change::Exec);
+        let in_exec = matches!(noted.change, Change::Exec { .. });
         match noted.change {
             Change::Multi { number } if failed => {
                 // by now the client may be in another one
                 let open = self.session.transaction.take_if(|t| t.number == number).is_some();
                 self.memory.in_transaction &= !open;
             }
-            Change::Unrefused { name, how } if !failed => {
-                let string = |leaf: &Leaf| matches!(leaf.kind, b'$' | b'=') && leaf.content != b"-1";
-                if reading.overflow || reading.leaves.iter().any(string) {
-                    self.blocked(&name, how, out);
-                }
+            Change::Unrefused(doubted) if !failed && (reading.overflow || reading.leaves.iter().any(is_string)) => {
+                self.brought(&doubted, out);
             }
+            Change::Exec { doubted } if !failed => self.doubted_in_exec(&doubted, reading, out),
             Change::Hello { three, user, name } if !failed => {
                 if let Some(three) = three {
                     self.session.proto = if three { super::empty::Proto::Three } else { super::empty::Proto::Two };
@@ -266,10 +264,9 @@ impl RespGate {
             Change::Auth { user } if !failed => out.push(Action::Event(JobEvent::User(user))),
             Change::Reset if !failed => self.session.reset(),
             Change::Monitor if !failed => self.session.monitor = true,
-            Change::Exec if reading.is_empty() => return,
             _ => {}
         }
-        if failed || noted.notes.is_empty() {
+        if failed || noted.notes.is_empty() || (in_exec && reading.is_empty()) {
             return;
         }
         let flat = in_exec && reading.is_flat();
@@ -283,6 +280,28 @@ impl RespGate {
         dialect::confirmed(notes, &mut events);
         Self::emit(events, out);
     }
+}
+
+impl RespGate {
+    /// An EXEC has been answered: which of its commands have brought something? If the elements cannot be told apart,
+    /// any string may be theirs.
+    fn doubted_in_exec(&mut self, doubted: &[(u32, Doubted)], reading: &Reading, out: &mut Vec<Action>) {
+        let flat = reading.is_flat();
+        for (index, doubted) in doubted {
+            let brought = match reading.leaves.get(*index as usize).filter(|_| flat) {
+                Some(leaf) => is_string(leaf),
+                None => reading.overflow || reading.leaves.iter().any(is_string),
+            };
+            if brought {
+                self.brought(doubted, out);
+            }
+        }
+    }
+}
+
+/// A string that is there.
+fn is_string(leaf: &Leaf) -> bool {
+    matches!(leaf.kind, b'$' | b'=') && leaf.content != b"-1"
 }
 
 /// The first line without its CRLF.

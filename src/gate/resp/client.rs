@@ -9,7 +9,7 @@ use super::session::ReplyMode;
 use super::{Mode, RespGate};
 use crate::dialect::{self, Interest, Meaning, Note};
 use crate::gate::{Action, Gate, Side};
-use crate::job::{JobEvent, Millis};
+use crate::job::{JobEvent, Millis, System};
 use bytes::Bytes;
 use std::ops::Range;
 
@@ -167,6 +167,10 @@ impl RespGate {
                             self.plain();
                             self.stream(left, None, out);
                         }
+                        Ok(_) if is_script(lower) && self.memory.system == System::Unknown => {
+                            self.doubted(lower, "with arguments too long to be read", false);
+                            self.stream(left, None, out);
+                        }
                         _ => {
                             self.plain();
                             self.stream(left, None, out);
@@ -210,7 +214,7 @@ impl RespGate {
         }
         match name {
             b"multi" | b"exec" | b"discard" | b"hello" | b"auth" | b"reset" | b"quit" | b"client" | b"monitor"
-            | b"sync" | b"psync" | b"xread" | b"wait" | b"waitaof" | b"fcall" => return Verdict::Whole,
+            | b"sync" | b"psync" | b"xread" | b"wait" | b"waitaof" => return Verdict::Whole,
             b"watch" if self.session.transaction.is_some() => return Verdict::Whole,
             b"subscribe" | b"psubscribe" | b"ssubscribe" | b"unsubscribe" | b"punsubscribe" | b"sunsubscribe" => {
                 return Verdict::Pubsub;
@@ -219,6 +223,9 @@ impl RespGate {
         }
         if !self.memory.mixed && !matches!(name, b"ping" | b"select" | b"info" | b"command") {
             self.memory.mixed = true;
+        }
+        if is_script(name) {
+            return Verdict::Whole;
         }
         if let Some(first) = first.filter(|_| dialect::is_told(name)) {
             return match dialect::interest(&self.memory, name, first) {
@@ -288,4 +295,9 @@ impl RespGate {
         }
         self.go_opaque(out);
     }
+}
+
+/// Scripts are judged by the shape of their arguments, however long their text is.
+fn is_script(name: &[u8]) -> bool {
+    matches!(name, b"eval" | b"evalsha" | b"fcall")
 }

@@ -2,15 +2,17 @@
 //! command is to be forwarded as it stands.
 
 use super::client::ClientAt;
-use super::owed::{Change, Owed, PubsubKind};
+use super::owed::{Change, Doubted, Owed, PubsubKind};
 use super::pop::{Pop, Unread, is_pop};
 use super::session::{ReplyMode, Transaction};
 use super::{Mode, RespGate};
-use crate::dialect::{self, Meaning};
+use crate::dialect::{self, Claim, Meaning};
 use crate::gate::{Action, Side};
 use crate::job::{JobEvent, Millis, System};
 use bytes::Bytes;
 
+/// How many commands of one transaction are remembered singly for what they may bring.
+const DOUBTED_MAX: usize = 256;
 const MAINT_ERROR: &[u8] = b"-ERR unknown subcommand 'MAINT_NOTIFICATIONS'. Try CLIENT HELP.\r\n";
 
 impl RespGate {
@@ -74,10 +76,15 @@ impl RespGate {
         let pop = match pop {
             _ if self.session.subscribed_resp2() => return self.plain(),
             Err(Unread::TakesNothing) => return self.plain(),
-            Err(Unread::Unknown) => return self.unrefused(name, "in a form unknown to the gate"),
+            Err(Unread::Unknown) => return self.doubted(name, "in a form unknown to the gate", true),
             Ok(pop) => pop,
         };
-        if !self.is_fetch(&pop) {
+        let claim = self.claim(&pop);
+        if claim != Claim::Fetch {
+            if claim == Claim::NotMine {
+                // even if it finds nothing now: the next one may
+                self.unrefused(name, "from keys that nobody has declared", out);
+            }
             let blocking = pop.is_blocking() && self.session.transaction.is_none();
             return if blocking { self.owe(Owed::Blocking) } else { self.plain() };
         }
@@ -93,8 +100,7 @@ impl RespGate {
     }
 
     pub(super) fn blocked(&self, name: &[u8], how: &str, out: &mut Vec<Action>) {
-        let name = String::from_utf8_lossy(name).to_ascii_uppercase();
-        out.push(Action::Event(JobEvent::Blocked(format!("it fetches by {name} {how}, which cannot be held"))));
+        out.push(Action::Event(JobEvent::Blocked(not_held(name, how))));
     }
 
     /// EVAL, EVALSHA and FCALL: a dialect knows some scripts by their shape. What the others do nobody knows: on a worker
@@ -116,25 +122,47 @@ impl RespGate {
             }
             Meaning::Note(note) => self.plain_noted(note),
             Meaning::Nothing if matches!(name, b"eval" | b"evalsha" | b"fcall") && self.may_fetch(&args) => {
-                self.unrefused(name, "that returns elements")
+                self.doubted(name, "that returns elements", false)
             }
             Meaning::Nothing => self.plain(),
         }
     }
 
-    /// Whether a script of which nothing is known has keys that may hold jobs.
+    /// Whether a script of which nothing is known has keys that may hold jobs, or hides them.
     fn may_fetch(&self, args: &[Bytes]) -> bool {
         let count = args.get(2).and_then(|n| std::str::from_utf8(n).ok()?.parse::<usize>().ok()).unwrap_or(0);
         let mut keys = args.iter().skip(3).take(count);
-        self.memory.system == System::Unknown && keys.any(|k| !self.settings.passes(k))
+        self.memory.system == System::Unknown && (count == 0 || keys.any(|k| !self.settings.passes(k)))
     }
 
-    /// A command that the gate lets through although a job may come of it: then the worker cannot be sealed.
-    fn unrefused(&mut self, name: &[u8], how: &'static str) -> bool {
-        if self.session.transaction.is_some() {
-            return self.plain();
+    /// A command that the gate lets through although a job may come of it. `sure` is as in [`Doubted`].
+    pub(super) fn doubted(&mut self, name: &[u8], how: &'static str, sure: bool) -> bool {
+        let doubted = Doubted { name: name.to_vec(), how, sure };
+        let Some(transaction) = &mut self.session.transaction else {
+            return self.owe_noted(Change::Unrefused(doubted), vec![]);
+        };
+        let known = |(_, other): &(u32, Doubted)| other.name == doubted.name && other.how == how;
+        if transaction.doubted.len() < DOUBTED_MAX || !transaction.doubted.iter().any(known) {
+            transaction.doubted.push((transaction.queued, doubted));
         }
-        self.owe_noted(Change::Unrefused { name: name.to_vec(), how }, vec![])
+        self.plain()
+    }
+
+    /// It did bring something.
+    pub(super) fn brought(&mut self, doubted: &Doubted, out: &mut Vec<Action>) {
+        match doubted.sure {
+            true => self.blocked(&doubted.name, doubted.how, out),
+            false => self.unrefused(&doubted.name, doubted.how, out),
+        }
+    }
+
+    /// Told once: such commands may come by the thousand.
+    fn unrefused(&mut self, name: &[u8], how: &str, out: &mut Vec<Action>) {
+        let reason = not_held(name, how);
+        if !self.unrefused.contains(&reason) {
+            self.unrefused.push(reason.clone());
+            out.push(Action::Event(JobEvent::Unrefused(reason)));
+        }
     }
 
     /// RESET ends all modes; its own reply is left out only behind CLIENT REPLY SKIP.
@@ -155,7 +183,7 @@ impl RespGate {
             self.go_opaque(out);
             return self.mode != Mode::Closed;
         }
-        self.owe_noted(Change::Exec, transaction.notes)
+        self.owe_noted(Change::Exec { doubted: transaction.doubted }, transaction.notes)
     }
 
     fn end_transaction(&mut self) -> Option<Transaction> {
@@ -288,4 +316,9 @@ impl RespGate {
         *user = user.slice(..plus);
         true
     }
+}
+
+/// A line for the worker's `blocked`.
+fn not_held(name: &[u8], how: &str) -> String {
+    format!("it fetches by {} {how}, which cannot be held", String::from_utf8_lossy(name).to_ascii_uppercase())
 }

@@ -17,7 +17,7 @@ use super::pop::{Pop, Wait};
 use super::reply::{Leaf, Reading};
 use super::session::ReplyMode;
 use super::{Mode, RespGate, Retained};
-use crate::dialect::{self, PopShape};
+use crate::dialect::{self, Claim, PopShape};
 use crate::gate::{Action, Gate, Side};
 use crate::job::{Fate, FetchEnd, JobEvent, JobKey, Millis, Place};
 use bytes::Bytes;
@@ -31,19 +31,23 @@ const REST_MIN: Millis = 10;
 const ENTRIES_MAX: usize = 1_024;
 
 impl RespGate {
-    /// Whether a well-formed pop asks for a job. The operator's patterns come first.
+    /// Whether a well-formed pop asks for a job.
     pub(super) fn is_fetch(&self, pop: &Pop) -> bool {
+        self.claim(pop) == Claim::Fetch
+    }
+
+    /// What a well-formed pop asks for. The operator's patterns come first.
+    pub(super) fn claim(&self, pop: &Pop) -> Claim {
         if pop.keys().iter().all(|k| self.settings.passes(k)) {
-            return false;
+            return Claim::Pass;
         }
         if pop.keys().iter().any(|k| self.settings.fetch.is_match(String::from_utf8_lossy(k).as_ref())) {
-            return true;
+            return Claim::Fetch;
         }
         if pop.name() == b"xclaim" && self.claims_only_own(pop) {
-            return false;
+            return Claim::Pass;
         }
-        let shape = PopShape { name: pop.name(), keys: pop.keys(), blocking: pop.is_blocking() };
-        dialect::claims(&self.memory, shape)
+        dialect::claim(&self.memory, PopShape { name: pop.name(), keys: pop.keys(), blocking: pop.is_blocking() })
     }
 
     /// XCLAIM of entries that this connection has read itself renews a lease.

@@ -112,6 +112,8 @@ pub struct RespGate {
     retained: VecDeque<Retained>,
     /// When the broker last heard from the gate while it holds a fetch.
     broker_quiet_since: Millis,
+    /// What has been told of commands that may bring a job and are not refused.
+    unrefused: Vec<String>,
     /// Entries of streams that this connection has read: it may renew its claim on them.
     read_entries: VecDeque<Vec<u8>>,
 }
@@ -140,6 +142,7 @@ impl RespGate {
             sent: 0,
             retained: VecDeque::new(),
             broker_quiet_since: 0,
+            unrefused: Vec::new(),
             read_entries: VecDeque::new(),
         }
     }

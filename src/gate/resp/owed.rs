@@ -71,14 +71,23 @@ pub(super) enum Change {
     Multi {
         number: u64,
     },
-    Exec,
+    Exec {
+        /// Commands within it that may have brought a job: their indices, names and why nobody can say.
+        doubted: Vec<(u32, Doubted)>,
+    },
     Reset,
     Monitor,
-    /// A command of this name has brought something that may be a job, in a way that the gate does not refuse.
-    Unrefused {
-        name: Vec<u8>,
-        how: &'static str,
-    },
+    /// If it brings something, that may be a job.
+    Unrefused(Doubted),
+}
+
+/// A command of which the gate cannot say whether it takes jobs, and which it does not refuse.
+#[derive(Debug)]
+pub(super) struct Doubted {
+    pub(super) name: Vec<u8>,
+    pub(super) how: &'static str,
+    /// It takes something, if it returns something, whatever the worker's job system is.
+    pub(super) sure: bool,
 }
 
 /// A command that asks for a job, while it is unanswered.

@@ -2,7 +2,7 @@
 //! subscriptions, MONITOR.
 
 use super::empty::Proto;
-use super::owed::PubsubKind;
+use super::owed::{Doubted, PubsubKind};
 use super::reply::{Leaf, Reading};
 use super::scan::number;
 use crate::dialect::Note;
@@ -25,6 +25,8 @@ pub(super) struct Transaction {
     pub(super) number: u64,
     pub(super) queued: u32,
     pub(super) notes: Vec<(u32, Note)>,
+    /// Commands that may bring a job.
+    pub(super) doubted: Vec<(u32, Doubted)>,
     /// It holds a command whose effect on the pairing at EXEC is not followed.
     pub(super) odd: bool,
 }

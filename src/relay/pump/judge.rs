@@ -48,7 +48,9 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
         }
         match self.read(side, cx, scratch, kept, room) {
             Poll::Pending => return false,
-            Poll::Ready(0) => self.lane(side).input = Input::Ended,
+            // told before the other side is read again: what the broker has just handed out for a client that is gone
+            // must not be written to it
+            Poll::Ready(0) => self.tell_end(side, cx, scratch),
             Poll::Ready(read) => self.judge(side, cx, scratch, read),
         }
         true

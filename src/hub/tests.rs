@@ -1,0 +1,167 @@
+//! The hub with a real fleet and a real store.
+
+use super::*;
+use crate::job::{JobEvent, Place};
+use std::path::Path;
+use std::sync::atomic::AtomicU16;
+
+fn open(dir: &Path) -> Arc<Hub> {
+    let (store, saved) = Store::open(dir, false).expect("opened");
+    Hub::open(FleetSettings::default(), store, saved).expect("opened")
+}
+
+/// A worker on another host that has asked for a job.
+fn worker(hub: &Hub, ip: [u8; 4]) -> (ConnId, Arc<Handle>) {
+    static PORT: AtomicU16 = AtomicU16::new(1);
+    let (conn, handle) = hub.connect(Peer {
+        listener: "redis".into(),
+        listener_is_identity: false,
+        protocol: "redis",
+        ip: ip.into(),
+        port: PORT.fetch_add(1, Ordering::Relaxed),
+        local: false,
+    });
+    let asked = JobEvent::FetchAsked { place: Place::Broker, queues: vec!["jobs".into()], blocking: true };
+    hub.with_fleet(|fleet, now| fleet.event(now, conn, asked));
+    (conn, handle)
+}
+
+fn request(selector: &str, ttl: Millis) -> DrainRequest {
+    DrainRequest {
+        selector: vec![selector.into()],
+        name: Some("d".into()),
+        ttl: Some(Some(ttl)),
+        reason: None,
+        require: None,
+        delayed_wait: false,
+        standing: false,
+        allow_empty: false,
+        no_starve: false,
+        dry_run: false,
+    }
+}
+
+#[test]
+fn an_answered_drain_is_on_the_connection_and_outlives_the_gate() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let hub = open(dir.path());
+    let (_, handle) = worker(&hub, [10, 0, 0, 1]);
+    let (_, other) = worker(&hub, [10, 0, 0, 2]);
+    assert!(hub.drain(&request("ip=10.0.0.1", 3_600_000)).expect("made").created);
+    assert!(handle.flags().marked() && !other.flags().marked());
+
+    drop(hub);
+    let hub = open(dir.path());
+    let (_, handle) = worker(&hub, [10, 0, 0, 1]);
+    let (_, other) = worker(&hub, [10, 0, 0, 2]);
+    assert!(handle.flags().marked() && !other.flags().marked());
+    assert!(hub.undrain("d").expect("saved"));
+    assert!(!handle.flags().marked());
+    assert!(!hub.undrain("d").expect("nothing to save"));
+
+    drop(hub);
+    let hub = open(dir.path());
+    assert!(!worker(&hub, [10, 0, 0, 1]).1.flags().marked());
+}
+
+#[test]
+fn a_drain_that_matches_nothing_changes_nothing() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let hub = open(dir.path());
+    let refused = hub.drain(&request("ip=10.0.0.1", 1)).expect_err("nobody is there");
+    assert!(matches!(refused, HubError::Refused(DrainError::NothingMatched(_))), "{refused}");
+    assert!(!dir.path().join("drains").exists());
+}
+
+#[test]
+fn a_drain_that_cannot_be_saved_is_not_in_force() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let state = dir.path().join("state");
+    let hub = open(&state);
+    let (_, handle) = worker(&hub, [10, 0, 0, 1]);
+    std::fs::rename(&state, dir.path().join("away")).expect("renamed");
+    let refused = hub.drain(&request("ip=10.0.0.1", 3_600_000)).expect_err("it cannot be saved");
+    assert!(matches!(refused, HubError::Store(_)), "{refused}");
+    assert!(!handle.flags().marked());
+    // jobs go on
+    worker(&hub, [10, 0, 0, 2]);
+    std::fs::rename(dir.path().join("away"), &state).expect("renamed");
+    hub.drain(&request("ip=10.0.0.1", 3_600_000)).expect("it can be saved again");
+    assert!(handle.flags().marked());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_expired_drain_ends_by_itself_and_stays_ended() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let hub = open(dir.path());
+    let chores = tokio::spawn(hub.clone().chores());
+    let (_, handle) = worker(&hub, [10, 0, 0, 1]);
+    let mut changes = hub.changes();
+    hub.drain(&request("ip=10.0.0.1", 90_000)).expect("made");
+    let saved = std::fs::read_to_string(dir.path().join("drains")).expect("there");
+    let begun = hub.now();
+    while handle.flags().marked() {
+        changes.changed().await.expect("the hub lives");
+    }
+    assert!((90_000..90_020).contains(&(hub.now() - begun)), "{} ms", hub.now() - begun);
+    let ended = async {
+        while std::fs::read_to_string(dir.path().join("drains")).expect("there") == saved {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), ended).await.expect("saved");
+    chores.abort();
+    let _ = chores.await;
+    drop(hub);
+    assert!(!worker(&open(dir.path()), [10, 0, 0, 1]).1.flags().marked());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_could_not_be_saved_is_saved_later() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let state = dir.path().join("state");
+    let hub = open(&state);
+    let chores = tokio::spawn(hub.clone().chores());
+    let (_, handle) = worker(&hub, [10, 0, 0, 1]);
+    hub.drain(&request("ip=10.0.0.1", 3_600_000)).expect("made");
+    std::fs::rename(&state, dir.path().join("away")).expect("renamed");
+    hub.undrain("d").expect_err("a restarted gate would mark again");
+    assert!(!handle.flags().marked(), "it is lifted all the same");
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    std::fs::rename(dir.path().join("away"), &state).expect("renamed");
+    let file = state.join("drains");
+    let before = std::fs::read_to_string(&file).expect("there");
+    let saved = async {
+        while std::fs::read_to_string(&file).expect("there") == before {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), saved).await.expect("tried again");
+    chores.abort();
+}
+
+#[test]
+fn a_state_that_makes_no_sense_is_refused() {
+    for (name, content) in [("drains", "nonsense\n"), ("journal", "draingate journal 1\nnonsense\nmore\n")] {
+        let dir = tempfile::tempdir().expect("a directory");
+        std::fs::write(dir.path().join(name), content).expect("written");
+        let (store, saved) = Store::open(dir.path(), false).expect("the files are text");
+        let error = Hub::open(FleetSettings::default(), store, saved).err().expect("refused").to_string();
+        assert!(error.contains(name) && error.contains("--ignore-state") && !error.contains('\n'), "{error}");
+    }
+}
+
+#[test]
+fn a_look_does_not_count_as_a_change() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let hub = open(dir.path());
+    let mut changes = hub.changes();
+    hub.look(|fleet, now| fleet.drains(now));
+    assert!(!changes.has_changed().expect("the hub lives"));
+    let (conn, _) = worker(&hub, [10, 0, 0, 1]);
+    assert!(changes.has_changed().expect("the hub lives"));
+    changes.mark_unchanged();
+    hub.disconnect(conn, ClosedBy::Client);
+    assert!(changes.has_changed().expect("the hub lives"));
+    assert_eq!(hub.connections(), 0);
+}

@@ -1,0 +1,8 @@
+//! The binary as an init system and an operator meet it: start, signals, state on disk, and what it says when it cannot
+//! start. The broker is a made-up one, so that each test decides what happens when.
+
+mod broker;
+mod gate;
+mod start;
+mod state;
+mod stop;
