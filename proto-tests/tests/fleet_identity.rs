@@ -625,7 +625,7 @@ fn a_drain_right_after_a_cut_or_a_restart_finds_its_workers() {
         c1 named celery w1@a
         c1 online processed=0
         - c1 broker
-        ? w1@a active conns=0
+        ? w1@a gone conns=0
         drain d w1@a
         + c2 10.0.0.5
         ? c2 marked
