@@ -7,11 +7,13 @@ CARGO ?= cargo
 ROUNDS ?= 100
 STATIC_TARGET := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
 STATIC_BINARY := target/$(STATIC_TARGET)/release/draingate
+# What the Dockerfile builds from, and nothing else of the tree.
+IMAGE_FILES := $(shell sed -n '/^FROM scratch/q; s/^COPY \(.*\) [^ ]*$$/\1/p' Dockerfile)
 
-.PHONY: help setup build test lint pure unit soak demo static clean
+.PHONY: help setup build test lint image-context pure unit soak demo bench static clean
 
 help: ## what there is
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /\1\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 10
 
 setup: ## install what tests need and is missing (as root, or with sudo)
 	@tests/setup
@@ -21,7 +23,7 @@ build: ## the binary, optimised
 
 test: setup lint pure unit ## format, lints, the pure half alone, all tests with real brokers and real workers
 
-lint: setup ## formatting and lints; a warning is an error
+lint: setup image-context ## formatting and lints; a warning is an error
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	$(CARGO) clippy --locked -p proto-tests --all-targets -- -D warnings
@@ -32,11 +34,16 @@ lint: setup ## formatting and lints; a warning is an error
 	shellcheck tests/setup .ci/run deploy/check-static
 	ruby -wc tests/jobs/*.rb >/dev/null
 
+image-context:
+	rm -rf target/image && mkdir -p target/image && cp -r $(IMAGE_FILES) target/image
+	cd target/image && $(CARGO) metadata --locked --no-deps --format-version 1 >/dev/null
+
 pure: setup ## the protocol machine compiled without the server half
 	$(CARGO) test --locked --quiet -p proto-tests
 
+# The stories wait more than they work: twice as many at a time as a small machine has cores.
 unit: setup ## unit, integration and real stories
-	$(CARGO) test --locked
+	RUST_TEST_THREADS=4 $(CARGO) test --locked
 
 soak: setup ## each real story ROUNDS times (100)
 	DRAINGATE_ROUNDS=$(ROUNDS) $(CARGO) test --locked --release --test stories -- --nocapture
@@ -44,9 +51,14 @@ soak: setup ## each real story ROUNDS times (100)
 demo: ## two Celery workers, a drain, a kill -9 and the proof
 	@demo/drain.py
 
+bench: build ## requests per second and CPU, compared with HAProxy and with no proxy at all
+	@tests/setup bench
+	benches/compare.py
+
 # A static binary for the host's own target: the C library is linked in, so an empty image is enough for it.
-static: ## a static binary, tried in an empty root directory
-	RUSTFLAGS="-C target-feature=+crt-static" $(CARGO) build --release --locked --target $(STATIC_TARGET)
+static: image-context ## a static binary, built from what the image is built from and tried in an empty root directory
+	cd target/image && CARGO_TARGET_DIR=../../target RUSTFLAGS="-C target-feature=+crt-static" \
+		$(CARGO) build --release --locked --target $(STATIC_TARGET)
 	deploy/check-static $(STATIC_BINARY)
 
 clean: ## what was built, and what `make setup` made

@@ -18,7 +18,7 @@ import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-GATE = pathlib.Path(os.environ.get("DRAINGATE", ROOT / "target/release/draingate"))
+GATE = pathlib.Path(os.environ.get("DRAINGATE", ROOT / "target/release/draingate")).resolve()
 CELERY = ROOT / ".venvs/celery/bin/celery"
 LONG_JOB = 15
 BOLD, DIM, OK, OFF = ("\033[1m", "\033[2m", "\033[32m", "\033[0m") if sys.stdout.isatty() else ("",) * 4
@@ -108,6 +108,7 @@ class Demo:
             worker=name,
         )
         wait_for(name, lambda: any(line[0] == "ready" and line[4] == name for line in self.lines()), process)
+        wait_for(f"the gate to know {name}", lambda: name in self.names())
         print(f"  {DIM}{name} is ready (process {process.pid}){OFF}")
         return process
 
@@ -125,6 +126,16 @@ class Demo:
             if not quiet:
                 print("  " + line.rstrip(), flush=True)
         return answer.wait()
+
+    def names(self):
+        """What the gate calls the workers: their names come with their first heartbeats."""
+        return subprocess.run(
+            [GATE, "workers", "-o", "name"],
+            env=os.environ | {"DRAINGATE_ADMIN": f"http://127.0.0.1:{self.admin}"},
+            stdout=subprocess.PIPE,
+            check=True,
+            text=True,
+        ).stdout.split()
 
     def push(self, producer, job, seconds):
         producer.stdin.write(f"{job} {seconds} 0\n".encode())

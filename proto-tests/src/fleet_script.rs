@@ -6,7 +6,8 @@
 //! c1 named celery w1@a       what its gate saw ...
 //! c1 fetch q                 a blocking fetch, held if the connection is marked (`fetch!`: forwarded all the same;
 //!                            `poll q`: one that does not block); `nil`, `failed`, `vanished`, `parked`, `resumed`
-//! c1 gets t1 id=x eta=+9s    a job is delivered, in answer to the fetch outstanding if there is one (`taken t1`)
+//! c1 gets t1 id=x eta=+9s    a job is delivered, in answer to the fetch outstanding if there is one (`taken t1`;
+//!                            `delivers t1`: only the delivery, the fetch is still outstanding)
 //! c1 ack t1 · result x · end t1 · requeue t1 · returned t1 · pushed
 //! c1 beat active=0 processed=3 ts=9s pid=1          c1 sidekiq c=2 busy=0 beat=9s        c1 work j1 j2
 //! - c1                       it closes (`- c1 broker`, `- c1 gate`)
@@ -223,6 +224,7 @@ impl Script {
                 JobEvent::FetchAnswered { from, end, blocking }
             }
             "gets" => return self.gets(name, words),
+            "delivers" => JobEvent::Delivered(job(words, now)?),
             "taken" => JobEvent::Taken(job(words, now)?),
             "pushed" => JobEvent::SchedulerReturned,
             "ack" => JobEvent::Acked(key()?),

@@ -304,6 +304,24 @@ fn a_fetch_forwarded_behind_the_seal_opens_it_again() {
     );
 }
 
+/// Cut in mid-job, it finishes its job and comes back on a new connection.
+#[test]
+fn a_thread_whose_connection_was_cut_comes_back_on_another() {
+    declared(
+        "
+        + c1 10.0.0.5
+        c1 fetch jobs
+        c1 gets j1 queue=jobs
+        - c1 broker
+        drain d all
+        ? 10.0.0.5 sealed running=1
+        + c2 10.0.0.5
+        c2 fetch jobs
+        ? 10.0.0.5 drained inferred
+    ",
+    );
+}
+
 /// A poller whose keys nobody declared is not refused: it can neither be sealed nor judged.
 #[test]
 fn what_takes_jobs_without_a_fetch_is_never_drained() {
@@ -371,6 +389,26 @@ fn a_consumer_of_declared_queues_may_pop_elsewhere() {
         drain d all
         c1 parked
         ? 10.0.0.5 drained inferred
+    ",
+    );
+}
+
+/// Closed by the client itself in mid-job: killed, and restarted in its place?
+#[test]
+fn a_thread_whose_client_went_away_in_mid_job_does_not_come_back() {
+    declared(
+        "
+        + c1 10.0.0.5
+        c1 fetch jobs
+        c1 gets j1 queue=jobs
+        drain d all
+        - c1
+        + c2 10.0.0.5
+        c2 fetch jobs
+        ? 10.0.0.5 sealed running=1
+        c2 nil
+        c2 fetch jobs
+        ? 10.0.0.5 sealed running=1
     ",
     );
 }

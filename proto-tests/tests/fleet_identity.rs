@@ -575,3 +575,65 @@ fn a_process_older_than_the_gate_is_met_in_mid_life() {
     ",
     );
 }
+
+/// The first process may be alive on its older connections: nobody knows, so nobody is let go.
+#[test]
+fn a_new_name_is_no_new_incarnation_while_older_connections_are_open() {
+    play(
+        "
+        + a1 10.0.0.7
+        + a2 10.0.0.7
+        a2 named sidekiq host:1:aaaa
+        a2 sidekiq c=1 busy=0
+        drain d all
+        - a2
+        +1s
+        + b1 10.0.0.7
+        b1 named sidekiq host:9:bbbb
+        ? b1 marked
+        ? a1 marked
+        - a1
+        +1s
+        b1 named sidekiq host:9:bbbb
+        ? b1 free
+    ",
+    );
+}
+
+#[test]
+fn an_ack_that_finds_no_job_when_its_process_turns_out_to_fetch_makes_it_doubtful() {
+    play(
+        "
+        + c1 local
+        = c1 100:5
+        c1 is celery
+        c1 ack ghost
+        c1 named celery w1@a
+        c1 online processed=0
+        drain d all
+        ? w1@a sealed unknown
+    ",
+    );
+}
+
+/// Nobody is there at the moment, but all are expected back.
+#[test]
+fn a_drain_right_after_a_cut_or_a_restart_finds_its_workers() {
+    play(
+        "
+        + c1 10.0.0.5
+        c1 named celery w1@a
+        c1 online processed=0
+        - c1 broker
+        ? w1@a active conns=0
+        drain d w1@a
+        + c2 10.0.0.5
+        ? c2 marked
+        undrain d
+        restart
+        drain d w1@a
+        + c3 10.0.0.5
+        ? c3 marked
+    ",
+    );
+}

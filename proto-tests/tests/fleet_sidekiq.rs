@@ -323,3 +323,106 @@ fn a_process_killed_in_mid_job_is_lost_with_its_jobs() {
     ",
     );
 }
+
+/// A heartbeat that arrives at once behind the seal may have been composed before.
+#[test]
+fn reported_needs_a_heartbeat_that_was_surely_composed_after_the_seal() {
+    story(
+        "
+        c1 gets j1
+        c1 fetch default
+        drain d all require=reported
+        c1 parked
+        c2 parked
+        +0.5s
+        c3 work
+        c3 sidekiq busy=0
+        ? host:1:aaaa drained inferred
+        ? drain d sealed
+        +5s
+        c3 work
+        c3 sidekiq busy=0
+        ? drain d drained
+    ",
+    );
+}
+
+/// Between the job's bytes and the end of its fetch, the fetch is no idle thread any more.
+#[test]
+fn a_fetch_that_is_being_answered_with_a_job_is_not_idle() {
+    story(
+        "
+        c2 delivers j1
+        ? host:1:aaaa running=1
+        - c1
+        - c2
+        - c3
+        ? host:1:aaaa active running=1
+    ",
+    );
+}
+
+#[test]
+fn a_job_that_slipped_in_after_drained_voids_it() {
+    story(
+        "
+        drain d all
+        c1 parked
+        c2 parked
+        ? host:1:aaaa drained
+        c1 nil
+        c1 fetch! default
+        c1 gets j1
+        - c1
+        - c2
+        - c3
+        +1s
+        + n1 10.0.0.7
+        ? n1 marked
+        ? drain d sealed
+    ",
+    );
+}
+
+#[test]
+fn the_scheduler_of_one_process_does_not_answer_for_anothers() {
+    story(
+        "
+        + b1 10.0.0.7
+        b1 named sidekiq host:2:bbbb
+        b1 work
+        b1 sidekiq c=1 busy=0
+        b1 fetch default
+        c3 taken r1
+        drain d all
+        c1 parked
+        c2 parked
+        b1 parked
+        b1 pushed
+        ? @c1 sealed running=1
+        c3 pushed
+        ? @c1 drained
+    ",
+    );
+}
+
+/// Cut in mid-job; the process is known by its pid and start, so its threads' fetches are believed at once.
+#[test]
+fn a_local_process_that_reconnects_is_surely_the_same() {
+    play(
+        "
+        + c1 local
+        = c1 100:5
+        c1 named sidekiq host:100:aaaa
+        c1 sidekiq c=1 busy=0
+        c1 gets j1
+        - c1 broker
+        drain d all
+        ? host:100:aaaa sealed running=1
+        + c2 local
+        = c2 100:5
+        c2 fetch default
+        ? host:100:aaaa drained inferred
+    ",
+    );
+}

@@ -78,7 +78,7 @@ impl Fleet {
             self.join(now, no, *member);
         }
         self.refresh_pending(now);
-        self.effects.push(Effect::SaveDrains);
+        self.save_drains();
         let listed = members.iter().filter(|m| self.workers.get(m).is_some_and(Worker::is_listed)).count();
         self.effects.push(Effect::Notice(Notice::DrainCreated { drain: name, workers: listed }));
         match self.drains.get(&no) {
@@ -104,7 +104,7 @@ impl Fleet {
             for member in fresh {
                 self.join(now, no, member);
             }
-            self.effects.push(Effect::SaveDrains);
+            self.save_drains();
         }
         match self.drains.get(&no) {
             Some(drain) => Ok(DrainAnswer { drain: self.drain_view(now, drain), created: false }),
@@ -249,6 +249,7 @@ impl Fleet {
                 d.trials.remove(&no);
                 d.witness = 0;
             }
+            self.save_drains();
         }
     }
 
@@ -261,6 +262,13 @@ impl Fleet {
                 d.witness = 0;
             }
             self.join(now, *drain, to);
+            self.save_drains();
+        }
+    }
+
+    /// Asks for the drains to be saved, once per batch of effects.
+    fn save_drains(&mut self) {
+        if !std::mem::replace(&mut self.unsaved, true) {
             self.effects.push(Effect::SaveDrains);
         }
     }
@@ -296,7 +304,7 @@ impl Fleet {
             self.leave(now, *drain, no);
         }
         if !joins.is_empty() || !leaves.is_empty() {
-            self.effects.push(Effect::SaveDrains);
+            self.save_drains();
         }
         self.announce(no);
     }
@@ -319,6 +327,7 @@ impl Fleet {
             if let Some(d) = self.drains.get_mut(&drain) {
                 d.trials.insert(no, now.saturating_add(TRIAL));
             }
+            self.save_drains();
         }
     }
 
@@ -364,7 +373,7 @@ impl Fleet {
         }
         self.refresh_pending(now);
         self.archive.push_back(Archived { at: now, view });
-        self.effects.push(Effect::SaveDrains);
+        self.save_drains();
         self.effects.push(Effect::Notice(Notice::DrainEnded { drain: drain.name, how }));
     }
 
@@ -383,6 +392,7 @@ impl Fleet {
             .collect();
         for (drain, no) in trials {
             self.leave(now, drain, no);
+            self.save_drains();
         }
         while self.archive.front().is_some_and(|ended| now >= ended.at.saturating_add(HOUR)) {
             self.archive.pop_front();

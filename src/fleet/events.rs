@@ -87,6 +87,9 @@ impl Fleet {
             Place::Gate => Place::Broker,
         };
         let blocking = conn.fetches.has(from, true);
+        if !blocking && !conn.fetches.has(from, false) {
+            return;
+        }
         for fetches in [&mut conn.fetches, &mut worker.fetches] {
             fetches.sub(from, blocking);
             fetches.add(to, blocking);

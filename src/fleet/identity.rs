@@ -8,7 +8,7 @@
 use super::Fleet;
 use super::boundary::{Effect, Peer, Process};
 use super::conn::Conn;
-use super::worker::{Adopted, Key, LifeNo, Origin, Worker, WorkerNo};
+use super::worker::{Adopted, Key, Life, LifeNo, Origin, Voice, Worker, WorkerNo};
 use crate::job::{ConnId, Millis, System, WorkerId};
 use std::collections::HashMap;
 
@@ -145,7 +145,8 @@ impl Fleet {
         let known = self.keys.get(&key).and_then(|all| all.last()).copied();
         let same = |worker: &&mut Worker| worker.ended.is_none() || key.is_incarnation();
         if let Some(worker) = known.and_then(|no| self.workers.get_mut(&no)).filter(same) {
-            worker.ended = None;
+            // back from the dead: to be written down anew
+            worker.journalled &= worker.ended.take().is_none();
             return worker.no;
         }
         let before = known.and_then(|no| self.workers.get(&no));
@@ -213,6 +214,7 @@ impl Fleet {
         worker.rested = None;
         worker.awaited = false;
         worker.ip = conn.peer.ip;
+        worker.client_name = worker.client_name.take().or(conn.client_name.clone());
         let marked = if conn.pending { !self.drains.is_empty() } else { worker.is_marked() };
         let system = worker.system;
         self.set_mark(id, marked);
@@ -243,6 +245,11 @@ impl Fleet {
         let Some(conn) = self.conns.get(&id) else { return };
         let (from, deliveries, acks) = (conn.worker, conn.deliveries, conn.acks);
         let Some(mut old) = self.workers.remove(&from) else { return };
+        // what it was called by this connection, it is called no more
+        let other = |id: &ConnId| self.conns.get(id).and_then(|conn| conn.client_name.clone());
+        if old.client_name == conn.client_name {
+            old.client_name = old.conns.iter().find_map(other);
+        }
         let queues: Vec<String> = old.queues.iter().filter(|_| conn.fetched).cloned().collect();
         let unseen = conn.opaque || !conn.blocked.is_empty();
         if let Some(new) = self.workers.get_mut(&to) {
@@ -263,6 +270,7 @@ impl Fleet {
         self.workers.insert(from, old);
         self.add_queues(to, queues);
         self.attach(id, to);
+        self.journal_worker(from);
         self.journal_moved(from, to);
     }
 
@@ -279,28 +287,25 @@ impl Fleet {
         self.close_open(from);
         let Some(mut old) = self.workers.remove(&from) else { return };
         self.unlist(&old);
+        self.journal_forgotten(&old);
         let queues = std::mem::take(&mut old.queues).into_iter().collect();
         if let Some(new) = self.workers.get_mut(&to) {
             old.strays.splice(..0, new.strays.drain(..));
         }
-        let same_life = self.join_facts(now, &mut old, to);
+        self.join_facts(now, &mut old, to, &conns);
         self.add_queues(to, queues);
         for id in conns {
-            if let Some(conn) = self.conns.get_mut(&id) {
-                conn.life = conn.life.map(|life| same_life.get(&life).copied().unwrap_or(life));
-            }
             self.attach(id, to);
         }
         self.join_drains(now, &old, to);
-        self.journal_merged(&old, to);
+        self.journal_merged(to);
         self.replay_strays(now, std::mem::take(&mut old.strays), to);
         self.facts_changed(now, to);
         self.refresh_marks(now, to);
     }
 
-    /// Returns which lives turned out to be the same.
-    fn join_facts(&mut self, now: Millis, old: &mut Worker, to: WorkerNo) -> HashMap<LifeNo, LifeNo> {
-        let Some(new) = self.workers.get_mut(&to) else { return HashMap::new() };
+    fn join_facts(&mut self, now: Millis, old: &mut Worker, to: WorkerNo, conns: &[ConnId]) {
+        let Some(new) = self.workers.get_mut(&to) else { return };
         let busy = old.deliveries > 0 || old.acks > 0 || !old.ledger.is_empty();
         for (seq, entry) in old.ledger.take() {
             new.ledger.insert(seq, entry);
@@ -319,7 +324,7 @@ impl Fleet {
         new.peak = new.peak.max(old.peak);
         new.nils.extend(old.nils.drain(..));
         new.nils.make_contiguous().sort_unstable();
-        let same_life = new.take_lives(std::mem::take(&mut old.lives));
+        let same = join_lives(new, &mut old.lives);
         new.client_name = new.client_name.take().or(old.client_name.take());
         new.user = new.user.take().or(old.user.take());
         new.last_cut = new.last_cut.max(old.last_cut);
@@ -339,13 +344,16 @@ impl Fleet {
         }
         let fetching = old.fetching && !new.fetching;
         let system = if known(new.system) { System::Unknown } else { old.system };
+        for id in conns {
+            let Some(conn) = self.conns.get_mut(id) else { continue };
+            conn.life = conn.life.map(|life| same.get(&life).copied().unwrap_or(life));
+        }
         if fetching {
             let via = old.conns.first().copied().unwrap_or(ConnId(0));
             self.became_fetching(now, to, via);
         }
         self.set_system(now, to, system);
         self.first_beats(now, to);
-        same_life
     }
 
     /// Takes a worker out of the indexes.
@@ -374,6 +382,26 @@ impl Fleet {
             self.effects.push(Effect::System(id, system));
         }
     }
+}
+
+/// The lives of a worker that is joined into another. A process that the other knows by name already is the same one,
+/// back on new connections: returned is which life it is there.
+fn join_lives(new: &mut Worker, lives: &mut Vec<Life>) -> HashMap<LifeNo, LifeNo> {
+    let mut same = HashMap::new();
+    for mut life in lives.drain(..) {
+        life.moved();
+        let twin = |other: &&mut Life| other.system == life.system && other.name == life.name;
+        let Some(twin) = new.lives.iter_mut().find(twin).filter(|_| new.key.is_incarnation()) else {
+            new.lives.push(life);
+            continue;
+        };
+        twin.last_seen = twin.last_seen.max(life.last_seen);
+        if let (Voice::Celery(known), Voice::Celery(voice)) = (&mut twin.voice, &life.voice) {
+            known.reporter = voice.reporter.or(known.reporter);
+        }
+        same.insert(life.no, twin.no);
+    }
+    same
 }
 
 fn known(system: System) -> bool {

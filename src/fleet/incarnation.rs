@@ -86,7 +86,7 @@ impl Fleet {
         };
         let found = worker.lives.iter().find(fits).map(|life| life.no);
         let life = found.unwrap_or(number);
-        let acks = worker.acks;
+        let (acks, known) = (worker.acks, worker.key.is_incarnation());
         if found.is_none() {
             worker.lives.push(Life::new(life, System::Celery, name, now));
         }
@@ -94,7 +94,7 @@ impl Fleet {
         let life = worker.life_mut(life)?;
         life.last_seen = now;
         if let Voice::Celery(voice) = &mut life.voice {
-            voice.reported_by(id, acks);
+            voice.reported_by(id, acks, known);
             voice.pid = pid.or(voice.pid);
         }
         Some(life.no)
@@ -123,7 +123,8 @@ impl Fleet {
     fn split(&mut self, now: Millis, from: WorkerNo, life: LifeNo) {
         let Some(old) = self.workers.get_mut(&from) else { return };
         let Some(at) = old.lives.iter().position(|l| l.no == life) else { return };
-        let life = old.lives.remove(at);
+        let mut life = old.lives.remove(at);
+        life.moved();
         let origin = Origin { ip: old.ip, listener: old.listener.clone(), protocol: old.protocol };
         let (key, generation) = (old.key.clone(), old.generation + 1);
         let conns: Vec<ConnId> = old.conns.iter().copied().collect();
@@ -178,9 +179,10 @@ impl Fleet {
         }
         worker.closed_at.get_or_insert(now);
         let verdict = judge(worker, &self.settings, now);
-        worker.gap |= verdict.waiting_all > 0 || verdict.evidence == Evidence::Unknown;
+        let silent = !worker.key.is_incarnation();
+        worker.gap |= silent && (verdict.waiting_all > 0 || verdict.evidence == Evidence::Unknown);
         let echo = worker.last_cut.is_some_and(|cut| cut.saturating_add(CUT_ECHO) > now);
-        let ended = worker.was_drained && worker.is_marked() && !echo && !worker.key.is_incarnation();
+        let ended = worker.was_drained && !echo && !worker.key.is_incarnation();
         self.settle(now, no);
         if ended {
             self.end(now, no, false);
@@ -251,20 +253,12 @@ impl Life {
         Life { no, system, name, first_seen: now, last_seen: now, voice }
     }
 
-    /// The same process spoke on another connection, before it was known whose that is. What it reported then was
-    /// weighed against another ledger and is worth nothing here.
-    pub(super) fn join(&mut self, other: Life) {
-        self.first_seen = self.first_seen.min(other.first_seen);
-        self.last_seen = self.last_seen.max(other.last_seen);
-        match (&mut self.voice, other.voice) {
-            (Voice::Celery(own), Voice::Celery(other)) => {
-                own.pid = own.pid.or(other.pid);
-                own.processed = own.processed.max(other.processed);
-                own.reporter = other.reporter.or(own.reporter);
-                own.first_processed = own.first_processed.or(other.first_processed);
-            }
-            (Voice::Sidekiq(own), Voice::Sidekiq(other)) => own.concurrency = own.concurrency.or(other.concurrency),
-            _ => {}
+    /// It goes over to another worker.
+    pub(super) fn moved(&mut self) {
+        match &mut self.voice {
+            Voice::Celery(voice) => voice.moved(),
+            Voice::Sidekiq(voice) => voice.moved(),
+            Voice::Silent => {}
         }
     }
 }

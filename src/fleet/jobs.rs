@@ -37,7 +37,7 @@ impl Fleet {
         worker.proof = None;
         worker.was_drained = false;
         worker.bump(now);
-        let line = job_line(&worker.id, &entry);
+        let line = job_line(&worker.id, seq, &entry);
         worker.ledger.insert(seq, entry);
         let surplus = surplus(worker, now);
         self.journal_job(no, line);
@@ -89,7 +89,7 @@ impl Fleet {
         worker.ever_started = true;
         worker.was_drained = false;
         worker.ledger.start(seq, now);
-        let line = ack_line(&worker.id, &key, now);
+        let line = ack_line(&worker.id, seq, now);
         self.journal_job(no, line);
     }
 
@@ -112,8 +112,8 @@ impl Fleet {
 
     pub(super) fn result(&mut self, no: WorkerNo, job: String) {
         let Some(worker) = self.workers.get_mut(&no) else { return };
-        if let Some(key) = worker.ledger.note_result(&job) {
-            let line = result_line(&worker.id, &job, &key);
+        if let Some(seq) = worker.ledger.note_result(&job) {
+            let line = result_line(&worker.id, seq);
             self.journal_job(no, line);
         } else if worker.is_provisional() && worker.strays.len() < STRAYS {
             worker.strays.push(Stray::Result(job));
@@ -161,7 +161,7 @@ impl Fleet {
                     } else {
                         worker.ever_started = true;
                         worker.ledger.start(seq, now);
-                        let line = ack_line(&worker.id, &key, now);
+                        let line = ack_line(&worker.id, seq, now);
                         self.journal_job(no, line);
                     }
                 }
@@ -178,8 +178,10 @@ impl Fleet {
     pub(super) fn strike(&mut self, no: WorkerNo, seqs: &[u64], outcome: &'static str) {
         for seq in seqs {
             let Some(worker) = self.workers.get_mut(&no) else { return };
-            let Some(entry) = worker.ledger.remove(*seq) else { continue };
-            let line = end_line(&worker.id, &entry.job.key, entry.stage);
+            if worker.ledger.remove(*seq).is_none() {
+                continue;
+            }
+            let line = end_line(&worker.id, *seq);
             let system = worker.system;
             self.journal_job(no, line);
             self.effects.push(Effect::Notice(Notice::Finished { system, outcome }));

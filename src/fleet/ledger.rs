@@ -137,14 +137,20 @@ impl Ledger {
     }
 
     /// Marks the oldest unacknowledged entry of this job id that has no result yet (else the oldest started one, where
-    /// it serves the display only). Returns the key that was marked.
-    pub(super) fn note_result(&mut self, id: &str) -> Option<JobKey> {
+    /// it serves the display only). Returns which was marked.
+    pub(super) fn note_result(&mut self, id: &str) -> Option<u64> {
         let seqs = self.by_id.get(id)?;
         let open = |stage: Stage| self.first(seqs, |entry| entry.stage == stage && !entry.result);
         let seq = open(Stage::Delivered).or_else(|| open(Stage::Started))?;
-        let entry = self.entries.get_mut(&seq)?;
-        entry.result = true;
-        Some(entry.job.key.clone())
+        self.set_result(seq);
+        Some(seq)
+    }
+
+    /// The terminal result of this entry has passed.
+    pub(super) fn set_result(&mut self, seq: u64) {
+        if let Some(entry) = self.entries.get_mut(&seq) {
+            entry.result = true;
+        }
     }
 
     /// An acknowledged entry goes on as started.

@@ -54,6 +54,8 @@ pub struct Fleet {
     timers: BTreeSet<(Millis, WorkerNo)>,
     numbers: u64,
     effects: Vec<Effect>,
+    /// [`Effect::SaveDrains`] is among the effects.
+    unsaved: bool,
 }
 
 impl Fleet {
@@ -76,6 +78,7 @@ impl Fleet {
             timers: BTreeSet::new(),
             numbers: 0,
             effects: Vec::new(),
+            unsaved: false,
         }
     }
 
@@ -199,6 +202,7 @@ impl Fleet {
         let effects = self.effects.len();
         let read = self.read_drains(now, text);
         self.effects.truncate(effects);
+        self.unsaved = false;
         read
     }
 
@@ -213,6 +217,7 @@ impl Fleet {
         let effects = self.effects.len();
         let read = self.replay(now, lines);
         self.effects.truncate(effects);
+        self.unsaved = false;
         read
     }
 
@@ -220,6 +225,7 @@ impl Fleet {
 
     /// What there is to do after the calls since the last time.
     pub fn take_effects(&mut self) -> Vec<Effect> {
+        self.unsaved = false;
         std::mem::take(&mut self.effects)
     }
 

@@ -7,7 +7,7 @@ use super::evidence::{Proof, celery::CeleryVoice, sidekiq::SidekiqVoice};
 use super::ledger::Ledger;
 use super::view::{Identity, WorkerState};
 use crate::job::{ConnId, Evidence, Millis, System, WorkerId};
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::net::IpAddr;
 
 /// The fleet's own number of a worker; never reused.
@@ -287,7 +287,7 @@ impl Worker {
     /// Whether the fleet speaks of it: a pure producer stays unmentioned.
     pub(super) fn is_listed(&self) -> bool {
         let known = self.fetching || self.client_name.is_some() || !self.ledger.is_empty();
-        known && (!self.key.is_pending() || self.deliveries > 0)
+        known && !self.key.is_pending()
     }
 
     /// Every connection of this incarnation has been seen since its birth.
@@ -318,24 +318,6 @@ impl Worker {
     pub(super) fn live(&self) -> impl Iterator<Item = &Life> {
         let newest = self.lives.iter().map(|life| life.last_seen).max().unwrap_or(0);
         self.lives.iter().filter(move |life| life.last_seen.saturating_add(LIFE_SILENCE) >= newest)
-    }
-
-    /// Takes over the lives of a worker that joins this one. A process has one life, wherever it named itself; what its
-    /// other connection was counted under is told.
-    pub(super) fn take_lives(&mut self, lives: Vec<Life>) -> HashMap<LifeNo, LifeNo> {
-        let mut same = HashMap::new();
-        for life in lives {
-            let one_process = self.key.is_incarnation();
-            let known = |own: &&mut Life| one_process && own.system == life.system && own.name == life.name;
-            match self.lives.iter_mut().find(known) {
-                Some(own) => {
-                    same.insert(life.no, own.no);
-                    own.join(life);
-                }
-                None => self.lives.push(life),
-            }
-        }
-        same
     }
 
     pub(super) fn life_mut(&mut self, no: LifeNo) -> Option<&mut Life> {

@@ -34,6 +34,13 @@ pub(super) struct Arrival {
     pub(super) permit: OwnedSemaphorePermit,
 }
 
+/// A connection that is connected on both sides.
+struct Open {
+    pump: Box<Pump<TcpStream, TcpStream, RespGate, Facts>>,
+    entry: Entry,
+    permit: OwnedSemaphorePermit,
+}
+
 impl Front {
     pub(super) fn new(relay: Relay, config: &Config, listener: ListenerConfig, index: usize) -> Front {
         let gate = Arc::new(config.resp_settings(&listener));
@@ -46,26 +53,42 @@ impl Front {
         Front { config: listener, relay, gate, meter, unreachable: Quiet::default(), given_up: Quiet::default() }
     }
 
-    /// The whole life, on the thread of this number.
+    /// The whole life, on the thread of this number. What only the beginning needs is in a box of its own, for most of
+    /// its life a connection idles and should be small.
     pub(super) async fn serve(self: Arc<Front>, arrival: Arrival, thread: usize) {
-        let Arrival { stream, peer, permit: _permit } = arrival;
-        let prepared = stream.local_addr().and_then(|local| Ok((TcpStream::from_std(stream)?, local)));
-        match prepared {
-            Ok((client, local)) => self.relay(client, peer, local, thread).await,
-            // it was gone before it began
-            Err(error) => tracing::debug!(listener = self.config.name, %peer, %error, "a connection was lost at once"),
-        }
+        let peer = arrival.peer;
+        let Some(Open { mut pump, mut entry, permit }) = Box::pin(self.open(arrival, thread)).await else { return };
+        let closed = pump.run().await;
+        entry.closed_by = closed.by;
+        drop(entry);
+        self.say_closed(peer, &closed);
+        pump.part().await;
+        drop(permit);
     }
 
-    async fn relay(&self, client: TcpStream, peer: SocketAddr, local: SocketAddr, thread: usize) {
+    /// Into the fleet and to the broker.
+    async fn open(&self, arrival: Arrival, thread: usize) -> Option<Open> {
+        let Arrival { stream, peer, permit } = arrival;
+        let prepared = stream.local_addr().and_then(|local| Ok((TcpStream::from_std(stream)?, local)));
+        let (client, local) = match prepared {
+            Ok(prepared) => prepared,
+            Err(error) => {
+                // it was gone before it began
+                tracing::debug!(listener = self.config.name, %peer, %error, "a connection was lost at once");
+                return None;
+            }
+        };
         let mut entry = self.enter(peer, local);
         let broker = match upstream::connect(&self.config.upstream).await {
             Ok(broker) => broker,
-            Err((address, error)) => return self.say_unreachable(&address, &error),
+            Err((address, error)) => {
+                self.say_unreachable(&address, &error);
+                return None;
+            }
         };
         self.count("ok");
         entry.closed_by = ClosedBy::Gate;
-        let mut pump = Pump::new(Parts {
+        let pump = Box::new(Pump::new(Parts {
             client,
             broker,
             gate: RespGate::new(self.gate.clone(), entry.conn.0),
@@ -73,12 +96,8 @@ impl Front {
             handle: entry.handle.clone(),
             clock: self.relay.hub.clock(),
             meter: self.meter.thread(thread),
-        });
-        let closed = pump.run().await;
-        entry.closed_by = closed.by;
-        drop(entry);
-        self.say_closed(peer, &closed);
-        pump.part().await;
+        }));
+        Some(Open { pump, entry, permit })
     }
 
     /// Enters the connection into the fleet, and asks for its process.
@@ -177,5 +196,20 @@ impl Drop for Facts {
         if self.opaque {
             metrics::gauge!("draingate_opaque_connections").decrement(1);
         }
+    }
+}
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Thousands of connections idle at the same time: what each keeps is worth a test.
+    #[test]
+    fn an_idle_connection_is_small() {
+        fn size<F: Future>(_life: impl Fn(Arc<Front>, Arrival, usize) -> F) -> usize {
+            size_of::<F>()
+        }
+        let life = size(Front::serve);
+        let pump = size_of::<Pump<TcpStream, TcpStream, RespGate, Facts>>();
+        assert!(life <= 512 && pump <= 1024, "{life} + {pump} bytes");
     }
 }

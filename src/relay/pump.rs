@@ -134,17 +134,16 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
         tokio::task::unconstrained(poll_fn(|cx| self.poll(cx, sleep.as_mut()))).await
     }
 
-    /// Closes both sockets. A client that has not closed is given a moment to read its last bytes: closing with
-    /// something unread would reset the connection and could take them away.
-    pub async fn part(mut self) {
+    /// Ends both sockets, which are closed when the pump is dropped. A client that has not closed is given a moment to
+    /// read its last bytes: closing with something unread would reset the connection and could take them away.
+    pub async fn part(&mut self) {
         let client = &mut self.parts.client;
         let _ = self.parts.broker.shutdown().await;
-        drop(self.parts.broker);
         let gone = matches!(self.first_end, Some((Side::Client, _)));
         if client.shutdown().await.is_err() || gone {
             return;
         }
-        let mut rest = [0; 512];
+        let mut rest = [0; 64];
         let until_end = async { while matches!(client.read(&mut rest).await, Ok(number) if number > 0) {} };
         let _ = tokio::time::timeout(PARTING, until_end).await;
     }

@@ -2,6 +2,7 @@
 
 mod api;
 mod cli;
+mod docs;
 mod fake;
 mod guard;
 mod model;

@@ -22,7 +22,7 @@ fn the_last_of_two_drains_counts() {
     let system = Sidekiq::new(6);
     let worker = system.start(&world, "w1", 1);
     for name in ["deploy", "upgrade"] {
-        world.gate().cli(&["drain", &worker.name, "--name", name, "--wait", "--timeout", "40s"]).expect(0);
+        world.gate().cli(&["drain", &worker.name, "--name", name, "--wait", "--timeout", "90s"]).expect(0);
     }
     system.producer(&world).push("new", 0.1, 0.0);
     world.gate().cli(&["undrain", "deploy"]).expect(0);
@@ -31,7 +31,7 @@ fn the_last_of_two_drains_counts() {
     assert_eq!(state["drains"], serde_json::json!(["upgrade"]), "{state}");
     world.gate().cli(&["wait", "upgrade", "--timeout", "10s"]).expect(0);
     world.gate().cli(&["undrain", "upgrade"]).expect(0);
-    world.log().await_line("end", "new", secs(10));
+    world.log().await_line("end", "new", secs(60));
     world.log().assert_exactly_once(&[]);
 }
 
@@ -42,13 +42,13 @@ fn a_drain_expires() {
     let system = Sidekiq::new(6);
     let worker = system.start(&world, "w1", 1);
     let asked = now();
-    world.gate().cli(&["drain", &worker.name, "--name", "d", "--ttl", "6s", "--wait", "--timeout", "40s"]).expect(0);
+    world.gate().cli(&["drain", &worker.name, "--name", "d", "--ttl", "15s", "--wait", "--timeout", "90s"]).expect(0);
     system.producer(&world).push("new", 0.1, 0.0);
-    let start = world.log().await_line("start", "new", secs(20));
-    assert!(start.time - asked > 5.9, "held until the drain expired, not only {:.1} s", start.time - asked);
+    let start = world.log().await_line("start", "new", secs(60));
+    assert!(start.time - asked > 14.9, "held until the drain expired, not only {:.1} s", start.time - asked);
     assert_eq!(world.gate().get("/v1/drains/d")["state"], "expired");
     world.gate().cli(&["wait", "d", "--timeout", "5s"]).expect(9);
-    world.gate().await_worker(&worker.name, "active", secs(5));
+    world.gate().await_worker(&worker.name, "active", secs(60));
 }
 
 /// The drain of a rolling deploy, run twice: it takes who was there at its first moment, and nobody else ever.
@@ -57,7 +57,7 @@ fn before_now_leaves_newcomers_alone() {
     let world = World::new();
     let system = Sidekiq::new(6);
     let old = system.start(&world, "old", 1);
-    let drain = ["drain", "before=now", "--name", "deploy", "--wait", "--timeout", "40s"];
+    let drain = ["drain", "before=now", "--name", "deploy", "--wait", "--timeout", "90s"];
     world.gate().cli(&drain).expect(0);
     let new = system.start(&world, "new", 1);
     world.gate().cli(&drain).expect(0);
@@ -65,11 +65,11 @@ fn before_now_leaves_newcomers_alone() {
     for number in 0..10 {
         producer.push(&format!("job{number}"), 0.1, 0.0);
     }
-    world.log().await_all_ended(secs(20));
+    world.log().await_all_ended(secs(60));
     let on_old = world.log().lines().into_iter().find(|line| line.what == "start" && line.worker == old.label);
     assert_eq!(on_old, None);
-    world.gate().await_worker(&old.name, "drained", secs(10));
-    world.gate().await_worker(&new.name, "active", secs(10));
+    world.gate().await_worker(&old.name, "drained", secs(60));
+    world.gate().await_worker(&new.name, "active", secs(60));
 }
 
 /// Restarted in place by its orchestrator, with jobs waiting: it gets none, from its first fetch on.
@@ -80,18 +80,18 @@ fn a_standing_drain_outlives_its_worker() {
         let world = World::new();
         let worker = system.start(&world, "w1", 1);
         let selector = if worker.name.starts_with("celery@") { "celery@w1" } else { "system=sidekiq" };
-        let drain = ["drain", selector, "--standing", "--name", "maintenance", "--wait", "--timeout", "40s"];
+        let drain = ["drain", selector, "--standing", "--name", "maintenance", "--wait", "--timeout", "90s"];
         world.gate().cli(&drain).expect(0);
         let mut producer = system.producer(&world);
         producer.push("waits", 0.1, 0.0);
         drop(worker);
         let worker = system.start(&world, "w1", 2);
         producer.push("waits-too", 0.1, 0.0);
-        world.gate().await_worker(&worker.name, "drained", secs(30));
+        world.gate().await_worker(&worker.name, "drained", secs(60));
         assert_held(&world, "waits");
         assert_held(&world, "waits-too");
         world.gate().cli(&["undrain", "maintenance"]).expect(0);
-        world.log().await_all_ended(secs(15));
+        world.log().await_all_ended(secs(60));
         world.log().assert_exactly_once(&[]);
     }
 }
@@ -126,14 +126,14 @@ fn the_states_in_their_order() {
     let worker = system.start(&world, "w1", 1);
     let mut producer = system.producer(&world);
     producer.push("long", 5.0, 0.0);
-    world.log().await_line("start", "long", secs(10));
-    let busy = eventually("the gate counts the job", secs(10), || {
+    world.log().await_line("start", "long", secs(60));
+    let busy = eventually("the gate counts the job", secs(60), || {
         world.gate().worker(&worker.name).filter(|worker| worker["in_flight"]["running"] == 1)
     });
     assert_eq!(busy["state"], "active", "{busy}");
     world.gate().cli(&["drain", &worker.name, "--name", "d"]).expect(0);
     let mut seen: Vec<String> = Vec::new();
-    eventually("it is drained", secs(30), || {
+    eventually("it is drained", secs(60), || {
         let state = text(&world.gate().worker(&worker.name).expect("it is there")["state"]).to_owned();
         if seen.last() != Some(&state) {
             seen.push(state.clone());
@@ -144,6 +144,6 @@ fn the_states_in_their_order() {
     assert!(["draining,sealed,drained", "sealed,drained"].contains(&seen.join(",").as_str()), "{seen:?}");
     let Worker { process, name, .. } = worker;
     drop(process);
-    world.gate().await_worker(&name, "gone", secs(30));
+    world.gate().await_worker(&name, "gone", secs(60));
     world.gate().cli(&["wait", "d", "--timeout", "5s"]).expect(0);
 }

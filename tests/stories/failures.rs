@@ -15,12 +15,12 @@ fn the_gate_is_killed_while_a_job_runs() {
     let worker = celery.start(&world, "w1", 1);
     let mut producer = celery.producer(&world);
     producer.push("long", 10.0, 0.0);
-    world.log().await_line("start", "long", secs(10));
+    world.log().await_line("start", "long", secs(60));
     world.gate().cli(&["drain", &worker.name, "--name", "d"]).expect(0);
     world.gate_mut().kill();
     world.gate_mut().up();
     producer.push("new", 0.1, 0.0);
-    let waits = ["wait", "d", "--timeout", "60s"];
+    let waits = ["wait", "d", "--timeout", "90s"];
     world.gate().cli(&waits).expect(0);
     let drained_at = crate::support::now();
     let end = world.log().find("end", "long").expect("drained only after the job's end");
@@ -28,7 +28,7 @@ fn the_gate_is_killed_while_a_job_runs() {
     assert_eq!(world.log().find("start", "new"), None, "the mark outlived the gate");
     drop(worker);
     let _next = celery.start(&world, "w1", 2);
-    world.log().await_line("end", "new", secs(5));
+    world.log().await_line("end", "new", secs(60));
     world.log().assert_exactly_once(&[]);
 }
 
@@ -41,9 +41,9 @@ fn the_gate_leaves_while_a_job_runs() {
     let mut worker = celery.start(&world, "w1", 1);
     let mut producer = celery.producer(&world);
     producer.push("long", 6.0, 0.0);
-    world.log().await_line("start", "long", secs(10));
+    world.log().await_line("start", "long", secs(60));
     world.gate_mut().terminate();
-    let status = eventually("the gate leaves", secs(29), || world.gate_mut().ended());
+    let status = eventually("the gate leaves", secs(60), || world.gate_mut().ended());
     assert!(status.success(), "{status}");
     assert!(world.log().find("end", "long").is_some(), "it left before the job's end");
     producer.push("next", 0.1, 0.0);
@@ -61,10 +61,10 @@ fn a_worker_met_in_the_middle_of_its_life() {
     let worker = celery.start(&world, "w1", 1);
     let mut producer = celery.producer(&world);
     producer.push("long", 12.0, 0.0);
-    world.log().await_line("start", "long", secs(10));
+    world.log().await_line("start", "long", secs(60));
     world.gate_mut().kill();
     world.gate_mut().up();
-    eventually("the gate knows the worker again", secs(20), || world.gate().worker(&worker.name));
+    eventually("the gate knows the worker again", secs(60), || world.gate().worker(&worker.name));
     let drained = drain_then_kill(&world, worker, "adopted");
     assert_eq!(world.log().assert_exactly_once(&[drained]), 1);
 }
@@ -74,7 +74,7 @@ fn the_broker_restarts_under_drained_workers() {
     let mut world = World::new();
     let celery = Celery::default();
     let worker = celery.start(&world, "w1", 1);
-    world.gate().cli(&["drain", &worker.name, "--name", "d", "--wait", "--timeout", "40s"]).expect(0);
+    world.gate().cli(&["drain", &worker.name, "--name", "d", "--wait", "--timeout", "90s"]).expect(0);
     world.redis.down();
     assert!(world.redis.up(), "redis-server starts again");
     let mut producer = celery.producer(&world);
@@ -85,7 +85,7 @@ fn the_broker_restarts_under_drained_workers() {
     world.gate().await_worker(&worker.name, "drained", secs(40));
     assert_eq!(world.log().find("start", "new"), None, "the mark outlived the broker");
     world.gate().cli(&["undrain", "d"]).expect(0);
-    world.log().await_line("end", "new", secs(10));
+    world.log().await_line("end", "new", secs(60));
     world.log().assert_exactly_once(&[]);
 }
 
@@ -100,7 +100,7 @@ fn a_broker_that_is_down_costs_only_its_own_clients() {
     assert_eq!(lives.command(&["PING"]).expect("a reply"), "PONG");
     assert_eq!(dies.command(&["PING"]).expect("a reply"), "PONG");
     second.down();
-    eventually("the client of the broker that went away is closed", secs(5), || dies.command(&["PING"]).err());
+    eventually("the client of the broker that went away is closed", secs(60), || dies.command(&["PING"]).err());
     assert!(connect(1).command(&["PING"]).is_err(), "closed, not left hanging");
     assert_eq!(lives.command(&["PING"]).expect("a reply"), "PONG");
     assert!(second.up(), "redis-server starts again");

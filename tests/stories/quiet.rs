@@ -34,7 +34,7 @@ fn stays_quiet(system: &dyn System) {
     let length = secs(if rounds() > 2 { 60 } else { 12 });
     let world = World::new();
     let worker = system.start(&world, "w1", 1);
-    world.gate().cli(&["drain", &worker.name, "--wait", "--timeout", "40s"]).expect(0);
+    world.gate().cli(&["drain", &worker.name, "--wait", "--timeout", "90s"]).expect(0);
     let drained = measure(&world, &worker, length);
     let clients = world.redis.command(&["CLIENT", "LIST"]);
     assert_eq!(drained.closed, 0.0, "the worker gave up a connection:\n{clients}");

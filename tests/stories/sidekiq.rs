@@ -33,7 +33,7 @@ fn a_thousand_due_jobs() {
         for number in 0..1000 {
             producer.push(&format!("due{number}"), 0.0, 0.001 + random.f64() * 6.0);
         }
-        eventually("the first are taken", secs(20), || (world.log().verdict().lost.len() < 1000).then_some(()));
+        eventually("the first are taken", secs(60), || (world.log().verdict().lost.len() < 1000).then_some(()));
         std::thread::sleep(std::time::Duration::from_millis(random.u64(0..1500)));
         let drained = drain_then_kill(&world, worker, "due");
         world.log().await_all_ended(secs(60));
@@ -65,15 +65,15 @@ fn under_a_shell_that_swallows_term() {
     let mut worker = system.start(&world, "w1", 1);
     let mut producer = system.producer(&world);
     producer.push("long", 4.0, 0.0);
-    let start = world.log().await_line("start", "long", secs(10));
+    let start = world.log().await_line("start", "long", secs(60));
     assert_ne!(start.pid, worker.process.pid(), "the worker is the shell's child");
     worker.process.signal(Signal::TERM);
     producer.push("next", 0.1, 0.0);
-    world.log().await_line("end", "next", secs(10));
+    world.log().await_line("end", "next", secs(60));
     assert!(worker.process.is_running(), "TERM changed nothing");
     let drained = drain_then_kill(&world, worker, "shell");
     producer.push("later", 0.1, 0.0);
     let _other = system.start(&world, "w2", 1);
-    world.log().await_all_ended(secs(20));
+    world.log().await_all_ended(secs(60));
     assert_eq!(world.log().assert_exactly_once(&[drained]), 3);
 }

@@ -27,7 +27,7 @@ fn nobody_is_left() {
                 client
             })
             .collect();
-        eventually("the fetches are at the broker", secs(10), || {
+        eventually("the fetches are at the broker", secs(60), || {
             (world.redis.info("blocked_clients") >= 3 * QUEUES as u64).then_some(())
         });
         let mut pusher = Client::connect(&world.redis.address()).expect("the broker");
@@ -38,10 +38,10 @@ fn nobody_is_left() {
             }
         }
         // the last slice is over after a second or two
-        eventually("no fetch waits at the broker", secs(20), || {
+        eventually("no fetch waits at the broker", secs(60), || {
             (world.redis.info("blocked_clients") == 0).then_some(())
         });
-        eventually("the gate has closed the broker's sides", secs(20), || {
+        eventually("the gate has closed the broker's sides", secs(60), || {
             (world.gate().metric("draingate_connections") == 0.0).then_some(())
         });
         for queue in &queues {
@@ -103,7 +103,7 @@ fn jobs_are_pushed_all_the_time() {
             }
         }
     });
-    eventually("no connection is left", secs(20), || {
+    eventually("no connection is left", secs(60), || {
         (world.gate().metric("draingate_connections") == 0.0).then_some(())
     });
     let mut count: BTreeMap<String, usize> = BTreeMap::new();
@@ -138,10 +138,10 @@ fn killed_while_it_waits() {
         let _other = system.start(&world, "w2", 1);
         let mut producer = system.producer(&world);
         producer.push("warm", 0.0, 0.0);
-        world.log().await_line("end", "warm", secs(10));
+        world.log().await_line("end", "warm", secs(60));
         for round in 1..=rounds() {
             let mut worker = system.start(&world, "w1", round);
-            eventually("it waits for a job", secs(10), || {
+            eventually("it waits for a job", secs(60), || {
                 world.gate().worker(&worker.name).filter(|worker| worker["in_flight"]["running"] == 0)
             });
             std::thread::sleep(Duration::from_millis(random().u64(0..1500)));
@@ -149,7 +149,7 @@ fn killed_while_it_waits() {
             for job in 0..20 {
                 producer.push(&format!("job{round}-{job}"), 0.01, 0.0);
             }
-            world.log().await_all_ended(secs(30));
+            world.log().await_all_ended(secs(60));
         }
         world.log().assert_exactly_once(&[]);
     }

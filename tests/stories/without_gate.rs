@@ -25,7 +25,7 @@ fn a_kill_in_the_middle_of_a_job_is_seen_as_a_loss() {
         let world = World::without_gate();
         let mut worker = system.start(&world, "w1", 1);
         system.producer(&world).push("long", 30.0, 0.0);
-        world.log().await_line("start", "long", secs(10));
+        world.log().await_line("start", "long", secs(60));
         worker.process.kill();
         assert_eq!(world.log().verdict().lost, ["long"]);
     }
@@ -35,8 +35,8 @@ fn each_job_runs_once(system: &dyn System, countdown: f64) {
     let world = World::without_gate();
     let _workers = [system.start(&world, "w1", 1), system.start(&world, "w2", 1)];
     with_jobs(&world, system, Load { longest: 0.5, countdown, ..Load::default() }, || {
-        eventually("thirty jobs", secs(30), || (world.log().verdict().pushed >= 30).then_some(()));
+        eventually("thirty jobs", secs(60), || (world.log().verdict().pushed >= 30).then_some(()));
     });
-    world.log().await_all_ended(secs(30));
+    world.log().await_all_ended(secs(60));
     world.log().assert_exactly_once(&[]);
 }

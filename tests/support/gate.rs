@@ -69,11 +69,11 @@ impl Gate {
             serve.arg("--redis").arg(format!("{listener}=redis://{upstream}"));
         }
         let server = self.server.insert(Proc::start(&mut serve, &self.dir.join("gate.log")));
-        self.admin = eventually("the gate says where its admin interface is", secs(20), || {
+        self.admin = eventually("the gate says where its admin interface is", secs(60), || {
             assert!(server.is_running(), "the gate ended at its start: see gate.log");
             find_address(&serde_json::from_slice(&std::fs::read(&admin_file).ok()?).ok()?)
         });
-        let version = eventually("the gate is ready", secs(20), || {
+        let version = eventually("the gate is ready", secs(60), || {
             (self.http("GET", "/readyz", None)?.0 == 200).then(|| self.http("GET", "/v1/version", None))?
         });
         let listeners = version.1["listeners"].as_array().expect("listeners").iter();
@@ -135,7 +135,7 @@ impl Gate {
     /// Waits until the gate knows a worker by this name that is connected. A name comes with the worker's first heartbeat,
     /// some moments after the worker says that it is ready, and a dead life may still be listed under it.
     pub(crate) fn await_known(&self, name: &str) -> Value {
-        eventually(&format!("the gate knows {name}"), secs(30), || {
+        eventually(&format!("the gate knows {name}"), secs(60), || {
             self.worker(name).filter(|worker| worker["connections"].as_u64() > Some(0))
         })
     }

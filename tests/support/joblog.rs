@@ -56,7 +56,7 @@ impl JobLog {
 
     /// The `ready` line of a worker.
     pub(crate) fn await_ready(&self, label: &str, worker: &mut Proc) -> Line {
-        eventually(&format!("worker {label} is ready"), Duration::from_secs(60), || {
+        eventually(&format!("worker {label} is ready"), Duration::from_secs(120), || {
             assert!(worker.is_running(), "worker {label} ended at its start");
             self.lines().into_iter().find(|line| line.what == "ready" && line.worker == label)
         })

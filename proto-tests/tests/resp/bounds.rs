@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use std::sync::Arc;
 
 /// Most that one connection may own, beside the copies of jobs on their way.
-const MOST: isize = 3 << 20;
+const MOST: isize = 10 << 20;
 
 /// What a gate is given.
 #[derive(Clone, Debug)]

@@ -138,6 +138,14 @@ fn the_heartbeat_of_7_and_8_is_read() {
 }
 
 #[test]
+fn from_8_on_the_concurrency_is_a_field_of_its_own() {
+    let beat = format!("HSET {ID} info '{{\"hostname\":\"vm\"}}' concurrency 7 busy 0 beat 1795000000.5 quiet false");
+    play(&format!(
+        "DRAIN\n W> {beat}\n E Report sidekiq concurrency=7 busy=0 quiet=false beat=1795000000500\n B> {beat}\n B= :1"
+    ));
+}
+
+#[test]
 fn due_jobs_are_not_taken_while_marked() {
     for set in ["schedule", "retry", "ns:retry"] {
         for verb in ["evalsha abc", "EVAL 'local jid'"] {

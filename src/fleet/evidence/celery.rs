@@ -75,12 +75,21 @@ impl Default for CeleryVoice {
 impl CeleryVoice {
     /// The heartbeats come on this connection now. On a new one they may be those of another process with the same pid
     /// (in containers it is often 1) and so few jobs that its count is no sign; the jobs that the old one started tell.
-    pub(in crate::fleet) fn reported_by(&mut self, conn: ConnId, acks: u64) {
-        if self.reporter.is_some_and(|reporter| reporter != conn) {
+    /// `known`: the key vouches that it is the same process.
+    pub(in crate::fleet) fn reported_by(&mut self, conn: ConnId, acks: u64, known: bool) {
+        if !known && self.reporter.is_some_and(|reporter| reporter != conn) {
             let since = acks.saturating_sub(self.acks_at_last);
             self.must_reach = self.must_reach.max(self.processed.unwrap_or(0) + since);
         }
         self.reporter = Some(conn);
+    }
+
+    /// The life goes over to another worker, whose counts and epochs are others: what it said before is no base there.
+    pub(in crate::fleet) fn moved(&mut self) {
+        self.beats.clear();
+        self.acks_at_last = 0;
+        self.must_reach = 0;
+        self.idle_in = None;
     }
 
     /// Writes a heartbeat down; `acks` and `epoch` are the worker's at this moment.
@@ -148,7 +157,7 @@ pub(in crate::fleet) enum Finding {
 /// Reads the newest heartbeat of the life at `index`, and remembers if it found the life idle.
 pub(in crate::fleet) fn weigh(worker: &mut Worker, index: usize, now: Millis) -> Finding {
     let alone = worker.live().count() == 1;
-    let may_match = alone && worker.is_whole() && !may_start_silently(worker, now);
+    let may_match = worker.is_whole() && !may_start_silently(worker, now);
     let (epoch, acks) = (worker.epoch.no, worker.acks);
     let Some(Life { voice: Voice::Celery(voice), .. }) = worker.lives.get_mut(index) else { return Finding::Nothing };
     if voice.beats.back().is_none_or(|beat| beat.active != Some(0)) {

@@ -50,7 +50,7 @@ fn outstanding(worker: &Worker) -> usize {
 /// See [`super::judge`].
 pub(super) fn judge(worker: &Worker, now: Millis) -> Verdict {
     let took = worker.took && worker.may_take();
-    if worker.is_whole() && worker.deliveries == 0 && !took {
+    if worker.is_whole() && worker.deliveries == 0 && worker.ledger.is_empty() && !took {
         return Verdict::idle(Evidence::Exact);
     }
     let verdict = Verdict::running(worker.ledger.len(), Evidence::Unknown);

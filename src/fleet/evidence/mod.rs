@@ -177,8 +177,11 @@ impl Verdict {
     }
 }
 
-/// Judges a worker as of `now`.
+/// Judges a worker as of `now`; one without a connection as of the moment it went: what comes due later is no business
+/// of its any more.
 pub(super) fn judge(worker: &Worker, settings: &FleetSettings, now: Millis) -> Verdict {
+    let left = worker.ended.map(|ended| ended.at).or(worker.closed_at).filter(|_| worker.conns.is_empty());
+    let now = left.map_or(now, |left| left.min(now));
     let mut verdict = match worker.system {
         System::Celery => celery::judge(worker, settings, now),
         System::Sidekiq => sidekiq::judge(worker, now),

@@ -49,6 +49,11 @@ pub(in crate::fleet) struct SidekiqVoice {
 }
 
 impl SidekiqVoice {
+    /// The life goes over to another worker, whose epochs are others.
+    pub(in crate::fleet) fn moved(&mut self) {
+        self.beats.clear();
+    }
+
     /// Writes a heartbeat down.
     pub(in crate::fleet) fn push(&mut self, now: Millis, busy: Option<u32>, beat: Option<Millis>, epoch: u64) {
         let fresh = |work: &(Millis, bool)| work.0.saturating_add(COMPOSED) >= now;

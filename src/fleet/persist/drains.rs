@@ -65,6 +65,7 @@ impl Fleet {
                 &worker.listener,
                 worker.protocol,
                 flag(worker.fetching),
+                &optional(drain.trials.get(&worker.no)),
             ];
             lines.push(record('M', &fields));
         }
@@ -172,6 +173,7 @@ impl Fleet {
         let ip = fields.parse("an address")?;
         let (listener, protocol) = (fields.text("a listener")?, fields.text("a protocol")?);
         let fetching = fields.flag("fetching")?;
+        let trial = fields.optional("a time")?;
         let drain = self.drains.values().last().ok_or("expected a drain before its member")?.no;
         let no = match self.ids.get(&id.0) {
             Some(no) => *no,
@@ -189,6 +191,7 @@ impl Fleet {
         if !worker.drains.contains(&drain) {
             d.members.push(no);
             worker.drains.push(drain);
+            d.trials.extend(trial.map(|until| (no, until)));
         }
         Ok(())
     }

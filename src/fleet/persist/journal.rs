@@ -14,7 +14,7 @@ use crate::fleet::boundary::Effect;
 use crate::fleet::ledger::{Entry, Stage};
 use crate::fleet::view::WorkerState;
 use crate::fleet::worker::{Adopted, Life, Voice, Worker, WorkerNo};
-use crate::job::{Evidence, JobKey, Millis, WorkerId};
+use crate::job::{Evidence, Millis, WorkerId};
 
 fn stage_text(stage: Stage) -> &'static str {
     match stage {
@@ -25,10 +25,11 @@ fn stage_text(stage: Stage) -> &'static str {
 }
 
 /// A job as the ledger has it.
-pub(in crate::fleet) fn job_line(id: &WorkerId, entry: &Entry) -> String {
+pub(in crate::fleet) fn job_line(id: &WorkerId, seq: u64, entry: &Entry) -> String {
     let job = &entry.job;
     let fields = [
         id.0.as_str(),
+        &seq.to_string(),
         &job.key.0,
         stage_text(entry.stage),
         &job.id,
@@ -44,18 +45,18 @@ pub(in crate::fleet) fn job_line(id: &WorkerId, entry: &Entry) -> String {
 }
 
 /// A job was acknowledged when it was started.
-pub(in crate::fleet) fn ack_line(id: &WorkerId, key: &JobKey, now: Millis) -> String {
-    record('A', &[&id.0, &key.0, &now.to_string()])
+pub(in crate::fleet) fn ack_line(id: &WorkerId, seq: u64, now: Millis) -> String {
+    record('A', &[&id.0, &seq.to_string(), &now.to_string()])
 }
 
 /// The terminal result of a job passed.
-pub(in crate::fleet) fn result_line(id: &WorkerId, job: &str, key: &JobKey) -> String {
-    record('R', &[&id.0, job, &key.0])
+pub(in crate::fleet) fn result_line(id: &WorkerId, seq: u64) -> String {
+    record('R', &[&id.0, &seq.to_string()])
 }
 
 /// A job has left the ledger.
-pub(in crate::fleet) fn end_line(id: &WorkerId, key: &JobKey, stage: Stage) -> String {
-    record('E', &[&id.0, &key.0, stage_text(stage)])
+pub(in crate::fleet) fn end_line(id: &WorkerId, seq: u64) -> String {
+    record('E', &[&id.0, &seq.to_string()])
 }
 
 fn worker_lines(worker: &Worker) -> Vec<String> {
@@ -134,7 +135,8 @@ impl Fleet {
     /// What is known of a worker, if it is worth remembering and has changed.
     pub(in crate::fleet) fn journal_worker(&mut self, no: WorkerNo) {
         let Some(worker) = self.workers.get_mut(&no) else { return };
-        if worker.key.is_pending() || !(worker.is_listed() || worker.is_marked()) {
+        let mentioned = worker.is_listed() || worker.is_marked() || worker.journalled;
+        if worker.key.is_pending() || worker.ended.is_some() || !mentioned {
             return;
         }
         let lines = worker_lines(worker);
@@ -165,7 +167,7 @@ impl Fleet {
         let Some(worker) = self.workers.get(&no).filter(|worker| worker.journalled) else { return };
         let mut lines: Vec<String> = worker.queues.iter().map(|queue| record('Q', &[&worker.id.0, queue])).collect();
         lines.push(record('Z', &[&worker.id.0]));
-        lines.extend(worker.ledger.iter().map(|(_, entry)| job_line(&worker.id, entry)));
+        lines.extend(worker.ledger.iter().map(|(seq, entry)| job_line(&worker.id, seq, entry)));
         for line in lines {
             self.journal(line);
         }
@@ -180,8 +182,8 @@ impl Fleet {
         }
     }
 
-    pub(in crate::fleet) fn journal_merged(&mut self, old: &Worker, to: WorkerNo) {
-        self.journal_forgotten(old);
+    /// Another worker, which is forgotten already, was joined into this one.
+    pub(in crate::fleet) fn journal_merged(&mut self, to: WorkerNo) {
         let jobs = self.workers.get(&to).is_some_and(|worker| !worker.ledger.is_empty());
         if jobs {
             self.journal_worker(to);
@@ -217,7 +219,7 @@ impl Fleet {
         for worker in workers {
             lines.extend(worker_lines(worker));
             lines.extend(worker.queues.iter().map(|queue| record('Q', &[&worker.id.0, queue])));
-            lines.extend(worker.ledger.iter().map(|(_, entry)| job_line(&worker.id, entry)));
+            lines.extend(worker.ledger.iter().map(|(seq, entry)| job_line(&worker.id, seq, entry)));
             let evidence = worker.rested.or(worker.steady.evidence).unwrap_or(Evidence::Unknown);
             lines.push(state_line(worker, worker.state, evidence));
             lines.extend(ended_line(worker));
@@ -228,6 +230,7 @@ impl Fleet {
 
 impl Worker {
     fn is_remembered(&self) -> bool {
-        !self.key.is_pending() && (self.is_listed() || self.is_marked())
+        // what was written down once may be referred to again
+        !self.key.is_pending() && (self.journalled || self.is_listed() || self.is_marked())
     }
 }

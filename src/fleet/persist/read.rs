@@ -6,7 +6,7 @@ use super::{VERSION, origin, parse_key};
 use crate::fleet::Fleet;
 use crate::fleet::ledger::{Entry, Stage};
 use crate::fleet::view::WorkerState;
-use crate::fleet::worker::{Adopted, Ended, Life, LifeNo, Voice, Worker, WorkerNo};
+use crate::fleet::worker::{Adopted, Ended, Life, LifeNo, Origin, Voice, Worker, WorkerNo};
 use crate::job::{Evidence, Job, JobKey, Millis, System, WorkerId};
 
 impl Fleet {
@@ -54,13 +54,31 @@ impl Fleet {
                 Ok(())
             }
             "X" => {
-                if let Some(no) = self.known(&mut fields)? {
-                    self.forget(no);
+                let id = fields.text("a worker's id")?;
+                // not by an alias: that is somebody else by now
+                let own = self.ids.get(&id).and_then(|no| self.workers.get(no)).filter(|worker| worker.id.0 == id);
+                match own.map(|worker| (worker.no, worker.is_marked())) {
+                    Some((no, false)) => self.forget(no),
+                    // a saved drain speaks of a later worker of that id
+                    Some((no, true)) => self.blank(no),
+                    None => {}
                 }
                 Ok(())
             }
             other => Err(format!("expected a record, found the letter {other:?}")),
         }
+    }
+
+    /// Forgets all that is known of a worker but its marks.
+    fn blank(&mut self, no: WorkerNo) {
+        let Some(old) = self.workers.remove(&no) else { return };
+        let origin = Origin { ip: old.ip, listener: old.listener, protocol: old.protocol };
+        let mut new = Worker::new(no, old.id, old.key, old.generation, old.since, origin);
+        new.adopted = Some(Adopted::Restart);
+        new.fetching = old.fetching;
+        new.drains = old.drains;
+        new.marked_at = old.marked_at;
+        self.workers.insert(no, new);
     }
 
     /// The worker that a record speaks of. One that is not known has been forgotten: what is said of it is moot.
@@ -111,6 +129,7 @@ impl Fleet {
         worker.user = user;
         worker.command = command;
         worker.lives.clear();
+        worker.ended = None;
         worker.journalled = true;
         Ok(())
     }
@@ -150,44 +169,27 @@ impl Fleet {
 
     fn replay_job(&mut self, letter: &str, fields: &mut Fields<'_>) -> Result<(), String> {
         let no = self.known(fields)?;
-        let seq = self.number();
-        let worker = no.and_then(|no| self.workers.get_mut(&no));
         if letter == "Z" {
-            if let Some(worker) = worker {
+            if let Some(worker) = no.and_then(|no| self.workers.get_mut(&no)) {
                 worker.ledger.take();
             }
             return Ok(());
         }
-        match letter {
-            "D" => {
-                let entry = read_entry(fields)?;
-                if let Some(worker) = worker {
-                    worker.ledger.insert(seq, entry);
-                }
+        let seq: u64 = fields.parse("a job's number")?;
+        self.numbers = self.numbers.max(seq);
+        let entry = if letter == "D" { Some(read_entry(fields)?) } else { None };
+        let at = if letter == "A" { fields.moment("a time")? } else { 0 };
+        let Some(worker) = no.and_then(|no| self.workers.get_mut(&no)) else { return Ok(()) };
+        worker.rested = worker.rested.filter(|_| letter != "D" && letter != "A");
+        match (letter, entry) {
+            (_, Some(entry)) => worker.ledger.insert(seq, entry),
+            ("A", _) => {
+                worker.ever_started = true;
+                worker.ledger.start(seq, at);
             }
-            "A" => {
-                let key = JobKey(fields.text("a job's key")?);
-                let at = fields.moment("a time")?;
-                if let Some(worker) = worker {
-                    worker.ever_started = true;
-                    if let Some(seq) = worker.ledger.oldest(&key, Stage::Delivered) {
-                        worker.ledger.start(seq, at);
-                    }
-                }
-            }
-            "R" => {
-                let job = fields.text("a job's id")?;
-                if let Some(worker) = worker {
-                    worker.ledger.note_result(&job);
-                }
-            }
+            ("R", _) => worker.ledger.set_result(seq),
             _ => {
-                let key = JobKey(fields.text("a job's key")?);
-                let stage = read_stage(fields)?;
-                let Some(worker) = worker else { return Ok(()) };
-                if let Some(seq) = worker.ledger.oldest(&key, stage) {
-                    worker.ledger.remove(seq);
-                }
+                worker.ledger.remove(seq);
             }
         }
         Ok(())
@@ -213,7 +215,7 @@ impl Fleet {
         if worker.ended.is_none() {
             worker.closed_at = Some(now);
             worker.last_cut = Some(now.saturating_sub(1));
-            worker.gap = true;
+            worker.gap = !worker.key.is_incarnation();
             worker.awaited = worker.rested.is_none();
         }
         worker.told_name = worker.name();

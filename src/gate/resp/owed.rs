@@ -103,7 +103,7 @@ pub(super) struct Fetch {
 }
 
 /// With so many entries the client has to wait: not every one is merged with its neighbour.
-const FULL: usize = 4_096;
+const FULL: usize = 32_768;
 
 /// See the module.
 #[derive(Debug, Default)]
