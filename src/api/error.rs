@@ -65,26 +65,122 @@ pub enum Kind {
     Internal,
 }
 
-/// Kind, the end of its `type`, status, title.
-const KINDS: &[(Kind, &str, StatusCode, &str)] = &[
-    (Kind::BadRequest, "bad-request", StatusCode::BAD_REQUEST, "The request is not valid"),
-    (Kind::BadSelector, "bad-selector", StatusCode::BAD_REQUEST, "Not a selector"),
-    (Kind::BadName, "bad-name", StatusCode::BAD_REQUEST, "Not a name for a drain"),
-    (Kind::TooLarge, "too-large", StatusCode::PAYLOAD_TOO_LARGE, "The body is too large"),
-    (Kind::NoToken, "no-token", StatusCode::UNAUTHORIZED, "A token is needed"),
-    (Kind::Scope, "scope", StatusCode::FORBIDDEN, "The token does not allow this"),
-    (Kind::ForeignPage, "foreign-page", StatusCode::FORBIDDEN, "Not allowed for web pages"),
-    (Kind::NoRoute, "no-route", StatusCode::NOT_FOUND, "No such path"),
-    (Kind::NoMethod, "no-method", StatusCode::METHOD_NOT_ALLOWED, "The path has no such method"),
-    (Kind::NoWorker, "no-worker", StatusCode::NOT_FOUND, "No such worker"),
-    (Kind::NoDrain, "no-drain", StatusCode::NOT_FOUND, "No such drain"),
-    (Kind::NothingMatched, "nothing-matched", StatusCode::NOT_FOUND, "The selector matched nothing"),
-    (Kind::NameTaken, "name-taken", StatusCode::UNPROCESSABLE_ENTITY, "The name is taken by another drain"),
-    (Kind::CannotTellApart, "cannot-tell-apart", StatusCode::CONFLICT, "These cannot be told apart"),
-    (Kind::WouldStarve, "would-starve", StatusCode::CONFLICT, "A queue would be left without a worker"),
-    (Kind::Store, "store", StatusCode::SERVICE_UNAVAILABLE, "The state could not be saved"),
-    (Kind::NotReady, "not-ready", StatusCode::SERVICE_UNAVAILABLE, "Not ready"),
-    (Kind::Internal, "internal", StatusCode::INTERNAL_SERVER_ERROR, "A fault of the gate"),
+/// Kind, the end of its `type`, status, title, and what can be done as long as nothing better is known.
+const KINDS: &[(Kind, &str, StatusCode, &str, &str)] = &[
+    (
+        Kind::BadRequest,
+        "bad-request",
+        StatusCode::BAD_REQUEST,
+        "The request is not valid",
+        "GET /openapi.json lists the calls, their fields and the values these take",
+    ),
+    (
+        Kind::BadSelector,
+        "bad-selector",
+        StatusCode::BAD_REQUEST,
+        "Not a selector",
+        "a selector is `all`, a worker's name or id, or pairs such as `worker=celery@web-*,system=celery`",
+    ),
+    (
+        Kind::BadName,
+        "bad-name",
+        StatusCode::BAD_REQUEST,
+        "Not a name for a drain",
+        "take a name such as deploy-2025.01, or none: then one is made up",
+    ),
+    (
+        Kind::TooLarge,
+        "too-large",
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "The body is too large",
+        "select by a pattern such as `worker=celery@web-*` instead of naming each worker",
+    ),
+    (
+        Kind::NoToken,
+        "no-token",
+        StatusCode::UNAUTHORIZED,
+        "A token is needed",
+        "send `Authorization: Bearer TOKEN` (`--token`, DRAINGATE_TOKEN)",
+    ),
+    (
+        Kind::Scope,
+        "scope",
+        StatusCode::FORBIDDEN,
+        "The token does not allow this",
+        "use a token whose scope covers the call",
+    ),
+    (
+        Kind::ForeignPage,
+        "foreign-page",
+        StatusCode::FORBIDDEN,
+        "Not allowed for web pages",
+        "call from a program; web pages of other origins are not answered",
+    ),
+    (Kind::NoRoute, "no-route", StatusCode::NOT_FOUND, "No such path", "GET /openapi.json lists the paths"),
+    (
+        Kind::NoMethod,
+        "no-method",
+        StatusCode::METHOD_NOT_ALLOWED,
+        "The path has no such method",
+        "GET /openapi.json lists the methods of each path",
+    ),
+    (
+        Kind::NoWorker,
+        "no-worker",
+        StatusCode::NOT_FOUND,
+        "No such worker",
+        "GET /v1/workers lists the ids (`draingate workers -o wide`)",
+    ),
+    (
+        Kind::NoDrain,
+        "no-drain",
+        StatusCode::NOT_FOUND,
+        "No such drain",
+        "GET /v1/drains lists the names (`draingate drains`)",
+    ),
+    (
+        Kind::NothingMatched,
+        "nothing-matched",
+        StatusCode::NOT_FOUND,
+        "The selector matched nothing",
+        "GET /v1/workers (`draingate workers`) lists the workers",
+    ),
+    (
+        Kind::NameTaken,
+        "name-taken",
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "The name is taken by another drain",
+        "take another name, or lift the drain first (`draingate undrain NAME`)",
+    ),
+    (
+        Kind::CannotTellApart,
+        "cannot-tell-apart",
+        StatusCode::CONFLICT,
+        "These cannot be told apart",
+        "select all of them, or give each a listener, a user tag or an address of its own",
+    ),
+    (
+        Kind::WouldStarve,
+        "would-starve",
+        StatusCode::CONFLICT,
+        "A queue would be left without a worker",
+        "start other workers on these queues first, or drain without `no_starve`",
+    ),
+    (
+        Kind::Store,
+        "store",
+        StatusCode::SERVICE_UNAVAILABLE,
+        "The state could not be saved",
+        "look at the disk behind the state directory, then try again",
+    ),
+    (
+        Kind::NotReady,
+        "not-ready",
+        StatusCode::SERVICE_UNAVAILABLE,
+        "Not ready",
+        "try again in a moment; the gate's log says what it waits for",
+    ),
+    (Kind::Internal, "internal", StatusCode::INTERNAL_SERVER_ERROR, "A fault of the gate", "the gate's log says more"),
 ];
 
 impl Kind {
@@ -93,25 +189,25 @@ impl Kind {
         format!("urn:draingate:{}", self.entry().1)
     }
 
-    fn entry(self) -> &'static (Kind, &'static str, StatusCode, &'static str) {
+    fn entry(self) -> &'static (Kind, &'static str, StatusCode, &'static str, &'static str) {
         KINDS.iter().find(|entry| entry.0 == self).unwrap_or(&KINDS[KINDS.len() - 1])
     }
 }
 
 impl Problem {
-    /// A problem of this kind.
+    /// A problem of this kind, with the hint that fits all of them.
     pub fn new(kind: Kind, detail: impl Into<String>) -> Problem {
-        let &(_, _, status, title) = kind.entry();
+        let &(_, _, status, title, hint) = kind.entry();
         Problem {
             r#type: kind.urn(),
             title: title.to_owned(),
             status: status.as_u16(),
             detail: detail.into(),
-            hint: None,
+            hint: Some(hint.to_owned()),
         }
     }
 
-    /// With what to do about it.
+    /// With what to do about it this time.
     pub fn hint(mut self, hint: impl Into<String>) -> Problem {
         self.hint = Some(hint.into());
         self
@@ -127,9 +223,7 @@ impl From<DrainError> for Problem {
     fn from(error: DrainError) -> Problem {
         let detail = error.to_string();
         match error {
-            DrainError::BadSelector(_) => Problem::new(Kind::BadSelector, detail).hint(
-                "a selector is `all`, a worker's name or id, or pairs such as `worker=celery@web-*,system=celery`",
-            ),
+            DrainError::BadSelector(_) => Problem::new(Kind::BadSelector, detail),
             DrainError::BadName(_) => Problem::new(Kind::BadName, detail),
             DrainError::BadRequest(_) => Problem::new(Kind::BadRequest, detail),
             DrainError::NothingMatched(_) => Problem::new(Kind::NothingMatched, detail).hint(

@@ -32,7 +32,7 @@ fn nobody_is_left() {
         });
         let mut pusher = Client::connect(&world.redis.address()).expect("the broker");
         for (queue, four) in queues.iter().zip(chunks_of_four(clients)) {
-            drop(four);
+            four.into_iter().for_each(Client::leave);
             for job in 0..4 {
                 pusher.command(&["LPUSH", queue, &format!("job{job}")]).expect("pushed");
             }

@@ -113,6 +113,11 @@ impl Client {
         self.stream.get_mut().write_all(request.as_bytes())
     }
 
+    /// Goes at once. (Merely dropped it would live on in a child that another test is just forking, until its exec.)
+    pub(crate) fn leave(mut self) {
+        let _ = self.stream.get_mut().shutdown(std::net::Shutdown::Both);
+    }
+
     /// Says that nothing more will be sent; what comes can still be read.
     pub(crate) fn half_close(&mut self) -> std::io::Result<()> {
         self.stream.get_mut().shutdown(std::net::Shutdown::Write)
@@ -131,11 +136,11 @@ impl Client {
                 self.stream.read_exact(&mut body)?;
                 String::from_utf8_lossy(&body[..body.len() - 2]).into_owned()
             }
-            "*" if rest != "-1" => {
-                let count = rest.parse::<usize>().map_err(std::io::Error::other)?;
+            "*" | "%" if rest != "-1" => {
+                let count = rest.parse::<usize>().map_err(std::io::Error::other)? * if kind == "%" { 2 } else { 1 };
                 (0..count).map(|_| self.reply()).collect::<std::io::Result<Vec<_>>>()?.join("\n")
             }
-            "$" | "*" => "nil".to_owned(),
+            "$" | "*" | "_" => "nil".to_owned(),
             _ => rest.to_owned(),
         })
     }
