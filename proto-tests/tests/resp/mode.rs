@@ -137,6 +137,17 @@ fn pushes_pass_while_a_fetch_is_blocked_and_while_it_is_held() {
 }
 
 #[test]
+fn half_a_push_is_no_safe_boundary() {
+    play(&format!(
+        "{HELLO3} SAFE
+        B=raw \">2\\r\\n+invalidate\\r\\n\"
+        UNSAFE
+        B= *1 $$k
+        SAFE"
+    ));
+}
+
+#[test]
 fn hello_changes_the_protocol_at_any_time() {
     play(&format!("W= HELLO 3\n B= %1 $$proto :3{REFUSED3}\n UNDRAIN\n W= HELLO 2\n B= *2 $$proto :2{REFUSED2}"));
     two("W= HELLO\n B= *2 $$proto :2");

@@ -164,6 +164,19 @@ fn the_size_that_is_kept_has_a_bound() {
     play(
         "W= BRPOP q 1\n W gone\n B< *2 $$q $$(x*3000000)\n B> RPUSH q (x*3000000)\n B< :1\n E Orphan returned\n CLOSED",
     );
+    // gone while it arrives: what comes from then on is kept
+    play(
+        "W= BRPOP q 1
+        B=raw \"*2\\r\\n$1\\r\\nq\\r\\n$2500000\\r\\n\"
+        B=raw (x*500000)
+        W gone
+        B+raw (x*2000000)
+        B<raw \"\\r\\n\"
+        B> RPUSH q (x*2500000)
+        B< :1
+        E Orphan returned
+        CLOSED",
+    );
     // a copy of what is on its way is kept up to 1 MB
     play(
         "W= BRPOP q 1\n STALL 9\n B= *2 $$q $$(x*1000000)\n E Delivered *\n W gone\n B> RPUSH q (x*1000000)\n B< :1\n E Returned #1-1\n E Orphan returned\n CLOSED",

@@ -215,7 +215,7 @@ impl RespGate {
         } else {
             return self.delivered(now, fetch, reading, pending, out);
         };
-        self.asked &= !fetch.pop.is_blocking();
+        self.asked = false;
         let end = if self.mode == Mode::Orphaned { FetchEnd::Vanished } else { end };
         self.answered(Place::Broker, end, fetch.pop.is_blocking(), out);
     }

@@ -18,7 +18,7 @@ use super::reply::{Leaf, Reading};
 use super::session::ReplyMode;
 use super::{Mode, RespGate, Retained};
 use crate::dialect::{self, Claim, PopShape};
-use crate::gate::{Action, Side};
+use crate::gate::{Action, Gate, Side};
 use crate::job::{Fate, FetchEnd, JobEvent, JobKey, Millis, Place};
 use bytes::Bytes;
 use std::ops::Range;
@@ -197,7 +197,7 @@ impl RespGate {
         out: &mut Vec<Action>,
     ) {
         let blocking = fetch.pop.is_blocking();
-        self.asked &= !blocking;
+        self.asked = false;
         if self.mode == Mode::Orphaned {
             self.answered(Place::Broker, FetchEnd::Vanished, blocking, out);
             return self.put_back(now, &fetch.pop, &reading.leaves, reading.overflow, vec![], out);
@@ -260,7 +260,7 @@ impl RespGate {
         if self.held.take().is_some() {
             self.answered(Place::Gate, FetchEnd::Vanished, true, out);
         }
-        self.flushed_until(written);
+        self.flushed(written);
         // the last one first, so that they stand in their old order again
         for retained in std::mem::take(&mut self.retained).into_iter().rev() {
             self.put_back(now, &retained.pop, &retained.leaves, retained.overflow, retained.keys, out);
@@ -269,12 +269,6 @@ impl RespGate {
             reading.raise_max(super::reply::ORPHAN_MAX);
         }
         self.settle_orphan(out);
-    }
-
-    fn flushed_until(&mut self, written: u64) {
-        while self.retained.front().is_some_and(|r| r.end <= written) {
-            self.retained.pop_front();
-        }
     }
 
     /// Pushes an element back at the end it came from, on the same broker connection (right database, user, ACL).

@@ -57,14 +57,14 @@ impl Session {
         self.proto == Proto::Two && self.channels + self.patterns + self.shards > 0
     }
 
-    /// How many confirmations an unsubscribe from everything brings.
+    /// How many confirmations an unsubscribe from everything brings (but one if there are none).
     pub(super) fn subscriptions(&self, kind: PubsubKind) -> u32 {
         let n = match kind {
             PubsubKind::Channels => self.channels,
             PubsubKind::Patterns => self.patterns,
             PubsubKind::Shards => self.shards,
         };
-        u32::try_from(n.max(1)).unwrap_or(u32::MAX)
+        u32::try_from(n).unwrap_or(u32::MAX)
     }
 
     /// A confirmation has passed: `[kind, channel, count]`. The count is of channels and patterns together.
