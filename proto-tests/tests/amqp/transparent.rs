@@ -207,7 +207,7 @@ proptest! {
         let (client, broker) = open();
         world.feed(Side::Client, &client);
         world.feed(Side::Broker, &broker);
-        let mut send = |world: &mut World, from, line: &str| world.feed(from, &encode(line).expect("a frame"));
+        let send = |world: &mut World, from, line: &str| world.feed(from, &encode(line).expect("a frame"));
         send(&mut world, Side::Client, "1 consume q a");
         send(&mut world, Side::Broker, "1 consume-ok a");
         let mut model = Model::default();

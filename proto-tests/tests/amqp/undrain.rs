@@ -151,10 +151,10 @@ fn a_short_consumer_is_renewed() {
         B< 1 qos-ok
         B< 1 consume-ok ~~~~~
         +3s
-        W= 1 ack 1
+        B= 0 heartbeat
         HELD
-        +20ms
-        B> 1 cancel ~~~~~
+        +1ms
+        B> 1 cancel ~~~~~   # long after the client's last byte
         B< 1 cancel-ok ~~~~~
         E FetchMoved gate
         FREE
@@ -162,8 +162,11 @@ fn a_short_consumer_is_renewed() {
         B< 2047 open-ok
         B> 2047 declare q passive
         B< 2047 declare-ok q
-        E FetchMoved broker
         B> 2047 close 200 0/0
+        B< 2047 close-ok
+        +1s
+        W= 1 ack 1
+        E FetchMoved broker
         B> 1 consume q None4 x-priority=5
         B< 1 consume-ok None4
         ",

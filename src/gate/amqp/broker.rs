@@ -178,7 +178,7 @@ impl AmqpGate {
         match (consumer.state, last) {
             (State::Cancelling, true) => {
                 consumer.state = State::Parked;
-                consumer.renew = false;
+                consumer.until = std::mem::take(&mut consumer.renew).then_some(self.now + super::drain::PAUSE);
                 self.attention = true;
                 out.push(Action::Event(JobEvent::FetchMoved { to: Place::Gate }));
                 self.resume_later(number);

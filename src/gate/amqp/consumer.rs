@@ -60,8 +60,11 @@ pub(super) struct Consumer {
     pub(super) short: bool,
     /// It is being cancelled to be resumed with all of its prefetch.
     pub(super) renew: bool,
-    /// When that was last done.
-    pub(super) renewed: Millis,
+    /// When it was last resumed, and how often for that reason.
+    pub(super) resumed: Millis,
+    pub(super) renewals: u32,
+    /// Parked to be renewed: it is waited for an empty hand until then.
+    pub(super) until: Option<Millis>,
     /// The queue did not exist when it was to be resumed.
     pub(super) gone: bool,
     /// The client cancelled without waiting: kept for deliveries that were on their way.
@@ -84,7 +87,9 @@ impl Consumer {
             offset: None,
             short: false,
             renew: false,
-            renewed: 0,
+            resumed: 0,
+            renewals: 0,
+            until: None,
             gone: false,
             over: false,
         }

@@ -8,7 +8,7 @@
 //!
 //! Lifted, each consumer is consumed again with the client's own words and the prefetch that was in force then. A
 //! consumer that still has jobs in hand gets so much less, under a tag of the gate's own (RabbitMQ 3.x crashes on the old
-//! one), and is renewed when they are settled.
+//! one), and is renewed later.
 
 use super::consumer::{By, State};
 use super::{AmqpGate, Wait, method};
@@ -20,8 +20,10 @@ use bytes::{Bytes, BytesMut};
 const QUIET: Millis = 20;
 /// A client is held so long at most.
 const AT_MOST: Millis = 1_000;
-/// A consumer that was resumed with less than its prefetch is renewed so often at most.
-const RENEW_EVERY: Millis = 2_000;
+/// A consumer that was resumed with less than its prefetch is renewed after so long, and then ever more rarely.
+const RENEW_AFTER: Millis = 2_000;
+/// A consumer that is being renewed gets nothing new for so long at most, so that its hand becomes empty.
+pub(super) const PAUSE: Millis = 5_000;
 
 /// The client is held. See the module.
 #[derive(Clone, Copy, Debug)]
@@ -178,7 +180,8 @@ impl AmqpGate {
         let in_hand = channel.unacked.of_consumer(consumer.no);
         let (whole, current) = (consumer.prefetch, channel.prefetch);
         let room = usize::from(whole).saturating_sub(in_hand);
-        if whole > 0 && room == 0 {
+        let pauses = consumer.until.is_some_and(|until| now < until) && in_hand > 0;
+        if whole > 0 && (room == 0 || pauses) {
             return; // as soon as one is settled
         }
         let limit = if whole == 0 { 0 } else { u16::try_from(room).unwrap_or(whole) };
@@ -205,25 +208,37 @@ impl AmqpGate {
         consumer.upstream = upstream;
         consumer.state = State::Resuming;
         consumer.short = limit < whole;
-        consumer.renewed = now;
+        consumer.resumed = now;
+        consumer.until = None;
         self.attention |= limit < whole;
         out.push(Action::Event(JobEvent::FetchMoved { to: Place::Broker }));
         self.enqueue(Side::Broker, number, Bytes::from(bytes));
     }
 
-    /// Cancels consumers that were resumed with less than their prefetch and have nothing in hand any more, to resume
-    /// them whole.
+    /// Cancels consumers that were resumed with less than their prefetch, to resume them whole: at best when they have
+    /// nothing in hand, else after a pause in which they get nothing new.
     fn renew(&mut self) {
         let now = self.now;
         for channel in self.channels.values_mut().filter(|channel| channel.is_open()) {
-            let unacked = &channel.unacked;
             for consumer in channel.consumers.values_mut().filter(|c| c.short) {
                 self.attention = true;
-                let due = consumer.state == State::Active && now >= consumer.renewed + RENEW_EVERY;
-                consumer.renew = due && unacked.of_consumer(consumer.no) == 0;
+                let due = now >= consumer.resumed + (RENEW_AFTER << consumer.renewals.min(8));
+                if due && consumer.state == State::Active && !consumer.renew {
+                    consumer.renew = true;
+                    consumer.renewals += 1;
+                }
             }
         }
         self.mark_may_be_due();
+    }
+
+    /// When a pause is over.
+    pub(super) fn pause_ends(&self) -> Option<Millis> {
+        if !self.attention || self.marked {
+            return None;
+        }
+        let parked = self.channels.values().flat_map(|channel| channel.consumers.values());
+        parked.filter(|c| c.state == State::Parked && !c.gone).filter_map(|c| c.until).filter(|at| *at > self.now).min()
     }
 
     /// A channel of the client's is being closed: nothing of the gate's own goes there any more.

@@ -292,7 +292,7 @@ impl Gate for AmqpGate {
             _ => None,
         };
         let proof = self.channels.values().filter_map(|channel| channel.proof.due).min();
-        [self.hold_due(), waiting, proof].into_iter().flatten().min()
+        [self.hold_due(), waiting, proof, self.pause_ends()].into_iter().flatten().min()
     }
 
     fn timeout(&mut self, now: Millis, out: &mut Vec<Action>) {
