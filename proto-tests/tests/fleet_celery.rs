@@ -783,3 +783,32 @@ fn a_life_that_was_split_off_starts_its_counts_anew() {
     ",
     );
 }
+
+/// A name that comes without any heartbeat is the same life that reports later, and no report by itself.
+#[test]
+fn a_name_ahead_of_the_heartbeats_is_the_same_life() {
+    play(
+        "
+        + c1 10.0.0.5
+        + c2 10.0.0.5
+        + c3 10.0.0.5
+        c1 named celery w1@a
+        c2 fetch celery
+        c2 gets t1 id=x
+        c2 ack t1
+        drain d w1@a
+        ? w1@a sealed reported running=1
+        10s
+        ? w1@a sealed unknown blocked~no_heartbeat
+        c3 named celery w1@a
+        c3 beat active=1 processed=1 ts=11s pid=1
+        11s
+        c3 beat active=0 processed=1 ts=13s pid=1
+        13s
+        c3 beat active=0 processed=1 ts=15s pid=1
+        15s
+        c3 beat active=0 processed=1 ts=17s pid=1
+        ? w1@a drained reported
+    ",
+    );
+}

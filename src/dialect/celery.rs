@@ -15,6 +15,9 @@ use memchr::memmem;
 /// What kombu puts between a queue's name and the priority.
 pub(super) const PRIORITY_SEPARATOR: &[u8] = b"\x06\x16";
 const REPLY_QUEUE: &[u8] = b".reply.celery.pidbox";
+/// The bindings of the workers' own queues for remote control, written at every start (kombu 5.7: by a script). They name
+/// a worker that sends no events; who asks for answers binds `reply.celery.pidbox`.
+const BINDINGS: &[u8] = b"_kombu.binding.celery.pidbox";
 const RESULT_KEY: &[u8] = b"celery-task-meta-";
 /// A longer name is no delivery tag (those are UUIDs).
 const TAG_MAX: usize = 255;
@@ -35,6 +38,9 @@ impl Dialect for Celery {
             b"hdel" => first.ends_with(b"unacked"),
             b"set" | b"setex" | b"psetex" => memmem::find(first, RESULT_KEY).is_some(),
             b"rpush" | b"lpush" => memory.ack_in_transaction,
+            b"sadd" => first.ends_with(BINDINGS),
+            // only the arguments behind the SHA or the text can tell
+            b"evalsha" | b"eval" => return Interest::Whole,
             _ => false,
         };
         if wanted { Interest::Tap } else { Interest::None }
@@ -66,6 +72,10 @@ impl Dialect for Celery {
                 Meaning::Note(Note::Acked(JobKey(String::from_utf8_lossy(tag).into_owned())))
             }
             (b"rpush" | b"lpush", _) => Meaning::Note(Note::Pushed),
+            (b"sadd", [_, key, member]) | (b"evalsha" | b"eval", [_, _, b"2", key, _, member, ..]) => {
+                bound(key, member, out);
+                Meaning::Nothing
+            }
             (b"set", [_, key, value, ..]) | (b"setex" | b"psetex", [_, key, _, value]) => result(key, value),
             _ => Meaning::Nothing,
         }
@@ -91,6 +101,16 @@ impl Dialect for Celery {
 /// A list's key without the priority.
 fn queue(key: &[u8]) -> &[u8] {
     &key[..memmem::find(key, PRIORITY_SEPARATOR).unwrap_or(key.len())]
+}
+
+/// `routing key SEP pattern SEP w1@host.celery.pidbox` among the bindings.
+fn bound(key: &[u8], member: &[u8], out: &mut Vec<JobEvent>) {
+    let Some(name) = member.strip_suffix(b".celery.pidbox").filter(|_| key.ends_with(BINDINGS)) else { return };
+    let at = memmem::rfind(name, PRIORITY_SEPARATOR).map_or(0, |at| at + PRIORITY_SEPARATOR.len());
+    if let Ok(name) = std::str::from_utf8(&name[at..]) {
+        out.push(JobEvent::Recognised(System::Celery));
+        out.push(JobEvent::Named { system: System::Celery, name: name.to_owned() });
+    }
 }
 
 /// A stored result: `{"status": "SUCCESS", ...}`.

@@ -150,10 +150,15 @@ pub fn interest(memory: &Memory, name: &[u8], first: &[u8]) -> Interest {
 /// What a command means that a dialect was interested in.
 pub fn command(memory: &mut Memory, args: &[&[u8]], out: &mut Vec<JobEvent>) -> Meaning {
     let (name, first) = (args[0].to_ascii_lowercase(), args.get(1).copied().unwrap_or_default());
-    let Some(dialect) = DIALECTS.iter().find(|d| d.interest(memory, &name, first) != Interest::None) else {
-        return Meaning::Nothing;
-    };
-    dialect.command(memory, args, out)
+    for dialect in DIALECTS {
+        if dialect.interest(memory, &name, first) != Interest::None {
+            let meaning = dialect.command(memory, args, out);
+            if meaning != Meaning::Nothing {
+                return meaning;
+            }
+        }
+    }
+    Meaning::Nothing
 }
 
 /// Whether a pop asks for a job on this connection. Dialects first; on a worker whose system is known every other pop

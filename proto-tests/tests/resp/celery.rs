@@ -244,3 +244,21 @@ fn the_connections_of_a_worker_that_starts_pass() {
         B= +PONG",
     );
 }
+
+/// A worker without events still binds its own queue for remote control.
+#[test]
+fn a_worker_that_sends_no_events_is_known_by_its_binding() {
+    for bind in [
+        r#"EVALSHA ef7a 2 _kombu.binding.celery.pidbox _kombu.binding_deadlines "\x06\x16\x06\x16w1@vm.celery.pidbox" celery.pidbox 3600000"#,
+        r#"SADD {p}_kombu.binding.celery.pidbox "\x06\x16\x06\x16w1@vm.celery.pidbox""#,
+    ] {
+        play(&format!("W= {bind}\n E Recognised celery\n E Named celery w1@vm\n B= :1"));
+    }
+    // who asks for answers, and who binds an ordinary queue, is no worker
+    play(
+        r#"W= EVALSHA ef7a 2 _kombu.binding.reply.celery.pidbox _kombu.binding_deadlines "a0bf\x06\x16\x06\x16a0bf.reply.celery.pidbox" reply.celery.pidbox 3600000
+        B= :1
+        W= SADD _kombu.binding.celery "celery\x06\x16\x06\x16celery"
+        B= :1"#,
+    );
+}
