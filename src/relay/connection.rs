@@ -14,6 +14,7 @@ use crate::process::{self, Question};
 use crate::telemetry::{self, ListenerMeter};
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
@@ -58,27 +59,26 @@ impl Front {
         Front { config: listener, relay, gate, meter, unreachable: Quiet::default(), given_up: Quiet::default() }
     }
 
-    /// The whole life, on the thread of this number.
+    /// The whole life, on the thread of this number. What only the beginning needs is in a box of its own, for most of
+    /// its life a connection idles and should be small.
     pub(super) async fn serve(self: Arc<Front>, arrival: Arrival, thread: usize) {
+        let peer = arrival.peer;
         match &self.gate {
             Gates::Resp(settings) => {
-                self.live(arrival, thread, |number| RespGate::new(settings.clone(), number)).await;
+                let gate = |number| RespGate::new(settings.clone(), number);
+                self.live(peer, Box::pin(self.open(arrival, thread, gate))).await;
             }
             Gates::Amqp(settings) => {
-                // jobs are named by it in the journal, which outlives this gate and its numbers
+                // jobs are named by the seed in the journal, which outlives this gate and its numbers
                 let seed = |number: u64| self.relay.hub.now() << 20 | (number & 0xF_FFFF);
-                self.live(arrival, thread, |number| AmqpGate::new(settings.clone(), seed(number))).await;
+                let gate = |number| AmqpGate::new(settings.clone(), seed(number));
+                self.live(peer, Box::pin(self.open(arrival, thread, gate))).await;
             }
         }
     }
 
-    /// What only the beginning needs is in a box of its own, for most of its life a connection idles and should be
-    /// small.
-    async fn live<G: Gate>(&self, arrival: Arrival, thread: usize, gate: impl FnOnce(u64) -> G) {
-        let peer = arrival.peer;
-        let Some(Open { mut pump, mut entry, permit }) = Box::pin(self.open(arrival, thread, gate)).await else {
-            return;
-        };
+    async fn live<G: Gate>(&self, peer: SocketAddr, opening: Pin<Box<impl Future<Output = Option<Open<G>>>>>) {
+        let Some(Open { mut pump, mut entry, permit }) = opening.await else { return };
         let closed = pump.run().await;
         entry.closed_by = closed.by;
         drop(entry);
