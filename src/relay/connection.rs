@@ -41,6 +41,7 @@ pub(super) struct Arrival {
 struct Open<G> {
     pump: Box<Pump<TcpStream, TcpStream, G, Facts>>,
     entry: Entry,
+    peer: SocketAddr,
     permit: OwnedSemaphorePermit,
 }
 
@@ -62,23 +63,22 @@ impl Front {
     /// The whole life, on the thread of this number. What only the beginning needs is in a box of its own, for most of
     /// its life a connection idles and should be small.
     pub(super) async fn serve(self: Arc<Front>, arrival: Arrival, thread: usize) {
-        let peer = arrival.peer;
         match &self.gate {
             Gates::Resp(settings) => {
                 let gate = |number| RespGate::new(settings.clone(), number);
-                self.live(peer, Box::pin(self.open(arrival, thread, gate))).await;
+                self.live(Box::pin(self.open(arrival, thread, gate))).await;
             }
             Gates::Amqp(settings) => {
                 // jobs are named by the seed in the journal, which outlives this gate and its numbers
                 let seed = |number: u64| self.relay.hub.now() << 20 | (number & 0xF_FFFF);
                 let gate = |number| AmqpGate::new(settings.clone(), seed(number));
-                self.live(peer, Box::pin(self.open(arrival, thread, gate))).await;
+                self.live(Box::pin(self.open(arrival, thread, gate))).await;
             }
         }
     }
 
-    async fn live<G: Gate>(&self, peer: SocketAddr, opening: Pin<Box<impl Future<Output = Option<Open<G>>>>>) {
-        let Some(Open { mut pump, mut entry, permit }) = opening.await else { return };
+    async fn live<G: Gate>(&self, opening: Pin<Box<impl Future<Output = Option<Open<G>>>>>) {
+        let Some(Open { mut pump, mut entry, peer, permit }) = opening.await else { return };
         let closed = pump.run().await;
         entry.closed_by = closed.by;
         drop(entry);
@@ -119,7 +119,7 @@ impl Front {
             clock: self.relay.hub.clock(),
             meter: self.meter.thread(thread),
         }));
-        Some(Open { pump, entry, permit })
+        Some(Open { pump, entry, peer, permit })
     }
 
     /// Enters the connection into the fleet, and asks for its process.
