@@ -20,8 +20,9 @@ fn what_is_wrong_is_one_line_each() {
         said.contains("draingate.toml:2: admin.bnid") && said.contains("draingate.toml:4: drains.require"),
         "{said}"
     );
-    let said = refused(dir.path(), "", &["--amqp", "127.0.0.1:0=amqp://127.0.0.1"]);
-    assert!(said.contains("RabbitMQ is not available in this version"), "{said}");
+    let said = refused(dir.path(), "", &["--amqp", "127.0.0.1:0=redis://127.0.0.1"]);
+    assert!(said.contains("--amqp: expected a URL that begins with amqp://"), "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
 }
 
 #[test]
