@@ -310,3 +310,32 @@ proptest! {
         chaos.step(Step::Restart)?;
     }
 }
+
+/// Once found: the fetch pattern said `gone`, the ledger had a job. Read back, the rest must not stand against the job,
+/// and reading back twice must say the same as once.
+#[test]
+fn a_rest_that_the_ledger_contradicts_is_none() {
+    let fetch = || JobEvent::FetchAsked { place: Place::Broker, blocking: true, queues: vec!["q0".into()] };
+    let beat = Report::Sidekiq { concurrency: Some(2), busy: Some(0), quiet: false, beat: None };
+    let job = Job { key: JobKey("k0".into()), id: "i0".into(), name: "t".into(), queue: "q".into(), eta: None };
+    let connect = || Step::Connect { address: 0, local: false, own: false };
+    let event = |conn, event| Step::Event { conn, event };
+    let steps = [
+        connect(),
+        connect(),
+        event(2, fetch()),
+        Step::Close { conn: 5, by: 0 },
+        event(0, fetch()),
+        event(0, fetch()),
+        event(0, JobEvent::Named { system: System::Sidekiq, name: "w0".into() }),
+        event(0, JobEvent::Report(beat)),
+        event(0, JobEvent::Delivered(job)),
+        Step::Identify { conn: 0, lineage: vec![] },
+        Step::Close { conn: 0, by: 0 },
+        Step::Restart,
+    ];
+    let mut chaos = Chaos::new();
+    for step in steps {
+        chaos.step(step).expect("an invariant");
+    }
+}

@@ -4,6 +4,7 @@
 use super::text::{Fields, is_whole};
 use super::{VERSION, origin, parse_key};
 use crate::fleet::Fleet;
+use crate::fleet::evidence::judge;
 use crate::fleet::ledger::{Entry, Stage};
 use crate::fleet::view::WorkerState;
 use crate::fleet::worker::{Adopted, Ended, Life, LifeNo, Origin, Voice, Worker, WorkerNo};
@@ -218,6 +219,10 @@ impl Fleet {
             }
         }
         worker.ledger.set_restored();
+        // a rest that the ledger contradicts is none: the process may be there still, and is waited for
+        if !judge(worker, &self.settings, now).is_clear(false) {
+            worker.rested = None;
+        }
         if worker.ended.is_none() {
             worker.closed_at = Some(now);
             worker.last_cut = Some(now.saturating_sub(1));
