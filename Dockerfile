@@ -1,11 +1,11 @@
 # An image with one file in it. The binary is linked statically with the C library of the build image, so it needs
 # nothing around it: `make static` builds it with the same flags and tries it in an empty root directory.
-FROM rust:1.90-bookworm AS build
+FROM rust:1.95-bookworm AS build
 WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
 COPY src src
 COPY proto-tests proto-tests
-ENV RUSTFLAGS="-C target-feature=+crt-static"
+ENV RUSTFLAGS="-C target-feature=+crt-static" CARGO_PROFILE_RELEASE_STRIP=debuginfo
 # An explicit target keeps the flags away from build scripts and procedural macros.
 RUN target=$(rustc -vV | sed -n 's/^host: //p') \
  && cargo build --release --locked --target "$target" \
