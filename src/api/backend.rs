@@ -1,7 +1,7 @@
 //! What the API asks of the gate, and nothing more. [`Hub`] is the one implementation that serves; tests put a made-up
 //! gate in its place.
 
-use crate::fleet::view::{DrainView, WorkerDetail, WorkerView};
+use crate::fleet::view::{DrainView, ReportView, WorkerDetail, WorkerView};
 use crate::fleet::{DrainAnswer, DrainError, DrainRequest};
 use crate::hub::{Hub, HubError, ListenerInfo};
 use crate::job::{Millis, WorkerId};
@@ -17,6 +17,8 @@ pub trait Backend: Send + Sync + 'static {
     fn workers(&self, selector: Option<&str>, gone: bool) -> Result<Vec<WorkerView>, DrainError>;
     /// One worker by id or alias.
     fn worker(&self, id: &str) -> Option<WorkerDetail>;
+    /// Which workers went away since that moment, and what those that were lost had in their hands.
+    fn went_away(&self, since: Millis) -> ReportView;
     /// The drains in force and those that ended within the last hour.
     fn drains(&self) -> Vec<DrainView>;
     /// One drain.
@@ -48,6 +50,10 @@ impl Backend for Hub {
 
     fn worker(&self, id: &str) -> Option<WorkerDetail> {
         self.look(|fleet, now| fleet.worker(now, id))
+    }
+
+    fn went_away(&self, since: Millis) -> ReportView {
+        self.look(|fleet, now| fleet.went_away(now, since))
     }
 
     fn drains(&self) -> Vec<DrainView> {

@@ -2,8 +2,10 @@
 //! answers around them. The API writes these, the command line reads them. Times are RFC 3339 in UTC, durations of the
 //! past are seconds, and a field that the reader does not know is no error: an older command line may meet a newer gate.
 
+mod history;
 mod word;
 
+pub use history::{Departure, Estimate, PastJob, Report};
 pub use word::{Time, Word};
 
 use crate::fleet::view::{
@@ -63,6 +65,12 @@ pub struct Worker<Connections = usize> {
     pub blocked: Vec<String>,
     /// First seen.
     pub since: Time,
+    /// How long it will take until nothing is in flight.
+    #[serde(default)]
+    pub estimate: Option<Estimate>,
+    /// Its last jobs, the newest last. In lists only of workers that are over.
+    #[serde(default)]
+    pub recent: Vec<PastJob>,
 }
 
 /// `GET /v1/workers/{id}`.
@@ -99,6 +107,9 @@ pub struct Job {
     pub kind: String,
     /// When it was delivered.
     pub delivered_at: Time,
+    /// The broker still has it, and hands it out again when the worker dies.
+    #[serde(default)]
+    pub kept_by_broker: bool,
 }
 
 /// One connection of a worker.
@@ -140,6 +151,9 @@ pub struct Drain {
     pub expires_at: Option<Time>,
     /// The least advanced worker's.
     pub state: Word<DrainState>,
+    /// How long it will take until the slowest worker has nothing in flight.
+    #[serde(default)]
+    pub estimate: Option<Estimate>,
     /// False once it ended (it stays readable for an hour).
     pub in_force: bool,
     /// Until when killing its workers is safe, if delayed jobs are being ignored.
@@ -178,6 +192,9 @@ pub struct DrainWorker {
     pub oldest_job_seconds: Option<f64>,
     /// The jobs in flight.
     pub jobs: Vec<Job>,
+    /// How long it will take until nothing is in flight.
+    #[serde(default)]
+    pub estimate: Option<Estimate>,
 }
 
 /// The body of `POST /v1/drains`. Everything but the selector may be left out.
@@ -294,6 +311,8 @@ impl<C> Worker<C> {
             drains: view.drains,
             blocked: view.blocked,
             since: Time(view.since),
+            estimate: view.estimate.map(Estimate::from),
+            recent: view.recent.into_iter().map(PastJob::from).collect(),
         }
     }
 }
@@ -329,6 +348,7 @@ impl From<JobView> for Job {
             queue: view.queue,
             kind: view.kind.as_str().to_owned(),
             delivered_at: Time(view.delivered_at),
+            kept_by_broker: view.kept_by_broker,
         }
     }
 }
@@ -356,6 +376,7 @@ impl Drain {
             created_at: Time(view.created_at),
             expires_at: view.expires_at.map(Time),
             state: Word(view.state),
+            estimate: view.estimate.map(Estimate::from),
             in_force: view.in_force,
             safe_until: view.safe_until.map(Time),
             require: Word(view.require),
@@ -379,6 +400,7 @@ impl DrainWorker {
             hint: view.hint,
             oldest_job_seconds: view.oldest_job_seconds,
             jobs: view.jobs.into_iter().map(Job::from).collect(),
+            estimate: view.estimate.map(Estimate::from),
         }
     }
 }

@@ -27,6 +27,13 @@ pub(super) struct WorkersQuery {
     pub(super) gone: Option<bool>,
 }
 
+/// `GET /v1/report`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ReportQuery {
+    since: Option<String>,
+}
+
 /// `GET /v1/drains/{name}`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -52,6 +59,14 @@ pub(super) struct SelfQuery {
 pub(super) struct Wait {
     pub(super) goal: Goal,
     pub(super) timeout: Duration,
+}
+
+impl ReportQuery {
+    /// How far back.
+    pub(super) fn back(&self) -> Result<Millis, Problem> {
+        let back = duration("since", self.since.as_deref().unwrap_or("24h"))?;
+        Ok(u64::try_from(back.as_millis()).unwrap_or(u64::MAX))
+    }
 }
 
 impl WaitQuery {

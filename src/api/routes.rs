@@ -3,8 +3,8 @@
 use crate::api::auth::{Allowed, Caller, Scope};
 use crate::api::backend::Backend;
 use crate::api::error::{Kind, Problem};
-use crate::api::model::{Drain, Drains, Listener, Version, Worker, WorkerDetail, Workers};
-use crate::api::request::{SelfQuery, WaitQuery, WorkersQuery, new_drain, parameters};
+use crate::api::model::{Drain, Drains, Listener, Report, Version, Worker, WorkerDetail, Workers};
+use crate::api::request::{ReportQuery, SelfQuery, WaitQuery, WorkersQuery, new_drain, parameters};
 use crate::api::{Api, openapi, poll};
 use crate::fleet::{DrainAnswer, DrainRequest};
 use axum::body::Bytes;
@@ -23,6 +23,7 @@ pub const ROUTES: &[(&str, &[&str])] = &[
     ("/v1/workers/{id}", &["get"]),
     ("/v1/drains", &["get", "post"]),
     ("/v1/drains/{name}", &["get", "delete"]),
+    ("/v1/report", &["get"]),
     ("/v1/self/drain", &["post"]),
     ("/v1/version", &["get"]),
     ("/healthz", &["get"]),
@@ -42,6 +43,7 @@ pub(super) fn router(api: Arc<Api>) -> Router {
         .route("/v1/workers/{id}", get(worker))
         .route("/v1/drains", get(drains).post(create))
         .route("/v1/drains/{name}", get(drain).delete(lift))
+        .route("/v1/report", get(report))
         .route("/v1/self/drain", post(drain_self))
         .route("/v1/version", get(version))
         .route("/metrics", get(metrics))
@@ -141,6 +143,12 @@ async fn lift(
         tracing::info!(drain = name, by = %allowed, "drain lifted");
     }
     Ok(StatusCode::NO_CONTENT)
+}
+
+async fn report(State(api): State<Arc<Api>>, uri: Uri) -> Answer<Json<Report>> {
+    let back = parameters::<ReportQuery>(&uri)?.back()?;
+    let since = api.backend.now().saturating_sub(back);
+    Ok(Json(api.backend.went_away(since).into()))
 }
 
 async fn drain_self(

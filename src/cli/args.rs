@@ -44,6 +44,8 @@ pub(super) enum Command {
     Drains(DrainsArgs),
     /// Show a drain and its workers
     Status(StatusArgs),
+    /// Tell which workers went away, and what was in their hands
+    Report(ReportArgs),
     /// Lift drains: their workers get jobs again
     Undrain(UndrainArgs),
     /// Exit 0 if the gate is ready, 1 if not
@@ -181,6 +183,16 @@ pub(super) struct StatusArgs {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct ReportArgs {
+    /// How far back
+    #[arg(long, default_value = "24h", value_parser = duration, value_name = "DURATION")]
+    pub(super) since: Duration,
+    /// How to print it
+    #[arg(short, long, value_enum, default_value = "table")]
+    pub(super) output: Plain,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct UndrainArgs {
     /// The drains' names
     #[arg(required_unless_present = "all", conflicts_with = "all")]
@@ -305,6 +317,8 @@ mod tests {
             "wait n --for sealed --timeout 90s -o json",
             "drains -o json",
             "status n --watch",
+            "report",
+            "report --since 90m -o json",
             "undrain a b",
             "undrain --all",
             "check-config f",

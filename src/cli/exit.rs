@@ -90,6 +90,7 @@ mod tests {
             unknown_seconds: unknown,
             hint: None,
             oldest_job_seconds: None,
+            estimate: None,
             jobs: vec![],
         }
     }
@@ -102,6 +103,7 @@ mod tests {
             created_at: Time(0),
             expires_at: None,
             state: Word(state),
+            estimate: None,
             in_force: true,
             safe_until: None,
             require: Word(Evidence::Inferred),

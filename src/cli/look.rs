@@ -1,10 +1,10 @@
 //! The commands that only look: `workers`, `drains` and `status`.
 
-use crate::api::model::{Drain, Drains, Workers};
+use crate::api::model::{Drain, Drains, Worker, Workers};
 use crate::cli::args::{DrainsArgs, Format, StatusArgs, WorkersArgs, WorkersFormat};
 use crate::cli::client::{Client, Reply};
 use crate::cli::exit::Exit;
-use crate::cli::{Failure, complain, print, report, table};
+use crate::cli::{Failure, complain, history, print, report, table};
 use std::future::Future;
 use std::io::IsTerminal;
 use std::time::Duration;
@@ -68,9 +68,14 @@ fn show_workers(reply: Reply<Workers>, output: WorkersFormat) -> String {
     match output {
         WorkersFormat::Json => reply.text,
         WorkersFormat::Name => workers.iter().map(|worker| worker.name.as_str()).collect::<Vec<_>>().join("\n"),
-        WorkersFormat::Table => table::workers(workers, false),
-        WorkersFormat::Wide => table::workers(workers, true),
+        WorkersFormat::Table => with_past(workers, false),
+        WorkersFormat::Wide => with_past(workers, true),
     }
+}
+
+/// The table, and under it the last jobs of those that are over.
+fn with_past(workers: &[Worker], wide: bool) -> String {
+    [table::workers(workers, wide)].into_iter().chain(history::past_jobs(workers)).collect::<Vec<_>>().join("\n")
 }
 
 fn show_drain(reply: Reply<Drain>, output: Format) -> String {
@@ -86,14 +91,15 @@ fn show_drain(reply: Reply<Drain>, output: Format) -> String {
 
 fn key_of_workers(workers: &Workers) -> String {
     let mut timeless = workers.clone();
-    timeless.workers.iter_mut().for_each(|worker| worker.oldest_job_seconds = None);
+    timeless.workers.iter_mut().for_each(|worker| (worker.oldest_job_seconds, worker.estimate) = (None, None));
     format!("{timeless:?}")
 }
 
 fn key_of_drain(drain: &Drain) -> String {
     let mut timeless = drain.clone();
+    timeless.estimate = None;
     for worker in &mut timeless.workers {
-        (worker.oldest_job_seconds, worker.unknown_seconds) = (None, None);
+        (worker.oldest_job_seconds, worker.unknown_seconds, worker.estimate) = (None, None, None);
     }
     format!("{timeless:?}")
 }

@@ -116,8 +116,10 @@ fn plain(worker: &DrainWorker) -> String {
 }
 
 fn with_age(worker: &DrainWorker, line: &str) -> String {
-    match worker.oldest_job_seconds {
-        Some(_) => format!("{line}, oldest job {}", table::seconds(worker.oldest_job_seconds)),
-        None => line.to_owned(),
-    }
+    let age = match worker.oldest_job_seconds {
+        Some(_) => format!(", oldest job {}", table::seconds(worker.oldest_job_seconds)),
+        None => String::new(),
+    };
+    let left = worker.estimate.map_or_else(String::new, |estimate| format!(", {}", table::estimate(estimate)));
+    format!("{line}{age}{left}")
 }

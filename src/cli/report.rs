@@ -67,7 +67,8 @@ pub(super) fn full(drain: &Drain) -> String {
 /// What a dry run found.
 pub(super) fn would(drain: &Drain) -> String {
     let workers = table::count(drain.workers.len(), "worker");
-    let mut lines = vec![format!("would drain {workers}; nothing was changed"), table::drain_workers(drain)];
+    let mut lines =
+        vec![format!("would drain {workers}{}; nothing was changed", takes(drain)), table::drain_workers(drain)];
     lines.extend(remarks(drain));
     lines.join("\n")
 }
@@ -75,7 +76,12 @@ pub(super) fn would(drain: &Drain) -> String {
 /// What is being waited for. With the name, so that somebody else can go on if this command is killed.
 pub(super) fn begins(drain: &Drain, longest: Duration) -> String {
     let workers = table::count(drain.workers.len(), "worker");
-    format!("drain {} is in force; waiting for {workers}, {} at most", drain.name, table::words(longest))
+    let takes = takes(drain);
+    format!("drain {} is in force; waiting for {workers}{takes}, {} at most", drain.name, table::words(longest))
+}
+
+fn takes(drain: &Drain) -> String {
+    drain.estimate.map_or_else(String::new, |estimate| format!(", {}", table::estimate(estimate)))
 }
 
 /// That the drain goes on, and how to take the wait up again.

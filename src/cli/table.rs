@@ -1,6 +1,6 @@
 //! Tables and the words in them. Plain columns without lines; colour only on a terminal.
 
-use crate::api::model::{Drain, DrainWorker, InFlight, Job, Time, Word, Worker};
+use crate::api::model::{Drain, DrainWorker, Estimate, InFlight, Job, Time, Word, Worker};
 use crate::fleet::view::WorkerState;
 use crate::job::Evidence;
 use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table};
@@ -141,6 +141,16 @@ pub(super) fn until(time: Time) -> String {
 
 fn since(time: Time) -> String {
     words(Duration::from_millis(now().saturating_sub(time.0)))
+}
+
+/// From one moment to a later one, in words.
+pub(super) fn between(from: Time, to: Time) -> String {
+    words(Duration::from_millis(to.0.saturating_sub(from.0)))
+}
+
+/// `about 4m (p95 9m)`.
+pub(super) fn estimate(estimate: Estimate) -> String {
+    format!("about {} (p95 {})", seconds(Some(estimate.p50_seconds)), seconds(Some(estimate.p95_seconds)))
 }
 
 /// The two largest units are enough.

@@ -17,9 +17,9 @@ impl Fleet {
             JobEvent::FetchAnswered { from, end, blocking } => self.fetch_answered(now, id, from, end, blocking),
             JobEvent::Delivered(job) => self.delivered(now, id, job, Stage::Delivered),
             JobEvent::Taken(job) => self.delivered(now, id, job, Stage::Taken),
-            JobEvent::SchedulerReturned => self.scheduler_returned(id),
+            JobEvent::SchedulerReturned => self.scheduler_returned(now, id),
             JobEvent::Returned(key) => {
-                self.strike_key(no, &key, "returned");
+                self.strike_key(now, no, &key, "returned");
             }
             JobEvent::Acked(key) => self.acked(now, id, key),
             JobEvent::Ended { key, outcome } => self.ended(now, id, key, outcome),
@@ -75,7 +75,7 @@ impl Fleet {
             self.add_queues(no, news);
         }
         if !over.is_empty() {
-            self.strike(no, &over, "finished");
+            self.strike(now, no, &over, "finished");
         }
         if first {
             self.became_fetching(now, no, id);
@@ -129,7 +129,7 @@ impl Fleet {
             System::Sidekiq => {
                 if sidekiq::note_zero(worker, now) && !worker.ledger.is_empty() {
                     let (no, over) = (worker.no, worker.ledger.select(|_| true));
-                    self.strike(no, &over, "finished");
+                    self.strike(now, no, &over, "finished");
                 }
             }
         }

@@ -310,6 +310,7 @@ impl Fleet {
         for (seq, entry) in old.ledger.take() {
             new.ledger.insert(seq, entry);
         }
+        new.recent.join(&mut old.recent);
         new.since = new.since.min(old.since);
         new.born = new.born.min(old.born);
         new.deliveries += old.deliveries;

@@ -197,6 +197,7 @@ impl Fleet {
         }
         worker.ended = Some(Ended { at: now, lost });
         self.journal_ended(no);
+        self.departed(now, no, lost);
         self.settle(now, no);
         self.members_gone(now, no);
         if !self.workers.get(&no).is_some_and(Worker::is_listed) {

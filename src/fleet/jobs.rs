@@ -42,14 +42,14 @@ impl Fleet {
         let surplus = surplus(worker, now);
         self.journal_job(no, line);
         if let Some(seq) = surplus {
-            self.strike(no, &[seq], "finished");
+            self.strike(now, no, &[seq], "finished");
         }
         if stage == Stage::Delivered {
             self.effects.push(Effect::Notice(Notice::Delivered { system }));
         }
     }
 
-    pub(super) fn scheduler_returned(&mut self, id: ConnId) {
+    pub(super) fn scheduler_returned(&mut self, now: Millis, id: ConnId) {
         let Some((conn, worker)) = self.pair(id) else { return };
         if worker.ledger.taken() == 0 {
             return;
@@ -64,7 +64,7 @@ impl Fleet {
             alone || of == Some(id) || (life.is_some() && life == other)
         };
         let over: Vec<u64> = taken.into_iter().filter(same_life).collect();
-        self.strike(no, &over, "requeued");
+        self.strike(now, no, &over, "requeued");
     }
 
     pub(super) fn acked(&mut self, now: Millis, id: ConnId, key: JobKey) {
@@ -84,7 +84,7 @@ impl Fleet {
         let result = worker.ledger.entry(seq).is_some_and(|entry| entry.result);
         if result || late || worker.system == System::Sidekiq {
             worker.declared |= !result && late;
-            return self.strike(no, &[seq], "finished");
+            return self.strike(now, no, &[seq], "finished");
         }
         worker.ever_started = true;
         worker.was_drained = false;
@@ -107,7 +107,7 @@ impl Fleet {
         conn.acks += 1;
         worker.acks += 1;
         worker.bump(now);
-        self.strike_key(no, &key, outcome);
+        self.strike_key(now, no, &key, outcome);
     }
 
     pub(super) fn result(&mut self, no: WorkerNo, job: String) {
@@ -152,12 +152,12 @@ impl Fleet {
                     }
                 }
                 Stray::Ended(key, outcome) => {
-                    self.strike_key(no, &key, outcome);
+                    self.strike_key(now, no, &key, outcome);
                 }
                 Stray::Acked(key) => {
                     let Some(seq) = worker.ledger.oldest(&key, Stage::Delivered) else { continue };
                     if late || worker.ledger.entry(seq).is_some_and(|entry| entry.result) {
-                        self.strike(no, &[seq], "finished");
+                        self.strike(now, no, &[seq], "finished");
                     } else {
                         worker.ever_started = true;
                         worker.ledger.start(seq, now);
@@ -169,18 +169,20 @@ impl Fleet {
         }
     }
 
-    pub(super) fn strike_key(&mut self, no: WorkerNo, key: &JobKey, outcome: &'static str) {
+    pub(super) fn strike_key(&mut self, now: Millis, no: WorkerNo, key: &JobKey, outcome: &'static str) {
         let seq = self.workers.get(&no).and_then(|worker| worker.ledger.any(key));
-        self.strike(no, seq.as_slice(), outcome);
+        self.strike(now, no, seq.as_slice(), outcome);
     }
 
     /// Strikes entries out of a ledger.
-    pub(super) fn strike(&mut self, no: WorkerNo, seqs: &[u64], outcome: &'static str) {
+    pub(super) fn strike(&mut self, now: Millis, no: WorkerNo, seqs: &[u64], outcome: &'static str) {
         for seq in seqs {
             let Some(worker) = self.workers.get_mut(&no) else { return };
-            if worker.ledger.remove(*seq).is_none() {
-                continue;
+            let Some(entry) = worker.ledger.remove(*seq) else { continue };
+            if outcome == "finished" {
+                self.durations.note(now, &entry);
             }
+            worker.recent.note(now, entry, outcome);
             let line = end_line(&worker.id, *seq);
             let system = worker.system;
             self.journal_job(no, line);

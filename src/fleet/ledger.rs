@@ -51,11 +51,11 @@ impl Entry {
         format!("{name}[{id}]")
     }
 
-    fn is_delayed(&self, now: Millis) -> bool {
+    pub(super) fn is_delayed(&self, now: Millis) -> bool {
         self.stage == Stage::Delivered && self.job.eta.is_some_and(|eta| eta > now)
     }
 
-    fn view(&self, now: Millis, running: bool) -> JobView {
+    fn view(&self, now: Millis, running: bool, keeps: bool) -> JobView {
         let kind = match self.stage {
             Stage::Started | Stage::Taken => JobKind::Running,
             Stage::Delivered if self.is_delayed(now) => JobKind::Delayed,
@@ -68,6 +68,7 @@ impl Entry {
             queue: self.job.queue.clone(),
             kind,
             delivered_at: self.at,
+            kept_by_broker: keeps && self.stage == Stage::Delivered,
         }
     }
 }
@@ -239,14 +240,15 @@ impl Ledger {
         }
     }
 
-    /// The entries for display. The oldest unacknowledged ones are shown as running as far as `active` goes.
-    pub(super) fn jobs(&self, now: Millis, active: usize) -> Vec<JobView> {
+    /// The entries for display. The oldest unacknowledged ones are shown as running as far as `active` goes. `keeps`:
+    /// the broker still has what is not acknowledged.
+    pub(super) fn jobs(&self, now: Millis, active: usize, keeps: bool) -> Vec<JobView> {
         let mut shown = active.saturating_sub(self.started);
         let mut view = |entry: &Entry| {
             let waits = entry.stage == Stage::Delivered && !entry.is_delayed(now);
             let running = waits && shown > 0;
             shown -= usize::from(running);
-            entry.view(now, running)
+            entry.view(now, running, keeps)
         };
         self.entries.values().map(&mut view).collect()
     }

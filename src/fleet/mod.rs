@@ -3,11 +3,13 @@
 //!
 //! In reading order: [`boundary`] (what goes in and out), `identity` (connections → workers), `incarnation` (one life
 //! or the next), `events` and `jobs` and `reports` (what gates tell), `evidence` (what can be said of a worker),
-//! `phase` (active → draining → sealed → drained), `drains` and `selector`, `snapshot` (answers), `persist`.
+//! `phase` (active → draining → sealed → drained), `drains` and `selector`, `snapshot` (answers), `recorder` and
+//! `durations` (what was, and what it says about what is to come), `persist`.
 
 pub mod boundary;
 mod conn;
 mod drains;
+mod durations;
 mod events;
 mod evidence;
 mod identity;
@@ -16,6 +18,7 @@ mod jobs;
 mod ledger;
 mod persist;
 mod phase;
+mod recorder;
 mod reports;
 mod selector;
 mod snapshot;
@@ -49,6 +52,10 @@ pub struct Fleet {
     awaiting: BTreeSet<WorkerNo>,
     drains: BTreeMap<u64, drains::Drain>,
     archive: VecDeque<drains::Archived>,
+    departures: recorder::Departures,
+    /// Since when `departures` is complete.
+    watched_since: Millis,
+    durations: durations::Durations,
     /// Workers that may take jobs, by queue.
     open: HashMap<String, usize>,
     timers: BTreeSet<(Millis, WorkerNo)>,
@@ -74,6 +81,9 @@ impl Fleet {
             awaiting: BTreeSet::new(),
             drains: BTreeMap::new(),
             archive: VecDeque::new(),
+            departures: recorder::Departures::default(),
+            watched_since: now,
+            durations: durations::Durations::default(),
             open: HashMap::new(),
             timers: BTreeSet::new(),
             numbers: 0,
@@ -180,6 +190,11 @@ impl Fleet {
     /// [`Fleet::identified`], empty for a peer on another host. Changes nothing.
     pub fn would_belong(&self, peer: &Peer, lineage: &[Process]) -> Vec<WorkerId> {
         self.owners_of(peer, lineage)
+    }
+
+    /// Which workers went away since `since`, and what those that were lost had in their hands.
+    pub fn went_away(&self, now: Millis, since: Millis) -> view::ReportView {
+        self.report_since(now, since)
     }
 
     /// Open (not marked) workers by queue, for the metrics; queues that were seen and have none are there with 0.

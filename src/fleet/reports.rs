@@ -33,7 +33,7 @@ impl Fleet {
                 let over = worker.ledger.select(|entry| {
                     entry.stage == Stage::Delivered && entry.at < before && !running.contains(&entry.job.id)
                 });
-                self.strike(no, &over, "finished");
+                self.strike(now, no, &over, "finished");
             }
         }
     }
@@ -49,10 +49,10 @@ impl Fleet {
         let Some(worker) = self.workers.get_mut(&no) else { return };
         match celery::weigh(worker, index, now) {
             celery::Finding::Nothing => {}
-            celery::Finding::Busy(over) => self.strike(no, &over, "finished"),
+            celery::Finding::Busy(over) => self.strike(now, no, &over, "finished"),
             celery::Finding::Idle(over) => {
                 worker.untracked = 0;
-                self.strike(no, &over, "finished");
+                self.strike(now, no, &over, "finished");
             }
         }
     }

@@ -4,6 +4,7 @@
 use super::Fleet;
 use super::boundary::DrainError;
 use super::drains::Drain;
+use super::durations::slowest;
 use super::evidence::{Verdict, judge};
 use super::phase::state_of;
 use super::selector::{Facts, Hit, Part, hit};
@@ -22,7 +23,7 @@ impl Fleet {
             there && selector.as_ref().is_none_or(|s| hit(std::slice::from_ref(s), &self.facts(worker)) != Hit::No)
         };
         let mut found: Vec<WorkerView> =
-            self.workers.values().filter(wanted).map(|worker| self.worker_view(now, worker)).collect();
+            self.workers.values().filter(wanted).map(|worker| self.listed_view(now, worker)).collect();
         found.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
         Ok(found)
     }
@@ -32,7 +33,14 @@ impl Fleet {
         let verdict = judge(worker, &self.settings, now);
         let jobs = jobs(worker, &verdict, now);
         let connections = worker.conns.iter().filter_map(|id| self.conn_view(*id)).collect();
-        Some(WorkerDetail { worker: self.worker_view(now, worker), jobs, connections })
+        let view = WorkerView { recent: worker.recent.view(), ..self.worker_view(now, worker) };
+        Some(WorkerDetail { worker: view, jobs, connections })
+    }
+
+    /// As lists show it: those that are over with their last jobs.
+    fn listed_view(&self, now: Millis, worker: &Worker) -> WorkerView {
+        let recent = if worker.ended.is_some() { worker.recent.view() } else { Vec::new() };
+        WorkerView { recent, ..self.worker_view(now, worker) }
     }
 
     fn conn_view(&self, id: ConnId) -> Option<ConnView> {
@@ -69,6 +77,8 @@ impl Fleet {
             drains: worker.drains.iter().filter_map(|no| self.drains.get(no)).map(|d| d.name.clone()).collect(),
             blocked: self.reasons(worker, &verdict),
             since: worker.since,
+            estimate: self.estimate(worker, verdict.in_flight, now),
+            recent: Vec::new(),
         }
     }
 
@@ -123,6 +133,7 @@ impl Fleet {
             created_at: drain.created_at,
             expires_at: drain.expires_at,
             state: least_advanced(workers.iter().map(|worker| worker.state)),
+            estimate: slowest(&workers),
             in_force: true,
             safe_until: safe_until.filter(|_| !drain.request.delayed_wait),
             require: drain.require,
@@ -149,6 +160,7 @@ impl Fleet {
             hint: if untold { verdict.hint().or_else(|| weaker(drain, verdict)) } else { None },
             oldest_job_seconds: oldest(worker, verdict, now),
             jobs: jobs(worker, verdict, now),
+            estimate: self.estimate(worker, verdict.in_flight, now),
         }
     }
 
@@ -228,10 +240,10 @@ fn oldest(worker: &Worker, verdict: &Verdict, now: Millis) -> Option<f64> {
 }
 
 /// The jobs that are known to be in flight: what the ledger keeps beyond the verdict's number is left out.
-fn jobs(worker: &Worker, verdict: &Verdict, now: Millis) -> Vec<JobView> {
+pub(super) fn jobs(worker: &Worker, verdict: &Verdict, now: Millis) -> Vec<JobView> {
     let known = verdict.in_flight;
     let total = (known.running + known.prefetched + known.delayed) as usize;
-    let mut jobs = worker.ledger.jobs(now, known.running as usize);
+    let mut jobs = worker.ledger.jobs(now, known.running as usize, worker.broker_keeps_unacked());
     if worker.system == System::Celery && total < jobs.len() {
         // started jobs of a worker that does not report: neither running nor over
         jobs.retain(|job| job.kind != super::view::JobKind::Running);

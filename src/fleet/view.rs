@@ -136,6 +136,72 @@ pub struct WorkerView {
     pub blocked: Vec<String>,
     /// First seen.
     pub since: Millis,
+    /// How long it will take until nothing is in flight, from the durations seen; `None` if it cannot be said.
+    pub estimate: Option<Estimate>,
+    /// Its last jobs, the newest last. In lists only of workers that are over.
+    pub recent: Vec<PastJob>,
+}
+
+/// A span of time as far as durations seen before can say, in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Estimate {
+    /// As likely longer as shorter.
+    pub p50: Millis,
+    /// Longer in one of twenty cases.
+    pub p95: Millis,
+}
+
+/// A job that has left a worker's hands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PastJob {
+    /// Id.
+    pub id: String,
+    /// Task name or class.
+    pub name: String,
+    /// Queue.
+    pub queue: String,
+    /// When it reached the worker.
+    pub delivered_at: Millis,
+    /// When the worker acknowledged it at its start, for systems that do so.
+    pub started_at: Option<Millis>,
+    /// When the gate learned that it was over.
+    pub ended_at: Millis,
+    /// `finished`, `requeued` or `returned`.
+    pub outcome: &'static str,
+}
+
+/// A worker that went away.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Departure {
+    /// The worker.
+    pub worker: WorkerId,
+    /// Its name at the end.
+    pub name: String,
+    /// Its job system.
+    pub system: System,
+    /// When its last connection was closed.
+    pub at: Millis,
+    /// With jobs in flight, or without a word on whether it had any while it was marked.
+    pub lost: bool,
+    /// What was in flight, the oldest first.
+    pub jobs: Vec<JobView>,
+    /// How many more there were.
+    pub more: usize,
+}
+
+/// What went away since a moment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ReportView {
+    /// From when.
+    pub since: Millis,
+    /// Till when.
+    pub until: Millis,
+    /// Since when there is anything written down.
+    pub watched_since: Millis,
+    /// Workers that left with nothing in flight.
+    pub gone: usize,
+    /// Those that were lost, the latest last.
+    pub lost: Vec<Departure>,
 }
 
 /// One job in flight.
@@ -151,6 +217,8 @@ pub struct JobView {
     pub kind: JobKind,
     /// When it was delivered.
     pub delivered_at: Millis,
+    /// The broker still has it, and hands it out again when the worker dies.
+    pub kept_by_broker: bool,
 }
 
 /// One connection of a worker.
@@ -239,6 +307,8 @@ pub struct DrainWorker {
     pub oldest_job_seconds: Option<f64>,
     /// The jobs in flight (for the list at a time-out).
     pub jobs: Vec<JobView>,
+    /// How long it will take until nothing is in flight; `None` if it cannot be said.
+    pub estimate: Option<Estimate>,
 }
 
 /// A drain.
@@ -256,6 +326,8 @@ pub struct DrainView {
     pub expires_at: Option<Millis>,
     /// The least advanced worker's.
     pub state: DrainState,
+    /// The slowest worker's; `None` if it cannot be said.
+    pub estimate: Option<Estimate>,
     /// Whether it is still in force (ended drains stay readable for an hour).
     pub in_force: bool,
     /// Until when killing is safe, if delayed jobs are ignored.

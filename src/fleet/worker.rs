@@ -5,6 +5,7 @@ use super::boundary::Process;
 use super::conn::Fetches;
 use super::evidence::{Proof, celery::CeleryVoice, sidekiq::SidekiqVoice};
 use super::ledger::Ledger;
+use super::recorder::Recent;
 use super::view::{Identity, WorkerState};
 use crate::job::{ConnId, Evidence, Millis, System, WorkerId};
 use std::collections::{BTreeSet, VecDeque};
@@ -199,6 +200,7 @@ pub(super) struct Worker {
     pub(super) rested: Option<Evidence>,
     /// The name as last told.
     pub(super) told_name: String,
+    pub(super) recent: Recent,
 
     pub(super) ip: IpAddr,
     pub(super) listener: String,
@@ -271,6 +273,7 @@ impl Worker {
             journal_text: String::new(),
             rested: None,
             told_name: String::new(),
+            recent: Recent::default(),
             ip: origin.ip,
             listener: origin.listener,
             protocol: origin.protocol,

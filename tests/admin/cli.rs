@@ -162,7 +162,10 @@ async fn a_wait_rides_over_a_restart_of_the_gate() {
     let mut stderr = BufReader::new(child.stderr.take().expect("piped"));
     let mut line = String::new();
     stderr.read_line(&mut line).expect("UTF-8");
-    assert_eq!(line, "d: celery@web-1 sealed, in flight 1 running, evidence reported, oldest job 12s\n");
+    assert_eq!(
+        line,
+        "d: celery@web-1 sealed, in flight 1 running, evidence reported, oldest job 12s, about 4m (p95 9m)\n"
+    );
     let address = gate.stop().await;
     line.clear();
     stderr.read_line(&mut line).expect("UTF-8");
@@ -243,8 +246,9 @@ async fn looking() {
     let gate = fake.serve().await;
     let workers = run(&gate, "workers").await.stdout;
     let lines: Vec<&str> = workers.lines().collect();
-    assert_eq!(lines.len(), 2, "{workers}");
+    assert_eq!(lines.len(), 3, "{workers}");
     assert!(lines[0].starts_with("NAME") && lines[1].starts_with("celery@web-1  celery  sealed"), "{workers}");
+    assert!(lines[2].contains("mail.send[6f0b] finished after 3s"), "{workers}");
     assert!(!workers.contains('\x1b'), "no colours off a terminal");
     assert!(run(&gate, "workers -o wide").await.stdout.contains("celery-web-1"));
     assert_eq!(run(&gate, "workers -o name").await.stdout, "celery@web-1\n");
@@ -254,6 +258,9 @@ async fn looking() {
     assert!(run(&gate, "drains").await.stdout.contains("worker=celery@web-*"));
     assert!(run(&gate, "status d").await.stdout.contains("mail.send[6f0c]"));
     assert_eq!(run(&gate, "status e").await.exit, 3);
+    let report = run(&gate, "report --since 90m").await.stdout;
+    assert!(report.starts_with("in the last 1h 30m: 1 worker lost") && report.contains("mail.send[6f0c]"), "{report}");
+    assert!(run(&gate, "report -o json").await.stdout.contains("\"lost\":[{"));
     assert_eq!(run(&gate, "healthcheck").await.exit, 0);
     assert!(run(&gate, "version").await.stdout.contains("redis 127.0.0.1:6380 -> redis://127.0.0.1:6379"));
     assert!(run(&gate, "completions bash").await.stdout.contains("draingate"));

@@ -4,7 +4,7 @@ use crate::samples;
 use draingate::api::auth::{Scope, Token};
 use draingate::api::backend::Backend;
 use draingate::api::{ApiSettings, serve_backend};
-use draingate::fleet::view::{DrainState, DrainView, DrainWorker, WorkerDetail, WorkerView};
+use draingate::fleet::view::{DrainState, DrainView, DrainWorker, ReportView, WorkerDetail, WorkerView};
 use draingate::fleet::{DrainAnswer, DrainError, DrainRequest};
 use draingate::hub::{HubError, ListenerInfo};
 use draingate::job::{Millis, WorkerId};
@@ -124,6 +124,10 @@ impl Backend for Fake {
 
     fn worker(&self, id: &str) -> Option<WorkerDetail> {
         Some(samples::worker_detail()).filter(|detail| detail.worker.id.0 == id)
+    }
+
+    fn went_away(&self, since: Millis) -> ReportView {
+        ReportView { since, ..samples::report() }
     }
 
     fn drains(&self) -> Vec<DrainView> {

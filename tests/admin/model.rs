@@ -1,7 +1,7 @@
 //! The JSON of the contract, word for word.
 
 use crate::samples;
-use draingate::api::model::{Drain, NewDrain, Time, Worker, WorkerDetail};
+use draingate::api::model::{Drain, NewDrain, Report, Time, Worker, WorkerDetail};
 use draingate::fleet::view::{DrainState, WorkerState};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -18,7 +18,9 @@ fn a_worker() {
         "queues": ["celery", "mail"], "connections": 4, "held": 1,
         "in_flight": {"running": 1, "prefetched": 2, "delayed": 0}, "evidence": "reported", "declared": false,
         "oldest_job_seconds": 12.5, "safe_until": null, "drains": ["deploy-7"], "blocked": [],
-        "since": "2026-03-01T12:00:00Z"
+        "since": "2026-03-01T12:00:00Z", "estimate": {"p50_seconds": 240.0, "p95_seconds": 540.0},
+        "recent": [{"id": "6f0b", "name": "mail.send", "queue": "mail", "delivered_at": "2026-03-01T11:59:55Z",
+                    "started_at": "2026-03-01T11:59:56Z", "ended_at": "2026-03-01T11:59:59Z", "outcome": "finished"}]
     });
     assert_eq!(as_json(Worker::from(samples::worker())), expected);
 }
@@ -34,7 +36,7 @@ fn a_worker_in_detail_lists_its_connections_and_jobs() {
     assert_eq!(
         detail["jobs"],
         json!([{"id": "6f0c", "name": "mail.send", "queue": "mail", "kind": "running",
-                "delivered_at": "2026-03-01T12:00:01.25Z"}])
+                "delivered_at": "2026-03-01T12:00:01.25Z", "kept_by_broker": true}])
     );
 }
 
@@ -46,16 +48,33 @@ fn a_drain() {
         "name": "deploy-7", "selector": ["worker=celery@web-*"], "reason": "deploy", "in_force": true,
         "created_at": "2026-03-01T12:00:00Z", "expires_at": "2026-03-02T00:00:00Z", "state": "sealed",
         "safe_until": null, "require": "inferred", "standing": false,
+        "estimate": {"p50_seconds": 240.0, "p95_seconds": 540.0},
         "workers": [{
             "id": "celery-web-1", "name": "celery@web-1", "state": "sealed",
             "in_flight": {"running": 1, "prefetched": 0, "delayed": 0}, "evidence": "reported", "blocked": [],
             "unknown_seconds": null, "hint": null, "oldest_job_seconds": 12.5,
+            "estimate": {"p50_seconds": 240.0, "p95_seconds": 540.0},
             "jobs": [{"id": "6f0c", "name": "mail.send", "queue": "mail", "kind": "running",
-                      "delivered_at": "2026-03-01T12:00:01.25Z"}]
+                      "delivered_at": "2026-03-01T12:00:01.25Z", "kept_by_broker": true}]
         }],
         "starving": ["mail"]
     });
     assert_eq!(as_json(Drain::new(view, now)), expected);
+}
+
+#[test]
+fn a_report() {
+    let expected = json!({
+        "since": "2026-03-01T11:00:00Z", "until": "2026-03-01T12:00:00Z", "watched_since": "2026-03-01T10:00:00Z",
+        "gone": 1,
+        "lost": [{
+            "worker": "celery-web-2", "name": "celery@web-2", "system": "celery", "at": "2026-03-01T12:00:00Z",
+            "jobs": [{"id": "6f0c", "name": "mail.send", "queue": "mail", "kind": "running",
+                      "delivered_at": "2026-03-01T12:00:01.25Z", "kept_by_broker": true}],
+            "more": 0
+        }]
+    });
+    assert_eq!(as_json(Report::from(samples::report())), expected);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The OpenAPI text says what there is: every route, every field.
 
 use crate::samples;
-use draingate::api::model::{Drain, NewDrain, Version, Worker, WorkerDetail};
+use draingate::api::model::{Drain, NewDrain, Report, Version, Worker, WorkerDetail};
 use draingate::api::openapi;
 use draingate::api::routes::ROUTES;
 use draingate::fleet::view::{DrainState, WorkerState};
@@ -39,6 +39,7 @@ fn it_has_every_field_of_what_is_sent() {
     let view = samples::drain("d", DrainState::Sealed, vec![samples::drain_worker(WorkerState::Sealed)]);
     let drain = json!(Drain::new(view, 0));
     let detail = json!(WorkerDetail::from(samples::worker_detail()));
+    let report = json!(Report::from(samples::report()));
     let version = Version { version: String::new(), listeners: vec![], admin: String::new() };
     for (name, sent) in [
         ("Worker", &json!(Worker::from(samples::worker()))),
@@ -46,6 +47,10 @@ fn it_has_every_field_of_what_is_sent() {
         ("InFlight", &detail["in_flight"]),
         ("Connection", &detail["connections"][0]),
         ("Job", &detail["jobs"][0]),
+        ("PastJob", &detail["recent"][0]),
+        ("Estimate", &detail["estimate"]),
+        ("Report", &report),
+        ("Departure", &report["lost"][0]),
         ("Drain", &drain),
         ("DrainWorker", &drain["workers"][0]),
         ("Version", &json!(version)),

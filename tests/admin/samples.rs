@@ -1,8 +1,8 @@
 //! One of each view of the fleet. All of it happens on the first of March 2026 at noon.
 
 use draingate::fleet::view::{
-    ConnView, DrainState, DrainView, DrainWorker, Identity, InFlight, JobKind, JobView, WorkerDetail, WorkerState,
-    WorkerView,
+    ConnView, Departure, DrainState, DrainView, DrainWorker, Estimate, Identity, InFlight, JobKind, JobView, PastJob,
+    ReportView, WorkerDetail, WorkerState, WorkerView,
 };
 use draingate::job::{ConnId, Evidence, Millis, System, WorkerId};
 use std::net::{IpAddr, Ipv4Addr};
@@ -31,6 +31,8 @@ pub(crate) fn worker() -> WorkerView {
         drains: vec!["deploy-7".to_owned()],
         blocked: vec![],
         since: NOON,
+        estimate: Some(estimate()),
+        recent: vec![past_job()],
     }
 }
 
@@ -46,7 +48,38 @@ pub(crate) fn job() -> JobView {
         queue: "mail".to_owned(),
         kind: JobKind::Running,
         delivered_at: NOON + 1_250,
+        kept_by_broker: true,
     }
+}
+
+pub(crate) fn estimate() -> Estimate {
+    Estimate { p50: 240_000, p95: 540_000 }
+}
+
+pub(crate) fn past_job() -> PastJob {
+    PastJob {
+        id: "6f0b".to_owned(),
+        name: "mail.send".to_owned(),
+        queue: "mail".to_owned(),
+        delivered_at: NOON - 5_000,
+        started_at: Some(NOON - 4_000),
+        ended_at: NOON - 1_000,
+        outcome: "finished",
+    }
+}
+
+/// One worker left in peace, one was lost.
+pub(crate) fn report() -> ReportView {
+    let lost = Departure {
+        worker: WorkerId("celery-web-2".to_owned()),
+        name: "celery@web-2".to_owned(),
+        system: System::Celery,
+        at: NOON,
+        lost: true,
+        jobs: vec![job()],
+        more: 0,
+    };
+    ReportView { since: NOON - 3_600_000, until: NOON, watched_since: NOON - 7_200_000, gone: 1, lost: vec![lost] }
 }
 
 /// A worker of a drain; before `drained` it has one job in flight.
@@ -63,6 +96,7 @@ pub(crate) fn drain_worker(state: WorkerState) -> DrainWorker {
         hint: None,
         oldest_job_seconds: busy.then_some(12.5),
         jobs: if busy { vec![job()] } else { vec![] },
+        estimate: busy.then(estimate),
     }
 }
 
@@ -72,6 +106,7 @@ pub(crate) fn unknown_worker(since: Millis) -> DrainWorker {
         in_flight: InFlight::default(),
         jobs: vec![],
         oldest_job_seconds: None,
+        estimate: None,
         evidence: Evidence::Unknown,
         unknown_since: Some(since),
         hint: Some("start it with -E so that it reports".to_owned()),
@@ -81,6 +116,7 @@ pub(crate) fn unknown_worker(since: Millis) -> DrainWorker {
 
 pub(crate) fn drain(name: &str, state: DrainState, workers: Vec<DrainWorker>) -> DrainView {
     DrainView {
+        estimate: workers.iter().find_map(|worker| worker.estimate),
         name: name.to_owned(),
         selector: vec!["worker=celery@web-*".to_owned()],
         reason: Some("deploy".to_owned()),

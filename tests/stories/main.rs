@@ -10,6 +10,7 @@ mod drains;
 mod failures;
 mod quiet;
 mod rabbitmq;
+mod recorder;
 mod settings;
 mod sidekiq;
 mod vanish;

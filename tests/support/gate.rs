@@ -20,6 +20,7 @@ pub(crate) struct Gate {
     upstreams: Vec<String>,
     listeners: Vec<String>,
     admin: String,
+    environment: Vec<(String, String)>,
     server: Option<Proc>,
 }
 
@@ -32,10 +33,16 @@ impl Gate {
             upstreams: upstreams.iter().map(|&upstream| upstream.to_owned()).collect(),
             listeners: vec![any.clone(); upstreams.len()],
             admin: any,
+            environment: Vec::new(),
             server: None,
         };
         gate.up();
         gate
+    }
+
+    /// From its next start on, as `DRAINGATE__DRAINS__FORGET_AFTER`.
+    pub(crate) fn set(&mut self, key: &str, value: &str) {
+        self.environment.push((key.to_owned(), value.to_owned()));
     }
 
     /// Where a listener listens.
@@ -65,6 +72,7 @@ impl Gate {
         let _ = std::fs::remove_file(&admin_file);
         let mut serve = command(binary());
         serve.args(["serve", "--admin", &self.admin]).arg("--state-dir").arg(&state).env("RUST_BACKTRACE", "1");
+        serve.envs(self.environment.iter().cloned());
         for (listener, upstream) in self.listeners.iter().zip(&self.upstreams) {
             match upstream.starts_with("amqp://") {
                 true => serve.arg("--amqp").arg(format!("{listener}={upstream}")),

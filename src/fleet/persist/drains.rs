@@ -241,6 +241,7 @@ fn read_ended(fields: &mut Fields<'_>) -> Result<Archived, String> {
         created_at,
         expires_at,
         state,
+        estimate: None,
         in_force: false,
         safe_until: None,
         require: read_evidence(fields)?,
@@ -273,6 +274,7 @@ fn read_final(fields: &mut Fields<'_>) -> Result<DrainWorker, String> {
         hint: None,
         oldest_job_seconds: None,
         jobs: Vec::new(),
+        estimate: None,
     })
 }
 

@@ -6,13 +6,14 @@
 //! | `W`, `N`, `L`, `Q` | a worker, an alias of it, a life of it, a queue of it |
 //! | `D`, `A`, `R`, `E`, `Z` | a job delivered, acknowledged at its start, its result seen, its end; all its jobs gone |
 //! | `S`, `G`, `X` | the state changed; the worker is over; the worker is forgotten |
+//! | `B`, `P`, `J` | since when the recorder runs; a worker departed; a job that was in its hands |
 
 use super::text::{flag, maybe, optional, record};
 use super::{VERSION, key_text};
 use crate::fleet::Fleet;
 use crate::fleet::boundary::Effect;
 use crate::fleet::ledger::{Entry, Stage};
-use crate::fleet::view::WorkerState;
+use crate::fleet::view::{Departure, WorkerState};
 use crate::fleet::worker::{Adopted, Life, Voice, Worker, WorkerNo};
 use crate::job::{Evidence, Millis, WorkerId};
 
@@ -113,6 +114,19 @@ fn ended_line(worker: &Worker) -> Option<String> {
     Some(record('G', &[&worker.id.0, &ended.at.to_string(), flag(ended.lost)]))
 }
 
+fn departure_lines(departure: &Departure) -> Vec<String> {
+    let (at, more) = (departure.at.to_string(), departure.more.to_string());
+    let worker = departure.worker.0.as_str();
+    let fields = [worker, &departure.name, departure.system.as_str(), &at, flag(departure.lost), &more];
+    let mut lines = vec![record('P', &fields)];
+    for job in &departure.jobs {
+        let at = job.delivered_at.to_string();
+        let fields = [job.id.as_str(), &job.name, &job.queue, job.kind.as_str(), &at, flag(job.kept_by_broker)];
+        lines.push(record('J', &fields));
+    }
+    lines
+}
+
 fn state_line(worker: &Worker, state: WorkerState, evidence: Evidence) -> String {
     record('S', &[&worker.id.0, state.as_str(), evidence.as_str()])
 }
@@ -204,6 +218,12 @@ impl Fleet {
         }
     }
 
+    pub(in crate::fleet) fn journal_departure(&mut self, departure: &Departure) {
+        for line in departure_lines(departure) {
+            self.journal(line);
+        }
+    }
+
     pub(in crate::fleet) fn journal_state(&mut self, now: Millis, no: WorkerNo, state: WorkerState) {
         let Some(worker) = self.workers.get(&no).filter(|worker| worker.journalled) else { return };
         let evidence = crate::fleet::evidence::judge(worker, &self.settings, now).evidence;
@@ -213,7 +233,8 @@ impl Fleet {
 
     /// The journal anew, with what still matters.
     pub(in crate::fleet) fn whole_journal(&self) -> Vec<String> {
-        let mut lines = vec![record('V', &[VERSION])];
+        let mut lines = vec![record('V', &[VERSION]), record('B', &[&self.watched_since.to_string()])];
+        lines.extend(self.departures.iter().flat_map(departure_lines));
         let mut workers: Vec<&Worker> = self.workers.values().filter(|worker| worker.is_remembered()).collect();
         workers.sort_by(|a, b| (a.born, &a.id).cmp(&(b.born, &b.id)));
         for worker in workers {

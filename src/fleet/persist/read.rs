@@ -6,7 +6,7 @@ use super::{VERSION, origin, parse_key};
 use crate::fleet::Fleet;
 use crate::fleet::evidence::judge;
 use crate::fleet::ledger::{Entry, Stage};
-use crate::fleet::view::WorkerState;
+use crate::fleet::view::{Departure, JobKind, JobView, WorkerState};
 use crate::fleet::worker::{Adopted, Ended, Life, LifeNo, Origin, Voice, Worker, WorkerNo};
 use crate::job::{Evidence, Job, JobKey, Millis, System, WorkerId};
 
@@ -52,6 +52,19 @@ impl Fleet {
                 if let Some(worker) = no.and_then(|no| self.workers.get_mut(&no)) {
                     worker.ended = Some(ended);
                 }
+                Ok(())
+            }
+            "B" => {
+                self.watched_since = fields.moment("a time")?;
+                Ok(())
+            }
+            "P" => {
+                self.departures.push(read_departure(&mut fields)?);
+                Ok(())
+            }
+            "J" => {
+                let job = read_departed_job(&mut fields)?;
+                self.departures.last_mut().ok_or("expected a worker before the job in its hands")?.jobs.push(job);
                 Ok(())
             }
             "X" => {
@@ -249,6 +262,28 @@ fn read_stage(fields: &mut Fields<'_>) -> Result<Stage, String> {
         "taken" => Ok(Stage::Taken),
         other => Err(format!("expected a stage, found {other:?}")),
     }
+}
+
+fn read_departure(fields: &mut Fields<'_>) -> Result<Departure, String> {
+    let worker = WorkerId(fields.text("a worker's id")?);
+    let name = fields.text("a name")?;
+    let system = fields.text("a job system")?;
+    let system = System::from_name(&system).ok_or_else(|| format!("expected a job system, found {system:?}"))?;
+    let at = fields.moment("a time")?;
+    let lost = fields.flag("whether it was lost")?;
+    let more = fields.parse("a count")?;
+    Ok(Departure { worker, name, system, at, lost, jobs: Vec::new(), more })
+}
+
+fn read_departed_job(fields: &mut Fields<'_>) -> Result<JobView, String> {
+    let (id, name, queue) = (fields.text("a job's id")?, fields.text("a job's name")?, fields.text("a queue")?);
+    let kind = fields.text("a kind")?;
+    let kinds = [JobKind::Running, JobKind::Prefetched, JobKind::Delayed];
+    let kind =
+        kinds.into_iter().find(|k| k.as_str() == kind).ok_or_else(|| format!("expected a kind, found {kind:?}"))?;
+    let delivered_at = fields.moment("a time")?;
+    let kept_by_broker = fields.flag("whether the broker keeps it")?;
+    Ok(JobView { id, name, queue, kind, delivered_at, kept_by_broker })
 }
 
 fn read_entry(fields: &mut Fields<'_>) -> Result<Entry, String> {

@@ -1,0 +1,114 @@
+//! The flight recorder: the last jobs of each worker, and which workers went away with what in their hands. It alone
+//! answers "what did our last deploy kill?", for people who never drain. Never arguments, never results.
+
+use super::Fleet;
+use super::evidence::judge;
+use super::ledger::{Entry, Stage};
+use super::view::{Departure, PastJob, ReportView};
+use super::worker::{Worker, WorkerNo};
+use crate::job::Millis;
+use std::collections::VecDeque;
+
+/// Jobs remembered of one worker.
+const RECENT: usize = 20;
+/// Workers that went away, remembered for the report.
+const DEPARTURES: usize = 10_000;
+/// Jobs named of one that was lost; the others are counted.
+const NAMED: usize = 100;
+/// How long they are remembered: a week.
+const KEEP: Millis = 7 * 24 * 3_600_000;
+
+/// The last jobs of one worker, the newest last.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Recent(VecDeque<PastJob>);
+
+impl Recent {
+    /// A job has left the worker's hands. What its scheduler took to push on was no run of a job.
+    pub(super) fn note(&mut self, now: Millis, entry: Entry, outcome: &'static str) {
+        if entry.stage == Stage::Taken {
+            return;
+        }
+        if self.0.len() == RECENT {
+            self.0.pop_front();
+        }
+        self.0.push_back(PastJob {
+            id: if entry.job.id.is_empty() { entry.job.key.0 } else { entry.job.id },
+            name: entry.job.name,
+            queue: entry.job.queue,
+            delivered_at: entry.at,
+            started_at: (entry.stage == Stage::Started).then_some(entry.acked_at),
+            ended_at: now,
+            outcome,
+        });
+    }
+
+    /// Another worker turned out to be the same.
+    pub(super) fn join(&mut self, other: &mut Recent) {
+        self.0.append(&mut other.0);
+        self.0.make_contiguous().sort_by_key(|job| job.ended_at);
+        self.0.drain(..self.0.len().saturating_sub(RECENT));
+    }
+
+    pub(super) fn view(&self) -> Vec<PastJob> {
+        self.0.iter().cloned().collect()
+    }
+}
+
+/// The workers that went away, the latest last.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Departures(VecDeque<Departure>);
+
+impl Departures {
+    pub(super) fn push(&mut self, departure: Departure) {
+        let limit = departure.at.saturating_sub(KEEP);
+        while self.0.len() == DEPARTURES || self.0.front().is_some_and(|first| first.at < limit) {
+            self.0.pop_front();
+        }
+        self.0.push_back(departure);
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Departure> {
+        self.0.iter()
+    }
+
+    pub(super) fn last_mut(&mut self) -> Option<&mut Departure> {
+        self.0.back_mut()
+    }
+}
+
+impl Fleet {
+    /// A worker that the fleet spoke of is over: it left with its hands empty, or it was lost.
+    pub(super) fn departed(&mut self, now: Millis, no: WorkerNo, lost: bool) {
+        let Some(worker) = self.workers.get(&no).filter(|worker| worker.is_listed() && worker.fetching) else { return };
+        let at = worker.closed_at.unwrap_or(now);
+        let mut jobs =
+            if lost { super::snapshot::jobs(worker, &judge(worker, &self.settings, now), at) } else { vec![] };
+        let more = jobs.len().saturating_sub(NAMED);
+        jobs.truncate(NAMED);
+        let (worker, name, system) = (worker.id.clone(), worker.name(), worker.system);
+        let departure = Departure { worker, name, system, at, lost, jobs, more };
+        self.journal_departure(&departure);
+        self.departures.push(departure);
+    }
+
+    /// What happened since `since`.
+    pub(super) fn report_since(&self, now: Millis, since: Millis) -> ReportView {
+        let within = self.departures.iter().filter(|departure| departure.at >= since);
+        let (lost, gone): (Vec<&Departure>, Vec<&Departure>) = within.partition(|departure| departure.lost);
+        ReportView {
+            since,
+            until: now,
+            watched_since: self.watched_since,
+            gone: gone.len(),
+            lost: lost.into_iter().cloned().collect(),
+        }
+    }
+}
+
+impl Worker {
+    /// Whether the broker still has what this worker has not acknowledged, and hands it out again when the worker dies.
+    pub(super) fn broker_keeps_unacked(&self) -> bool {
+        use crate::job::System;
+        self.protocol == "amqp" || self.system == System::Celery
+    }
+}
