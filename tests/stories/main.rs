@@ -11,6 +11,7 @@ mod failures;
 mod quiet;
 mod rabbitmq;
 mod recorder;
+mod rabbitmq_restarts;
 mod settings;
 mod sidekiq;
 mod vanish;

@@ -1,36 +1,51 @@
-//! RabbitMQ: Celery with its rpc:// results, and home-made workers with pika, on Debian's rabbitmq-server.
+//! RabbitMQ: Celery with its rpc:// results, and home-made workers with pika, on RabbitMQ 3 and 4.
 
 use crate::support::celery::Celery;
 use crate::support::pika::Pika;
+use crate::support::rabbit::Release;
 use crate::support::story::{Load, System, drain_and_kill};
 use crate::support::{World, eventually, rounds, secs};
 
-#[test]
-fn celery_early_ack() {
-    drain_and_kill(&World::with_rabbit(), &Celery::default(), Load::default(), rounds());
+/// A story for each release, with half of the rounds each.
+macro_rules! on_each_release {
+    ($($story:ident)*) => {
+        mod on_3 {
+            $(#[test] fn $story() { super::$story(super::Release::Three) })*
+        }
+        mod on_4 {
+            $(#[test] fn $story() { super::$story(super::Release::Four) })*
+        }
+    };
 }
 
-#[test]
-fn celery_late_ack() {
-    drain_and_kill(&World::with_rabbit(), &Celery { late: true, ..Celery::default() }, Load::default(), rounds());
+on_each_release! { celery_early_ack celery_late_ack pika pika_on_a_quorum_queue lifted }
+
+fn celery_early_ack(release: Release) {
+    drain_and_kill(&World::with(release), &Celery::default(), Load::default(), rounds().div_ceil(2));
 }
 
-#[test]
-fn pika() {
+fn celery_late_ack(release: Release) {
+    drain_and_kill(
+        &World::with(release),
+        &Celery { late: true, ..Celery::default() },
+        Load::default(),
+        rounds().div_ceil(2),
+    );
+}
+
+fn pika(release: Release) {
     let pika = Pika { prefetch: 2, queue: "" };
-    drain_and_kill(&World::with_rabbit(), &pika, Load { longest: 1.5, ..Load::default() }, rounds());
+    drain_and_kill(&World::with(release), &pika, Load { longest: 1.5, ..Load::default() }, rounds().div_ceil(2));
 }
 
-#[test]
-fn pika_on_a_quorum_queue() {
+fn pika_on_a_quorum_queue(release: Release) {
     let pika = Pika { prefetch: 3, queue: "x-queue-type=quorum" };
-    drain_and_kill(&World::with_rabbit(), &pika, Load { longest: 1.5, ..Load::default() }, rounds());
+    drain_and_kill(&World::with(release), &pika, Load { longest: 1.5, ..Load::default() }, rounds().div_ceil(2));
 }
 
 /// Drained, idle for a while, lifted: the same worker goes on, on the same connection.
-#[test]
-fn lifted() {
-    let world = World::with_rabbit();
+fn lifted(release: Release) {
+    let world = World::with(release);
     let pika = Pika { prefetch: 2, queue: "" };
     let worker = pika.start(&world, "w1", 1);
     let mut producer = pika.producer(&world);

@@ -14,7 +14,7 @@ pub(crate) mod story;
 
 use gate::Gate;
 pub(crate) use joblog::JobLog;
-use rabbit::Rabbit;
+use rabbit::{Rabbit, Release};
 use redis::Redis;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -42,10 +42,10 @@ impl World {
         World { redis: Redis::start(dir.path()), rabbit: None, gate: None, dir }
     }
 
-    /// RabbitMQ with the gate before it.
-    pub(crate) fn with_rabbit() -> World {
+    /// RabbitMQ of this release with the gate before it.
+    pub(crate) fn with(release: Release) -> World {
         let mut world = World::without_gate();
-        let rabbit = Rabbit::start(world.path());
+        let rabbit = Rabbit::start(release, world.path());
         world.gate = Some(Gate::start(world.path(), &[&format!("amqp://{}", rabbit.address())]));
         world.rabbit = Some(rabbit);
         world

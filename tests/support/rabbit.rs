@@ -1,46 +1,93 @@
-//! A private RabbitMQ node: own ports, own Erlang port mapper, own database. Debian's service is not touched.
+//! A private RabbitMQ node: own ports, own Erlang port mapper, own database. Debian's service is not touched. RabbitMQ
+//! 3.10 is the machine's, RabbitMQ 4 the one that `make setup` unpacks, with an Erlang of its own.
 
-use super::eventually;
 use super::process::{Proc, command};
 use super::redis::free_port;
+use super::{eventually, installed, secs};
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-const SERVER: &str = "/usr/lib/rabbitmq/bin/rabbitmq-server";
+/// The releases that the stories are told on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Release {
+    /// 3.10, of Debian 12.
+    Three,
+    /// 4.0, of Debian 13.
+    Four,
+}
+
+impl Release {
+    fn server(self) -> Command {
+        const SERVER: &str = "lib/rabbitmq/bin/rabbitmq-server";
+        match self {
+            Release::Three => {
+                let server = Path::new("/usr").join(SERVER);
+                assert!(server.exists(), "{} is missing: run `make setup`", server.display());
+                command(server)
+            }
+            Release::Four => {
+                let mut server = command(installed(".cache/rabbitmq4/usr").join(SERVER));
+                let path = std::env::var("PATH").unwrap_or_default();
+                server.env("PATH", format!("{}:{path}", installed(".cache/rabbitmq4/bin").display()));
+                server
+            }
+        }
+    }
+}
 
 /// See the module.
 pub(crate) struct Rabbit {
+    release: Release,
+    dir: PathBuf,
     port: u16,
+    distribution: u16,
+    mapper_port: u16,
     // in this order: the mapper outlives its node
-    _node: Proc,
+    node: Option<Proc>,
     _mapper: Proc,
 }
 
 impl Rabbit {
     /// A node below `dir`.
-    pub(crate) fn start(dir: &Path) -> Rabbit {
-        assert!(Path::new(SERVER).exists(), "{SERVER} is missing: run `make setup`");
+    pub(crate) fn start(release: Release, dir: &Path) -> Rabbit {
         let home = dir.join("rabbitmq");
         std::fs::create_dir_all(&home).expect("a directory");
         std::fs::write(home.join("enabled_plugins"), "[].").expect("a file");
-        let (port, mapper, distribution) = (free_port(), free_port().to_string(), free_port().to_string());
+        let (port, mapper_port, distribution) = (free_port(), free_port(), free_port());
         let mut epmd = command("epmd");
-        epmd.args(["-port", &mapper, "-address", "127.0.0.1"]);
+        epmd.args(["-port", &mapper_port.to_string(), "-address", "127.0.0.1"]);
         let _mapper = Proc::start(&mut epmd, &dir.join("epmd.log"));
-        let mut server = command(SERVER);
+        let dir = dir.to_owned();
+        let mut rabbit = Rabbit { release, dir, port, distribution, mapper_port, node: None, _mapper };
+        rabbit.up();
+        rabbit
+    }
+
+    /// Starts it (again): on the same port, with the same queues.
+    pub(crate) fn up(&mut self) {
+        let home = self.dir.join("rabbitmq");
+        let mut server = self.release.server();
         settings(&mut server, &home);
-        server.env("ERL_EPMD_PORT", &mapper).env("ERL_EPMD_ADDRESS", "127.0.0.1");
-        server.env("RABBITMQ_NODENAME", format!("draingate{port}@localhost"));
-        server.env("RABBITMQ_DIST_PORT", &distribution).env("RABBITMQ_NODE_PORT", port.to_string());
-        let mut node = Proc::start(&mut server, &dir.join("rabbitmq.log"));
+        server.env("ERL_EPMD_PORT", self.mapper_port.to_string()).env("ERL_EPMD_ADDRESS", "127.0.0.1");
+        server.env("RABBITMQ_NODENAME", format!("draingate{}@localhost", self.port));
+        server.env("RABBITMQ_DIST_PORT", self.distribution.to_string());
+        server.env("RABBITMQ_NODE_PORT", self.port.to_string());
+        let mut node = Proc::start(&mut server, &self.dir.join("rabbitmq.log"));
         eventually("RabbitMQ answers", Duration::from_secs(120), || {
             assert!(node.is_running(), "rabbitmq-server ended at its start: see rabbitmq.log");
-            greets(port).ok()
+            greets(self.port).ok()
         });
-        Rabbit { port, _node: node, _mapper }
+        self.node = Some(node);
+    }
+
+    /// Ends it in an orderly way.
+    pub(crate) fn down(&mut self) {
+        let Some(mut node) = self.node.take() else { return };
+        node.signal(rustix::process::Signal::TERM);
+        eventually("RabbitMQ has ended", secs(60), || (!node.is_running()).then_some(()));
     }
 
     pub(crate) fn address(&self) -> String {
