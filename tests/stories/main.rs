@@ -6,6 +6,7 @@ mod support;
 
 mod celery;
 mod cli;
+mod clients;
 mod drains;
 mod failures;
 mod quiet;

@@ -1,10 +1,9 @@
 //! Celery workers and a producer that uses Celery's own client.
 
 use super::process::{Proc, command};
-use super::story::{Producer, System, Worker};
+use super::story::{LineProducer, Producer, System, Worker};
 use super::{World, installed};
-use std::io::Write;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 /// How the workers of a story are set up.
 #[derive(Clone)]
@@ -90,28 +89,9 @@ impl System for Celery {
 
     fn producer(&self, world: &World) -> Box<dyn Producer> {
         let mut run = command(installed(&format!(".venvs/{}/bin/python", self.release)));
-        run.arg("celery_producer.py").stdin(Stdio::piped());
+        run.arg("celery_producer.py");
         // a job that is to store its result must be known to do so where it is pushed; it goes to the broker directly
         self.environment(world, &world.broker_address(), &mut run);
-        Box::new(CeleryProducer { process: Proc::start(&mut run, &world.path().join("producer.log")) })
-    }
-}
-
-struct CeleryProducer {
-    process: Proc,
-}
-
-impl Producer for CeleryProducer {
-    fn push(&mut self, id: &str, seconds: f64, countdown: f64) {
-        let input = self.process.child.stdin.as_mut().expect("a pipe to the producer");
-        writeln!(input, "{id} {seconds:.3} {countdown:.3}").expect("the producer listens");
-    }
-}
-
-impl Drop for CeleryProducer {
-    /// What was handed to the producer is pushed before it ends.
-    fn drop(&mut self) {
-        drop(self.process.child.stdin.take());
-        let _ = self.process.child.wait();
+        LineProducer::start(world, run, true)
     }
 }
