@@ -5,6 +5,7 @@
 mod support;
 
 mod celery;
+mod celery_rabbitmq;
 mod cli;
 mod clients;
 mod drains;

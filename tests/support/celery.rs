@@ -12,8 +12,10 @@ pub(crate) struct Celery {
     pub(crate) late: bool,
     /// Processes of a worker.
     pub(crate) concurrency: usize,
-    /// Whether tasks store results, in database 1 of the same broker.
+    /// Whether tasks store results: in database 1 of the same Redis, or by rpc:// over the same RabbitMQ.
     pub(crate) results: bool,
+    /// On RabbitMQ: they go to a Redis beside it, without a gate.
+    pub(crate) results_in_redis: bool,
     /// Further options of `celery worker`.
     pub(crate) options: &'static [&'static str],
     /// How often each task is retried.
@@ -34,6 +36,7 @@ impl Default for Celery {
             late: false,
             concurrency: 2,
             results: true,
+            results_in_redis: false,
             options: &[],
             retries: 0,
             queues: "celery",
@@ -54,6 +57,9 @@ impl Celery {
             .env("QUEUES", self.queues)
             .env("PRIORITIES", if self.priorities { "1" } else { "0" });
         let (broker, results) = match &world.rabbit {
+            Some(_) if self.results_in_redis => {
+                (format!("amqp://guest:guest@{address}//"), format!("redis://{}/1", world.redis.address()))
+            }
             Some(_) => (format!("amqp://guest:guest@{address}//"), "rpc://".to_owned()),
             None => (format!("redis://{address}/0"), format!("redis://{address}/1")),
         };
