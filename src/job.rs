@@ -36,21 +36,30 @@ pub enum System {
     Celery,
     /// Sidekiq 6, 7 and 8.
     Sidekiq,
+    /// Dramatiq.
+    Dramatiq,
+    /// taskiq.
+    Taskiq,
 }
 
 impl System {
+    /// All of them.
+    pub const ALL: [System; 5] = [System::Unknown, System::Celery, System::Sidekiq, System::Dramatiq, System::Taskiq];
+
     /// The name in the API, the metrics and the selectors (`system=celery`).
     pub fn as_str(self) -> &'static str {
         match self {
             System::Unknown => "unknown",
             System::Celery => "celery",
             System::Sidekiq => "sidekiq",
+            System::Dramatiq => "dramatiq",
+            System::Taskiq => "taskiq",
         }
     }
 
     /// The reverse of [`System::as_str`]; `None` for a name that is no system of ours.
     pub fn from_name(name: &str) -> Option<System> {
-        [System::Unknown, System::Celery, System::Sidekiq].into_iter().find(|s| s.as_str() == name)
+        System::ALL.into_iter().find(|s| s.as_str() == name)
     }
 }
 

@@ -6,7 +6,8 @@
 //! is consumed is remote control, events and replies, and must never be touched.
 
 use super::celery;
-use crate::job::{Job, JobEvent, JobKey, System};
+use super::json::Skim;
+use crate::job::{Job, JobEvent, JobKey, Millis, System};
 
 /// What a queue.declare said of a queue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -66,6 +67,8 @@ pub struct Message<'a> {
     pub task: Option<&'a str>,
     /// Header `eta`.
     pub eta: Option<&'a str>,
+    /// Headers `task_id` and `task_name` (taskiq).
+    pub taskiq: Option<(&'a str, &'a str)>,
     /// Property `message-id`.
     pub message_id: Option<&'a str>,
     /// Property `correlation-id`.
@@ -74,16 +77,46 @@ pub struct Message<'a> {
     pub kind: Option<&'a str>,
 }
 
-/// The job in a message, and the job system that made it, if that shows.
+/// The job in a message as far as its header says, and the job system that made it, if that shows.
 pub fn job(key: JobKey, queue: &str, message: &Message<'_>) -> (System, Job) {
-    let system = match (message.task, message.id) {
-        (Some(_), Some(_)) => System::Celery,
-        _ => System::Unknown,
+    let (system, id, name) = match (message.id, message.task, message.taskiq) {
+        (Some(id), Some(task), _) => (System::Celery, Some(id), Some(task)),
+        (_, _, Some((id, task))) => (System::Taskiq, Some(id), Some(task)),
+        (id, task, None) => {
+            (System::Unknown, id.or(message.message_id).or(message.correlation_id), task.or(message.kind))
+        }
     };
-    let id = message.id.or(message.message_id).or(message.correlation_id).unwrap_or_default().to_owned();
-    let name = message.task.or(message.kind).unwrap_or_default().to_owned();
+    let (id, name) = (id.unwrap_or_default().to_owned(), name.unwrap_or_default().to_owned());
     let eta = message.eta.and_then(celery::instant);
     (system, Job { key, id, name, queue: queue.to_owned(), eta })
+}
+
+/// Dramatiq's suffix of the queues in which jobs wait for their time.
+const DELAY_QUEUE: &str = ".DQ";
+
+/// What a body is read for.
+pub const BODY: &[&str] = &["queue_name", "actor_name", "message_id", "options.eta"];
+
+/// Whether the body has to be read for a job whose header tells no job system: Dramatiq's says everything there, and
+/// nothing else. `known`: the worker's.
+pub fn is_in_body(known: System, told: System) -> bool {
+    told == System::Unknown && matches!(known, System::Unknown | System::Dramatiq)
+}
+
+/// Completes a job with what was found in its body, and says whose it is, if that shows. What waits in a `.DQ` queue is
+/// pushed on by the worker when it is due, and acknowledged then.
+pub fn read_body(job: &mut Job, body: &Skim) -> System {
+    let canonical = |queue: &str| queue.strip_suffix(DELAY_QUEUE).unwrap_or(queue).to_owned();
+    let (Some(queue), Some(actor), Some(id)) = (body.get("queue_name"), body.get("actor_name"), body.get("message_id"))
+    else {
+        return System::Unknown;
+    };
+    if canonical(queue) != canonical(&job.queue) {
+        return System::Unknown;
+    }
+    (job.id, job.name) = (id.to_owned(), actor.to_owned());
+    job.eta = body.get("options.eta").and_then(|eta| eta.parse::<f64>().ok()).map(|eta| eta as Millis);
+    System::Dramatiq
 }
 
 /// Whether a publish with this exchange and routing key is a worker's event.

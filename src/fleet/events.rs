@@ -124,7 +124,7 @@ impl Fleet {
     pub(super) fn note_pattern(&mut self, now: Millis, id: ConnId) {
         let Some((_, worker)) = self.pair(id) else { return };
         match worker.system {
-            System::Celery => {}
+            System::Celery | System::Dramatiq | System::Taskiq => {}
             System::Unknown => generic::note_pattern(worker, now),
             System::Sidekiq => {
                 if sidekiq::note_zero(worker, now) && !worker.ledger.is_empty() {
@@ -185,7 +185,9 @@ impl Fleet {
         }
         worker.system = system;
         worker.proof = None;
-        if !worker.ledger.is_empty() || worker.took {
+        // where an ack is the end of a job it is so under any name
+        let same_reading = worker.protocol == "amqp" && system != System::Celery;
+        if (!worker.ledger.is_empty() && !same_reading) || worker.took {
             // delivered under another reading: their ends will not be recognised, only reports can say
             worker.ledger.set_restored();
             worker.adopt(Adopted::Unseen, now);

@@ -249,7 +249,7 @@ impl Life {
         let voice = match system {
             System::Celery => Voice::Celery(CeleryVoice::default()),
             System::Sidekiq => Voice::Sidekiq(SidekiqVoice::default()),
-            System::Unknown => Voice::Silent,
+            System::Unknown | System::Dramatiq | System::Taskiq => Voice::Silent,
         };
         Life { no, system, name, first_seen: now, last_seen: now, voice }
     }

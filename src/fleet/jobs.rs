@@ -216,7 +216,7 @@ fn surplus(worker: &mut Worker, now: Millis) -> Option<u64> {
     let droppable = |entry: &Entry| worker.system != System::Celery || entry.stage == Stage::Started;
     let seq = worker.ledger.iter().find(|(_, entry)| droppable(entry)).map(|(seq, _)| seq)?;
     worker.untracked += 1;
-    if worker.system == System::Unknown {
+    if !matches!(worker.system, System::Celery | System::Sidekiq) {
         worker.adopt(Adopted::Unseen, now);
     }
     Some(seq)

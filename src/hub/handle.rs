@@ -51,6 +51,8 @@ impl Flags {
         match self.0 >> SYSTEM_SHIFT & 0xff {
             1 => System::Celery,
             2 => System::Sidekiq,
+            3 => System::Dramatiq,
+            4 => System::Taskiq,
             _ => System::Unknown,
         }
     }
@@ -62,6 +64,8 @@ fn code(system: System) -> u32 {
         System::Unknown => 0,
         System::Celery => 1,
         System::Sidekiq => 2,
+        System::Dramatiq => 3,
+        System::Taskiq => 4,
     }
 }
 
@@ -125,7 +129,7 @@ mod tests {
     fn flags_do_not_touch_each_other() {
         let handle = Handle::default();
         assert_eq!(handle.flags(), Flags::default());
-        for system in [System::Celery, System::Sidekiq, System::Unknown, System::Sidekiq] {
+        for system in System::ALL.into_iter().chain([System::Sidekiq]) {
             handle.set_system(system);
             assert_eq!(handle.flags().system(), system);
         }

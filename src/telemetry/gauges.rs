@@ -61,7 +61,7 @@ fn of_workers(workers: &[WorkerView]) {
         sum.prefetched += worker.in_flight.prefetched;
         sum.delayed += worker.in_flight.delayed;
     }
-    for system in systems(workers) {
+    for system in System::ALL.map(System::as_str) {
         for state in WORKER_STATES {
             let number = states.get(&(system, state.as_str())).copied().unwrap_or(0);
             gauge!("draingate_workers", "system" => system, "state" => state.as_str()).set(number as f64);
@@ -75,12 +75,6 @@ fn of_workers(workers: &[WorkerView]) {
         let ages = workers.iter().filter(|worker| worker.state == state).filter_map(|worker| worker.oldest_job_seconds);
         gauge!("draingate_oldest_job_seconds", "state" => state.as_str()).set(ages.fold(0.0, f64::max));
     }
-}
-
-/// The systems that are there, and those known from the start.
-fn systems(workers: &[WorkerView]) -> BTreeSet<&'static str> {
-    let known = [System::Unknown, System::Celery, System::Sidekiq];
-    known.into_iter().chain(workers.iter().map(|worker| worker.system)).map(System::as_str).collect()
 }
 
 fn of_queues(consumers: Vec<(String, usize)>) {

@@ -16,7 +16,7 @@ pub(super) fn begin() {
     for kind in ["client_out_of_step", "broker_out_of_step", "opaque_marked"] {
         counter!("draingate_protocol_errors_total", "kind" => kind).increment(0);
     }
-    for system in [System::Unknown, System::Celery, System::Sidekiq].map(System::as_str) {
+    for system in System::ALL.map(System::as_str) {
         counter!("draingate_jobs_delivered_total", "system" => system).increment(0);
         counter!("draingate_fetches_held_total", "system" => system).increment(0);
         for outcome in ["finished", "requeued", "returned"] {

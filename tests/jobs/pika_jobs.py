@@ -3,7 +3,8 @@
     pika_jobs.py worker      takes jobs `ID SECONDS`, each in a thread, and acknowledges when the job is done
     pika_jobs.py producer    publishes a job for each line `ID SECONDS` of its standard input
 
-Lines of the job log are those of celery_app.py.
+JOB_LOG and WORKER are those of celery_app.py; BROKER is its address, CONNECTION_NAME what the worker calls itself,
+PREFETCH how many jobs it takes at a time.
 """
 
 import functools
@@ -13,14 +14,9 @@ import threading
 import time
 
 import pika
+from joblog import note
 
-LOG = os.open(os.environ["JOB_LOG"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-WORKER = os.environ.get("WORKER", "producer")
 QUEUE = "jobs"
-
-
-def note(what, job_id):
-    os.write(LOG, f"{what} {job_id} {time.time():.6f} {os.getpid()} {WORKER}\n".encode())
 
 
 def connect():

@@ -5,13 +5,15 @@
 mod support;
 
 mod celery;
+mod celery_rabbitmq;
 mod cli;
+mod clients;
 mod drains;
 mod failures;
 mod quiet;
 mod rabbitmq;
-mod recorder;
 mod rabbitmq_restarts;
+mod recorder;
 mod settings;
 mod sidekiq;
 mod vanish;

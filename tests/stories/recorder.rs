@@ -46,5 +46,9 @@ fn a_deploy_that_kills_is_told_of() {
     world.gate_mut().up();
     let said = world.gate().cli(&["report", "--since", "1h"]).expect(0).out;
     assert!(said.contains("1 worker lost with jobs in flight, 1 worker left with none"), "{said}");
-    assert!(said.contains(&format!("jobs.run[{}] running", text(&job["id"]))) && said.contains("the broker no longer has it"), "{said}");
+    assert!(
+        said.contains(&format!("jobs.run[{}] running", text(&job["id"])))
+            && said.contains("the broker no longer has it"),
+        "{said}"
+    );
 }

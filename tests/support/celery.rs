@@ -1,10 +1,9 @@
 //! Celery workers and a producer that uses Celery's own client.
 
 use super::process::{Proc, command};
-use super::story::{Producer, System, Worker};
+use super::story::{LineProducer, Producer, System, Worker};
 use super::{World, installed};
-use std::io::Write;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 /// How the workers of a story are set up.
 #[derive(Clone)]
@@ -13,8 +12,10 @@ pub(crate) struct Celery {
     pub(crate) late: bool,
     /// Processes of a worker.
     pub(crate) concurrency: usize,
-    /// Whether tasks store results, in database 1 of the same broker.
+    /// Whether tasks store results: in database 1 of the same Redis, or by rpc:// over the same RabbitMQ.
     pub(crate) results: bool,
+    /// On RabbitMQ: they go to a Redis beside it, without a gate.
+    pub(crate) results_in_redis: bool,
     /// Further options of `celery worker`.
     pub(crate) options: &'static [&'static str],
     /// How often each task is retried.
@@ -35,6 +36,7 @@ impl Default for Celery {
             late: false,
             concurrency: 2,
             results: true,
+            results_in_redis: false,
             options: &[],
             retries: 0,
             queues: "celery",
@@ -55,6 +57,9 @@ impl Celery {
             .env("QUEUES", self.queues)
             .env("PRIORITIES", if self.priorities { "1" } else { "0" });
         let (broker, results) = match &world.rabbit {
+            Some(_) if self.results_in_redis => {
+                (format!("amqp://guest:guest@{address}//"), format!("redis://{}/1", world.redis.address()))
+            }
             Some(_) => (format!("amqp://guest:guest@{address}//"), "rpc://".to_owned()),
             None => (format!("redis://{address}/0"), format!("redis://{address}/1")),
         };
@@ -90,28 +95,9 @@ impl System for Celery {
 
     fn producer(&self, world: &World) -> Box<dyn Producer> {
         let mut run = command(installed(&format!(".venvs/{}/bin/python", self.release)));
-        run.arg("celery_producer.py").stdin(Stdio::piped());
+        run.arg("celery_producer.py");
         // a job that is to store its result must be known to do so where it is pushed; it goes to the broker directly
         self.environment(world, &world.broker_address(), &mut run);
-        Box::new(CeleryProducer { process: Proc::start(&mut run, &world.path().join("producer.log")) })
-    }
-}
-
-struct CeleryProducer {
-    process: Proc,
-}
-
-impl Producer for CeleryProducer {
-    fn push(&mut self, id: &str, seconds: f64, countdown: f64) {
-        let input = self.process.child.stdin.as_mut().expect("a pipe to the producer");
-        writeln!(input, "{id} {seconds:.3} {countdown:.3}").expect("the producer listens");
-    }
-}
-
-impl Drop for CeleryProducer {
-    /// What was handed to the producer is pushed before it ends.
-    fn drop(&mut self) {
-        drop(self.process.child.stdin.take());
-        let _ = self.process.child.wait();
+        LineProducer::start(world, run, true)
     }
 }

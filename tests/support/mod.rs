@@ -3,6 +3,7 @@
 //! shows the end of every log; `DRAINGATE_KEEP=1` keeps the directory.
 
 pub(crate) mod celery;
+pub(crate) mod clients;
 pub(crate) mod gate;
 pub(crate) mod joblog;
 pub(crate) mod pika;

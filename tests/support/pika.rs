@@ -1,10 +1,9 @@
 //! Workers written with pika: a consumer that works in threads and acknowledges when a job is done.
 
 use super::process::{Proc, command};
-use super::story::{Producer, System, Worker};
+use super::story::{LineProducer, Producer, System, Worker};
 use super::{World, installed};
-use std::io::Write;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 /// How the workers of a story are set up.
 #[derive(Clone)]
@@ -17,7 +16,7 @@ pub(crate) struct Pika {
 
 impl Pika {
     fn command(&self, world: &World, address: &str, role: &str) -> Command {
-        let mut run = command(installed(".venvs/pika/bin/python"));
+        let mut run = command(installed(".venvs/amqp/bin/python"));
         run.current_dir(installed("tests/jobs")).args(["pika_jobs.py", role]);
         run.env("JOB_LOG", world.log_path()).env("BROKER", address).env("QUEUE_ARGUMENTS", self.queue);
         run.env("PREFETCH", self.prefetch.to_string());
@@ -39,27 +38,6 @@ impl System for Pika {
     }
 
     fn producer(&self, world: &World) -> Box<dyn Producer> {
-        let mut run = self.command(world, &world.broker_address(), "producer");
-        run.stdin(Stdio::piped());
-        Box::new(PikaProducer { process: Proc::start(&mut run, &world.path().join("producer.log")) })
-    }
-}
-
-struct PikaProducer {
-    process: Proc,
-}
-
-impl Producer for PikaProducer {
-    fn push(&mut self, id: &str, seconds: f64, _countdown: f64) {
-        let input = self.process.child.stdin.as_mut().expect("a pipe to the producer");
-        writeln!(input, "{id} {seconds:.3}").expect("the producer listens");
-    }
-}
-
-impl Drop for PikaProducer {
-    /// What was handed to the producer is pushed before it ends.
-    fn drop(&mut self) {
-        drop(self.process.child.stdin.take());
-        let _ = self.process.child.wait();
+        LineProducer::start(world, self.command(world, &world.broker_address(), "producer"), false)
     }
 }

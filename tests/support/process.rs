@@ -51,6 +51,11 @@ impl Proc {
         matches!(self.child.try_wait(), Ok(None))
     }
 
+    /// Whether a process is one of the group.
+    pub(crate) fn is_of_group(&self, pid: u32) -> bool {
+        self.members().iter().any(|(member, _)| *member == pid)
+    }
+
     /// CPU time of the group so far, in seconds.
     pub(crate) fn cpu_seconds(&self) -> f64 {
         let ticks: u64 = self.members().iter().map(|(_, ticks)| ticks).sum();

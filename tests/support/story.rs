@@ -6,6 +6,8 @@ use super::gate::Answer;
 use super::joblog::Drained;
 use super::process::Proc;
 use super::{World, eventually, gate, now, secs};
+use std::io::Write;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -21,6 +23,36 @@ pub(crate) trait System {
 pub(crate) trait Producer: Send {
     /// A job of this length, due after `countdown` seconds.
     fn push(&mut self, id: &str, seconds: f64, countdown: f64);
+}
+
+/// A producer in the job system's own language: a job for each line `ID SECONDS` or `ID SECONDS COUNTDOWN`.
+pub(crate) struct LineProducer {
+    process: Proc,
+    countdown: bool,
+}
+
+impl LineProducer {
+    /// `countdown`: its lines have one.
+    pub(crate) fn start(world: &World, mut run: Command, countdown: bool) -> Box<dyn Producer> {
+        run.stdin(Stdio::piped());
+        Box::new(LineProducer { process: Proc::start(&mut run, &world.path().join("producer.log")), countdown })
+    }
+}
+
+impl Producer for LineProducer {
+    fn push(&mut self, id: &str, seconds: f64, countdown: f64) {
+        let input = self.process.child.stdin.as_mut().expect("a pipe to the producer");
+        let countdown = if self.countdown { format!(" {countdown:.3}") } else { String::new() };
+        writeln!(input, "{id} {seconds:.3}{countdown}").expect("the producer listens");
+    }
+}
+
+impl Drop for LineProducer {
+    /// What was handed to the producer is pushed before it ends.
+    fn drop(&mut self) {
+        drop(self.process.child.stdin.take());
+        let _ = self.process.child.wait();
+    }
 }
 
 /// One life of a worker.

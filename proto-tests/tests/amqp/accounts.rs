@@ -230,8 +230,8 @@ fn a_get_brings_a_job_too() {
         B= 1 get-ok 1
         E FetchAnswered broker job poll
         B= 1 header 3 message=m
-        E Delivered 7.1.1 q - m
         B= 1 body abc
+        E Delivered 7.1.1 q - m
         W= 1 ack 1
         +250ms
         B> 1 cancel ~draingate-7

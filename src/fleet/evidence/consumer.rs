@@ -1,5 +1,5 @@
-//! Consumers on AMQP whose job system the gate does not know: an acknowledgement ends a job, and the broker takes back
-//! what was not acknowledged when the connection goes. So the ledger is exact by itself, whatever was before.
+//! Consumers on AMQP that acknowledge what is done (all but Celery's): the broker takes back what was not acknowledged
+//! when the connection goes. So the ledger is exact by itself, whatever was before.
 
 use super::{Doubt, Verdict};
 use crate::fleet::boundary::FleetSettings;

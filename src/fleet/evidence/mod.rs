@@ -100,7 +100,7 @@ impl Doubt {
                 Some("wait for two idle heartbeats (start the worker without --without-heartbeat)")
             }
             Doubt::Adopted(_, System::Sidekiq) => Some("wait for its heartbeat (every 5 to 10 s)"),
-            Doubt::Adopted(_, System::Unknown) => Some("restart the worker once while the gate is running"),
+            Doubt::Adopted(..) => Some("restart the worker once while the gate is running"),
             Doubt::CutMidJob(_) => {
                 Some("some Celery versions never acknowledge these; look into the worker's log and stop it by hand")
             }
@@ -186,8 +186,8 @@ pub(super) fn judge(worker: &Worker, settings: &FleetSettings, now: Millis) -> V
     let mut verdict = match worker.system {
         System::Celery => celery::judge(worker, settings, now),
         System::Sidekiq => sidekiq::judge(worker, now),
-        System::Unknown if worker.protocol == "amqp" => consumer::judge(worker, settings, now),
-        System::Unknown => generic::judge(worker, now),
+        _ if worker.protocol == "amqp" => consumer::judge(worker, settings, now),
+        System::Unknown | System::Dramatiq | System::Taskiq => generic::judge(worker, now),
     };
     if let Some(evidence) = worker.rests().filter(|_| verdict.is_clear(false)) {
         verdict.evidence = verdict.evidence.max(evidence);

@@ -1,6 +1,6 @@
 //! The broker's methods.
 
-use super::channel::{Channel, Content, Life, Owed, What};
+use super::channel::{Arriving, Channel, Content, Life, Owed, What};
 use super::consumer::{By, State};
 use super::frame::Fields;
 use super::method::{self, Delivery, Id};
@@ -127,7 +127,7 @@ impl AmqpGate {
             }
             if *job && !no_ack {
                 let queue = String::from_utf8_lossy(queue).into_owned();
-                what = What::Job { tag: delivery.tag, consumer: 0, queue };
+                what = What::Job(Arriving { tag: delivery.tag, consumer: 0, queue });
             }
         }
         *channel.content(Side::Broker) = Content::Header(what);

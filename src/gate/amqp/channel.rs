@@ -5,7 +5,7 @@ use super::unacked::Unacked;
 use crate::dialect::amqp::Attributes;
 use crate::dialect::json::Skim;
 use crate::gate::Side;
-use crate::job::Millis;
+use crate::job::{Job, Millis};
 use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
 
@@ -45,11 +45,20 @@ pub(super) enum What {
     /// Nothing.
     Plain,
     /// A job for the worker.
-    Job { tag: u64, consumer: u32, queue: String },
+    Job(Arriving),
     /// A worker's event.
     Event,
     /// It may be the result of a job.
     Reply,
+}
+
+/// A delivery whose content has not come yet.
+#[derive(Debug)]
+pub(super) struct Arriving {
+    pub(super) tag: u64,
+    /// The number of the consumer it comes by; 0 for basic.get.
+    pub(super) consumer: u32,
+    pub(super) queue: String,
 }
 
 /// Reads along with a body that streams through.
@@ -57,8 +66,10 @@ pub(super) enum What {
 pub(super) enum Tap {
     /// A worker's event, kept whole.
     Event(Vec<u8>),
-    /// A result: the job's id, and the beginning of the body.
-    Reply { id: String, skim: Skim, read: usize },
+    /// A result: the job's id, and what is looked for in the beginning of the body.
+    Reply { id: String, skim: Skim, room: usize },
+    /// A job that only its body names. It is told before its last byte goes on.
+    Job { tag: u64, consumer: u32, job: Job, skim: Skim, room: usize },
 }
 
 /// What is owed to the client in the order of its requests; see [`super::method::has_ordered_reply`].

@@ -1,6 +1,6 @@
 //! The client's methods.
 
-use super::channel::{Channel, Content, Life, Owed, What};
+use super::channel::{Arriving, Channel, Content, Life, Owed, What};
 use super::consumer::{By, Consumer, State, bound};
 use super::method::{self, Consume, Id, Settlement};
 use super::{AmqpGate, Verdict, Wait};
@@ -333,7 +333,7 @@ impl What {
     /// A delivery of jobs that is to be written down.
     pub(super) fn job(tag: u64, consumer: &Consumer) -> What {
         if consumer.is_job() && !consumer.consume.no_ack() {
-            What::Job { tag, consumer: consumer.no, queue: consumer.queue_name() }
+            What::Job(Arriving { tag, consumer: consumer.no, queue: consumer.queue_name() })
         } else {
             What::Plain
         }

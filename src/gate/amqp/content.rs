@@ -1,7 +1,7 @@
 //! Messages as they stream through: method, content header, bodies. Of a job its header is read, before any of it goes
-//! on; of workers' events and results the beginning of the body is read along.
+//! on; of workers' events, results and jobs that only their body names the body is read along.
 
-use super::channel::{Content, Tap, What};
+use super::channel::{Arriving, Content, Tap, What};
 use super::frame::{At, END, HEAD, Head, Kind, WHOLE_MAX};
 use super::table::{Properties, Value, body_size};
 use super::{AmqpGate, Step, method};
@@ -9,7 +9,7 @@ use crate::dialect::amqp as dialect;
 use crate::dialect::amqp::Message;
 use crate::dialect::json::Skim;
 use crate::gate::{Action, Side};
-use crate::job::{JobEvent, System};
+use crate::job::{Job, JobEvent, System};
 
 /// The greetings of AMQP 0-9-1, and of 0-9, which RabbitMQ takes for it.
 const GREETINGS: [&[u8; 8]; 2] = [b"AMQP\x00\x00\x09\x01", b"AMQP\x01\x01\x00\x09"];
@@ -35,8 +35,7 @@ impl AmqpGate {
     /// Whether somebody reads a content header.
     pub(super) fn wants_header(&self, from: Side, head: Head) -> bool {
         let Some(channel) = self.channels.get(&head.channel).filter(|c| c.is_open()) else { return false };
-        let read =
-            matches!(channel.content[from as usize], Content::Header(What::Job { .. } | What::Event | What::Reply));
+        let read = matches!(channel.content[from as usize], Content::Header(What::Job(_) | What::Event | What::Reply));
         read && head.size <= WHOLE_MAX
     }
 
@@ -75,8 +74,9 @@ impl AmqpGate {
             (Content::Header(what), Kind::Header) => {
                 let size = body_size(&input[HEAD..]).filter(|_| head.size >= 12).ok_or("a content header cut short")?;
                 *content = if size > 0 { Content::Body { left: size, tap: None } } else { Content::None };
-                if let What::Job { tag, consumer, queue } = what {
-                    self.delivered(head.channel, tag, consumer, &queue, None, out);
+                if let What::Job(arriving) = what {
+                    // its header is too large to be read, and its body not worth it
+                    self.arrives(head.channel, &arriving, &Properties::read(&[]), 0, out);
                 }
                 Ok(false)
             }
@@ -119,50 +119,61 @@ impl AmqpGate {
     /// A whole content header.
     pub(super) fn header(&mut self, from: Side, number: u16, payload: &[u8], out: &mut Vec<Action>) {
         let Some(channel) = self.channels.get_mut(&number) else { return };
-        let content = channel.content(from);
-        let Content::Header(what) = std::mem::replace(content, Content::None) else { return };
+        let Content::Header(what) = std::mem::replace(channel.content(from), Content::None) else { return };
         let left = body_size(payload).unwrap_or(0);
         let properties = Properties::read(payload);
         let tap = match what {
-            What::Event => Some(Box::new(Tap::Event(Vec::new()))),
-            What::Reply => reply_tap(&properties).map(Box::new),
-            What::Plain | What::Job { .. } => None,
-        };
-        if left > 0 {
-            *content = Content::Body { left, tap };
-        }
-        if let What::Job { tag, consumer, queue } = what {
-            if let Some(Value::Integer(offset)) = properties.headers.get(b"x-stream-offset") {
-                let of = channel.consumers.values_mut().find(|c| c.no == consumer);
-                of.into_iter().for_each(|c| c.offset = Some(offset));
+            What::Plain => None,
+            What::Event => Some(Tap::Event(Vec::new())),
+            What::Reply => reply_tap(&properties),
+            What::Job(arriving) => {
+                if let Some(Value::Integer(offset)) = properties.headers.get(b"x-stream-offset") {
+                    let of = channel.consumers.values_mut().find(|c| c.no == arriving.consumer);
+                    of.into_iter().for_each(|c| c.offset = Some(offset));
+                }
+                self.arrives(number, &arriving, &properties, left, out)
             }
-            self.delivered(number, tag, consumer, &queue, Some(&properties), out);
+        };
+        if let Some(channel) = self.channels.get_mut(&number).filter(|_| left > 0) {
+            *channel.content(from) = Content::Body { left, tap: tap.map(Box::new) };
         }
     }
 
-    /// A job is about to reach the worker.
-    fn delivered(
+    /// The header of a job has come: it is told now, unless its body has to be read first.
+    fn arrives(
         &mut self,
         number: u16,
-        tag: u64,
-        consumer: u32,
-        queue: &str,
-        properties: Option<&Properties<'_>>,
+        arriving: &Arriving,
+        properties: &Properties<'_>,
+        left: u64,
         out: &mut Vec<Action>,
-    ) {
+    ) -> Option<Tap> {
+        let &Arriving { tag, consumer, ref queue } = arriving;
         let text = |bytes: Option<&'_ [u8]>| bytes.and_then(|b| std::str::from_utf8(b).ok()).map(str::to_owned);
         let (message_id, correlation_id, kind) =
-            properties.map_or((None, None, None), |p| (text(p.message_id), text(p.correlation_id), text(p.kind)));
-        let headers = properties.map(|p| p.headers);
+            (text(properties.message_id), text(properties.correlation_id), text(properties.kind));
+        let headers = properties.headers;
         let message = Message {
-            id: headers.and_then(|h| h.text(b"id")),
-            task: headers.and_then(|h| h.text(b"task")),
-            eta: headers.and_then(|h| h.text(b"eta")),
+            id: headers.text(b"id"),
+            task: headers.text(b"task"),
+            eta: headers.text(b"eta"),
+            taskiq: headers.text(b"task_id").zip(headers.text(b"task_name")),
             message_id: message_id.as_deref(),
             correlation_id: correlation_id.as_deref(),
             kind: kind.as_deref(),
         };
         let (system, job) = dialect::job(self.key(number, tag), queue, &message);
+        if left > 0 && dialect::is_in_body(self.system, system) {
+            // one that may be anything is not worth reading through
+            let room = if self.system == System::Unknown { TAP_MAX } else { usize::MAX };
+            return Some(Tap::Job { tag, consumer, job, skim: Skim::new(dialect::BODY), room });
+        }
+        self.delivered(number, tag, consumer, (system, job), out);
+        None
+    }
+
+    /// A job is about to reach the worker.
+    fn delivered(&mut self, number: u16, tag: u64, consumer: u32, (system, job): (System, Job), out: &mut Vec<Action>) {
         if system != System::Unknown && self.system == System::Unknown {
             self.system = system;
             out.push(Action::Event(JobEvent::Recognised(system)));
@@ -180,9 +191,9 @@ impl AmqpGate {
         let Content::Body { left, tap: Some(tap) } = content else { return };
         match tap.as_mut() {
             Tap::Event(kept) => kept.extend_from_slice(&piece[..piece.len().min(TAP_MAX - kept.len())]),
-            Tap::Reply { skim, read, .. } => {
-                let piece = &piece[..piece.len().min(TAP_MAX - *read)];
-                *read += piece.len();
+            Tap::Reply { skim, room, .. } | Tap::Job { skim, room, .. } => {
+                let piece = &piece[..piece.len().min(*room)];
+                *room -= piece.len();
                 skim.feed(piece);
             }
         }
@@ -200,6 +211,10 @@ impl AmqpGate {
                 if skim.get("status").is_some_and(dialect::is_terminal) {
                     out.push(Action::Event(JobEvent::Result { id }));
                 }
+            }
+            Tap::Job { tag, consumer, mut job, skim, .. } => {
+                let system = dialect::read_body(&mut job, &skim);
+                self.delivered(number, tag, consumer, (system, job), out);
             }
         }
     }
@@ -230,5 +245,5 @@ fn reply_tap(properties: &Properties<'_>) -> Option<Tap> {
     if id.is_empty() || properties.headers.get(b"task").is_some() {
         return None;
     }
-    Some(Tap::Reply { id: id.to_owned(), skim: Skim::new(&["status"]), read: 0 })
+    Some(Tap::Reply { id: id.to_owned(), skim: Skim::new(&["status"]), room: TAP_MAX })
 }

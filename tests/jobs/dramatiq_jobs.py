@@ -1,0 +1,38 @@
+"""The Dramatiq application of the tests on RabbitMQ, and its producer.
+
+    dramatiq dramatiq_jobs      the worker; its environment is that of pika_jobs.py
+    dramatiq_jobs.py            pushes a job for each line `ID SECONDS COUNTDOWN` of its standard input
+"""
+
+import os
+import sys
+import time
+
+import dramatiq
+from dramatiq.brokers.rabbitmq import RabbitmqBroker
+from joblog import note
+
+dramatiq.set_broker(RabbitmqBroker(url=f"amqp://guest:guest@{os.environ['BROKER']}/"))
+
+
+class Ready(dramatiq.Middleware):
+    def after_worker_boot(self, _broker, _worker):
+        note("ready", "-")
+
+
+dramatiq.get_broker().add_middleware(Ready())
+
+
+@dramatiq.actor(queue_name="jobs")
+def run(job_id, seconds):
+    note("start", job_id)
+    time.sleep(seconds)
+    note("end", job_id)
+
+
+if __name__ == "__main__":
+    for line in sys.stdin:
+        job_id, seconds, countdown = line.split()
+        note("push", job_id)
+        delay = int(float(countdown) * 1000) or None
+        run.send_with_options(args=(job_id, float(seconds)), delay=delay)

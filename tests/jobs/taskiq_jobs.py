@@ -1,0 +1,41 @@
+"""The taskiq application of the tests on RabbitMQ, and its producer.
+
+    taskiq worker taskiq_jobs:broker      the worker; its environment is that of pika_jobs.py
+    taskiq_jobs.py                        pushes a job for each line `ID SECONDS` of its standard input
+"""
+
+import asyncio
+import os
+import sys
+
+import taskiq
+from joblog import note
+from taskiq_aio_pika import AioPikaBroker
+
+NAME = os.environ.get("CONNECTION_NAME", "producer")
+broker = AioPikaBroker(f"amqp://guest:guest@{os.environ['BROKER']}/?name={NAME}", qos=int(os.environ["PREFETCH"]))
+
+
+@broker.on_event(taskiq.TaskiqEvents.WORKER_STARTUP)
+async def ready(_state):
+    note("ready", "-")
+
+
+@broker.task(task_name="jobs:run")
+async def run(job_id, seconds):
+    note("start", job_id)
+    await asyncio.sleep(seconds)
+    note("end", job_id)
+
+
+async def main():
+    await broker.startup()
+    for line in iter(sys.stdin.readline, ""):
+        job_id, seconds = line.split()
+        note("push", job_id)
+        await run.kiq(job_id, float(seconds))
+    await broker.shutdown()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

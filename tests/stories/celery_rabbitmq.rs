@@ -1,0 +1,87 @@
+//! Celery 5.7 on RabbitMQ: what is told of its workers, and jobs that wait for their time.
+
+use crate::support::celery::Celery;
+use crate::support::gate::{Answer, text};
+use crate::support::story::{Load, System, drain_and_kill};
+use crate::support::{World, eventually, rounds, secs};
+use serde_json::{Value, json};
+
+/// With events of tasks, and with results that the gate does not see.
+#[test]
+fn jobs_that_come_due_around_the_drain() {
+    let load = Load { countdown: 6.0, open: 24, ..Load::default() };
+    let celery = Celery { results_in_redis: true, options: &["-E"], ..Celery::default() };
+    drain_and_kill(&World::with_rabbit(), &celery, load, rounds().div_ceil(2));
+}
+
+#[test]
+fn late_ack_jobs_that_come_due_around_the_drain() {
+    let load = Load { countdown: 6.0, open: 24, ..Load::default() };
+    drain_and_kill(&World::with_rabbit(), &Celery { late: true, ..Celery::default() }, load, rounds().div_ceil(2));
+}
+
+/// One worker with all its processes, its jobs by kind, remote control all the while; what is not due for an hour goes
+/// back to the queue at once when the worker is killed.
+#[test]
+fn a_worker_and_its_jobs() {
+    let world = World::with_rabbit();
+    let celery = Celery { options: &["--prefetch-multiplier", "2"], ..Celery::default() };
+    let worker = celery.start(&world, "w1", 1);
+    let mut producer = celery.producer(&world);
+    producer.push("later", 0.1, 3600.0);
+    for job in ["a", "b", "c"] {
+        producer.push(job, 4.0, 0.0);
+    }
+    let kinds = |page: &Value| page["in_flight"] == json!({"running": 2, "prefetched": 1, "delayed": 1});
+    let page = eventually("all jobs are told", secs(20), || Some(shown(&world, "celery@w1")).filter(kinds));
+    let jobs: Vec<[&str; 3]> = page["jobs"]
+        .as_array()
+        .expect("jobs")
+        .iter()
+        .map(|job| {
+            assert_eq!(text(&job["id"]).len(), 36, "{job}");
+            [text(&job["name"]), text(&job["queue"]), text(&job["kind"])]
+        })
+        .collect();
+    assert_eq!(jobs.iter().filter(|job| **job == ["jobs.run", "celery", "delayed"]).count(), 1, "{page}");
+    assert_eq!(jobs.iter().filter(|job| **job == ["jobs.run", "celery", "running"]).count(), 2, "{page}");
+    assert_eq!((&page["system"], &page["queues"]), (&json!("celery"), &json!(["celery"])), "{page}");
+
+    world.gate().cli(&["drain", "celery@w1", "--name", "d", "--wait", "--timeout", "60s"]).expect(0);
+    assert!(world.gate().get("/v1/drains/d")["safe_until"].is_string());
+    // its children have sent results over connections of their own: still one worker
+    assert_eq!(world.gate().workers().len(), 1);
+    assert!(shown(&world, "celery@w1")["connections"].as_array().expect("connections").len() > 3);
+    for address in [world.worker_address(), world.broker_address()] {
+        let mut ping = celery.tool(&world, &address, &["inspect", "ping", "--timeout", "5"]);
+        let answer = Answer::of(ping.output().expect("celery inspect runs")).expect(0);
+        assert!(answer.out.contains("celery@w1") && answer.out.contains("pong"), "{answer:?}");
+    }
+    assert_eq!(world.gate().await_known("celery@w1")["state"], "drained");
+    drop(worker);
+    let _next = celery.start(&world, "w2", 1);
+    let has_one = |page: &Value| page["in_flight"]["delayed"] == 1;
+    eventually("the delayed job is in other hands", secs(20), || Some(shown(&world, "celery@w2")).filter(has_one));
+    assert_eq!(world.log().verdict().lost, ["later"]);
+    assert!(world.log().verdict().doubled.is_empty());
+}
+
+/// Known by its queue for remote control, it is told to be drained by nobody.
+#[test]
+fn without_heartbeats_it_is_known_and_never_drained() {
+    let world = World::with_rabbit();
+    let options = &["--without-heartbeat", "--without-gossip", "--without-mingle"];
+    let celery = Celery { results: false, options, ..Celery::default() };
+    let _worker = celery.start(&world, "w1", 1);
+    world.gate().await_known("celery@w1");
+    celery.producer(&world).push("seen", 0.1, 0.0);
+    world.log().await_line("end", "seen", secs(20));
+    let answer = world.gate().cli(&["drain", "celery@w1", "--wait", "--timeout", "90s"]).expect(6);
+    assert!(format!("{}{}", answer.out, answer.err).contains("heartbeat"), "says what to enable: {answer:?}");
+}
+
+/// The worker's own page.
+fn shown(world: &World, name: &str) -> Value {
+    let worker = world.gate().await_known(name);
+    world.gate().get(&format!("/v1/workers/{}", text(&worker["id"])))
+}

@@ -1,0 +1,99 @@
+//! Workers on RabbitMQ written with other clients than Celery and pika. Each is set up as its own guide says.
+
+use super::pika::Pika;
+use super::process::{Proc, command};
+use super::story::{LineProducer, Producer, System, Worker};
+use super::{World, eventually, gate, installed, secs};
+use std::process::Command;
+
+/// See the module. All work up to four jobs at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Client {
+    Dramatiq,
+    Taskiq,
+    AioPika,
+    Amqplib,
+    Bunny,
+}
+
+/// Jobs at a time, and in the hands of those that do not keep more than they work at.
+const JOBS: &str = "4";
+
+impl Client {
+    fn program(self) -> Command {
+        let python = |arguments: &[&str]| {
+            let mut run = command(installed(".venvs/amqp/bin/python"));
+            run.args(arguments);
+            run
+        };
+        match self {
+            Client::Dramatiq => python(&["-m", "dramatiq", "dramatiq_jobs", "-p", "1", "-t", JOBS]),
+            Client::Taskiq => {
+                let options = ["--workers", "1", "--max-async-tasks", JOBS];
+                python(&[&["-m", "taskiq", "worker", "taskiq_jobs:broker"][..], &options].concat())
+            }
+            Client::AioPika => python(&["aio_pika_jobs.py"]),
+            Client::Amqplib => {
+                let mut run = command("node");
+                run.arg("amqplib_jobs.js").env("NODE_PATH", installed(".cache/amqplib/node_modules"));
+                run
+            }
+            Client::Bunny => {
+                let mut run = command("ruby");
+                run.arg("bunny_jobs.rb");
+                run
+            }
+        }
+    }
+
+    fn environment(self, world: &World, address: &str, run: &mut Command) {
+        run.current_dir(installed("tests/jobs")).env("JOB_LOG", world.log_path()).env("PREFETCH", JOBS);
+        run.env("BROKER", address);
+    }
+
+    /// What the gate calls a worker that was started with a name.
+    fn await_known(self, world: &World, name: &str, process: &Proc) -> String {
+        let Some(gate) = &world.gate else { return name.to_owned() };
+        if self != Client::Dramatiq {
+            gate.await_known(name);
+            return name.to_owned();
+        }
+        // it has no name of its own: its process is what it is known by
+        eventually("the gate knows the process", secs(60), || {
+            let mine = |worker: &serde_json::Value| {
+                let detail = gate.get(&format!("/v1/workers/{}", gate::text(&worker["id"])));
+                let pid = detail["connections"][0]["pid"].as_u64().unwrap_or(0);
+                process.is_of_group(u32::try_from(pid).expect("a pid")) && detail["queues"][1] == "jobs.DQ"
+            };
+            let found = gate.workers().into_iter().find(mine)?;
+            Some(gate::text(&found["name"]).to_owned())
+        })
+    }
+}
+
+impl System for Client {
+    fn start(&self, world: &World, name: &str, life: usize) -> Worker {
+        let label = format!("{name}.{life}");
+        let mut run = self.program();
+        self.environment(world, &world.worker_address(), &mut run);
+        run.env("WORKER", &label).env("CONNECTION_NAME", name);
+        let mut process = Proc::start(&mut run, &world.path().join(format!("{label}.log")));
+        world.log().await_ready(&label, &mut process);
+        let name = self.await_known(world, name, &process);
+        Worker { process, name, label }
+    }
+
+    fn producer(&self, world: &World) -> Box<dyn Producer> {
+        let script = match self {
+            Client::Dramatiq => "dramatiq_jobs.py",
+            Client::Taskiq => "taskiq_jobs.py",
+            Client::AioPika | Client::Amqplib | Client::Bunny => {
+                return Pika { prefetch: 1, queue: "" }.producer(world);
+            }
+        };
+        let mut run = command(installed(".venvs/amqp/bin/python"));
+        run.arg(script);
+        self.environment(world, &world.broker_address(), &mut run);
+        LineProducer::start(world, run, *self == Client::Dramatiq)
+    }
+}
