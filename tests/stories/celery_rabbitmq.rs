@@ -2,6 +2,7 @@
 
 use crate::support::celery::Celery;
 use crate::support::gate::{Answer, text};
+use crate::support::rabbit::Release;
 use crate::support::story::{Load, System, drain_and_kill};
 use crate::support::{World, eventually, rounds, secs};
 use serde_json::{Value, json};
@@ -11,20 +12,25 @@ use serde_json::{Value, json};
 fn jobs_that_come_due_around_the_drain() {
     let load = Load { countdown: 6.0, open: 24, ..Load::default() };
     let celery = Celery { results_in_redis: true, options: &["-E"], ..Celery::default() };
-    drain_and_kill(&World::with_rabbit(), &celery, load, rounds().div_ceil(2));
+    drain_and_kill(&World::with(Release::Three), &celery, load, rounds().div_ceil(2));
 }
 
 #[test]
 fn late_ack_jobs_that_come_due_around_the_drain() {
     let load = Load { countdown: 6.0, open: 24, ..Load::default() };
-    drain_and_kill(&World::with_rabbit(), &Celery { late: true, ..Celery::default() }, load, rounds().div_ceil(2));
+    drain_and_kill(
+        &World::with(Release::Three),
+        &Celery { late: true, ..Celery::default() },
+        load,
+        rounds().div_ceil(2),
+    );
 }
 
 /// One worker with all its processes, its jobs by kind, remote control all the while; what is not due for an hour goes
 /// back to the queue at once when the worker is killed.
 #[test]
 fn a_worker_and_its_jobs() {
-    let world = World::with_rabbit();
+    let world = World::with(Release::Three);
     let celery = Celery { options: &["--prefetch-multiplier", "2"], ..Celery::default() };
     let worker = celery.start(&world, "w1", 1);
     let mut producer = celery.producer(&world);
@@ -69,7 +75,7 @@ fn a_worker_and_its_jobs() {
 /// Known by its queue for remote control, it is told to be drained by nobody.
 #[test]
 fn without_heartbeats_it_is_known_and_never_drained() {
-    let world = World::with_rabbit();
+    let world = World::with(Release::Three);
     let options = &["--without-heartbeat", "--without-gossip", "--without-mingle"];
     let celery = Celery { results: false, options, ..Celery::default() };
     let _worker = celery.start(&world, "w1", 1);

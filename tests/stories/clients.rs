@@ -2,13 +2,14 @@
 
 use crate::support::clients::Client;
 use crate::support::gate::text;
+use crate::support::rabbit::Release;
 use crate::support::story::{Load, System, drain_and_kill, drain_then_kill};
 use crate::support::{World, eventually, rounds, secs};
 use serde_json::{Value, json};
 
 /// What is told of a worker and of the job in its hands; then the story with many.
 fn story(client: Client, system: &str, job_name: &str) {
-    let world = World::with_rabbit();
+    let world = World::with(Release::Four);
     let worker = client.start(&world, "w0", 1);
     client.producer(&world).push("first", 1.0, 0.0);
     world.log().await_line("start", "first", secs(20));
@@ -37,14 +38,14 @@ fn shown(world: &World, name: &str) -> Value {
 #[test]
 fn dramatiq() {
     let load = Load { longest: 4.0, countdown: 2.0, open: 24 };
-    drain_and_kill(&World::with_rabbit(), &Client::Dramatiq, load, rounds().div_ceil(2));
+    drain_and_kill(&World::with(Release::Four), &Client::Dramatiq, load, rounds().div_ceil(2));
 }
 
 /// What is running, what waits in the worker's memory and what waits for its time; a drain waits for what is due within
 /// the margin, and not for what is due later, which goes back to its queue at once when the worker is killed.
 #[test]
 fn dramatiq_tells_its_delayed_jobs() {
-    let world = World::with_rabbit();
+    let world = World::with(Release::Four);
     let worker = Client::Dramatiq.start(&world, "w1", 1);
     let mut producer = Client::Dramatiq.producer(&world);
     producer.push("running", 2.0, 0.0);
