@@ -7,11 +7,13 @@
 
 mod chores;
 mod clock;
+mod events;
 mod handle;
 #[cfg(test)]
 mod tests;
 
 pub use clock::Clock;
+pub use events::{Event, Events, Heard};
 pub use handle::{Flags, Handle};
 
 use crate::fleet::{ClosedBy, DrainAnswer, DrainError, DrainRequest, Effect, Fleet, FleetSettings, Peer};
@@ -65,6 +67,7 @@ pub struct Hub {
     handles: DashMap<ConnId, Arc<Handle>>,
     next_conn: AtomicU64,
     changes: watch::Sender<u64>,
+    events: Events,
     /// Wakes the chores.
     chores: Notify,
     /// When the chores will look at the fleet's time by themselves.
@@ -98,6 +101,7 @@ impl Hub {
             handles: DashMap::new(),
             next_conn: AtomicU64::new(1),
             changes: watch::Sender::new(0),
+            events: Events::new(now),
             chores: Notify::new(),
             armed: AtomicU64::new(Millis::MAX),
             drains_unsaved: AtomicBool::new(false),
@@ -192,6 +196,11 @@ impl Hub {
     /// A number that changes whenever anything in the fleet may have changed: what long polls wait on.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
+    }
+
+    /// What happened lately.
+    pub fn events(&self) -> &Events {
+        &self.events
     }
 
     /// Listeners in force.
@@ -303,7 +312,10 @@ impl Hub {
                 self.drains_unsaved.store(true, Ordering::Release);
                 self.chores.notify_one();
             }
-            Effect::Notice(notice) => telemetry::notice(&notice),
+            Effect::Notice(notice) => {
+                telemetry::notice(&notice);
+                self.events.push(self.now(), &notice);
+            }
         }
     }
 

@@ -3,7 +3,7 @@
 
 use crate::fleet::view::{DrainView, ReportView, WorkerDetail, WorkerView};
 use crate::fleet::{DrainAnswer, DrainError, DrainRequest};
-use crate::hub::{Hub, HubError, ListenerInfo};
+use crate::hub::{Heard, Hub, HubError, ListenerInfo};
 use crate::job::{Millis, WorkerId};
 use std::net::SocketAddr;
 use tokio::sync::watch;
@@ -31,6 +31,10 @@ pub trait Backend: Send + Sync + 'static {
     fn workers_of_caller(&self, caller: SocketAddr) -> Vec<WorkerId>;
     /// A number that changes whenever anything in the fleet may have changed.
     fn changes(&self) -> watch::Receiver<u64>;
+    /// The events after that number; all that are kept for `None`.
+    fn events_after(&self, id: Option<u64>) -> Heard;
+    /// A number that changes with every event.
+    fn newest_event(&self) -> watch::Receiver<u64>;
     /// Listeners in force.
     fn listeners(&self) -> Vec<ListenerInfo>;
     /// The admin API's address in force.
@@ -78,6 +82,14 @@ impl Backend for Hub {
 
     fn changes(&self) -> watch::Receiver<u64> {
         Hub::changes(self)
+    }
+
+    fn events_after(&self, id: Option<u64>) -> Heard {
+        self.events().after(id)
+    }
+
+    fn newest_event(&self) -> watch::Receiver<u64> {
+        self.events().newest()
     }
 
     fn listeners(&self) -> Vec<ListenerInfo> {

@@ -1,12 +1,13 @@
 //! The admin API: HTTP with JSON over the fleet, errors as problem+json.
 //!
 //! `routes` has the calls, `model` what travels, `error` the problems, `auth` who may call, `poll` the waiting, `goal`
-//! when a wait is over, `backend` what is asked of the gate, `limit` how many connections there may be. Nothing here is on the way of a job: with the API dead the
+//! when a wait is over, `events` the stream, `backend` what is asked of the gate, `limit` how many connections there may be. Nothing here is on the way of a job: with the API dead the
 //! proxying goes on.
 
 pub mod auth;
 pub mod backend;
 pub mod error;
+mod events;
 pub mod goal;
 mod limit;
 pub mod model;

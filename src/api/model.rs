@@ -2,9 +2,11 @@
 //! answers around them. The API writes these, the command line reads them. Times are RFC 3339 in UTC, durations of the
 //! past are seconds, and a field that the reader does not know is no error: an older command line may meet a newer gate.
 
+mod event;
 mod history;
 mod word;
 
+pub use event::{Event, What};
 pub use history::{Departure, Estimate, PastJob, Report};
 pub use word::{Time, Word};
 

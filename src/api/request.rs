@@ -27,6 +27,13 @@ pub(super) struct WorkersQuery {
     pub(super) gone: Option<bool>,
 }
 
+/// `GET /v1/events`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct EventsQuery {
+    pub(super) follow: Option<bool>,
+}
+
 /// `GET /v1/report`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]

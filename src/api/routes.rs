@@ -4,13 +4,13 @@ use crate::api::auth::{Allowed, Caller, Scope};
 use crate::api::backend::Backend;
 use crate::api::error::{Kind, Problem};
 use crate::api::model::{Drain, Drains, Listener, Report, Version, Worker, WorkerDetail, Workers};
-use crate::api::request::{ReportQuery, SelfQuery, WaitQuery, WorkersQuery, new_drain, parameters};
-use crate::api::{Api, openapi, poll};
+use crate::api::request::{EventsQuery, ReportQuery, SelfQuery, WaitQuery, WorkersQuery, new_drain, parameters};
+use crate::api::{Api, events, openapi, poll};
 use crate::fleet::{DrainAnswer, DrainRequest};
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, PathRejection};
 use axum::extract::{ConnectInfo, DefaultBodyLimit, Path, Request, State};
-use axum::http::{Method, StatusCode, Uri, header};
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -24,6 +24,7 @@ pub const ROUTES: &[(&str, &[&str])] = &[
     ("/v1/drains", &["get", "post"]),
     ("/v1/drains/{name}", &["get", "delete"]),
     ("/v1/report", &["get"]),
+    ("/v1/events", &["get"]),
     ("/v1/self/drain", &["post"]),
     ("/v1/version", &["get"]),
     ("/healthz", &["get"]),
@@ -44,6 +45,7 @@ pub(super) fn router(api: Arc<Api>) -> Router {
         .route("/v1/drains", get(drains).post(create))
         .route("/v1/drains/{name}", get(drain).delete(lift))
         .route("/v1/report", get(report))
+        .route("/v1/events", get(listen))
         .route("/v1/self/drain", post(drain_self))
         .route("/v1/version", get(version))
         .route("/metrics", get(metrics))
@@ -149,6 +151,12 @@ async fn report(State(api): State<Arc<Api>>, uri: Uri) -> Answer<Json<Report>> {
     let back = parameters::<ReportQuery>(&uri)?.back()?;
     let since = api.backend.now().saturating_sub(back);
     Ok(Json(api.backend.went_away(since).into()))
+}
+
+async fn listen(State(api): State<Arc<Api>>, headers: HeaderMap, uri: Uri) -> Answer<Response> {
+    let query: EventsQuery = parameters(&uri)?;
+    let last = events::last_event(&headers)?;
+    Ok(events::stream(api, last, query.follow.unwrap_or(true)).into_response())
 }
 
 async fn drain_self(

@@ -44,6 +44,8 @@ pub(super) enum Command {
     Drains(DrainsArgs),
     /// Show a drain and its workers
     Status(StatusArgs),
+    /// Print what happened lately
+    Events(EventsArgs),
     /// Tell which workers went away, and what was in their hands
     Report(ReportArgs),
     /// Lift drains: their workers get jobs again
@@ -183,6 +185,16 @@ pub(super) struct StatusArgs {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct EventsArgs {
+    /// Go on with what happens from now on
+    #[arg(short, long)]
+    pub(super) follow: bool,
+    /// How to print them
+    #[arg(short, long, value_enum, default_value = "table")]
+    pub(super) output: Plain,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct ReportArgs {
     /// How far back
     #[arg(long, default_value = "24h", value_parser = duration, value_name = "DURATION")]
@@ -317,6 +329,7 @@ mod tests {
             "wait n --for sealed --timeout 90s -o json",
             "drains -o json",
             "status n --watch",
+            "events --follow -o json",
             "report",
             "report --since 90m -o json",
             "undrain a b",

@@ -30,6 +30,12 @@ pub(super) struct Reply<T> {
     pub(super) text: String,
 }
 
+/// An answer that goes on.
+pub(super) struct Stream {
+    response: reqwest::Response,
+    address: String,
+}
+
 /// Why there is no answer.
 #[derive(Debug)]
 pub(super) enum ClientError {
@@ -96,6 +102,23 @@ impl Client {
         self.text(self.request(Method::DELETE, &["v1", "drains", name]).timeout(ANSWER)).await.map(|_| ())
     }
 
+    /// The stream of events behind `last`; with `follow` it does not end by itself.
+    pub(super) async fn events(&self, follow: bool, last: Option<u64>) -> Result<Stream, ClientError> {
+        let follow = if follow { "true" } else { "false" };
+        let mut request = self.request(Method::GET, &["v1", "events"]).query(&[("follow", follow)]);
+        if let Some(last) = last {
+            request = request.header("Last-Event-ID", last);
+        }
+        let response = request.send().await.map_err(|error| self.unreachable(&error))?;
+        if response.status().is_success() {
+            return Ok(Stream { response, address: self.address().to_owned() });
+        }
+        match self.answer(response).await {
+            Err(error) => Err(error),
+            Ok(_) => Err(ClientError::Odd(format!("{} answered what is no stream", self.address()))),
+        }
+    }
+
     fn request(&self, method: Method, path: &[&str]) -> RequestBuilder {
         let mut url = self.base.clone();
         if let Ok(mut segments) = url.path_segments_mut() {
@@ -117,12 +140,17 @@ impl Client {
     }
 
     async fn text(&self, request: RequestBuilder) -> Result<String, ClientError> {
-        let unreachable = |error: reqwest::Error| {
-            ClientError::Unreachable(format!("the gate at {} cannot be reached: {}", self.address(), root(&error)))
-        };
-        let response = request.send().await.map_err(unreachable)?;
+        let response = request.send().await.map_err(|error| self.unreachable(&error))?;
+        self.answer(response).await
+    }
+
+    fn unreachable(&self, error: &reqwest::Error) -> ClientError {
+        unreachable(self.address(), error)
+    }
+
+    async fn answer(&self, response: reqwest::Response) -> Result<String, ClientError> {
         let status = response.status();
-        let text = response.text().await.map_err(unreachable)?;
+        let text = response.text().await.map_err(|error| self.unreachable(&error))?;
         if status.is_success() {
             return Ok(text);
         }
@@ -137,6 +165,23 @@ impl Client {
             _ => ClientError::Odd(format!("{answered}, which is no answer of a gate")),
         })
     }
+}
+
+impl Stream {
+    /// The next bytes; `None` at the end.
+    pub(super) async fn chunk(&mut self) -> Result<Option<Vec<u8>>, ClientError> {
+        let chunk = self.response.chunk().await.map_err(|error| unreachable(&self.address, &error))?;
+        Ok(chunk.map(|bytes| bytes.to_vec()))
+    }
+
+    /// Reads one event.
+    pub(super) fn read<T: DeserializeOwned>(data: &str) -> Result<T, ClientError> {
+        read(data).map_err(|error| ClientError::Odd(format!("the gate sent what is no event ({error})")))
+    }
+}
+
+fn unreachable(address: &str, error: &reqwest::Error) -> ClientError {
+    ClientError::Unreachable(format!("the gate at {address} cannot be reached: {}", root(error)))
 }
 
 impl ClientError {

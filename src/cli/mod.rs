@@ -1,12 +1,13 @@
 //! The `draingate` command: what an operator and a deploy script see.
 //!
-//! `args` is the command line, `client` speaks to the gate, `exit` decides the exit code; `drain`, `wait`, `look`, `history`
-//! and `about` are the commands, `table` and `progress` what they show. Results go to stdout, everything else to stderr.
+//! `args` is the command line, `client` speaks to the gate, `exit` decides the exit code; `drain`, `wait`, `look`, `history`,
+//! `events` and `about` are the commands, `table` and `progress` what they show. Results go to stdout, everything else to stderr.
 
 mod about;
 mod args;
 mod client;
 mod drain;
+mod events;
 pub mod exit;
 mod history;
 mod look;
@@ -84,6 +85,7 @@ fn talk(gate: &GateArgs, command: Command) -> Result<Exit, Failure> {
             Command::Wait(args) => wait::wait(&client, args).await,
             Command::Drains(args) => look::drains(&client, args).await,
             Command::Status(args) => look::status(&client, args).await,
+            Command::Events(args) => events::events(&client, args).await,
             Command::Report(args) => history::report(&client, args).await,
             Command::Undrain(args) => drain::undrain(&client, args).await,
             Command::Healthcheck => about::healthcheck(&client).await,

@@ -155,7 +155,7 @@ pub enum Effect {
     Notice(Notice),
 }
 
-/// An event for the log, the metrics and (later) the event stream.
+/// An event for the log, the metrics and the event stream.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Notice {
     /// A worker was seen for the first time or got its name.

@@ -2,8 +2,8 @@
 
 use crate::fake::{Fake, Served};
 use crate::samples;
-use draingate::fleet::DrainError;
 use draingate::fleet::view::{DrainState, WorkerState};
+use draingate::fleet::{DrainError, Notice};
 use draingate::hub::HubError;
 use draingate::job::{Evidence, WorkerId};
 use reqwest::{Client, Response, StatusCode};
@@ -257,9 +257,53 @@ async fn what_the_gate_says_of_itself() {
 #[tokio::test]
 async fn what_is_not_there() {
     let gate = Fake::new().serve().await;
-    for path in ["/", "/v1/events", "/v1/drains/a/b"] {
+    for path in ["/", "/v1/nothing", "/v1/drains/a/b"] {
         let said = problem(get(&gate, path).await, 404, "no-route").await;
         assert!(said.contains("/v1/drains/{name}"), "{said}");
     }
     problem(post(&gate, "/v1/workers", "").await, 405, "no-method").await;
+}
+
+fn made(n: usize) -> Notice {
+    Notice::DrainCreated { drain: format!("d{n}"), workers: n }
+}
+
+#[tokio::test]
+async fn events_are_a_stream_that_can_be_resumed() {
+    let fake = Fake::new();
+    for n in 0..3 {
+        fake.events.push(samples::NOON + 1, &made(n));
+    }
+    let gate = fake.serve().await;
+    let ask = |last: Option<&str>| {
+        let request = reqwest::Client::new().get(gate.url("/v1/events?follow=false"));
+        last.into_iter().fold(request, |request, last| request.header("Last-Event-ID", last)).send()
+    };
+    let all = ask(None).await.expect("an answer");
+    assert_eq!(all.headers()["content-type"], "text/event-stream");
+    let text = all.text().await.expect("text");
+    let ids: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("id: ")).collect();
+    assert_eq!((ids.len(), text.matches("event: drain_created").count()), (3, 3), "{text}");
+    let later = ask(Some(ids[1])).await.expect("an answer").text().await.expect("text");
+    assert!(later.contains(&format!("id: {}", ids[2])) && !later.contains(ids[1]), "{later}");
+    let old = ask(Some("7")).await.expect("an answer").text().await.expect("text");
+    assert!(old.find("event: missed") < old.find("event: drain_created") && old.contains("missed"), "{old}");
+    let odd = ask(Some("yesterday")).await.expect("an answer");
+    assert_eq!(odd.status(), 400);
+}
+
+#[tokio::test]
+async fn a_listener_hears_what_happens_and_is_let_go_when_the_gate_stops() {
+    let fake = Fake::new();
+    let gate = fake.serve().await;
+    let mut answer = reqwest::get(gate.url("/v1/events")).await.expect("an answer");
+    fake.events.push(samples::NOON + 1, &made(1));
+    let mut heard = String::new();
+    while !heard.contains("\n\n") {
+        heard += &String::from_utf8_lossy(&answer.chunk().await.expect("bytes").expect("not the end"));
+    }
+    assert!(heard.contains("event: drain_created") && heard.contains(r#""workers":1"#), "{heard}");
+    let rest = tokio::spawn(async move { answer.chunk().await });
+    gate.stop().await;
+    assert_eq!(rest.await.expect("no panic").expect("a clean end"), None);
 }

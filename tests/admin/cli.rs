@@ -4,8 +4,9 @@ use crate::fake::{Fake, Served, token};
 use crate::samples;
 use draingate::api::ApiSettings;
 use draingate::api::auth::{Rules, Scope};
-use draingate::fleet::DrainError;
 use draingate::fleet::view::{DrainState, WorkerState};
+use draingate::fleet::{DrainError, Notice};
+use draingate::job::{System, WorkerId};
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
@@ -275,4 +276,35 @@ async fn undrain() {
     assert_eq!(run(&gate, "undrain --all").await.stdout, "e lifted\n");
     assert_eq!(run(&gate, "undrain --all").await.stdout, "no drains in force\n");
     assert_eq!(run(&gate, "undrain").await.exit, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events() {
+    let fake = Fake::new();
+    let lost = Notice::WorkerLost {
+        worker: WorkerId("w".into()),
+        name: "celery@web-2".into(),
+        system: System::Celery,
+        jobs: vec!["mail.send[6f0c]".into()],
+    };
+    fake.events.push(samples::NOON + 1, &lost);
+    let gate = fake.serve().await;
+    let said = "2026-03-01T12:00:00.001Z worker celery@web-2 lost with mail.send[6f0c]\n";
+    assert_eq!(run(&gate, "events").await.stdout, said);
+    assert!(run(&gate, "events -o json").await.stdout.contains(r#""event":"worker_lost""#));
+
+    let mut child = command(&gate.url(""), "events --follow").spawn().expect("the command starts");
+    let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
+    let mut line = String::new();
+    stdout.read_line(&mut line).expect("UTF-8");
+    assert_eq!(line, said);
+    // over a restart of the gate
+    let address = gate.stop().await;
+    let _gate = fake.serve_at(&address.to_string(), ApiSettings::default()).await;
+    fake.events.push(samples::NOON + 2, &Notice::DrainEnded { drain: "d".into(), how: "lifted" });
+    line.clear();
+    stdout.read_line(&mut line).expect("UTF-8");
+    assert_eq!(line, "2026-03-01T12:00:00.002Z drain d lifted\n");
+    child.kill().expect("it runs");
+    child.wait().expect("it ends");
 }

@@ -6,7 +6,7 @@ use draingate::api::backend::Backend;
 use draingate::api::{ApiSettings, serve_backend};
 use draingate::fleet::view::{DrainState, DrainView, DrainWorker, ReportView, WorkerDetail, WorkerView};
 use draingate::fleet::{DrainAnswer, DrainError, DrainRequest};
-use draingate::hub::{HubError, ListenerInfo};
+use draingate::hub::{Events, Heard, HubError, ListenerInfo};
 use draingate::job::{Millis, WorkerId};
 use sha2::{Digest, Sha256};
 use std::net::SocketAddr;
@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 pub(crate) struct Fake {
     state: Mutex<State>,
     changes: watch::Sender<u64>,
+    pub(crate) events: Events,
 }
 
 pub(crate) struct State {
@@ -56,7 +57,7 @@ impl Fake {
             requests: vec![],
             ready: true,
         };
-        Arc::new(Fake { state: Mutex::new(state), changes: watch::Sender::new(0) })
+        Arc::new(Fake { state: Mutex::new(state), changes: watch::Sender::new(0), events: Events::new(samples::NOON) })
     }
 
     /// With one drain.
@@ -168,6 +169,14 @@ impl Backend for Fake {
 
     fn workers_of_caller(&self, _: SocketAddr) -> Vec<WorkerId> {
         self.state().of_caller.clone()
+    }
+
+    fn events_after(&self, id: Option<u64>) -> Heard {
+        self.events.after(id)
+    }
+
+    fn newest_event(&self) -> watch::Receiver<u64> {
+        self.events.newest()
     }
 
     fn changes(&self) -> watch::Receiver<u64> {

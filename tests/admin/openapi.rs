@@ -1,10 +1,12 @@
 //! The OpenAPI text says what there is: every route, every field.
 
 use crate::samples;
-use draingate::api::model::{Drain, NewDrain, Report, Version, Worker, WorkerDetail};
+use draingate::api::model::{Drain, Event, NewDrain, Report, Time, Version, What, Worker, WorkerDetail};
 use draingate::api::openapi;
 use draingate::api::routes::ROUTES;
+use draingate::fleet::Notice;
 use draingate::fleet::view::{DrainState, WorkerState};
+use draingate::job::{System, WorkerId};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -79,6 +81,29 @@ fn it_has_every_field_of_a_new_drain() {
         ..NewDrain::default()
     };
     assert_eq!(keys(&schema(&document, "NewDrain")["properties"]), keys(&json!(all)));
+}
+
+#[test]
+fn it_has_every_field_of_every_event() {
+    let document = document();
+    let (worker, name, system) = (WorkerId("w".into()), "n".to_owned(), System::Celery);
+    let (from, to) = (WorkerState::Active, WorkerState::Draining);
+    let notices = [
+        Notice::WorkerSeen { worker: worker.clone(), name: name.clone(), system },
+        Notice::WorkerState { worker: worker.clone(), name: name.clone(), system, from, to, since_mark: None },
+        Notice::WorkerLost { worker, name, system, jobs: vec![] },
+        Notice::DrainCreated { drain: "d".into(), workers: 1 },
+        Notice::DrainEnded { drain: "d".into(), how: "lifted" },
+    ];
+    let schema = schema(&document, "Event");
+    let names = schema["properties"]["event"]["enum"].as_array().expect("a list");
+    let mut sent = BTreeSet::new();
+    for what in notices.iter().map(What::from).chain([What::Missed]) {
+        let event = json!(Event { id: 1, at: Time(0), what: what.clone() });
+        assert!(names.contains(&event["event"]) && event["event"] == what.name(), "{event}");
+        sent.extend(keys(&event).into_iter().map(str::to_owned));
+    }
+    assert_eq!(keys(&schema["properties"]), sent.iter().map(String::as_str).collect());
 }
 
 #[test]
