@@ -12,5 +12,6 @@ mod quiet;
 mod rabbitmq;
 mod settings;
 mod sidekiq;
+mod signals;
 mod vanish;
 mod without_gate;
