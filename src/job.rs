@@ -208,6 +208,10 @@ pub enum JobEvent {
     Taken(Job),
     /// The worker's scheduler asked again: it works one job at a time, so what it took before has been pushed on.
     SchedulerReturned,
+    /// The worker pushed these jobs on to a queue: what of them it had in hand it has given back or passed on.
+    PushedOn(Vec<JobKey>),
+    /// It wanted to, and the broker refused: they are nowhere else.
+    PushRefused(Vec<JobKey>),
     /// The worker's own report about itself.
     Report(Report),
 
@@ -277,8 +281,14 @@ pub enum Report {
     },
     /// Sidekiq's work hash, written with each heartbeat.
     SidekiqWork {
-        /// The jids in it.
+        /// The jids in it; an entry whose jid could not be read stands as an empty text.
         running: Vec<String>,
+    },
+    /// A Sidekiq process took its name off the list of processes, at the very end of an orderly stop: its scheduler and
+    /// its threads have ended, and what they had not finished has been pushed back.
+    SidekiqLeft {
+        /// The process.
+        name: String,
     },
 }
 

@@ -8,7 +8,7 @@
 //!                            `poll q`: one that does not block); `nil`, `failed`, `vanished`, `parked`, `resumed`
 //! c1 gets t1 id=x eta=+9s    a job is delivered, in answer to the fetch outstanding if there is one (`taken t1`;
 //!                            `delivers t1`: only the delivery, the fetch is still outstanding)
-//! c1 ack t1 · result x · end t1 · requeue t1 · returned t1 · pushed
+//! c1 ack t1 · result x · end t1 · requeue t1 · returned t1 · pushed · pushes t1 t2 · refused t1 · leaves host:1:aaaa
 //! c1 beat active=0 processed=3 ts=9s pid=1          c1 sidekiq c=2 busy=0 beat=9s        c1 work j1 j2
 //! - c1                       it closes (`- c1 broker`, `- c1 gate`)
 //! 7.05s   +2s                the clock is set, or goes on; the fleet is woken whenever it asked for it
@@ -232,6 +232,9 @@ impl Script {
             "end" => JobEvent::Ended { key: key()?, outcome: Outcome::Finished },
             "requeue" => JobEvent::Ended { key: key()?, outcome: Outcome::Requeued },
             "returned" => JobEvent::Returned(key()?),
+            "pushes" => JobEvent::PushedOn(words[1..].iter().map(|key| JobKey((*key).to_owned())).collect()),
+            "refused" => JobEvent::PushRefused(words[1..].iter().map(|key| JobKey((*key).to_owned())).collect()),
+            "leaves" => JobEvent::Report(Report::SidekiqLeft { name: rest(1)? }),
             "is" => JobEvent::Recognised(System::from_name(words[1]).ok_or("no such system")?),
             "named" => JobEvent::Named { system: System::from_name(words[1]).ok_or("no such system")?, name: rest(2)? },
             "client" => JobEvent::ClientNamed(rest(1)?),

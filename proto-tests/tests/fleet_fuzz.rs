@@ -56,7 +56,7 @@ fn event() -> impl Strategy<Value = JobEvent> {
         1 => Just(JobEvent::SchedulerReturned),
         1 => key.clone().prop_map(JobEvent::Returned),
         6 => key.clone().prop_map(JobEvent::Acked),
-        2 => (key, any::<bool>()).prop_map(|(key, requeued)| JobEvent::Ended {
+        2 => (key.clone(), any::<bool>()).prop_map(|(key, requeued)| JobEvent::Ended {
             key, outcome: if requeued { Outcome::Requeued } else { Outcome::Finished }
         }),
         2 => (0_u8..6).prop_map(|n| JobEvent::Result { id: format!("i{n}") }),
@@ -79,6 +79,9 @@ fn event() -> impl Strategy<Value = JobEvent> {
         2 => any::<bool>().prop_map(|busy| JobEvent::Report(Report::SidekiqWork {
             running: if busy { vec!["i1".into()] } else { vec![] }
         })),
+        1 => key.clone().prop_map(|key| JobEvent::PushedOn(vec![key])),
+        1 => key.clone().prop_map(|key| JobEvent::PushRefused(vec![key])),
+        1 => (0_u8..3).prop_map(|n| JobEvent::Report(Report::SidekiqLeft { name: format!("w{n}\n@a") })),
         1 => Just(JobEvent::Blocked("reason".into())),
         1 => Just(JobEvent::Opaque),
     ]

@@ -37,6 +37,7 @@ pub fn is_told(name: &[u8]) -> bool {
             | b"sadd"
             | b"hset"
             | b"hmset"
+            | b"srem"
             | b"unlink"
             | b"del"
             | b"rpush"
@@ -79,6 +80,10 @@ pub enum Note {
     Result(String),
     /// The jids of the jobs being run.
     Work(Vec<String>),
+    /// Jobs were pushed on to a queue.
+    PushedOn(Vec<JobKey>),
+    /// A process has stopped in good order.
+    Left(String),
 }
 
 /// What a command means.
@@ -107,6 +112,8 @@ pub struct Memory {
     pub envelope_seen: bool,
     /// Jids of the work hash being written.
     pub work: Option<Vec<String>>,
+    /// The process that was taken off the list of processes by the last command that a dialect was told of.
+    pub unlisted: Option<String>,
     /// Numbers the jobs that have no id.
     pub nameless: u64,
     /// Makes those numbers unique among the worker's connections.
@@ -197,6 +204,15 @@ pub fn queue_name(key: &[u8]) -> String {
     String::from_utf8_lossy(&key[..end]).into_owned()
 }
 
+/// What it means that the broker refused commands with these notes.
+pub fn refused(notes: Vec<Note>, out: &mut Vec<JobEvent>) {
+    for note in notes {
+        if let Note::PushedOn(keys) = note {
+            out.push(JobEvent::PushRefused(keys));
+        }
+    }
+}
+
 /// What the confirmed notes of one command or transaction amount to.
 pub fn confirmed(notes: Vec<Note>, out: &mut Vec<JobEvent>) {
     let requeue = notes.contains(&Note::Pushed);
@@ -209,6 +225,8 @@ pub fn confirmed(notes: Vec<Note>, out: &mut Vec<JobEvent>) {
             Note::Acked(key) => out.push(JobEvent::Acked(key)),
             Note::Result(id) => out.push(JobEvent::Result { id }),
             Note::Work(jids) => work.get_or_insert_default().extend(jids),
+            Note::PushedOn(keys) => out.push(JobEvent::PushedOn(keys)),
+            Note::Left(name) => out.push(JobEvent::Report(Report::SidekiqLeft { name })),
             Note::Pushed => {}
         }
     }

@@ -3,7 +3,11 @@
 //!
 //! Fetch: `brpop queue:a queue:b 2`. No ack. Heartbeat (5 or 10 s): `sadd processes ID`, `hset ID info {json} busy N
 //! beat T quiet B`, and the work hash `ID:workers` (6) or `ID:work` (7, 8). The poller takes due jobs with a script over
-//! `schedule` and `retry` and pushes them itself. `rpop ID-signals` in the heartbeat's transaction must pass.
+//! `schedule` and `retry` and pushes them itself with `lpush`. `rpop ID-signals` in the heartbeat's transaction must pass.
+//!
+//! An orderly stop ends the poller, waits for the threads, gives back what is too long (`rpush queue:a job job`) and then
+//! says goodbye: `srem processes ID` and, directly behind it, `unlink ID:work` outside of a transaction. (Pruning the list
+//! of the dead a process can take itself off it too, when its heartbeats were late; but then its work hash stays.)
 
 use super::json::Skim;
 use super::{Claim, Dialect, Interest, Meaning, Memory, Note, PopShape};
@@ -20,11 +24,13 @@ impl Dialect for Sidekiq {
         System::Sidekiq
     }
 
-    fn interest(&self, _memory: &Memory, name: &[u8], first: &[u8]) -> Interest {
+    fn interest(&self, memory: &Memory, name: &[u8], first: &[u8]) -> Interest {
         match name {
             b"sadd" if last_segment(first) == b"processes" => Interest::Tap,
             b"hset" | b"hmset" if is_identity(first) || is_work(first) => Interest::Tap,
             b"unlink" | b"del" if is_work(first) => Interest::Tap,
+            b"srem" if last_segment(first) == b"processes" => Interest::Tap,
+            b"rpush" | b"lpush" if memory.system == System::Sidekiq && is_queue(first) => Interest::Tap,
             // the first argument is the SHA or the script: only the shape of the rest can tell
             b"evalsha" | b"eval" => Interest::Whole,
             _ => Interest::None,
@@ -45,11 +51,22 @@ impl Dialect for Sidekiq {
     }
 
     fn command(&self, memory: &mut Memory, args: &[&[u8]], out: &mut Vec<JobEvent>) -> Meaning {
+        let unlisted = memory.unlisted.take().filter(|_| !memory.in_transaction);
         match (args[0].to_ascii_lowercase().as_slice(), args) {
             (b"sadd", [_, _, identity]) if is_identity(identity) => {
                 out.push(JobEvent::Recognised(System::Sidekiq));
                 let name = String::from_utf8_lossy(identity).into_owned();
                 out.push(JobEvent::Named { system: System::Sidekiq, name });
+            }
+            (b"srem", [_, _, identity]) if is_identity(identity) && !memory.in_transaction => {
+                memory.unlisted = Some(String::from_utf8_lossy(identity).into_owned());
+            }
+            (b"unlink", [_, key]) if unlisted.as_ref().is_some_and(|name| is_work_of(key, name)) => {
+                return Meaning::Note(Note::Left(unlisted.unwrap_or_default()));
+            }
+            (b"rpush" | b"lpush", [_, _, jobs @ ..]) => {
+                let jid = |job: &&[u8]| Some(JobKey(Skim::of(&["jid"], job).get("jid")?.to_owned()));
+                return Meaning::Note(Note::PushedOn(jobs.iter().filter_map(jid).collect()));
             }
             (b"unlink" | b"del", _) => {
                 memory.work = Some(Vec::new());
@@ -59,7 +76,7 @@ impl Dialect for Sidekiq {
                 }
             }
             (b"hset" | b"hmset", [_, key, rest @ ..]) if is_work(key) => {
-                let jids: Vec<String> = rest.chunks(2).filter_map(|pair| jid(pair.get(1)?)).collect();
+                let jids: Vec<String> = rest.chunks_exact(2).map(|pair| jid(pair[1]).unwrap_or_default()).collect();
                 if memory.in_transaction {
                     return Meaning::Note(Note::Work(jids));
                 }
@@ -120,7 +137,16 @@ fn is_identity(key: &[u8]) -> bool {
 }
 
 fn is_work(key: &[u8]) -> bool {
-    [b":workers".as_slice(), b":work"].iter().any(|suffix| key.strip_suffix(*suffix).is_some_and(is_identity))
+    worker_of(key).is_some_and(is_identity)
+}
+
+fn is_work_of(key: &[u8], name: &str) -> bool {
+    worker_of(key).is_some_and(|of| of.ends_with(name.as_bytes()))
+}
+
+/// Whose work hash it is.
+fn worker_of(key: &[u8]) -> Option<&[u8]> {
+    key.strip_suffix(b":workers").or_else(|| key.strip_suffix(b":work"))
 }
 
 /// `queue:x`, with a namespace in front or not. RQ's `rq:queue:x` has the same look, but another command.

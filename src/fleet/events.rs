@@ -18,6 +18,8 @@ impl Fleet {
             JobEvent::Delivered(job) => self.delivered(now, id, job, Stage::Delivered),
             JobEvent::Taken(job) => self.delivered(now, id, job, Stage::Taken),
             JobEvent::SchedulerReturned => self.scheduler_returned(now, id),
+            JobEvent::PushedOn(keys) => self.pushed_on(now, id, &keys),
+            JobEvent::PushRefused(keys) => self.push_refused(id, &keys),
             JobEvent::Returned(key) => {
                 self.strike_key(now, no, &key, "returned");
             }

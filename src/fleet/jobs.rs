@@ -4,7 +4,7 @@
 use super::Fleet;
 use super::boundary::{Effect, Notice};
 use super::conn::Conn;
-use super::evidence::Proof;
+use super::evidence::{Proof, sidekiq};
 use super::ledger::{Entry, Stage};
 use super::persist::{ack_line, end_line, job_line, result_line};
 use super::worker::{Adopted, Key, Worker, WorkerNo};
@@ -37,6 +37,7 @@ impl Fleet {
         worker.proof = None;
         worker.was_drained = false;
         worker.bump(now);
+        sidekiq::delivered(worker);
         let line = job_line(&worker.id, seq, &entry);
         worker.ledger.insert(seq, entry);
         let surplus = surplus(worker, now);
@@ -108,6 +109,26 @@ impl Fleet {
         worker.acks += 1;
         worker.bump(now);
         self.strike_key(now, no, &key, outcome);
+    }
+
+    /// Jobs were pushed on to a queue: by the scheduler that took them, or by a worker that gives them back.
+    pub(super) fn pushed_on(&mut self, now: Millis, id: ConnId, keys: &[JobKey]) {
+        let Some((_, worker)) = self.pair(id) else { return };
+        let no = worker.no;
+        let seqs: Vec<u64> = keys.iter().filter_map(|key| worker.ledger.any(key)).collect();
+        if seqs.is_empty() {
+            return;
+        }
+        worker.bump(now);
+        self.strike(now, no, &seqs, "requeued");
+    }
+
+    pub(super) fn push_refused(&mut self, id: ConnId, keys: &[JobKey]) {
+        let Some((_, worker)) = self.pair(id) else { return };
+        let seqs: Vec<u64> = keys.iter().filter_map(|key| worker.ledger.any(key)).collect();
+        for seq in seqs {
+            worker.ledger.set_refused(seq);
+        }
     }
 
     pub(super) fn result(&mut self, no: WorkerNo, job: String) {

@@ -36,12 +36,24 @@ pub(super) struct Entry {
     pub(super) restored: bool,
     /// It came as the answer to a poll.
     pub(super) polled: bool,
+    /// The worker wanted to give it back, and the broker did not take it.
+    pub(super) refused: bool,
 }
 
 impl Entry {
     /// A job that has just been delivered.
     pub(super) fn new(job: Job, at: Millis, conn: Option<ConnId>) -> Entry {
-        Entry { job, at, conn, stage: Stage::Delivered, acked_at: 0, result: false, restored: false, polled: false }
+        Entry {
+            job,
+            at,
+            conn,
+            stage: Stage::Delivered,
+            acked_at: 0,
+            result: false,
+            restored: false,
+            polled: false,
+            refused: false,
+        }
     }
 
     /// `name[id]`, as lists of jobs show it.
@@ -151,6 +163,13 @@ impl Ledger {
     pub(super) fn set_result(&mut self, seq: u64) {
         if let Some(entry) = self.entries.get_mut(&seq) {
             entry.result = true;
+        }
+    }
+
+    /// The broker did not take this entry back.
+    pub(super) fn set_refused(&mut self, seq: u64) {
+        if let Some(entry) = self.entries.get_mut(&seq) {
+            entry.refused = true;
         }
     }
 

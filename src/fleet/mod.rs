@@ -1,10 +1,10 @@
 //! Who runs what: connections become workers, job events become a ledger, drains become marks, and out of these comes
 //! the truth about `sealed` and `drained`. Pure: time is an argument, effects are returned as data.
 //!
-//! In reading order: [`boundary`] (what goes in and out), `identity` (connections → workers), `incarnation` (one life
-//! or the next), `events` and `jobs` and `reports` (what gates tell), `evidence` (what can be said of a worker),
-//! `phase` (active → draining → sealed → drained), `drains` and `selector`, `snapshot` (answers), `recorder` and
-//! `durations` (what was, and what it says about what is to come), `persist`.
+//! In reading order: [`boundary`] (what goes in and out), `identity` and `joining` (connections → workers),
+//! `incarnation` (one life or the next), `events` and `jobs` and `reports` (what gates tell), `evidence` (what can be
+//! said of a worker), `phase` (active → draining → sealed → drained), `drains`, `members` and `selector`, `snapshot`
+//! (answers), `recorder` and `durations` (what was, and what it says about what is to come), `persist`.
 
 pub mod boundary;
 mod conn;
@@ -15,7 +15,9 @@ mod evidence;
 mod identity;
 mod incarnation;
 mod jobs;
+mod joining;
 mod ledger;
+mod members;
 mod persist;
 mod phase;
 mod recorder;

@@ -4,7 +4,7 @@ use super::Fleet;
 use super::evidence::{celery, sidekiq};
 use super::ledger::Stage;
 use super::worker::{Voice, WorkerNo};
-use crate::job::{ConnId, Millis, Report};
+use crate::job::{ConnId, Evidence, Millis, Report};
 
 impl Fleet {
     pub(super) fn report(&mut self, now: Millis, id: ConnId, report: Report) {
@@ -20,7 +20,8 @@ impl Fleet {
                 let news = concurrency.is_some() && concurrency != voice.concurrency;
                 voice.concurrency = concurrency.or(voice.concurrency);
                 voice.quiet = quiet;
-                voice.push(now, busy, beat, epoch);
+                let back = voice.push(now, busy, beat, epoch);
+                self.sidekiq_is_back(no, back);
                 self.note_pattern(now, id);
                 if news {
                     self.journal_worker(no);
@@ -28,13 +29,19 @@ impl Fleet {
             }
             Report::SidekiqWork { running } => {
                 let Some((_, no, voice)) = self.sidekiq_voice(id, now) else { return };
-                let Some(before) = voice.push_work(now, running.is_empty()) else { return };
+                let (before, back) = voice.push_work(now, running.is_empty());
+                self.sidekiq_is_back(no, back);
+                let Some(before) = before else { return };
                 let Some(worker) = self.workers.get(&no).filter(|worker| worker.live().count() == 1) else { return };
+                if running.iter().any(String::is_empty) {
+                    return;
+                }
                 let over = worker.ledger.select(|entry| {
                     entry.stage == Stage::Delivered && entry.at < before && !running.contains(&entry.job.id)
                 });
                 self.strike(now, no, &over, "finished");
             }
+            Report::SidekiqLeft { name } => self.sidekiq_left(now, id, &name),
         }
     }
 
@@ -55,6 +62,33 @@ impl Fleet {
                 self.strike(now, no, &over, "finished");
             }
         }
+    }
+
+    /// A process that had said goodbye shows work.
+    fn sidekiq_is_back(&mut self, no: WorkerNo, back: bool) {
+        if let Some(worker) = self.workers.get_mut(&no).filter(|_| back) {
+            worker.proof = None;
+            worker.was_drained = false;
+        }
+    }
+
+    /// A process has stopped in good order: what is left of its jobs was finished, unless the broker did not take it back.
+    fn sidekiq_left(&mut self, now: Millis, id: ConnId, name: &str) {
+        let Some((_, worker)) = self.pair(id) else { return };
+        let no = worker.no;
+        for life in worker.lives.iter_mut().filter(|life| life.name == name) {
+            if let Voice::Sidekiq(voice) = &mut life.voice {
+                voice.left = true;
+            }
+        }
+        if !sidekiq::have_all_left(worker) {
+            return;
+        }
+        let over = worker.ledger.select(|entry| entry.stage == Stage::Delivered && !entry.refused);
+        if over.len() == worker.ledger.len() {
+            worker.prove(Evidence::Reported);
+        }
+        self.strike(now, no, &over, "finished");
     }
 
     /// The Sidekiq process that reports on this connection, with the worker's epoch.

@@ -16,5 +16,6 @@ mod rabbitmq_restarts;
 mod recorder;
 mod settings;
 mod sidekiq;
+mod signals;
 mod vanish;
 mod without_gate;

@@ -19,11 +19,13 @@ pub(crate) struct Sidekiq {
     pub(crate) queues: &'static [&'static str],
     /// From 7 on: a capsule with a thread of its own for the queue `single`.
     pub(crate) capsule: bool,
+    /// So many seconds jobs have after TERM; what is not done then goes back to its queue.
+    pub(crate) timeout: usize,
 }
 
 impl Sidekiq {
     pub(crate) fn new(version: u8) -> Sidekiq {
-        Sidekiq { version, concurrency: 3, shell: false, queues: &["default"], capsule: false }
+        Sidekiq { version, concurrency: 3, shell: false, queues: &["default"], capsule: false, timeout: 25 }
     }
 }
 
@@ -43,7 +45,7 @@ impl System for Sidekiq {
         } else {
             command(ruby)
         };
-        run.arg(script).args(["-c", &concurrency]);
+        run.arg(script).args(["-c", &concurrency, "-t", &self.timeout.to_string()]);
         for queue in self.queues {
             run.args(["-q", queue]);
         }
@@ -81,8 +83,10 @@ impl Producer for SidekiqProducer {
         let now = super::now();
         let queue = self.queues[self.pushed % self.queues.len()];
         self.pushed += 1;
+        // 24 hexadecimal digits, as Sidekiq makes them
+        let jid: String = id.bytes().map(|byte| format!("{byte:02x}")).collect();
         let mut job = serde_json::json!({
-            "class": "Job", "args": [id, seconds], "jid": format!("{id:0>24}"), "queue": queue, "retry": false,
+            "class": "Job", "args": [id, seconds], "jid": format!("{jid:0>24}"), "queue": queue, "retry": false,
             "created_at": now,
         });
         if countdown > 0.0 {

@@ -126,12 +126,19 @@ pub(crate) fn with_jobs(world: &World, system: &dyn System, load: Load, act: imp
 }
 
 /// Drains a worker with the command line and kills its process group in the instant that says it is drained.
-pub(crate) fn drain_then_kill(world: &World, mut worker: Worker, drain: &str) -> Drained {
+pub(crate) fn drain_then_kill(world: &World, worker: Worker, drain: &str) -> Drained {
+    drain_amid(world, worker, drain, |_| {})
+}
+
+/// The same, with something happening to the worker while it is being drained.
+pub(crate) fn drain_amid(world: &World, mut worker: Worker, drain: &str, happens: impl FnOnce(&Worker)) -> Drained {
     let gate = world.gate();
     let (answer, sealed_at, drained_at) = std::thread::scope(|scope| {
         let sealed = scope.spawn(|| await_sealed(world, drain));
         let cli = gate.command(&["drain", &worker.name, "--name", drain, "--wait", "--timeout", "120s"]).spawn();
-        let output = cli.expect("the command line runs").wait_with_output().expect("it ends");
+        let cli = cli.expect("the command line runs");
+        happens(&worker);
+        let output = cli.wait_with_output().expect("it ends");
         let drained_at = now();
         if output.status.success() {
             worker.process.kill();

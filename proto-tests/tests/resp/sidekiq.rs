@@ -126,6 +126,11 @@ fn the_heartbeat_of_7_and_8_is_read() {
         &[(&format!("UNLINK {ID}:work"), ""), (&format!("HSET {ID}:work tid1 {entry}"), "")],
         ("*2 :1 :1", "Report work [0123456789abcdef01234567]"),
     );
+    // somebody else's idea of a jid: there is work, whatever it is called
+    transaction(
+        &[(&format!("UNLINK {ID}:work"), ""), (&format!("HSET {ID}:work tid1 '{{\"jid\":\"mine-7\"}}'"), "")],
+        ("*2 :1 :1", "Report work [?]"),
+    );
     // a pipeline without a transaction: what has been collected is told with the process' own hash
     play(&format!(
         "W= UNLINK {ID}:work\n B= :1\n W= HSET {ID}:work tid1 {entry}\n B= :1
@@ -207,17 +212,59 @@ fn a_due_job_whose_poller_vanished_goes_back_due_now() {
 
 #[test]
 fn what_a_process_does_at_its_end_passes() {
+    let jid = "0123456789abcdef01234567";
     play(&format!(
         "SYSTEM sidekiq
         DRAIN
         W= rpush queue:default {JOB} {JOB}
         B= :2
-        W= srem processes {ID}
-        B= :1
+        E PushedOn [{jid},{jid}]
         W= lpush queue:default {JOB}
         B= :3
+        E PushedOn [{jid}]
         W= zadd retry 1795000000 {JOB}
-        B= :1"
+        B= :1
+        W+ srem processes {ID}
+        W> unlink {ID}:workers
+        B> srem processes {ID}
+        B> unlink {ID}:workers
+        B= :1
+        B= :1
+        E Report left {ID}"
     ));
     play(&format!("DRAIN\n W> unlink {ID}:workers\n B> unlink {ID}:workers\n B= :1"));
+}
+
+#[test]
+fn a_push_that_is_refused_is_no_push() {
+    play(&format!(
+        "SYSTEM sidekiq\n W= rpush queue:default {JOB} x\n B= '-OOM no'\n E PushRefused [0123456789abcdef01234567]"
+    ));
+    let (rpush, told) = (format!("rpush queue:default {JOB}"), "E PushRefused [0123456789abcdef01234567]");
+    play(&format!("SYSTEM sidekiq\n W= multi\n B= +OK\n W= {rpush}\n B= +QUEUED\n W= exec\n B= *1 '-OOM no'\n {told}"));
+    // an EXEC that a WATCH undid: the client knows, and tries again
+    play(&format!("SYSTEM sidekiq\n W= multi\n B= +OK\n W= {rpush}\n B= +QUEUED\n W= exec\n B= *-1"));
+    // producers push by the thousand, and have nothing in hand
+    play(&format!("W= {rpush}\n B= :1"));
+}
+
+/// A process prunes names of the dead, and may prune its own when its heartbeats were late: no goodbye. Nor is one that
+/// the broker refused, or that is of two processes.
+#[test]
+fn only_the_whole_goodbye_is_one() {
+    let (srem, unlink) = (format!("srem processes {ID}"), format!("unlink {ID}:work"));
+    // redis-rb writes a pipeline command by command: the first reply may come before the second command
+    play(&format!("SYSTEM sidekiq\n W= {srem}\n B= :1\n W= {unlink}\n B= :1\n E Report left {ID}"));
+    // pruning, and then the next heartbeat
+    let beat = format!("W= multi\n B= +OK\n W= {unlink}\n B= +QUEUED\n W= exec\n B= *1 :1\n E Report work []");
+    play(&format!("SYSTEM sidekiq\n W= {srem}\n B= :1\n {beat}"));
+    play(&format!(
+        "SYSTEM sidekiq\n W= {srem}\n B= :1\n W= rpush queue:a x\n B= :1\n E PushedOn []\n W= {unlink}\n B= :1"
+    ));
+    play(&format!("SYSTEM sidekiq\n W= srem processes {ID} {ID}\n B= :1\n W= {unlink}\n B= :1"));
+    let both = |reply: &str| format!("W+ {srem}\n W> {unlink}\n B> {srem}\n B> {unlink}\n {reply}");
+    play(&both("B= :1\n B= '-READONLY no'"));
+    play(&both(&format!("B= :0\n B= :0\n E Report left {ID}")));
+    let other = "unlink vm:21709:44a5a0652e62:work";
+    play(&format!("W+ {srem}\n W> {other}\n B> {srem}\n B> {other}\n B= :1\n B= :1"));
 }

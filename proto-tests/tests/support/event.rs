@@ -1,6 +1,6 @@
 //! The short text form of events.
 
-use draingate::job::{CeleryEvent, FetchEnd, Job, JobEvent, Outcome, Place, Report};
+use draingate::job::{CeleryEvent, FetchEnd, Job, JobEvent, JobKey, Outcome, Place, Report};
 
 /// See the module.
 pub fn text(event: &JobEvent) -> String {
@@ -31,12 +31,18 @@ pub fn text(event: &JobEvent) -> String {
         JobEvent::Ended { key, outcome: Outcome::Requeued } => format!("Ended {} requeued", key.0),
         JobEvent::Result { id } => format!("Result {id}"),
         JobEvent::SchedulerReturned => "SchedulerReturned".to_owned(),
+        JobEvent::PushedOn(keys) => format!("PushedOn [{}]", listed(keys)),
+        JobEvent::PushRefused(keys) => format!("PushRefused [{}]", listed(keys)),
         JobEvent::Report(report) => format!("Report {}", reported(report)),
         JobEvent::Orphan(fate) => format!("Orphan {}", fate.as_str()),
         JobEvent::Blocked(why) => format!("Blocked {why}"),
         JobEvent::Unrefused(why) => format!("Unrefused {why}"),
         JobEvent::Opaque => "Opaque".to_owned(),
     }
+}
+
+fn listed(keys: &[JobKey]) -> String {
+    keys.iter().map(|key| key.0.as_str()).collect::<Vec<_>>().join(",")
 }
 
 /// `key queue name id`, with `-` for what is empty, and the ETA.
@@ -70,7 +76,11 @@ fn reported(report: &Report) -> String {
             number(busy.map(u64::from)),
             number(*beat)
         ),
-        Report::SidekiqWork { running } => format!("work [{}]", running.join(",")),
+        Report::SidekiqWork { running } => {
+            let shown: Vec<&str> = running.iter().map(|jid| if jid.is_empty() { "?" } else { jid }).collect();
+            format!("work [{}]", shown.join(","))
+        }
+        Report::SidekiqLeft { name } => format!("left {name}"),
     }
 }
 

@@ -50,6 +50,8 @@ pub(super) enum Doubt {
         /// Threads ever seen at once.
         peak: usize,
     },
+    /// It stopped and wanted to give back so many jobs which the broker did not take.
+    Refused(usize),
     /// An unknown system takes jobs from queues that were not declared.
     Undeclared,
     /// An unknown system takes jobs by polling, which says nothing about its threads.
@@ -81,6 +83,7 @@ impl Doubt {
             Doubt::Gap => "all its connections were gone with jobs in flight: is it still the same process?".to_owned(),
             Doubt::TooManyFetches => "it has more fetches outstanding than threads".to_owned(),
             Doubt::NotBack { idle, peak } => format!("{idle} of {peak} threads have come back to fetch"),
+            Doubt::Refused(n) => format!("{n} job(s) that it wanted to give back were refused by the broker"),
             Doubt::Undeclared => "it takes jobs from queues whose use is not known".to_owned(),
             Doubt::Polled => "it polls for jobs, which does not show when one ends".to_owned(),
             Doubt::Unrefused => "what it takes without a fetch that the gate knows may be jobs".to_owned(),
@@ -105,6 +108,9 @@ impl Doubt {
                 Some("some Celery versions never acknowledge these; look into the worker's log and stop it by hand")
             }
             Doubt::NoConcurrency | Doubt::Gap => Some("wait for the worker's heartbeat (every 5 to 10 s)"),
+            Doubt::Refused(_) => {
+                Some("look into its log and into the broker's: the jobs may have to be pushed again by hand")
+            }
             Doubt::Undeclared => Some(
                 "declare the queue's keys under [gate] fetch = [...] if its threads fetch only when their job is done",
             ),

@@ -41,6 +41,8 @@ impl Beat {
 pub(in crate::fleet) struct SidekiqVoice {
     pub(in crate::fleet) concurrency: Option<u32>,
     pub(in crate::fleet) quiet: bool,
+    /// It has stopped in good order: its threads have ended, nothing was delivered since and no heartbeat shows work.
+    pub(in crate::fleet) left: bool,
     beats: VecDeque<Beat>,
     /// A work hash that came ahead of its heartbeat: when, and whether it was empty.
     early_work: Option<(Millis, bool)>,
@@ -54,26 +56,34 @@ impl SidekiqVoice {
         self.beats.clear();
     }
 
-    /// Writes a heartbeat down.
-    pub(in crate::fleet) fn push(&mut self, now: Millis, busy: Option<u32>, beat: Option<Millis>, epoch: u64) {
+    /// Writes a heartbeat down. Returns whether it voids a goodbye.
+    pub(in crate::fleet) fn push(&mut self, now: Millis, busy: Option<u32>, beat: Option<Millis>, epoch: u64) -> bool {
         let fresh = |work: &(Millis, bool)| work.0.saturating_add(COMPOSED) >= now;
         let empty = self.early_work.take().filter(fresh).map(|(_, empty)| empty);
         if self.beats.len() == BEATS {
             self.beats.pop_front();
         }
         self.beats.push_back(Beat { arrival: now, beat, busy, empty, epoch });
+        self.shows(busy == Some(0))
     }
 
     /// Writes a work hash down: it belongs to the heartbeat that follows, or to one that has just come without.
-    /// Returns when the hash before it came.
-    pub(in crate::fleet) fn push_work(&mut self, now: Millis, empty: bool) -> Option<Millis> {
+    /// Returns when the hash before it came, and whether it voids a goodbye.
+    pub(in crate::fleet) fn push_work(&mut self, now: Millis, empty: bool) -> (Option<Millis>, bool) {
         match self.beats.back_mut() {
             Some(beat) if beat.empty.is_none() && beat.arrival.saturating_add(COMPOSED) >= now => {
                 beat.empty = Some(empty);
             }
             _ => self.early_work = Some((now, empty)),
         }
-        self.last_work.replace(now)
+        (self.last_work.replace(now), self.shows(empty))
+    }
+
+    /// A heartbeat shows that it has work or none: one that has stopped has none.
+    fn shows(&mut self, idle: bool) -> bool {
+        let back = self.left && !idle;
+        self.left &= idle;
+        back
     }
 
     /// The newest heartbeat is idle and was surely composed after the event that began the epoch.
@@ -92,13 +102,31 @@ impl SidekiqVoice {
     }
 }
 
-/// Threads of all live processes; `None` while one has not told.
+/// Threads of all live processes that have not stopped; `None` while one has not told.
 pub(in crate::fleet) fn threads(worker: &Worker) -> Option<usize> {
     let mut sum = None;
-    for life in worker.live() {
+    for life in worker.live().filter(|life| !has_left(life)) {
         sum = Some(sum.unwrap_or(0) + voice_of(life)?.concurrency? as usize);
     }
     sum
+}
+
+/// All its processes have stopped in good order.
+pub(in crate::fleet) fn have_all_left(worker: &Worker) -> bool {
+    !worker.lives.is_empty() && worker.live().all(has_left)
+}
+
+fn has_left(life: &Life) -> bool {
+    voice_of(life).is_some_and(|voice| voice.left)
+}
+
+/// Something was delivered: whoever had stopped has begun again.
+pub(in crate::fleet) fn delivered(worker: &mut Worker) {
+    for life in &mut worker.lives {
+        if let Voice::Sidekiq(voice) = &mut life.voice {
+            voice.left = false;
+        }
+    }
 }
 
 /// Notes that all threads are idle at this moment, if they are: what was displayed as running is over.
@@ -136,6 +164,10 @@ fn judge_threads(worker: &Worker, now: Millis) -> Verdict {
     if worker.gap {
         return Verdict::running(entries.max(1), Evidence::Unknown).doubt(Doubt::Gap);
     }
+    if have_all_left(worker) {
+        let verdict = Verdict::running(entries, Evidence::Reported);
+        return if entries == 0 { verdict } else { verdict.doubt(Doubt::Refused(entries)) };
+    }
     let Some(threads) = threads(worker).filter(|threads| *threads > 0) else {
         let verdict = Verdict::running(entries, Evidence::Unknown);
         return match worker.adopted.filter(|_| worker.lives.is_empty()) {
@@ -158,7 +190,7 @@ fn judge_threads(worker: &Worker, now: Millis) -> Verdict {
 }
 
 fn all(worker: &Worker, test: impl Fn(&SidekiqVoice) -> bool) -> bool {
-    worker.live().all(|life| voice_of(life).is_some_and(&test))
+    worker.live().filter(|life| !has_left(life)).all(|life| voice_of(life).is_some_and(&test))
 }
 
 fn voice_of(life: &Life) -> Option<&SidekiqVoice> {

@@ -5,7 +5,7 @@ use super::reply::{DELIVERY_MAX, Leaf, NOTE_MAX, ORPHAN_MAX, Reading};
 use super::scan::{NotResp, number};
 use super::session::{Item, item};
 use super::{Mode, RespGate};
-use crate::dialect::{self, PAYLOAD, json::Skim};
+use crate::dialect::{self, Note, PAYLOAD, json::Skim};
 use crate::gate::{Action, Side};
 use crate::job::{FetchEnd, JobEvent, Millis, Place};
 use std::ops::Range;
@@ -266,18 +266,20 @@ impl RespGate {
             Change::Monitor if !failed => self.session.monitor = true,
             _ => {}
         }
-        if failed || noted.notes.is_empty() || (in_exec && reading.is_empty()) {
+        if noted.notes.is_empty() || (in_exec && !failed && reading.is_empty()) {
             return;
         }
         let flat = in_exec && reading.is_flat();
-        let held = |index: u32| {
+        let held = |(index, _): &(u32, Note)| {
             // with a nested or overlong reply the elements cannot be told apart: the EXEC itself succeeded
-            let element = reading.leaves.get(index as usize).filter(|_| flat);
-            element.is_none_or(|leaf| !leaf.is_error())
+            let element = reading.leaves.get(*index as usize).filter(|_| flat);
+            !failed && element.is_none_or(|leaf| !leaf.is_error())
         };
-        let notes = noted.notes.into_iter().filter(|(i, _)| held(*i)).map(|(_, note)| note).collect();
+        let (done, refused): (Vec<_>, Vec<_>) = noted.notes.into_iter().partition(held);
+        let notes = |noted: Vec<(u32, Note)>| noted.into_iter().map(|(_, note)| note).collect();
         let mut events = Vec::new();
-        dialect::confirmed(notes, &mut events);
+        dialect::confirmed(notes(done), &mut events);
+        dialect::refused(notes(refused), &mut events);
         Self::emit(events, out);
     }
 }

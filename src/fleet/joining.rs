@@ -1,0 +1,218 @@
+//! Connections that change their worker, and workers that turn out to be one: with them go jobs, counts, names, marks.
+
+use super::Fleet;
+use super::boundary::Effect;
+use super::worker::{Adopted, Life, LifeNo, Voice, Worker, WorkerNo};
+use crate::job::{ConnId, Millis, System};
+use std::collections::HashMap;
+
+impl Fleet {
+    /// Puts a connection among a worker's: its mark and its system are told at once.
+    pub(super) fn attach(&mut self, id: ConnId, no: WorkerNo) {
+        let (Some(conn), Some(worker)) = (self.conns.get_mut(&id), self.workers.get_mut(&no)) else { return };
+        conn.worker = no;
+        worker.conns.insert(id);
+        worker.fetches.join(conn.fetches);
+        worker.delivering += usize::from(conn.delivering);
+        worker.blocked += conn.blocked.len();
+        worker.opaque += usize::from(conn.opaque);
+        worker.unrefused += conn.unrefused.len();
+        worker.unconfirmed += usize::from(conn.unconfirmed);
+        worker.closed_at = None;
+        worker.rested = None;
+        worker.awaited = false;
+        worker.ip = conn.peer.ip;
+        worker.client_name = worker.client_name.take().or(conn.client_name.clone());
+        let marked = if conn.pending { !self.drains.is_empty() } else { worker.is_marked() };
+        let system = worker.system;
+        self.set_mark(id, marked);
+        self.tell_system(id, system);
+        self.count_open(no);
+    }
+
+    /// Takes a connection out of a worker's.
+    pub(super) fn detach(&mut self, id: ConnId) {
+        let Some(conn) = self.conns.get(&id) else { return };
+        let no = conn.worker;
+        let Some(worker) = self.workers.get_mut(&no) else { return };
+        worker.conns.remove(&id);
+        worker.fetches.leave(conn.fetches);
+        worker.delivering -= usize::from(conn.delivering).min(worker.delivering);
+        worker.blocked -= conn.blocked.len().min(worker.blocked);
+        worker.opaque -= usize::from(conn.opaque).min(worker.opaque);
+        worker.unrefused -= conn.unrefused.len().min(worker.unrefused);
+        worker.unconfirmed -= usize::from(conn.unconfirmed).min(worker.unconfirmed);
+        worker.client_name = worker.client_name.take().or(conn.client_name.clone());
+        worker.user = conn.user.clone().or(worker.user.take());
+        self.count_open(no);
+    }
+
+    /// Moves one connection, with the jobs that came on it.
+    pub(super) fn move_conn(&mut self, id: ConnId, to: WorkerNo) {
+        self.detach(id);
+        let Some(conn) = self.conns.get(&id) else { return };
+        let (from, deliveries, acks) = (conn.worker, conn.deliveries, conn.acks);
+        let Some(mut old) = self.workers.remove(&from) else { return };
+        // what it was called by this connection, it is called no more
+        let other = |id: &ConnId| self.conns.get(id).and_then(|conn| conn.client_name.clone());
+        if old.client_name == conn.client_name {
+            old.client_name = old.conns.iter().find_map(other);
+        }
+        let queues: Vec<String> = old.queues.iter().filter(|_| conn.fetched).cloned().collect();
+        let unseen = conn.opaque || !conn.blocked.is_empty();
+        if let Some(new) = self.workers.get_mut(&to) {
+            for seq in old.ledger.select(|entry| entry.conn == Some(id)) {
+                if let Some(entry) = old.ledger.remove(seq) {
+                    new.ledger.insert(seq, entry);
+                }
+            }
+            old.deliveries = old.deliveries.saturating_sub(deliveries);
+            new.deliveries += deliveries;
+            new.acks += acks;
+            new.fetching |= conn.fetched || conn.name.is_some();
+            new.took |= !conn.unrefused.is_empty();
+            if unseen {
+                new.adopt(Adopted::Unseen, conn.since);
+            }
+        }
+        self.workers.insert(from, old);
+        self.add_queues(to, queues);
+        self.attach(id, to);
+        self.journal_worker(from);
+        self.journal_moved(from, to);
+    }
+
+    /// Joins `from` into `to`: it turned out to be the same worker.
+    pub(super) fn absorb(&mut self, now: Millis, from: WorkerNo, to: WorkerNo) {
+        if from == to || !self.workers.contains_key(&to) {
+            return;
+        }
+        let Some(old) = self.workers.get(&from) else { return };
+        let conns: Vec<ConnId> = old.conns.iter().copied().collect();
+        for id in &conns {
+            self.detach(*id);
+        }
+        self.close_open(from);
+        let Some(mut old) = self.workers.remove(&from) else { return };
+        self.unlist(&old);
+        self.journal_forgotten(&old);
+        let queues = std::mem::take(&mut old.queues).into_iter().collect();
+        if let Some(new) = self.workers.get_mut(&to) {
+            old.strays.splice(..0, new.strays.drain(..));
+        }
+        self.join_facts(now, &mut old, to, &conns);
+        self.add_queues(to, queues);
+        for id in conns {
+            self.attach(id, to);
+        }
+        self.join_drains(now, &old, to);
+        self.journal_merged(to);
+        self.replay_strays(now, std::mem::take(&mut old.strays), to);
+        self.facts_changed(now, to);
+        self.refresh_marks(now, to);
+    }
+
+    fn join_facts(&mut self, now: Millis, old: &mut Worker, to: WorkerNo, conns: &[ConnId]) {
+        let Some(new) = self.workers.get_mut(&to) else { return };
+        let busy = old.deliveries > 0 || old.acks > 0 || !old.ledger.is_empty();
+        for (seq, entry) in old.ledger.take() {
+            new.ledger.insert(seq, entry);
+        }
+        new.recent.join(&mut old.recent);
+        new.since = new.since.min(old.since);
+        new.born = new.born.min(old.born);
+        new.deliveries += old.deliveries;
+        new.undeclared += old.undeclared;
+        new.polled += old.polled;
+        new.acks += old.acks;
+        new.untracked += old.untracked;
+        new.took |= old.took;
+        new.ever_started |= old.ever_started;
+        new.declared |= old.declared;
+        new.mixed |= old.mixed || (known(new.system) && known(old.system) && new.system != old.system);
+        new.peak = new.peak.max(old.peak);
+        new.nils.extend(old.nils.drain(..));
+        new.nils.make_contiguous().sort_unstable();
+        let same = join_lives(new, &mut old.lives);
+        new.client_name = new.client_name.take().or(old.client_name.take());
+        new.user = new.user.take().or(old.user.take());
+        new.last_cut = new.last_cut.max(old.last_cut);
+        if old.adopted == Some(Adopted::Unseen) {
+            new.adopt(Adopted::Unseen, now);
+        }
+        if busy {
+            new.proof = None;
+            new.bump(now);
+        }
+        if !old.key.is_pending() {
+            new.aliases.push(old.id.clone());
+            new.aliases.append(&mut old.aliases);
+            for alias in &new.aliases {
+                self.ids.insert(alias.0.clone(), to);
+            }
+        }
+        let fetching = old.fetching && !new.fetching;
+        let system = if known(new.system) { System::Unknown } else { old.system };
+        for id in conns {
+            let Some(conn) = self.conns.get_mut(id) else { continue };
+            conn.life = conn.life.map(|life| same.get(&life).copied().unwrap_or(life));
+        }
+        if fetching {
+            let via = old.conns.first().copied().unwrap_or(ConnId(0));
+            self.became_fetching(now, to, via);
+        }
+        self.set_system(now, to, system);
+        self.first_beats(now, to);
+    }
+
+    /// Takes a worker out of the indexes.
+    pub(super) fn unlist(&mut self, worker: &Worker) {
+        self.ids.remove(&worker.id.0);
+        for alias in &worker.aliases {
+            self.ids.remove(&alias.0);
+        }
+        if let Some(all) = self.keys.get_mut(&worker.key) {
+            all.retain(|no| *no != worker.no);
+            if all.is_empty() {
+                self.keys.remove(&worker.key);
+            }
+        }
+        if let Some(at) = worker.timer {
+            self.timers.remove(&(at, worker.no));
+        }
+        self.awaiting.remove(&worker.no);
+    }
+
+    /// Tells a connection's gate the system, once.
+    pub(super) fn tell_system(&mut self, id: ConnId, system: System) {
+        let Some(conn) = self.conns.get_mut(&id) else { return };
+        if known(system) && conn.system != system {
+            conn.system = system;
+            self.effects.push(Effect::System(id, system));
+        }
+    }
+}
+
+/// The lives of a worker that is joined into another. A process that the other knows by name already is the same one,
+/// back on new connections: returned is which life it is there.
+fn join_lives(new: &mut Worker, lives: &mut Vec<Life>) -> HashMap<LifeNo, LifeNo> {
+    let mut same = HashMap::new();
+    for mut life in lives.drain(..) {
+        life.moved();
+        let twin = |other: &&mut Life| other.system == life.system && other.name == life.name;
+        let Some(twin) = new.lives.iter_mut().find(twin).filter(|_| new.key.is_incarnation()) else {
+            new.lives.push(life);
+            continue;
+        };
+        twin.last_seen = twin.last_seen.max(life.last_seen);
+        if let (Voice::Celery(known), Voice::Celery(voice)) = (&mut twin.voice, &life.voice) {
+            known.reporter = voice.reporter.or(known.reporter);
+        }
+        same.insert(life.no, twin.no);
+    }
+    same
+}
+
+fn known(system: System) -> bool {
+    system != System::Unknown
+}
