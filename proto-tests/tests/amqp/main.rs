@@ -11,5 +11,6 @@ mod accounts;
 mod drain;
 mod handshake;
 mod park;
+mod queues;
 mod transparent;
 mod undrain;
