@@ -56,6 +56,7 @@ impl AmqpGate {
     /// What could not be resumed is parked like all others, and tried again when the mark is lifted.
     fn try_again(&mut self) {
         for consumer in self.channels.values_mut().flat_map(|channel| channel.consumers.values_mut()) {
+            consumer.renewals = 0;
             self.reasons_changed |= consumer.gone.take().is_some();
         }
     }
