@@ -220,6 +220,11 @@ pub enum JobEvent {
 
     /// This connection has a way to get jobs that the gate does not refuse (the reason, for the worker's `blocked`).
     Blocked(String),
+    /// A consumer of jobs must not be stopped (the reason, for the worker's `blocked`). What it brings is counted all the
+    /// same.
+    Bound(String),
+    /// That reason has gone.
+    Unbound(String),
     /// Something that may have been a job came by a command that is no fetch to the gate: a plain pop of a key that
     /// nobody declared, a script. It says something only of a worker whose job system nobody knows (the reason, for its
     /// `blocked`); a known one's jobs come by its own fetches.

@@ -241,6 +241,8 @@ impl Script {
             "user" => JobEvent::User(rest(1)?),
             "tag" => JobEvent::Tagged(rest(1)?),
             "blocked" => JobEvent::Blocked(words[1..].join(" ")),
+            "bound" => JobEvent::Bound(words[1..].join(" ")),
+            "unbound" => JobEvent::Unbound(words[1..].join(" ")),
             "unrefused" => JobEvent::Unrefused(words[1..].join(" ")),
             "opaque" => JobEvent::Opaque,
             "beat" | "online" | "offline" => celery_report(words, now)?,

@@ -242,6 +242,32 @@ fn a_way_to_get_jobs_that_is_not_refused_stands_in_the_way() {
 }
 
 #[test]
+fn a_consumer_that_must_not_be_stopped_stands_in_the_way_while_it_is_there() {
+    play(
+        "
+        + c1 10.0.0.5
+        + c2 10.0.0.5
+        c1 fetch q
+        c2 bound its consumer of r
+        c2 bound its consumer of s
+        drain d all
+        c1 parked
+        ? 10.0.0.5 draining blocked~its_consumer_of_r
+        c2 unbound its consumer of r
+        ? 10.0.0.5 draining blocked~its_consumer_of_s
+        - c2
+        ? 10.0.0.5 drained exact
+        + c3 10.0.0.5
+        c3 bound its consumer of r
+        ? 10.0.0.5 draining
+        c3 unbound its consumer of r
+        c3 unbound its consumer of r
+        ? 10.0.0.5 drained exact
+    ",
+    );
+}
+
+#[test]
 fn a_blind_pipe_stands_in_the_way() {
     play(
         "

@@ -100,6 +100,8 @@ pub(super) struct Conn {
     /// It has asked for a job at least once.
     pub(super) fetched: bool,
     pub(super) blocked: Vec<String>,
+    /// Consumers that the gate must not stop; what they bring is counted.
+    pub(super) bound: Vec<String>,
     /// Ways in which something may have come that is a job only if nobody knows the worker's job system.
     pub(super) unrefused: Vec<String>,
     pub(super) opaque: bool,
@@ -131,6 +133,7 @@ impl Conn {
             delivering: false,
             fetched: false,
             blocked: Vec::new(),
+            bound: Vec::new(),
             unrefused: Vec::new(),
             opaque: false,
             client_name: None,
@@ -154,6 +157,7 @@ impl Conn {
         self.born_marked
             && self.fetches.at_broker() == 0
             && self.blocked.is_empty()
+            && self.bound.is_empty()
             && self.unrefused.is_empty()
             && !self.opaque
             && self.deliveries == 0

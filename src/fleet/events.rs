@@ -38,6 +38,8 @@ impl Fleet {
             }
             JobEvent::Tagged(tag) => self.tagged(now, id, tag),
             JobEvent::Blocked(reason) => self.blocked(now, id, Some(reason)),
+            JobEvent::Bound(reason) => self.bound(id, reason),
+            JobEvent::Unbound(reason) => self.unbound(id, &reason),
             JobEvent::Unrefused(reason) => self.unrefused(id, reason),
             JobEvent::Opaque => self.blocked(now, id, None),
             // counted where it was seen; what it means for the ledger came with `Returned`
@@ -163,6 +165,23 @@ impl Fleet {
             }
         }
         worker.adopt(Adopted::Unseen, now);
+    }
+
+    /// It has a consumer that the gate must not stop.
+    fn bound(&mut self, id: ConnId, reason: String) {
+        let Some((conn, worker)) = self.pair(id) else { return };
+        if !conn.bound.contains(&reason) {
+            conn.bound.push(reason);
+            worker.blocked += 1;
+        }
+    }
+
+    /// It has that consumer no more, or may stop it now.
+    fn unbound(&mut self, id: ConnId, reason: &str) {
+        let Some((conn, worker)) = self.pair(id) else { return };
+        let before = conn.bound.len();
+        conn.bound.retain(|other| other != reason);
+        worker.blocked -= (before - conn.bound.len()).min(worker.blocked);
     }
 
     /// Something came that is a job only if nobody knows the worker's job system.

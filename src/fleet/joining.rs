@@ -14,7 +14,7 @@ impl Fleet {
         worker.conns.insert(id);
         worker.fetches.join(conn.fetches);
         worker.delivering += usize::from(conn.delivering);
-        worker.blocked += conn.blocked.len();
+        worker.blocked += conn.blocked.len() + conn.bound.len();
         worker.opaque += usize::from(conn.opaque);
         worker.unrefused += conn.unrefused.len();
         worker.unconfirmed += usize::from(conn.unconfirmed);
@@ -38,7 +38,7 @@ impl Fleet {
         worker.conns.remove(&id);
         worker.fetches.leave(conn.fetches);
         worker.delivering -= usize::from(conn.delivering).min(worker.delivering);
-        worker.blocked -= conn.blocked.len().min(worker.blocked);
+        worker.blocked -= (conn.blocked.len() + conn.bound.len()).min(worker.blocked);
         worker.opaque -= usize::from(conn.opaque).min(worker.opaque);
         worker.unrefused -= conn.unrefused.len().min(worker.unrefused);
         worker.unconfirmed -= usize::from(conn.unconfirmed).min(worker.unconfirmed);

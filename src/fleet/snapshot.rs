@@ -87,7 +87,7 @@ impl Fleet {
         let mut reasons = Vec::new();
         for conn in worker.conns.iter().filter(|_| worker.is_blocked()) {
             let Some(conn) = self.conns.get(conn) else { continue };
-            reasons.extend(conn.blocked.iter().cloned());
+            reasons.extend(conn.blocked.iter().chain(&conn.bound).cloned());
             if worker.may_take() {
                 reasons.extend(conn.unrefused.iter().cloned());
             }

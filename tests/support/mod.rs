@@ -8,6 +8,7 @@ pub(crate) mod gate;
 pub(crate) mod joblog;
 pub(crate) mod pika;
 pub(crate) mod process;
+pub(crate) mod queues;
 pub(crate) mod rabbit;
 pub(crate) mod redis;
 pub(crate) mod sidekiq;

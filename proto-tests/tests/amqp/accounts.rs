@@ -155,6 +155,44 @@ fn recover_gives_everything_back() {
     ));
 }
 
+/// It has no answer.
+#[test]
+fn recover_async_gives_everything_back_when_that_is_confirmed() {
+    play(&format!(
+        "{}
+        W= 1 ack 1
+        W= 1 recover-async
+        {PROVEN}
+        E Ended 7.1.1 finished
+        E Ended 7.1.2 requeued
+        B= 1 message t 3 abc message=m1
+        E Delivered 7.1.3 q - m1
+        ",
+        with_jobs(2)
+    ));
+}
+
+/// What a transaction has settled is not given back by a recover.
+#[test]
+fn recover_in_a_transaction() {
+    for (end, outcome) in [("commit", "E Ended 7.1.1 finished"), ("rollback", "")] {
+        play(&format!(
+            "{}
+            W= 1 tx.select
+            B= 1 tx.select-ok
+            W= 1 ack 1
+            W= 1 recover
+            B= 1 recover-ok
+            E Ended 7.1.2 requeued
+            W= 1 tx.{end}
+            B= 1 tx.{end}-ok
+            {outcome}
+            ",
+            with_jobs(2)
+        ));
+    }
+}
+
 #[test]
 fn a_channel_that_is_closed_gives_back_what_was_not_settled() {
     play(&format!(

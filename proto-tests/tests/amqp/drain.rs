@@ -109,6 +109,8 @@ fn a_cancel_waits_for_the_consume_ok() {
     play(
         "
         handshake
+        W= 1 declare q durable
+        B= 1 declare-ok q
         W= 1 consume q t
         E FetchAsked broker q blocking
         DRAIN
@@ -130,6 +132,8 @@ fn a_consume_without_an_answer_is_established_when_it_is_sent() {
     play(
         "
         handshake
+        W= 1 declare q durable
+        B= 1 declare-ok q
         W= 1 consume q t nowait
         E FetchAsked broker q blocking
         DRAIN
@@ -147,6 +151,10 @@ fn answers_are_matched_by_their_tags() {
     play(
         "
         handshake
+        W= 1 declare a
+        B= 1 declare-ok a
+        W= 1 declare b
+        B= 1 declare-ok b
         W= 1 consume a t1
         E FetchAsked broker a blocking
         W= 1 consume b t2
@@ -323,7 +331,7 @@ fn a_queue_that_is_deleted_ends_its_consumer() {
 fn what_cannot_be_cancelled_is_told_and_left_alone() {
     for (declare, consume, reason) in [
         ("durable auto_delete", "", "auto-delete"),
-        ("durable x-expires=5000", "", "x-expires"),
+        ("durable x-expires=1000", "", "x-expires"),
         ("durable x-single-active-consumer=true", "", "single active consumer"),
         ("durable", "exclusive", "exclusive consumer"),
     ] {
@@ -334,13 +342,18 @@ fn what_cannot_be_cancelled_is_told_and_left_alone() {
             B= 1 declare-ok q
             W= 1 consume q t {consume}
             E FetchAsked broker q blocking
-            E Blocked its consumer of q cannot be stopped: it *
+            E Bound its consumer of q cannot be stopped: it *
             B= 1 consume-ok t
             DRAIN
             FREE
             +2s
             B= 1 message t 1 abc message=m1
             E Delivered 7.1.1 q - m1   # {reason}
+            # a reason goes with its consumer
+            W= 1 cancel t
+            B= 1 cancel-ok t
+            E FetchAnswered broker vanished blocking
+            E Unbound its consumer of q cannot be stopped: it *
             "
         ));
     }
@@ -351,6 +364,8 @@ fn a_consumer_that_does_not_acknowledge_is_stopped_and_told() {
     play(
         "
         handshake
+        W= 1 declare q durable
+        B= 1 declare-ok q
         W= 1 consume q t no_ack
         E FetchAsked broker q blocking
         E Blocked it takes jobs from q without acknowledging them (no_ack)
@@ -438,6 +453,8 @@ fn a_consumer_without_a_name_is_told() {
     play(
         "
         handshake
+        W= 1 declare q durable
+        B= 1 declare-ok q
         W= 1 consume q - nowait
         E FetchAsked broker q blocking
         E Blocked its consumer of q cannot be stopped: it has no name *

@@ -181,11 +181,15 @@ fn method(words: &[&str]) -> Result<Vec<u8>, String> {
         ["connection.unblocked"] => Payload::of(10, 61),
         ["open"] => Payload::of(20, 10).name("-"),
         ["open-ok"] => Payload::of(20, 11).long(0),
-        ["close", code, what] => {
+        ["close", code, what, text @ ..] => {
             let (class, method) = what.split_once('/').ok_or("class/method")?;
             let (class, method) = (number(class)? as u16, number(method)? as u16);
-            let text = if *code == "200" { "done" } else { "NOT_FOUND" };
-            Payload::of(20, 40).short(number(code)? as u16).name(text).short(class).short(method)
+            let text = match text {
+                [] if *code == "200" => "done".to_owned(),
+                [] => "NOT_FOUND".to_owned(),
+                text => text.join(" "),
+            };
+            Payload::of(20, 40).short(number(code)? as u16).name(&text).short(class).short(method)
         }
         ["close-ok"] => Payload::of(20, 41),
         ["declare", queue, rest @ ..] => {
@@ -228,6 +232,7 @@ fn basic(words: &[&str]) -> Result<Vec<u8>, String> {
         ["get-empty"] => Payload::of(60, 72).name("-"),
         ["ack", n, rest @ ..] => Payload::of(60, 80).longlong(number(n)?).bits(rest, &["multiple"]),
         ["reject", n, rest @ ..] => Payload::of(60, 90).longlong(number(n)?).bits(rest, &["requeue"]),
+        ["recover-async"] => Payload(Payload::of(60, 100).0.into_iter().chain([1]).collect()),
         ["recover"] => Payload(Payload::of(60, 110).0.into_iter().chain([1]).collect()),
         ["recover-ok"] => Payload::of(60, 111),
         ["nack", n, rest @ ..] => Payload::of(60, 120).longlong(number(n)?).bits(rest, &["multiple", "requeue"]),

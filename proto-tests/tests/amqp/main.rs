@@ -11,6 +11,7 @@ mod accounts;
 mod drain;
 mod handshake;
 mod park;
+mod queues;
 mod systems;
 mod transparent;
 mod undrain;

@@ -218,8 +218,22 @@ fn a_queue_that_has_gone_is_told_and_the_channel_lives() {
         B< 2047 open-ok
         B> 2047 declare q passive
         B< 2047 close 404 50/10
-        E Blocked its consumer of q could not be resumed: the queue has been deleted
+        E Bound its consumer of q could not be resumed: the queue has been deleted
         B> 2047 close-ok
+        # marked again it waits like any other, and the queue may be back
+        DRAIN
+        E Unbound its consumer of q could not be resumed: the queue has been deleted
+        UNDRAIN
+        B> 2047 open
+        B< 2047 open-ok
+        B> 2047 declare q passive
+        B< 2047 close 405 50/10
+        E Bound its consumer of q could not be resumed: the queue is now exclusive to another connection
+        B> 2047 close-ok
+        W> 1 cancel None4
+        W< 1 cancel-ok None4
+        E FetchAnswered gate vanished blocking
+        E Unbound its consumer of q could not be resumed: the queue is now exclusive to another connection
         W= 1 ack 1
         ",
         drained(1, "3")
@@ -285,4 +299,38 @@ fn what_was_parked_by_the_client_itself_is_consumed() {
         B< 1 consume-ok t
         "
     ));
+}
+
+/// A client that asks for the very tag that stands for one of its own: 530 would close the connection.
+#[test]
+fn a_private_tag_is_no_obstacle_to_the_client() {
+    for nowait in ["", "nowait"] {
+        let answer = if nowait.is_empty() { "W< 1 consume-ok ~~~~~" } else { "" };
+        play(&format!(
+            "{}{LIFTED}
+            E FetchMoved broker
+            B> 2047 close 200 0/0
+            B> 1 consume q ~~~~~ x-priority=5
+            B< 2047 close-ok
+            B< 1 consume-ok ~~~~~
+            W> 1 consume q ~~~~~ {nowait}
+            B> 1 consume q ~~~~!
+            E FetchAsked broker q blocking
+            B< 1 consume-ok ~~~~!
+            {answer}
+            B< 1 message ~~~~! 3 abc id=a
+            E Delivered 7.1.3 q - a
+            W< 1 message ~~~~~ 3 abc id=a
+            B< 1 message ~~~~~ 4 abc id=b
+            E Delivered 7.1.4 q - b
+            W< 1 message None4 4 abc id=b
+            W> 1 cancel ~~~~~
+            B> 1 cancel ~~~~!
+            B< 1 cancel-ok ~~~~!
+            W< 1 cancel-ok ~~~~~
+            E FetchAnswered broker vanished blocking
+            ",
+            drained(2, "3 global")
+        ));
+    }
 }

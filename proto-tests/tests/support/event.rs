@@ -36,6 +36,8 @@ pub fn text(event: &JobEvent) -> String {
         JobEvent::Report(report) => format!("Report {}", reported(report)),
         JobEvent::Orphan(fate) => format!("Orphan {}", fate.as_str()),
         JobEvent::Blocked(why) => format!("Blocked {why}"),
+        JobEvent::Bound(why) => format!("Bound {why}"),
+        JobEvent::Unbound(why) => format!("Unbound {why}"),
         JobEvent::Unrefused(why) => format!("Unrefused {why}"),
         JobEvent::Opaque => "Opaque".to_owned(),
     }

@@ -87,16 +87,16 @@ impl AmqpGate {
                     out.push(Action::Event(JobEvent::FetchAnswered { from, end, blocking: false }));
                 }
             }
-            (Some(Owed::Declare { queue, attributes }), method::QUEUE_DECLARE_OK) => {
+            (Some(Owed::Declare { queue, is }), method::QUEUE_DECLARE_OK) => {
                 let named = Fields(payload.get(4..).unwrap_or_default()).shortstr().unwrap_or(queue);
                 // one that was named by the broker
                 if queue.is_empty() && channel.last_queue.as_ref().is_some_and(Vec::is_empty) {
                     channel.last_queue = Some(named.to_vec());
                 }
-                self.queues.declared(named, *attributes);
+                self.queues.declared(named, *is);
             }
             (Some(Owed::Recover), method::BASIC_RECOVER_OK) => {
-                for open in channel.unacked.requeue() {
+                for open in channel.unacked.recover() {
                     self.tell_requeued(number, open, out);
                 }
                 self.resume_later(number);
@@ -148,6 +148,7 @@ impl AmqpGate {
         }
         let Some(consumer) = channel.by_upstream(tag) else { return Verdict::Pass };
         let own = consumer.state == State::Resuming;
+        let patch = consumer.is_private().then(|| consumer.consume.tag.clone());
         if matches!(consumer.state, State::Asked | State::Resuming) {
             consumer.state = State::Active;
         }
@@ -155,7 +156,11 @@ impl AmqpGate {
         self.queues.exists(&queue);
         self.mark_may_be_due();
         self.lift_hold();
-        if own { Verdict::Swallow } else { Verdict::Pass }
+        match patch {
+            _ if own => Verdict::Swallow,
+            Some(tag) => method::with_tag(number, payload, &tag).map_or(Verdict::Pass, Verdict::Replace),
+            None => Verdict::Pass,
+        }
     }
 
     fn cancel_ok(&mut self, number: u16, payload: &[u8], out: &mut Vec<Action>) -> Verdict {
@@ -180,11 +185,13 @@ impl AmqpGate {
                 consumer.state = State::Parked;
                 consumer.until = std::mem::take(&mut consumer.renew).then_some(self.now + super::drain::PAUSE);
                 self.attention = true;
+                self.keep_alive();
                 out.push(Action::Event(JobEvent::FetchMoved { to: Place::Gate }));
                 self.resume_later(number);
             }
             (State::Ending, true) if by.is_some() => {
                 channel.remove(&own_tag);
+                self.reasons_changed = true;
                 if job {
                     let (from, end) = (Place::Broker, FetchEnd::Vanished);
                     out.push(Action::Event(JobEvent::FetchAnswered { from, end, blocking: true }));
@@ -209,6 +216,7 @@ impl AmqpGate {
         let (own_tag, patch) = (consumer.consume.tag.clone(), consumer.is_private());
         if let Some(consumer) = channel.remove(&own_tag) {
             self.queues.deleted(&consumer.queue);
+            self.reasons_changed = true;
             if consumer.is_job() {
                 let (from, end) = (Place::Broker, FetchEnd::Vanished);
                 out.push(Action::Event(JobEvent::FetchAnswered { from, end, blocking: true }));

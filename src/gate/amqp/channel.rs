@@ -1,8 +1,8 @@
 //! One channel: what is half-way on it in either direction, the replies owed in order, its consumers, its deliveries.
 
 use super::consumer::{Consumer, State};
+use super::queues::Known;
 use super::unacked::Unacked;
-use crate::dialect::amqp::Attributes;
 use crate::dialect::json::Skim;
 use crate::gate::Side;
 use crate::job::{Job, Millis};
@@ -77,8 +77,8 @@ pub(super) enum Tap {
 pub(super) enum Owed {
     /// The broker's reply, forwarded.
     Plain,
-    /// The same, to a queue.declare: of this name, with these attributes unless it is passive.
-    Declare { queue: Vec<u8>, attributes: Option<Attributes> },
+    /// The same, to a queue.declare: of this name, and what it is like unless it is passive.
+    Declare { queue: Vec<u8>, is: Option<Known> },
     /// The same, to a basic.get.
     Get { queue: Vec<u8>, job: bool, no_ack: bool },
     /// The same, to a basic.recover.
@@ -169,10 +169,10 @@ impl Channel {
         Some(consumer)
     }
 
-    /// The attributes of a declare that is under way.
-    pub(super) fn declaring(&self, queue: &[u8]) -> Option<Attributes> {
+    /// What a declare that is under way says.
+    pub(super) fn declaring(&self, queue: &[u8]) -> Option<Known> {
         self.owed.iter().rev().find_map(|owed| match owed {
-            Owed::Declare { queue: name, attributes } if name == queue => *attributes,
+            Owed::Declare { queue: name, is } if name == queue => *is,
             _ => None,
         })
     }

@@ -1,14 +1,17 @@
 //! The client's methods.
 
 use super::channel::{Arriving, Channel, Content, Life, Owed, What};
-use super::consumer::{By, Consumer, State, bound};
+use super::consumer::{By, Consumer, Leave, State, leave};
+use super::inquiry::Question;
 use super::method::{self, Consume, Id, Settlement};
+use super::queues::Known;
 use super::{AmqpGate, Verdict, Wait};
 use crate::dialect::amqp::{self as dialect, Attributes, Role};
 use crate::gate::{Action, Side};
 use crate::job::{FetchEnd, JobEvent, Place};
 use amq_protocol::protocol::{AMQPClass, queue};
 use amq_protocol::types::AMQPValue;
+use bytes::Bytes;
 
 /// The client's question about a queue's existence is given up after so long.
 const ASK_AT_MOST: u64 = 1_000;
@@ -71,6 +74,10 @@ impl AmqpGate {
                 self.owe(number, id, payload);
             }
             method::BASIC_RECOVER => channel.owed.push_back(Owed::Recover),
+            method::BASIC_RECOVER_ASYNC => {
+                channel.unacked.recover_async();
+                self.settlements_sent(number);
+            }
             method::TX_SELECT => {
                 channel.tx = true;
                 channel.owed.push_back(Owed::Plain);
@@ -97,19 +104,21 @@ impl AmqpGate {
             return self.owe(number, method::QUEUE_DECLARE, payload);
         };
         let argument = |key: &str| declare.arguments.inner().get(key);
-        let attributes = (!declare.passive).then(|| Attributes {
+        let attributes = Attributes {
             exclusive: declare.exclusive,
             auto_delete: declare.auto_delete,
             expires: argument("x-expires").is_some(),
             single_active: matches!(argument("x-single-active-consumer"), Some(AMQPValue::Boolean(true))),
-        });
+        };
+        let expires = argument("x-expires").and_then(method::unsigned);
+        let is = (!declare.passive).then_some(Known { attributes, expires });
         let name = declare.queue.as_str().as_bytes().to_vec();
         let Some(channel) = self.channels.get_mut(&number) else { return };
         channel.last_queue = Some(name.clone());
         if declare.nowait {
-            self.queues.declared(&name, attributes);
+            self.queues.declared(&name, is);
         } else {
-            channel.owed.push_back(Owed::Declare { queue: name, attributes });
+            channel.owed.push_back(Owed::Declare { queue: name, is });
         }
     }
 
@@ -144,13 +153,13 @@ impl AmqpGate {
             };
         }
         let queue = channel.queue_meant(&consume.queue).to_vec();
-        let attributes = channel.declaring(&queue).or_else(|| self.queues.attributes(&queue));
-        let role = self.role(&queue, attributes, consume.no_ack());
-        let reason = bound(&consume, attributes).filter(|_| role == Role::Job);
-        let parks = self.marked && role == Role::Job && reason.is_none() && !self.ending;
+        let known = channel.declaring(&queue).or_else(|| self.queues.known(&queue));
+        let role = self.role(&queue, known.map(|known| known.attributes), consume.no_ack());
+        let leave = leave(&consume, known);
+        let parks = self.marked && role == Role::Job && !matches!(leave, Leave::Denied(_)) && !self.ending;
         if parks {
             match self.existence(&queue) {
-                Ok(true) => return self.park(number, consume, queue, out),
+                Ok(true) => return self.park(number, consume, queue, leave, out),
                 Ok(false) => {} // the broker closes the channel (404)
                 Err(wait) => return Verdict::Wait(wait),
             }
@@ -159,20 +168,23 @@ impl AmqpGate {
         dialect::consumed(&queue, &mut events);
         self.emit(events, out);
         let mut consumer = self.consumer(number, consume, queue, role);
-        consumer.bound = reason;
+        consumer.leave = leave;
         self.entered(&consumer, Place::Broker, out);
         if consumer.consume.nowait() {
             consumer.state = State::Active;
             if anonymous {
-                return Verdict::Pass; // nobody will ever hear its tag
+                // nobody will ever hear its tag, and what it brings cannot be told from anything else
+                out.extend(consumer.reason().map(|reason| Action::Event(JobEvent::Blocked(reason))));
+                return Verdict::Pass;
             }
         }
-        if let Some(channel) = self.channels.get_mut(&number) {
-            channel.remove(&consumer.consume.tag);
-            channel.consumers.insert(consumer.consume.tag.clone(), consumer);
-        }
+        let Some(channel) = self.channels.get_mut(&number) else { return Verdict::Pass };
+        let tag = consumer.consume.tag.clone();
+        channel.remove(&tag);
+        let instead = channel.give_private_tag(number, &mut consumer);
+        channel.consumers.insert(tag, consumer);
         self.mark_may_be_due();
-        Verdict::Pass
+        instead.map_or(Verdict::Pass, Verdict::Replace)
     }
 
     fn consumer(&mut self, number: u16, consume: Consume, queue: Vec<u8>, role: Role) -> Consumer {
@@ -188,9 +200,7 @@ impl AmqpGate {
         }
         let queue = consumer.queue_name();
         out.push(Action::Event(JobEvent::FetchAsked { place, queues: vec![queue.clone()], blocking: true }));
-        if let Some(reason) = consumer.bound {
-            self.blocked(format!("its consumer of {queue} cannot be stopped: it {reason}"), out);
-        }
+        self.reasons_changed = true;
         if consumer.consume.no_ack() {
             self.blocked(format!("it takes jobs from {queue} without acknowledging them (no_ack)"), out);
         }
@@ -201,19 +211,27 @@ impl AmqpGate {
         if let Some(known) = self.queues.existence(queue) {
             return Ok(known);
         }
-        if !self.inquire(queue) {
+        if !self.inquire(queue, Question::Exists) {
             return Ok(true); // nobody can be asked
         }
         Err(Wait::Existence { queue: queue.to_vec(), until: self.now + ASK_AT_MOST })
     }
 
     /// A consume of a marked worker: to the client it is one.
-    fn park(&mut self, number: u16, mut consume: Consume, queue: Vec<u8>, out: &mut Vec<Action>) -> Verdict {
+    fn park(
+        &mut self,
+        number: u16,
+        mut consume: Consume,
+        queue: Vec<u8>,
+        leave: Leave,
+        out: &mut Vec<Action>,
+    ) -> Verdict {
         if consume.tag.is_empty() {
             consume.tag = format!("amq.ctag-draingate.{:x}.{}", self.seed, self.consumers + 1).into_bytes();
         }
         let mut consumer = self.consumer(number, consume, queue, Role::Job);
         consumer.state = State::Parked;
+        consumer.leave = leave;
         self.entered(&consumer, Place::Gate, out);
         let tag = consumer.consume.tag.clone();
         if !consumer.consume.nowait() {
@@ -223,6 +241,7 @@ impl AmqpGate {
             channel.remove(&tag);
             channel.consumers.insert(tag, consumer);
         }
+        self.keep_alive();
         Verdict::Swallow
     }
 
@@ -239,6 +258,7 @@ impl AmqpGate {
             State::Resuming => return Verdict::Wait(Wait::Tag { channel: number }),
             State::Parked => {
                 channel.remove(tag);
+                self.reasons_changed = true;
                 if !nowait {
                     self.enqueue(Side::Client, number, method::tag_only(number, method::BASIC_CANCEL_OK, tag));
                 }
@@ -251,6 +271,7 @@ impl AmqpGate {
         if nowait {
             consumer.state = State::Ending;
             consumer.over = true;
+            self.reasons_changed = true;
             if job {
                 let end = FetchEnd::Vanished;
                 out.push(Action::Event(JobEvent::FetchAnswered { from: Place::Broker, end, blocking: true }));
@@ -269,8 +290,8 @@ impl AmqpGate {
             return Verdict::Pass;
         };
         let queue = channel.queue_meant(queue).to_vec();
-        let attributes = channel.declaring(&queue).or_else(|| self.queues.attributes(&queue));
-        let job = self.role(&queue, attributes, no_ack) == Role::Job;
+        let known = channel.declaring(&queue).or_else(|| self.queues.known(&queue));
+        let job = self.role(&queue, known.map(|known| known.attributes), no_ack) == Role::Job;
         let name = String::from_utf8_lossy(&queue).into_owned();
         if job && self.marked && !self.ending {
             match self.existence(&queue) {
@@ -326,6 +347,23 @@ impl Channel {
         {
             self.prefetch = count;
         }
+    }
+}
+
+impl Channel {
+    /// A consumer whose tag is in use at the broker, as a private one of another, gets a private one too.
+    fn give_private_tag(&mut self, number: u16, consumer: &mut Consumer) -> Option<Bytes> {
+        if !self.private.contains_key(&consumer.consume.tag) {
+            return None;
+        }
+        let upstream = self.private_tag(&consumer.consume.tag);
+        let consume = consumer.consume.frame(number, &upstream, None)?;
+        if consumer.consume.nowait() {
+            consumer.state = State::Resuming; // its consume-ok is not for the client
+        }
+        self.private.insert(upstream.clone(), consumer.consume.tag.clone());
+        consumer.upstream = upstream;
+        Some(consume)
     }
 }
 

@@ -1,7 +1,8 @@
 //! One consumer of the client's, and where it stands between the client and the broker.
 
 use super::method::Consume;
-use crate::dialect::amqp::{Attributes, Role};
+use super::queues::Known;
+use crate::dialect::amqp::Role;
 use crate::job::Millis;
 use std::collections::VecDeque;
 
@@ -37,6 +38,21 @@ pub(super) enum By {
     Gate,
 }
 
+/// Whether the gate may cancel a consumer of jobs.
+///
+/// ```text
+/// Unasked ──marked: the queue is examined──▶ Given or Denied
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Leave {
+    /// It may.
+    Given,
+    /// This connection has not declared the queue: what a cancel would do to it is asked when it matters.
+    Unasked,
+    /// It must not, and why.
+    Denied(&'static str),
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Consumer {
@@ -48,8 +64,7 @@ pub(super) struct Consumer {
     /// What the broker knows it by.
     pub(super) upstream: Vec<u8>,
     pub(super) role: Role,
-    /// Why it must not be cancelled, if so.
-    pub(super) bound: Option<&'static str>,
+    pub(super) leave: Leave,
     /// The basic.qos in force when the client asked; 0: no limit.
     pub(super) prefetch: u16,
     pub(super) state: State,
@@ -65,8 +80,8 @@ pub(super) struct Consumer {
     pub(super) renewals: u32,
     /// Parked to be renewed: it is waited for an empty hand until then.
     pub(super) until: Option<Millis>,
-    /// The queue did not exist when it was to be resumed.
-    pub(super) gone: bool,
+    /// Why it could not be resumed.
+    pub(super) gone: Option<&'static str>,
     /// The client cancelled without waiting: kept for deliveries that were on their way.
     pub(super) over: bool,
 }
@@ -80,7 +95,7 @@ impl Consumer {
             queue,
             upstream,
             role,
-            bound: None,
+            leave: Leave::Given,
             prefetch,
             state: State::Asked,
             cancels: VecDeque::new(),
@@ -90,7 +105,7 @@ impl Consumer {
             resumed: 0,
             renewals: 0,
             until: None,
-            gone: false,
+            gone: None,
             over: false,
         }
     }
@@ -102,12 +117,33 @@ impl Consumer {
 
     /// May be cancelled and resumed.
     pub(super) fn is_movable(&self) -> bool {
-        self.is_job() && self.bound.is_none()
+        self.is_job() && self.leave == Leave::Given
     }
 
     /// To be cancelled now.
     pub(super) fn is_due(&self, marked: bool) -> bool {
         self.is_movable() && self.state == State::Active && (marked || self.renew)
+    }
+
+    /// To be cancelled, if that turns out to be harmless.
+    pub(super) fn is_in_question(&self) -> bool {
+        self.is_job() && self.leave == Leave::Unasked && self.state == State::Active
+    }
+
+    /// Waits to be resumed.
+    pub(super) fn waits(&self) -> bool {
+        self.state == State::Parked && self.gone.is_none()
+    }
+
+    /// What the worker's `blocked` says of it.
+    pub(super) fn reason(&self) -> Option<String> {
+        let queue = || String::from_utf8_lossy(&self.queue);
+        match (&self.leave, self.gone) {
+            _ if !self.is_job() || self.over => None,
+            (Leave::Denied(why), _) => Some(format!("its consumer of {} cannot be stopped: it {why}", queue())),
+            (_, Some(why)) => Some(format!("its consumer of {} could not be resumed: the queue {why}", queue())),
+            _ => None,
+        }
     }
 
     /// The broker may send it jobs.
@@ -130,23 +166,26 @@ impl Consumer {
     }
 }
 
-/// Why a job consumer must not be cancelled by the gate.
-pub(super) fn bound(consume: &Consume, attributes: Option<Attributes>) -> Option<&'static str> {
-    let attributes = attributes.unwrap_or_default();
+/// A queue that expires sooner than this cannot be kept alive by asking for it.
+const KEPT_ALIVE: Millis = 1_500;
+
+/// Whether a job consumer may be cancelled by the gate, as far as is known.
+pub(super) fn leave(consume: &Consume, known: Option<Known>) -> Leave {
     if consume.tag.is_empty() && consume.nowait() {
-        return Some("has no name that is known: neither it nor the broker told one");
+        return Leave::Denied("has no name that is known: neither it nor the broker told one");
     }
     if consume.exclusive() {
-        return Some("is an exclusive consumer: another could take its queue");
+        return Leave::Denied("is an exclusive consumer: another could take its queue");
     }
+    let Some(Known { attributes, expires }) = known else { return Leave::Unasked };
     if attributes.single_active {
-        return Some("is a single active consumer: another would start while this one works");
+        return Leave::Denied("is a single active consumer: another would start while this one works");
     }
     if attributes.auto_delete {
-        return Some("reads an auto-delete queue, which would be deleted with its jobs");
+        return Leave::Denied("reads an auto-delete queue, which would be deleted with its jobs");
     }
-    if attributes.expires {
-        return Some("reads a queue with x-expires, which could be deleted with its jobs");
+    if attributes.expires && expires.is_none_or(|after| after < KEPT_ALIVE) {
+        return Leave::Denied("reads a queue with an x-expires that it could not be kept from");
     }
-    None
+    Leave::Given
 }

@@ -11,6 +11,7 @@
 //! one), and is renewed later.
 
 use super::consumer::{By, State};
+use super::inquiry::Question;
 use super::{AmqpGate, Wait, method};
 use crate::gate::{Action, Side};
 use crate::job::{JobEvent, Millis, Place};
@@ -25,6 +26,9 @@ const RENEW_AFTER: Millis = 2_000;
 /// A consumer that is being renewed gets nothing new for so long at most, so that its hand becomes empty.
 pub(super) const PAUSE: Millis = 5_000;
 
+/// The queues of parked consumers are asked for so often at least: a policy may let them expire without a word here.
+const KEEP_ALIVE: Millis = 20_000;
+
 /// The client is held. See the module.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Hold {
@@ -34,6 +38,7 @@ pub(super) struct Hold {
 impl AmqpGate {
     pub(super) fn mark_changed(&mut self) {
         if self.marked {
+            self.try_again();
             self.ask_all_proofs();
             self.mark_may_be_due();
         } else {
@@ -45,6 +50,14 @@ impl AmqpGate {
             for number in self.channels.keys().copied().collect::<Vec<_>>() {
                 self.resume_later(number);
             }
+        }
+    }
+
+    /// What could not be resumed is parked like all others, and tried again when the mark is lifted.
+    fn try_again(&mut self) {
+        for consumer in self.channels.values_mut().flat_map(|channel| channel.consumers.values_mut()) {
+            consumer.renewals = 0;
+            self.reasons_changed |= consumer.gone.take().is_some();
         }
     }
 
@@ -132,6 +145,7 @@ impl AmqpGate {
     /// What may have become possible, done once per call.
     pub(super) fn advance(&mut self, out: &mut Vec<Action>) {
         self.cancel_overdue();
+        self.examine();
         if self.inquiry.is_none() && self.wait == Some(Wait::Number) {
             self.wait = None;
         }
@@ -141,6 +155,35 @@ impl AmqpGate {
             self.renew();
         }
         self.next_inquiry();
+        if std::mem::take(&mut self.reasons_changed) {
+            self.tell_reasons(out);
+        }
+    }
+
+    /// A consumer has been parked: from now on its queue is asked for now and then.
+    pub(super) fn keep_alive(&mut self) {
+        self.keep.get_or_insert(self.now + KEEP_ALIVE.min(self.shortest_expiry()));
+    }
+
+    /// Asks for the queues of parked consumers. One that expires does so while nobody consumes it, and is kept by that.
+    pub(super) fn ask_parked(&mut self) {
+        if self.keep.is_none_or(|at| self.now < at) || self.ending {
+            return;
+        }
+        let consumers = self.channels.values().filter(|c| c.is_open()).flat_map(|c| c.consumers.values());
+        let queues: Vec<Vec<u8>> = consumers.filter(|c| c.waits()).map(|c| c.queue.clone()).collect();
+        self.keep = None;
+        for queue in queues {
+            self.inquire(&queue, Question::Exists);
+            self.keep_alive();
+        }
+    }
+
+    /// A third of the time after which a queue with a parked consumer would expire.
+    fn shortest_expiry(&self) -> Millis {
+        let consumers = self.channels.values().flat_map(|c| c.consumers.values()).filter(|c| c.waits());
+        let expiry = consumers.filter_map(|c| self.queues.known(&c.queue)?.expires).min();
+        expiry.map_or(KEEP_ALIVE, |after| after / 3)
     }
 
     /// The consumers of a channel may be resumable now.
@@ -149,10 +192,10 @@ impl AmqpGate {
             return;
         }
         let Some(channel) = self.channels.get(&number).filter(|channel| channel.is_open()) else { return };
-        let parked = channel.consumers.values().filter(|c| c.state == State::Parked && !c.gone);
+        let parked = channel.consumers.values().filter(|c| c.waits());
         let queues: Vec<Vec<u8>> = parked.map(|c| c.queue.clone()).collect();
         for queue in queues {
-            self.inquire_again(&queue);
+            self.inquire(&queue, Question::Exists);
         }
     }
 
@@ -161,7 +204,7 @@ impl AmqpGate {
         let numbers: Vec<u16> = self.channels.keys().copied().collect();
         for number in numbers {
             let Some(channel) = self.channels.get(&number).filter(|c| c.is_open()) else { continue };
-            let parked = channel.consumers.values().filter(|c| c.state == State::Parked && !c.gone);
+            let parked = channel.consumers.values().filter(|c| c.waits());
             let tags: Vec<Vec<u8>> = parked.map(|c| c.consume.tag.clone()).collect();
             self.attention |= !tags.is_empty();
             for tag in tags {
@@ -174,7 +217,7 @@ impl AmqpGate {
         let now = self.now;
         let Some(channel) = self.channels.get(&number) else { return };
         let Some(consumer) = channel.consumers.get(tag) else { return };
-        if self.is_asked(&consumer.queue) {
+        if self.is_asked(&consumer.queue, Question::Exists) {
             return;
         }
         let in_hand = channel.unacked.of_consumer(consumer.no);
@@ -238,7 +281,7 @@ impl AmqpGate {
             return None;
         }
         let parked = self.channels.values().flat_map(|channel| channel.consumers.values());
-        parked.filter(|c| c.state == State::Parked && !c.gone).filter_map(|c| c.until).filter(|at| *at > self.now).min()
+        parked.filter(|c| c.waits()).filter_map(|c| c.until).filter(|at| *at > self.now).min()
     }
 
     /// A channel of the client's is being closed: nothing of the gate's own goes there any more.
@@ -259,6 +302,7 @@ impl AmqpGate {
         self.overdue = false;
         self.wait = None;
         self.inquiry = None;
+        self.keep = None;
         self.inquiries.clear();
         self.outbox.iter_mut().for_each(std::collections::VecDeque::clear);
     }

@@ -4,7 +4,7 @@
 use super::frame::{END, Fields, HEAD};
 use amq_protocol::frame::{AMQPFrame, WriteContext, gen_frame, parsing::traits::ParsableInput};
 use amq_protocol::protocol::{AMQPClass, basic, channel, parse_class, queue};
-use amq_protocol::types::{FieldTable, ShortString};
+use amq_protocol::types::{AMQPValue, FieldTable, ShortString};
 use bytes::Bytes;
 
 /// `(class, method)` as they stand at the front of a method frame's payload.
@@ -35,6 +35,7 @@ pub(super) const BASIC_GET_OK: Id = (60, 71);
 pub(super) const BASIC_GET_EMPTY: Id = (60, 72);
 pub(super) const BASIC_ACK: Id = (60, 80);
 pub(super) const BASIC_REJECT: Id = (60, 90);
+pub(super) const BASIC_RECOVER_ASYNC: Id = (60, 100);
 pub(super) const BASIC_RECOVER: Id = (60, 110);
 pub(super) const BASIC_RECOVER_OK: Id = (60, 111);
 pub(super) const BASIC_NACK: Id = (60, 120);
@@ -250,6 +251,20 @@ pub(super) fn decode(payload: &[u8]) -> Option<AMQPClass> {
     whole(payload)
 }
 
+/// A whole number that a client wrote in any of its types.
+pub(super) fn unsigned(value: &AMQPValue) -> Option<u64> {
+    match value {
+        AMQPValue::ShortShortInt(n) => u64::try_from(*n).ok(),
+        AMQPValue::ShortShortUInt(n) => Some(u64::from(*n)),
+        AMQPValue::ShortInt(n) => u64::try_from(*n).ok(),
+        AMQPValue::ShortUInt(n) => Some(u64::from(*n)),
+        AMQPValue::LongInt(n) => u64::try_from(*n).ok(),
+        AMQPValue::LongUInt(n) => Some(u64::from(*n)),
+        AMQPValue::LongLongInt(n) => u64::try_from(*n).ok(),
+        _ => None,
+    }
+}
+
 /// The bytes of a method of the gate's own.
 fn generate(channel: u16, class: AMQPClass) -> Bytes {
     let frame = AMQPFrame::Method(channel, class);
@@ -314,14 +329,28 @@ pub(super) fn channel_close_ok(number: u16) -> Bytes {
 
 /// A passive queue.declare: does it exist?
 pub(super) fn does_exist(channel: u16, queue: &str) -> Bytes {
-    let declare = queue::Declare {
+    declare(channel, queue::Declare { passive: true, ..a_declare(queue) })
+}
+
+/// A queue.declare that fits no queue and makes none.
+pub(super) fn cannot_fit(channel: u16, queue: &str, durable: bool) -> Bytes {
+    let mut arguments = FieldTable::default();
+    arguments.insert("x-expires".into(), AMQPValue::LongLongInt(-1));
+    declare(channel, queue::Declare { durable, arguments, ..a_declare(queue) })
+}
+
+fn declare(channel: u16, declare: queue::Declare) -> Bytes {
+    generate(channel, AMQPClass::Queue(queue::AMQPMethod::Declare(declare)))
+}
+
+fn a_declare(queue: &str) -> queue::Declare {
+    queue::Declare {
         queue: short(queue.as_bytes()),
-        passive: true,
+        passive: false,
         durable: false,
         exclusive: false,
         auto_delete: false,
         nowait: false,
         arguments: FieldTable::default(),
-    };
-    generate(channel, AMQPClass::Queue(queue::AMQPMethod::Declare(declare)))
+    }
 }

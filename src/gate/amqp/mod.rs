@@ -30,7 +30,7 @@ use drain::Hold;
 use frame::At;
 use globset::GlobSet;
 use handshake::Tuned;
-use inquiry::Inquiry;
+use inquiry::{Inquiry, Question};
 use queues::Queues;
 use relay::{Step, Verdict};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -97,15 +97,21 @@ pub struct AmqpGate {
     wait: Option<Wait>,
     inquiry: Option<Inquiry>,
     /// Queues to be asked for next.
-    inquiries: VecDeque<Vec<u8>>,
+    inquiries: VecDeque<(Vec<u8>, Question)>,
+    /// When the queues of parked consumers are asked for.
+    keep: Option<Millis>,
     /// When bytes of the client were last forwarded.
     forwarded: Millis,
     /// connection.close has passed: nothing of the gate's own may follow.
     closing: bool,
     /// The client will send nothing behind what it has sent.
     ending: bool,
-    /// Reasons told already.
+    /// Reasons told already that stay.
     told: BTreeSet<String>,
+    /// Reasons told that are those of consumers, and go with them.
+    bound: BTreeSet<String>,
+    /// Those of the consumers may be others by now.
+    reasons_changed: bool,
     /// A consumer is parked, or was resumed with less than its prefetch.
     attention: bool,
     now: Millis,
@@ -131,10 +137,13 @@ impl AmqpGate {
             wait: None,
             inquiry: None,
             inquiries: VecDeque::new(),
+            keep: None,
             forwarded: 0,
             closing: false,
             ending: false,
             told: BTreeSet::new(),
+            bound: BTreeSet::new(),
+            reasons_changed: false,
             attention: false,
             now: 0,
         }
@@ -166,6 +175,7 @@ impl AmqpGate {
     /// A channel is over: the broker has taken back what was not settled, and what was settled is as good as told.
     fn channel_gone(&mut self, number: u16, out: &mut Vec<Action>) {
         let Some(mut channel) = self.channels.remove(&number) else { return };
+        self.reasons_changed = true;
         let sent = channel.unacked.confirm(usize::MAX);
         self.tell_settled(number, sent, out);
         for open in channel.unacked.requeue() {
@@ -228,6 +238,16 @@ impl AmqpGate {
         if self.told.insert(reason.clone()) {
             out.push(Action::Event(JobEvent::Blocked(reason)));
         }
+    }
+
+    /// Tells which of the consumers' reasons are new and which have gone.
+    fn tell_reasons(&mut self, out: &mut Vec<Action>) {
+        let consumers = self.channels.values().flat_map(|channel| channel.consumers.values());
+        let now: BTreeSet<String> = consumers.filter_map(consumer::Consumer::reason).collect();
+        let event = |event| Action::Event(event);
+        out.extend(self.bound.difference(&now).map(|reason| event(JobEvent::Unbound(reason.clone()))));
+        out.extend(now.difference(&self.bound).map(|reason| event(JobEvent::Bound(reason.clone()))));
+        self.bound = now;
     }
 }
 
@@ -292,7 +312,7 @@ impl Gate for AmqpGate {
             _ => None,
         };
         let proof = self.channels.values().filter_map(|channel| channel.proof.due).min();
-        [self.hold_due(), waiting, proof, self.pause_ends()].into_iter().flatten().min()
+        [self.hold_due(), waiting, proof, self.pause_ends(), self.keep].into_iter().flatten().min()
     }
 
     fn timeout(&mut self, now: Millis, out: &mut Vec<Action>) {
@@ -308,6 +328,7 @@ impl Gate for AmqpGate {
             self.wait = None;
         }
         self.ask_due_proofs();
+        self.ask_parked();
         self.settle(out);
     }
 

@@ -1,26 +1,35 @@
-//! What is known of queues on this connection: that they exist, and how they were declared.
+//! What is known of queues on this connection: that they exist, and what they are like.
 
 use crate::dialect::amqp::Attributes;
+use crate::job::Millis;
 use std::collections::HashMap;
 
-/// A client that declares ever new queues makes no more than so many be remembered; a queue that is not remembered is
-/// taken for an ordinary one.
+/// A client that declares ever new queues makes no more than so many be remembered; one that is not remembered is asked
+/// for when it matters.
 const KEPT: usize = 4_096;
+
+/// What a queue is like: by its declare on this connection, which the broker has checked, or by its own word.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Known {
+    pub(super) attributes: Attributes,
+    /// `x-expires`, if it could be read.
+    pub(super) expires: Option<Millis>,
+}
 
 /// See the module. Every queue in it was seen to exist.
 #[derive(Debug, Default)]
 pub(super) struct Queues {
-    known: HashMap<Vec<u8>, Option<Attributes>>,
+    known: HashMap<Vec<u8>, Option<Known>>,
     /// The last answer to a question, good for the one who asked.
     answer: Option<(Vec<u8>, bool)>,
 }
 
 impl Queues {
-    /// The broker has answered a declare; a passive one says nothing about the attributes.
-    pub(super) fn declared(&mut self, queue: &[u8], attributes: Option<Attributes>) {
+    /// The broker has answered a declare; a passive one says nothing about what the queue is like.
+    pub(super) fn declared(&mut self, queue: &[u8], is: Option<Known>) {
         self.exists(queue);
-        if let (Some(known), Some(attributes)) = (self.known.get_mut(queue), attributes) {
-            *known = Some(attributes);
+        if let (Some(known), Some(is)) = (self.known.get_mut(queue), is) {
+            *known = Some(is);
         }
     }
 
@@ -51,7 +60,7 @@ impl Queues {
         self.known.contains_key(queue).then_some(true)
     }
 
-    pub(super) fn attributes(&self, queue: &[u8]) -> Option<Attributes> {
+    pub(super) fn known(&self, queue: &[u8]) -> Option<Known> {
         self.known.get(queue).copied().flatten()
     }
 }

@@ -6,7 +6,7 @@
 //!   │                          ▲ │
 //!   │                  commit-ok │ rollback-ok
 //!   └──in a transaction──▶ in_tx ▼──▶ open
-//! open ──recover-ok, the channel closes──▶ (told as requeued)
+//! open ──recover-ok, the channel closes──▶ (told as requeued)      open ──recover-async──▶ sent
 //! ```
 
 use super::method::Settlement;
@@ -91,6 +91,17 @@ impl Unacked {
     pub(super) fn roll_back(&mut self) {
         self.open.extend(self.in_tx.drain(..).map(|sent| sent.of));
         self.open.make_contiguous().sort_unstable_by_key(|open| open.tag);
+    }
+
+    /// basic.recover-ok: what is not settled has gone back. What a transaction settled waits for its end.
+    pub(super) fn recover(&mut self) -> Vec<Open> {
+        std::mem::take(&mut self.open).into()
+    }
+
+    /// basic.recover-async, which has no answer: the same, to be confirmed like a settlement.
+    pub(super) fn recover_async(&mut self) {
+        let outcome = Outcome::Requeued;
+        self.sent.extend(self.open.drain(..).map(|of| Sent { of, outcome }));
     }
 
     /// The broker has taken everything back that is not settled. In a transaction that includes what it settled.

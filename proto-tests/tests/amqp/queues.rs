@@ -1,0 +1,242 @@
+//! Queues that this connection has not declared: cancelling the last consumer of an auto-delete queue deletes it with all
+//! its jobs. And queues that expire while nobody consumes them.
+
+use crate::script::{play, play_with};
+use draingate::gate::amqp::AmqpSettings;
+
+/// A consumer of a queue that was declared elsewhere; a mark, and the gate's question.
+const ASKS: &str = "
+    handshake
+    W= 1 consume q t
+    E FetchAsked broker q blocking
+    B= 1 consume-ok t
+    DRAIN
+    FREE
+    B> 2047 open
+    B< 2047 open-ok
+    B> 2047 declare q durable x-expires=-1
+    # the client is not held for that
+    W= 1 ack 9
+";
+
+/// The cancel, as ever.
+const CANCELLED: &str = "
+    B> 2047 close-ok
+    HELD
+    +20ms
+    B> 1 cancel t
+    B< 1 cancel-ok t
+    E FetchMoved gate
+    FREE
+";
+
+fn refusal(argument: &str, rest: &str) -> String {
+    format!("406 50/10 PRECONDITION_FAILED - inequivalent arg '{argument}' for queue 'q' in vhost '/': received {rest}")
+}
+
+#[test]
+fn an_ordinary_queue_is_told_by_its_first_argument() {
+    let plain = refusal("x-expires", "the value '-1' of type 'long' but current is none");
+    play(&format!("{ASKS}\nB< 2047 close {plain}\n{CANCELLED}"));
+    let stream = refusal("x-queue-type", "'classic' but current is 'stream'");
+    play(&format!("{ASKS}\nB< 2047 close {stream}\n{CANCELLED}"));
+}
+
+#[test]
+fn an_auto_delete_queue_is_left_alone() {
+    let refused = refusal("auto_delete", "'false' but current is 'true'");
+    play(&format!(
+        "{ASKS}
+        B< 2047 close {refused}
+        B> 2047 close-ok
+        E Bound its consumer of q cannot be stopped: it reads an auto-delete queue, *
+        FREE
+        +5s
+        B= 1 message t 1 abc message=m
+        E Delivered 7.1.1 q - m
+        # nobody asks twice
+        UNDRAIN
+        DRAIN
+        +5s
+        B= 1 close 406 60/80
+        E Ended 7.1.1 requeued
+        E FetchAnswered broker vanished blocking
+        E Unbound *
+        "
+    ));
+}
+
+#[test]
+fn a_transient_queue_is_asked_for_as_one() {
+    let refused = refusal("durable", "'true' but current is 'false'");
+    let plain = refusal("x-expires", "the value '-1' of type 'long' but current is none");
+    play(&format!(
+        "{ASKS}
+        B< 2047 close {refused}
+        B> 2047 close-ok
+        B> 2047 open
+        B< 2047 open-ok
+        B> 2047 declare q x-expires=-1
+        B< 2047 close {plain}
+        {CANCELLED}
+        "
+    ));
+}
+
+/// No permission to configure, or a broker that speaks in other words: then it is not tried.
+#[test]
+fn what_cannot_be_told_is_not_tried() {
+    for refused in ["403 50/10 ACCESS_REFUSED - configure access to queue", "406 50/10 PRECONDITION_FAILED - no"] {
+        let refused = format!("{ASKS}\nB< 2047 close {refused}");
+        play(&format!(
+            "{refused}
+            B> 2047 close-ok
+            E Bound its consumer of q cannot be stopped: it reads a queue that may be auto-delete*
+            FREE
+            +5s
+            "
+        ));
+        // unless the operator has said what it is
+        let fetch = globset::Glob::new("q").expect("a glob");
+        let fetch = globset::GlobSetBuilder::new().add(fetch).build().expect("globs");
+        let settings = AmqpSettings { fetch, ..AmqpSettings::default() };
+        play_with(settings, &format!("{refused}\n{CANCELLED}"));
+    }
+}
+
+/// A broker that takes the declare for a good one has said nothing.
+#[test]
+fn a_declare_that_fits_says_nothing() {
+    play(&format!(
+        "{ASKS}
+        B< 2047 declare-ok q
+        B> 2047 close 200 0/0
+        E Bound its consumer of q cannot be stopped: it reads a queue that may be auto-delete*
+        B< 2047 close-ok
+        "
+    ));
+}
+
+/// It was deleted in that moment: nothing of it can be lost.
+#[test]
+fn a_queue_that_is_not_there_is_not_made() {
+    let refused = "406 50/10 PRECONDITION_FAILED - invalid arg 'x-expires' for queue 'q' in vhost '/': -1";
+    play(&format!("{ASKS}\nB< 2047 close {refused}\n{CANCELLED}"));
+}
+
+#[test]
+fn lifted_meanwhile_nothing_is_cancelled() {
+    let plain = refusal("x-expires", "the value '-1' of type 'long' but current is none");
+    play(&format!(
+        "{ASKS}
+        UNDRAIN
+        B< 2047 close {plain}
+        B> 2047 close-ok
+        +5s
+        # known by now
+        DRAIN
+        HELD
+        +20ms
+        B> 1 cancel t
+        "
+    ));
+}
+
+/// One question for all consumers of a queue, in one hold all cancels.
+#[test]
+fn two_consumers_of_one_queue_need_one_question() {
+    let plain = refusal("x-expires", "the value '-1' of type 'long' but current is none");
+    play(&format!(
+        "
+        handshake
+        W= 1 consume q a
+        E FetchAsked broker q blocking
+        B= 1 consume-ok a
+        W= 1 consume q b
+        E FetchAsked broker q blocking
+        B= 1 consume-ok b
+        DRAIN
+        B> 2047 open
+        B< 2047 open-ok
+        B> 2047 declare q durable x-expires=-1
+        B< 2047 close {plain}
+        B> 2047 close-ok
+        +20ms
+        B> 1 cancel a
+        B> 1 cancel b
+        "
+    ));
+}
+
+fn parked(declare: &str) -> String {
+    format!(
+        "
+        handshake
+        W= 1 declare q {declare}
+        B= 1 declare-ok q
+        W= 1 consume q t
+        E FetchAsked broker q blocking
+        B= 1 consume-ok t
+        DRAIN
+        +20ms
+        B> 1 cancel t
+        B< 1 cancel-ok t
+        E FetchMoved gate
+        "
+    )
+}
+
+const KEPT: &str = "
+    B> 2047 open
+    B< 2047 open-ok
+    B> 2047 declare q passive
+    B< 2047 declare-ok q
+    B> 2047 close 200 0/0
+    B< 2047 close-ok
+";
+
+/// A queue that expires is kept by a passive declare; so is one that a policy could let expire.
+#[test]
+fn the_queue_of_a_parked_consumer_is_kept_alive() {
+    for (declare, period) in
+        [("durable x-expires=6000", 2_000), ("durable x-expires=86400000", 20_000), ("durable", 20_000)]
+    {
+        let twice = format!("+{}ms\n+1ms\n{KEPT}", period - 1).repeat(2);
+        play(&format!(
+            "{}
+            {twice}
+            UNDRAIN
+            {}
+            B< 1 consume-ok t
+            +60s
+            ",
+            parked(declare),
+            KEPT.replace("B> 2047 close", "E FetchMoved broker\nB> 2047 close")
+                .replace("B< 2047 close-ok", "B> 1 consume q t\nB< 2047 close-ok")
+        ));
+    }
+}
+
+/// It is gone all the same: that is told when it matters.
+#[test]
+fn a_queue_that_is_deleted_while_its_consumer_is_parked() {
+    play(&format!(
+        "{}
+        +19999ms
+        +1ms
+        B> 2047 open
+        B< 2047 open-ok
+        B> 2047 declare q passive
+        B< 2047 close 404 50/10
+        B> 2047 close-ok
+        UNDRAIN
+        B> 2047 open
+        B< 2047 open-ok
+        B> 2047 declare q passive
+        B< 2047 close 404 50/10
+        E Bound its consumer of q could not be resumed: the queue has been deleted
+        B> 2047 close-ok
+        ",
+        parked("durable")
+    ));
+}
