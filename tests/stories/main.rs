@@ -14,6 +14,7 @@ mod quiet;
 mod rabbitmq;
 mod rabbitmq_restarts;
 mod recorder;
+mod recovery;
 mod settings;
 mod sidekiq;
 mod vanish;
