@@ -5,6 +5,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 CARGO ?= cargo
 ROUNDS ?= 100
+BROKER ?= redis
 STATIC_TARGET := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
 STATIC_BINARY := target/$(STATIC_TARGET)/release/draingate
 # What the Dockerfile builds from, and nothing else of the tree.
@@ -49,8 +50,8 @@ unit: setup ## unit, integration and real stories
 soak: setup ## each real story ROUNDS times (100)
 	DRAINGATE_ROUNDS=$(ROUNDS) $(CARGO) test --locked --release --test stories -- --nocapture
 
-demo: ## two Celery workers, a drain, a kill -9 and the proof
-	@demo/drain.py
+demo: ## two Celery workers, a drain, a kill -9 and the proof; BROKER=rabbitmq for the same with RabbitMQ
+	@demo/drain.py $(BROKER)
 
 bench: build ## requests per second and CPU, compared with HAProxy and with no proxy at all
 	@tests/setup bench

@@ -2,8 +2,10 @@
 """The whole idea in one minute: a real Celery worker with a 15-second job is drained, killed with -9, and every job has
 run exactly once.
 
-Starts a private Redis, a gate and two Celery workers on free ports in a temporary directory and removes all of it in
+Starts a private broker, a gate and two Celery workers on free ports in a temporary directory and removes all of it in
 the end. The exit code is 0 only if the job log proves the claim.
+
+    drain.py [redis|rabbitmq]
 """
 
 import contextlib
@@ -25,34 +27,90 @@ BOLD, DIM, OK, OFF = ("\033[1m", "\033[2m", "\033[32m", "\033[0m") if sys.stdout
 
 
 def main():
-    subprocess.run([ROOT / "tests/setup", "demo"], check=True)
+    name = sys.argv[1] if len(sys.argv) > 1 else "redis"
+    if name not in BROKERS:
+        raise SystemExit(f"there is no demo with {name}; there is one with {' and '.join(BROKERS)}")
+    subprocess.run([ROOT / "tests/setup", "demo", name], check=True)
     if "DRAINGATE" not in os.environ:
         subprocess.run(["cargo", "build", "--release", "--locked", "--quiet"], cwd=ROOT, check=True)
     with contextlib.ExitStack() as stack:
         directory = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="draingate-demo-")))
-        Demo(stack, directory).run()
+        Demo(stack, directory, BROKERS[name]()).run()
+
+
+class Broker:
+    """A private one: its scheme, what follows the port in a worker's URL, and how it is started."""
+
+    def __init__(self):
+        self.port = free_port()
+
+    def url(self, port):
+        return f"{self.scheme}://127.0.0.1:{port}{self.path}"
+
+    def answers(self):
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 5):
+            return True
+
+
+class Redis(Broker):
+    title, scheme, path = "Redis", "redis", "/0"
+
+    def start(self, demo):
+        demo.start("redis", ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""])
+
+
+class RabbitMQ(Broker):
+    title, scheme, path = "RabbitMQ", "amqp", "//"
+
+    def start(self, demo):
+        """A node with its own port mapper, database and log."""
+        home, mapper = demo.directory / "rabbitmq", free_port()
+        home.mkdir()
+        (home / "enabled_plugins").write_text("[].")
+        settings = {
+            "HOME": home,
+            "ERL_EPMD_PORT": mapper,
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
+            "RABBITMQ_NODENAME": f"demo{self.port}@localhost",
+            "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+            "RABBITMQ_NODE_PORT": self.port,
+            "RABBITMQ_DIST_PORT": free_port(),
+            "RABBITMQ_MNESIA_BASE": home / "mnesia",
+            "RABBITMQ_LOG_BASE": home,
+            "RABBITMQ_LOGS": "-",
+            "RABBITMQ_CONFIG_FILE": home / "none",
+            "RABBITMQ_CONF_ENV_FILE": "/dev/null",
+            "RABBITMQ_ENABLED_PLUGINS_FILE": home / "enabled_plugins",
+        }
+        demo.start("epmd", ["epmd", "-port", mapper, "-address", "127.0.0.1"])
+        demo.start("rabbitmq", ["/usr/lib/rabbitmq/bin/rabbitmq-server"], settings=settings)
+
+
+BROKERS = {"redis": Redis, "rabbitmq": RabbitMQ}
 
 
 class Demo:
-    def __init__(self, stack, directory):
-        self.stack, self.directory = stack, directory
+    def __init__(self, stack, directory, broker):
+        self.stack, self.directory, self.broker = stack, directory, broker
         self.log = directory / "job.log"
-        self.redis, self.gate, self.admin = free_port(), free_port(), free_port()
+        self.gate, self.admin = free_port(), free_port()
 
     def run(self):
         title("1", "A broker, a gate in front of it, a worker behind it")
-        self.start("redis", ["redis-server", "--port", str(self.redis), "--bind", "127.0.0.1", "--save", ""])
+        self.broker.start(self)
+        wait_for(self.broker.title, self.broker.answers)
+        scheme, port = self.broker.scheme, self.broker.port
         self.start(
             "gate",
-            [GATE, "serve", "--redis", f"127.0.0.1:{self.gate}=redis://127.0.0.1:{self.redis}"]
+            [GATE, "serve", f"--{scheme}", f"127.0.0.1:{self.gate}={scheme}://127.0.0.1:{port}"]
             + ["--admin", f"127.0.0.1:{self.admin}", "--state-dir", self.directory / "state"],
         )
         wait_for("the gate", lambda: self.draingate("healthcheck", quiet=True) == 0)
-        print(f"  Redis at 127.0.0.1:{self.redis}, the gate at 127.0.0.1:{self.gate}.")
+        print(f"  {self.broker.title} at 127.0.0.1:{port}, the gate at 127.0.0.1:{self.gate}.")
         print("  All that changes for a worker is its broker's URL:\n")
-        print(f"  {BOLD}$ BROKER_URL=redis://127.0.0.1:{self.gate}/0 celery worker -n celery@w1{OFF}")
+        print(f"  {BOLD}$ BROKER_URL={self.broker.url(self.gate)} celery worker -n celery@w1{OFF}")
         first = self.worker("celery@w1")
-        producer = self.start("producer", [CELERY.parent / "python", "celery_producer.py"], port=self.redis)
+        producer = self.start("producer", [CELERY.parent / "python", "celery_producer.py"], port=port)
 
         title("2", f"It begins a job of {LONG_JOB} seconds; a second worker comes up")
         self.push(producer, "long", LONG_JOB)
@@ -81,12 +139,15 @@ class Demo:
         title("5", "The proof: the job log, written by the jobs themselves")
         self.prove(drained_at)
 
-    def start(self, name, arguments, port=None, worker="-"):
+    def start(self, name, arguments, port=None, worker="-", settings=None):
         """A process group of its own, which ends with the demo."""
-        environment = {key: value for key, value in os.environ.items() if not key.startswith(("DRAINGATE", "CELERY"))}
+        environment = {
+            key: value for key, value in os.environ.items() if not key.startswith(("DRAINGATE", "CELERY", "RABBITMQ"))
+        }
         environment |= {"JOB_LOG": str(self.log), "WORKER": worker, "PYTHONDONTWRITEBYTECODE": "1"}
+        environment |= {key: str(value) for key, value in (settings or {}).items()}
         if port:
-            environment |= {"BROKER_URL": f"redis://127.0.0.1:{port}/0"}
+            environment |= {"BROKER_URL": self.broker.url(port)}
         output = self.stack.enter_context(open(self.directory / f"{name}.log", "w"))  # noqa: SIM115
         process = subprocess.Popen(
             [str(argument) for argument in arguments],

@@ -1,7 +1,7 @@
 """The Dramatiq application of the tests on RabbitMQ, and its producer.
 
-dramatiq dramatiq_jobs      the worker; its environment is that of pika_jobs.py
-dramatiq_jobs.py            pushes a job for each line `ID SECONDS COUNTDOWN` of its standard input
+Started by the command `dramatiq` it is the worker; its environment is that of pika_jobs.py. Started by itself it pushes
+a job for each line `ID SECONDS COUNTDOWN` of its standard input.
 """
 
 import os

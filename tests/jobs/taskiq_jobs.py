@@ -1,7 +1,7 @@
 """The taskiq application of the tests on RabbitMQ, and its producer.
 
-taskiq worker taskiq_jobs:broker      the worker; its environment is that of pika_jobs.py
-taskiq_jobs.py                        pushes a job for each line `ID SECONDS` of its standard input
+Started by the command `taskiq worker` it is the worker; its environment is that of pika_jobs.py. Started by itself it
+pushes a job for each line `ID SECONDS` of its standard input.
 """
 
 import asyncio

@@ -15,6 +15,7 @@ mod rabbitmq;
 mod rabbitmq_queues;
 mod rabbitmq_restarts;
 mod recorder;
+mod recovery;
 mod settings;
 mod sidekiq;
 mod signals;

@@ -1,0 +1,75 @@
+//! Clients of RabbitMQ that connect again by themselves, each in its own way: a drained worker stays drained over a
+//! killed gate and a restarted broker, and goes on when the drain is lifted.
+
+use crate::support::celery::Celery;
+use crate::support::clients::Client;
+use crate::support::rabbit::Release;
+use crate::support::story::{System, Worker};
+use crate::support::{World, eventually, secs};
+use std::time::Duration;
+
+/// Long enough for a consumer that is not held to get its job.
+const HELD: Duration = Duration::from_millis(2500);
+
+fn cut_while_drained(system: &dyn System) {
+    let mut world = World::with(Release::Three);
+    let mut worker = system.start(&world, "w1", 1);
+    let mut producer = system.producer(&world);
+    producer.push("first", 0.1, 0.0);
+    world.log().await_line("end", "first", secs(20));
+    world.gate().cli(&["drain", &worker.name, "--name", "d", "--wait", "--timeout", "30s"]).expect(0);
+    drop(producer);
+
+    world.gate_mut().kill();
+    world.gate_mut().up();
+    is_back_and_drained(&world, &worker);
+    // a producer of its own: not every client's survives the broker's restart
+    system.producer(&world).push("held", 0.1, 0.0);
+    std::thread::sleep(HELD);
+    assert_eq!(world.log().find("start", "held"), None, "the mark outlived the gate");
+
+    let rabbit = world.rabbit.as_mut().expect("RabbitMQ");
+    rabbit.down();
+    rabbit.up();
+    is_back_and_drained(&world, &worker);
+    std::thread::sleep(HELD);
+    assert_eq!(world.log().find("start", "held"), None, "the mark outlived the broker");
+
+    world.gate().cli(&["undrain", "d"]).expect(0);
+    world.log().await_line("end", "held", secs(20));
+    assert!(worker.process.is_running());
+    world.log().assert_exactly_once(&[]);
+}
+
+/// It has connected and asked for jobs again, in vain.
+fn is_back_and_drained(world: &World, worker: &Worker) {
+    eventually("the worker is back", secs(60), || {
+        world.gate().worker(&worker.name).filter(|worker| worker["held"].as_u64() > Some(0))
+    });
+    world.gate().await_worker(&worker.name, "drained", secs(20));
+}
+
+#[test]
+fn celery() {
+    cut_while_drained(&Celery::default());
+}
+
+#[test]
+fn dramatiq() {
+    cut_while_drained(&Client::Dramatiq);
+}
+
+#[test]
+fn taskiq() {
+    cut_while_drained(&Client::Taskiq);
+}
+
+#[test]
+fn aio_pika() {
+    cut_while_drained(&Client::AioPika);
+}
+
+#[test]
+fn bunny() {
+    cut_while_drained(&Client::Bunny);
+}
