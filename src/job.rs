@@ -36,21 +36,60 @@ pub enum System {
     Celery,
     /// Sidekiq 6, 7 and 8.
     Sidekiq,
+    /// RQ 2 and 3.
+    Rq,
+    /// Huey 3.
+    Huey,
+    /// BullMQ 5 and 6.
+    Bullmq,
+    /// Bull 4.
+    Bull,
+    /// Dramatiq.
+    Dramatiq,
+    /// arq.
+    Arq,
+    /// taskiq: lists and streams.
+    Taskiq,
+    /// Resque.
+    Resque,
 }
 
 impl System {
+    /// All of them, in the order of their declaration.
+    pub const ALL: [System; 11] = [
+        System::Unknown,
+        System::Celery,
+        System::Sidekiq,
+        System::Rq,
+        System::Huey,
+        System::Bullmq,
+        System::Bull,
+        System::Dramatiq,
+        System::Arq,
+        System::Taskiq,
+        System::Resque,
+    ];
+
     /// The name in the API, the metrics and the selectors (`system=celery`).
     pub fn as_str(self) -> &'static str {
         match self {
             System::Unknown => "unknown",
             System::Celery => "celery",
             System::Sidekiq => "sidekiq",
+            System::Rq => "rq",
+            System::Huey => "huey",
+            System::Bullmq => "bullmq",
+            System::Bull => "bull",
+            System::Dramatiq => "dramatiq",
+            System::Arq => "arq",
+            System::Taskiq => "taskiq",
+            System::Resque => "resque",
         }
     }
 
     /// The reverse of [`System::as_str`]; `None` for a name that is no system of ours.
     pub fn from_name(name: &str) -> Option<System> {
-        [System::Unknown, System::Celery, System::Sidekiq].into_iter().find(|s| s.as_str() == name)
+        System::ALL.into_iter().find(|s| s.as_str() == name)
     }
 }
 
@@ -145,6 +184,13 @@ pub enum JobEvent {
         /// The name, verbatim.
         name: String,
     },
+    /// A process of this name has just begun its life: whoever had the name before is another (RQ's `birth`).
+    Born {
+        /// As in [`JobEvent::Named`].
+        system: System,
+        /// As in [`JobEvent::Named`].
+        name: String,
+    },
     /// `CLIENT SETNAME`, `HELLO .. SETNAME`, AMQP `connection_name`.
     ClientNamed(String),
     /// The user that the client authenticated as (without the tag).
@@ -174,6 +220,12 @@ pub enum JobEvent {
         end: FetchEnd,
         /// As in [`JobEvent::FetchAsked`].
         blocking: bool,
+    },
+
+    /// A command that would have fetched beside its other business was changed so that it does not.
+    FetchRewritten {
+        /// The queues that it asked.
+        queues: Vec<String>,
     },
 
     /// A job is about to reach the worker.
@@ -266,6 +318,8 @@ pub enum Report {
         /// When it was composed, by the worker's own clock.
         beat: Option<Millis>,
     },
+    /// The process that holds this connection has nothing in hand at this moment (RQ's `state idle`).
+    Idle,
     /// Sidekiq's work hash, written with each heartbeat.
     SidekiqWork {
         /// The jids in it.

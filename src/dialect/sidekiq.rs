@@ -6,7 +6,7 @@
 //! `schedule` and `retry` and pushes them itself. `rpop ID-signals` in the heartbeat's transaction must pass.
 
 use super::json::Skim;
-use super::{Claim, Dialect, Interest, Meaning, Memory, Note, PopShape};
+use super::{Claim, Dialect, Interest, Meaning, Memory, Note, Payload, PopShape};
 use crate::job::{Job, JobEvent, JobKey, Report, System};
 use memchr::memmem;
 
@@ -74,14 +74,15 @@ impl Dialect for Sidekiq {
                 heartbeat(rest, out);
             }
             (b"evalsha" | b"eval", [_, _, b"1", key, now]) if is_due_set(key) && is_unix_time(now) => {
-                return Meaning::TakesDue(3);
+                return Meaning::TakesDue { key: 3, many: false };
             }
             _ => {}
         }
         Meaning::Nothing
     }
 
-    fn job(&self, _memory: &mut Memory, queue: &str, payload: &Skim) -> Option<Job> {
+    fn job(&self, _memory: &mut Memory, queue: &str, payload: Payload<'_>) -> Option<Job> {
+        let payload = payload.skim;
         let jid = payload.get("jid")?;
         let name = payload.get("wrapped").or_else(|| payload.get("class"))?;
         Some(Job {

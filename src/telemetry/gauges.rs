@@ -79,8 +79,7 @@ fn of_workers(workers: &[WorkerView]) {
 
 /// The systems that are there, and those known from the start.
 fn systems(workers: &[WorkerView]) -> BTreeSet<&'static str> {
-    let known = [System::Unknown, System::Celery, System::Sidekiq];
-    known.into_iter().chain(workers.iter().map(|worker| worker.system)).map(System::as_str).collect()
+    System::ALL.into_iter().chain(workers.iter().map(|worker| worker.system)).map(System::as_str).collect()
 }
 
 fn of_queues(consumers: Vec<(String, usize)>) {

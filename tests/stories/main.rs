@@ -10,6 +10,7 @@ mod drains;
 mod failures;
 mod quiet;
 mod rabbitmq;
+mod rq;
 mod settings;
 mod sidekiq;
 mod vanish;

@@ -9,6 +9,7 @@ pub(crate) mod pika;
 pub(crate) mod process;
 pub(crate) mod rabbit;
 pub(crate) mod redis;
+pub(crate) mod scripted;
 pub(crate) mod sidekiq;
 pub(crate) mod story;
 
