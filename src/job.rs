@@ -36,15 +36,39 @@ pub enum System {
     Celery,
     /// Sidekiq 6, 7 and 8.
     Sidekiq,
+    /// RQ 2 and 3.
+    Rq,
+    /// Huey 3.
+    Huey,
+    /// BullMQ 5 and 6.
+    Bullmq,
+    /// Bull 4.
+    Bull,
     /// Dramatiq.
     Dramatiq,
-    /// taskiq.
+    /// arq.
+    Arq,
+    /// taskiq: lists and streams.
     Taskiq,
+    /// Resque.
+    Resque,
 }
 
 impl System {
-    /// All of them.
-    pub const ALL: [System; 5] = [System::Unknown, System::Celery, System::Sidekiq, System::Dramatiq, System::Taskiq];
+    /// All of them, in the order of their declaration.
+    pub const ALL: [System; 11] = [
+        System::Unknown,
+        System::Celery,
+        System::Sidekiq,
+        System::Rq,
+        System::Huey,
+        System::Bullmq,
+        System::Bull,
+        System::Dramatiq,
+        System::Arq,
+        System::Taskiq,
+        System::Resque,
+    ];
 
     /// The name in the API, the metrics and the selectors (`system=celery`).
     pub fn as_str(self) -> &'static str {
@@ -52,8 +76,14 @@ impl System {
             System::Unknown => "unknown",
             System::Celery => "celery",
             System::Sidekiq => "sidekiq",
+            System::Rq => "rq",
+            System::Huey => "huey",
+            System::Bullmq => "bullmq",
+            System::Bull => "bull",
             System::Dramatiq => "dramatiq",
+            System::Arq => "arq",
             System::Taskiq => "taskiq",
+            System::Resque => "resque",
         }
     }
 
@@ -154,6 +184,13 @@ pub enum JobEvent {
         /// The name, verbatim.
         name: String,
     },
+    /// A process of this name has just begun its life: whoever had the name before is another (RQ's `birth`).
+    Born {
+        /// As in [`JobEvent::Named`].
+        system: System,
+        /// As in [`JobEvent::Named`].
+        name: String,
+    },
     /// `CLIENT SETNAME`, `HELLO .. SETNAME`, AMQP `connection_name`.
     ClientNamed(String),
     /// The user that the client authenticated as (without the tag).
@@ -183,6 +220,12 @@ pub enum JobEvent {
         end: FetchEnd,
         /// As in [`JobEvent::FetchAsked`].
         blocking: bool,
+    },
+
+    /// A command that would have fetched beside its other business was changed so that it does not.
+    FetchRewritten {
+        /// The queues that it asked.
+        queues: Vec<String>,
     },
 
     /// A job is about to reach the worker.
@@ -284,6 +327,8 @@ pub enum Report {
         /// When it was composed, by the worker's own clock.
         beat: Option<Millis>,
     },
+    /// The process that holds this connection has nothing in hand at this moment (RQ's `state idle`).
+    Idle,
     /// Sidekiq's work hash, written with each heartbeat.
     SidekiqWork {
         /// The jids in it; an entry whose jid could not be read stands as an empty text.

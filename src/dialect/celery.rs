@@ -6,7 +6,7 @@
 //! remote control and passes.
 
 use super::json::Skim;
-use super::{Claim, Dialect, Interest, Meaning, Memory, Note, PopShape};
+use super::{Claim, Dialect, Interest, Meaning, Memory, Note, Payload, PopShape};
 use crate::job::{CeleryEvent, Job, JobEvent, JobKey, Millis, Report, System};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -81,7 +81,8 @@ impl Dialect for Celery {
         }
     }
 
-    fn job(&self, memory: &mut Memory, queue: &str, payload: &Skim) -> Option<Job> {
+    fn job(&self, memory: &mut Memory, queue: &str, payload: Payload<'_>) -> Option<Job> {
+        let payload = payload.skim;
         let tag = payload.get("properties.delivery_tag")?;
         memory.envelope_seen = true;
         Some(Job {

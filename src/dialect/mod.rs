@@ -8,11 +8,14 @@ pub mod amqp;
 mod celery;
 mod generic;
 pub mod json;
+mod request;
+mod rq;
 mod sidekiq;
 
 use crate::job::{Job, JobEvent, JobKey, Outcome, Report, System};
 use bytes::Bytes;
 use json::Skim;
+pub use request::{Refusal, Reply, Request, Verb, Word};
 
 /// How much of a command somebody wants to see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +87,12 @@ pub enum Note {
     PushedOn(Vec<JobKey>),
     /// A process has stopped in good order.
     Left(String),
+    /// The process has nothing in hand.
+    Idle,
+    /// A job is over.
+    Ended(JobKey, Outcome),
+    /// The worker has made a job its own.
+    Delivered(Job),
 }
 
 /// What a command means.
@@ -93,8 +102,24 @@ pub enum Meaning {
     Nothing,
     /// Something, once confirmed.
     Note(Note),
-    /// A script that takes one due job out of the sorted set in this argument, for the client to push on.
-    TakesDue(usize),
+    /// A script that takes due jobs out of the sorted set in this argument, for the client to push on.
+    TakesDue {
+        /// Where the set's key stands.
+        key: usize,
+        /// It answers with a list of them, rather than with one or nil.
+        many: bool,
+    },
+    /// Something whose reply says what it came to.
+    Request(Box<Request>),
+}
+
+/// What came out of a pop.
+#[derive(Clone, Copy, Debug)]
+pub struct Payload<'a> {
+    /// The values found in it, if it is JSON.
+    pub skim: &'a Skim,
+    /// The text itself; empty if it was too long to be kept.
+    pub text: &'a [u8],
 }
 
 /// What a dialect remembers of one connection.
@@ -114,6 +139,8 @@ pub struct Memory {
     pub work: Option<Vec<String>>,
     /// The process that was taken off the list of processes by the last command that a dialect was told of.
     pub unlisted: Option<String>,
+    /// The process that holds the connection has said on it that it is at work.
+    pub busy: bool,
     /// Numbers the jobs that have no id.
     pub nameless: u64,
     /// Makes those numbers unique among the worker's connections.
@@ -131,11 +158,15 @@ pub trait Dialect: Sync {
     /// Reads a command that it was interested in. Arguments may be cut at 16 KiB.
     fn command(&self, memory: &mut Memory, args: &[&[u8]], out: &mut Vec<JobEvent>) -> Meaning;
     /// Reads a job's payload. `None`: not one of this system's.
-    fn job(&self, memory: &mut Memory, queue: &str, payload: &Skim) -> Option<Job>;
+    fn job(&self, memory: &mut Memory, queue: &str, payload: Payload<'_>) -> Option<Job>;
+    /// What is to be told before a pop that it claimed as a fetch.
+    fn asks(&self, _memory: &Memory, _out: &mut Vec<JobEvent>) {}
+    /// Reads the reply to a request of its own that the broker has not answered with an error.
+    fn replied(&self, _memory: &mut Memory, _request: &Request, _reply: Reply<'_>, _out: &mut Vec<JobEvent>) {}
 }
 
 /// All of them; the first that claims something has it.
-pub static DIALECTS: &[&dyn Dialect] = &[&celery::Celery, &sidekiq::Sidekiq];
+pub static DIALECTS: &[&dyn Dialect] = &[&celery::Celery, &sidekiq::Sidekiq, &rq::Rq];
 
 /// The values that dialects read from a job's payload.
 pub const PAYLOAD: &[&str] = &[
@@ -186,8 +217,27 @@ pub fn claim(memory: &Memory, pop: PopShape<'_>) -> Claim {
     }
 }
 
+/// Whose job system it is.
+fn dialect(system: System) -> Option<&'static dyn Dialect> {
+    DIALECTS.iter().copied().find(|d| d.system() == system)
+}
+
+/// What the worker's job system has to tell before a fetch.
+pub fn asks(memory: &Memory, out: &mut Vec<JobEvent>) {
+    if let Some(dialect) = dialect(memory.system) {
+        dialect.asks(memory, out);
+    }
+}
+
+/// Reads the reply to a request.
+pub fn replied(memory: &mut Memory, request: &Request, reply: Reply<'_>, out: &mut Vec<JobEvent>) {
+    if let Some(dialect) = dialect(request.system) {
+        dialect.replied(memory, request, reply, out);
+    }
+}
+
 /// The job in a payload; one without a name if no dialect can read it.
-pub fn job(memory: &mut Memory, queue: &str, payload: Option<&Skim>) -> (System, Job) {
+pub fn job(memory: &mut Memory, queue: &str, payload: Option<Payload<'_>>) -> (System, Job) {
     if let Some(payload) = payload {
         for dialect in DIALECTS {
             if let Some(job) = dialect.job(memory, queue, payload) {
@@ -228,6 +278,9 @@ pub fn confirmed(notes: Vec<Note>, out: &mut Vec<JobEvent>) {
             Note::PushedOn(keys) => out.push(JobEvent::PushedOn(keys)),
             Note::Left(name) => out.push(JobEvent::Report(Report::SidekiqLeft { name })),
             Note::Pushed => {}
+            Note::Idle => out.push(JobEvent::Report(Report::Idle)),
+            Note::Ended(key, outcome) => out.push(JobEvent::Ended { key, outcome }),
+            Note::Delivered(job) => out.push(JobEvent::Delivered(job)),
         }
     }
     if let Some(running) = work {

@@ -10,7 +10,7 @@
 //! of the dead a process can take itself off it too, when its heartbeats were late; but then its work hash stays.)
 
 use super::json::Skim;
-use super::{Claim, Dialect, Interest, Meaning, Memory, Note, PopShape};
+use super::{Claim, Dialect, Interest, Meaning, Memory, Note, Payload, PopShape};
 use crate::job::{Job, JobEvent, JobKey, Report, System};
 use memchr::memmem;
 
@@ -91,14 +91,15 @@ impl Dialect for Sidekiq {
                 heartbeat(rest, out);
             }
             (b"evalsha" | b"eval", [_, _, b"1", key, now]) if is_due_set(key) && is_unix_time(now) => {
-                return Meaning::TakesDue(3);
+                return Meaning::TakesDue { key: 3, many: false };
             }
             _ => {}
         }
         Meaning::Nothing
     }
 
-    fn job(&self, _memory: &mut Memory, queue: &str, payload: &Skim) -> Option<Job> {
+    fn job(&self, _memory: &mut Memory, queue: &str, payload: Payload<'_>) -> Option<Job> {
+        let payload = payload.skim;
         let jid = payload.get("jid")?;
         let name = payload.get("wrapped").or_else(|| payload.get("class"))?;
         Some(Job {

@@ -15,6 +15,10 @@ impl Fleet {
             JobEvent::FetchAsked { place, queues, blocking } => self.fetch_asked(now, id, place, queues, blocking),
             JobEvent::FetchMoved { to } => self.fetch_moved(id, to),
             JobEvent::FetchAnswered { from, end, blocking } => self.fetch_answered(now, id, from, end, blocking),
+            JobEvent::FetchRewritten { queues } => {
+                self.fetch_asked(now, id, Place::Gate, queues, false);
+                self.fetch_answered(now, id, Place::Gate, FetchEnd::Empty, false);
+            }
             JobEvent::Delivered(job) => self.delivered(now, id, job, Stage::Delivered),
             JobEvent::Taken(job) => self.delivered(now, id, job, Stage::Taken),
             JobEvent::SchedulerReturned => self.scheduler_returned(now, id),
@@ -29,6 +33,7 @@ impl Fleet {
             JobEvent::Report(report) => self.report(now, id, report),
             JobEvent::Recognised(system) => self.set_system(now, no, system),
             JobEvent::Named { system, name } => self.named(now, id, system, name),
+            JobEvent::Born { system, name } => self.born_as(now, id, system, name),
             JobEvent::ClientNamed(name) => self.client_named(now, id, name),
             JobEvent::User(user) => {
                 if let Some(conn) = self.conns.get_mut(&id) {
@@ -128,14 +133,15 @@ impl Fleet {
     pub(super) fn note_pattern(&mut self, now: Millis, id: ConnId) {
         let Some((_, worker)) = self.pair(id) else { return };
         match worker.system {
-            System::Celery | System::Dramatiq | System::Taskiq => {}
-            System::Unknown => generic::note_pattern(worker, now),
+            System::Unknown | System::Huey => generic::note_pattern(worker, now),
             System::Sidekiq => {
                 if sidekiq::note_zero(worker, now) && !worker.ledger.is_empty() {
                     let (no, over) = (worker.no, worker.ledger.select(|_| true));
                     self.strike(now, no, &over, "finished");
                 }
             }
+            // their own words tell
+            _ => {}
         }
     }
 

@@ -46,6 +46,13 @@ impl Fleet {
                     life.last_seen = now;
                 }
             }
+            // after another birth under the same name the youngest is meant
+            [.., youngest] if system != System::Celery => {
+                conn.life = Some(*youngest);
+                if let Some(life) = worker.life_mut(*youngest) {
+                    life.last_seen = now;
+                }
+            }
             _ => {}
         }
         let first = !worker.fetching;
@@ -57,6 +64,22 @@ impl Fleet {
         }
         if let Some(life) = self.conns.get(&id).and_then(|conn| conn.life).filter(|_| system != System::Celery) {
             self.split_if_new(now, id, life);
+        }
+    }
+
+    /// A process that has just begun its life says so: it is none of those that had the name before, and nothing of it
+    /// was missed.
+    pub(super) fn born_as(&mut self, now: Millis, id: ConnId, system: System, name: String) {
+        let number = LifeNo(self.number());
+        let Some((conn, worker)) = self.pair(id) else { return };
+        conn.name = Some(name.clone());
+        conn.life = Some(number);
+        let first = worker.conns.first() == Some(&id);
+        worker.lives.push(Life::new(number, system, name.clone(), now));
+        self.named(now, id, system, name);
+        // unless somebody was there before who has not spoken yet
+        if let Some((_, worker)) = self.pair(id).filter(|(_, worker)| first && worker.lives.len() == 1) {
+            worker.suspect = false;
         }
     }
 
@@ -111,7 +134,7 @@ impl Fleet {
         let over = |old: &Life| {
             let newer = worker.conns.iter().filter_map(|c| self.conns.get(c)).all(|c| c.since > old.last_seen);
             let cut = worker.last_cut.is_some_and(|cut| cut >= old.last_seen);
-            let replaced = newcomer.system == System::Celery && newcomer.name == old.name;
+            let replaced = newcomer.system == old.system && newcomer.name == old.name;
             let settled = !cut || replaced || now >= old.last_seen.saturating_add(CUT_SILENCE);
             newcomer.first_seen > old.last_seen && newer && settled
         };
@@ -249,7 +272,7 @@ impl Life {
         let voice = match system {
             System::Celery => Voice::Celery(CeleryVoice::default()),
             System::Sidekiq => Voice::Sidekiq(SidekiqVoice::default()),
-            System::Unknown | System::Dramatiq | System::Taskiq => Voice::Silent,
+            _ => Voice::Silent,
         };
         Life { no, system, name, first_seen: now, last_seen: now, voice }
     }

@@ -1,7 +1,7 @@
 //! What workers say about themselves, carried to the life that said it.
 
 use super::Fleet;
-use super::evidence::{celery, sidekiq};
+use super::evidence::{acks, celery, sidekiq};
 use super::ledger::Stage;
 use super::worker::{Voice, WorkerNo};
 use crate::job::{ConnId, Evidence, Millis, Report};
@@ -26,6 +26,11 @@ impl Fleet {
                 if news {
                     self.journal_worker(no);
                 }
+            }
+            Report::Idle => {
+                let Some((_, worker)) = self.pair(id) else { return };
+                let (no, over) = (worker.no, acks::idle(worker, id));
+                self.strike(now, no, &over, "finished");
             }
             Report::SidekiqWork { running } => {
                 let Some((_, no, voice)) = self.sidekiq_voice(id, now) else { return };

@@ -19,6 +19,7 @@ pub(super) fn begin() {
     for system in System::ALL.map(System::as_str) {
         counter!("draingate_jobs_delivered_total", "system" => system).increment(0);
         counter!("draingate_fetches_held_total", "system" => system).increment(0);
+        counter!("draingate_fetches_rewritten_total", "system" => system).increment(0);
         for outcome in ["finished", "requeued", "returned"] {
             counter!("draingate_jobs_finished_total", "system" => system, "outcome" => outcome).increment(0);
         }
@@ -65,6 +66,9 @@ pub fn connection_event(system: System, event: &JobEvent) {
     match event {
         JobEvent::FetchAsked { place: Place::Gate, .. } | JobEvent::FetchMoved { to: Place::Gate } => {
             counter!("draingate_fetches_held_total", "system" => system.as_str()).increment(1);
+        }
+        JobEvent::FetchRewritten { .. } => {
+            counter!("draingate_fetches_rewritten_total", "system" => system.as_str()).increment(1);
         }
         JobEvent::Orphan(fate) => counter!("draingate_orphan_replies_total", "action" => fate.as_str()).increment(1),
         JobEvent::Opaque => gauge!("draingate_opaque_connections").increment(1),

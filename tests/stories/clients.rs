@@ -37,7 +37,7 @@ fn shown(world: &World, name: &str) -> Value {
 /// Half of the jobs wait for their time in the workers' hands, unacknowledged.
 #[test]
 fn dramatiq() {
-    let load = Load { longest: 4.0, countdown: 2.0, open: 24 };
+    let load = Load { longest: 4.0, countdown: 2.0, open: 24, ..Load::default() };
     drain_and_kill(&World::with(Release::Four), &Client::Dramatiq, load, rounds().div_ceil(2));
 }
 

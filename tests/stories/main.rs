@@ -16,6 +16,7 @@ mod rabbitmq_queues;
 mod rabbitmq_restarts;
 mod recorder;
 mod recovery;
+mod rq;
 mod settings;
 mod sidekiq;
 mod signals;

@@ -37,7 +37,7 @@ fn quieted(version: u8, shortest: f64, quiet: fn(&World, &Worker)) {
             quiet(&world, &worker);
         }
         std::thread::sleep(Duration::from_millis(random.u64(0..1500)));
-        drained.push(drain_amid(&world, worker, &format!("round-{round}"), |worker| {
+        drained.push(drain_amid(&world, worker, &format!("round-{round}"), "inferred", |worker| {
             std::thread::sleep(Duration::from_millis(random.u64(0..1500)));
             if !early {
                 quiet(&world, worker);
@@ -70,7 +70,7 @@ fn told_to_leave(version: u8) {
     for round in 1..=rounds() {
         let worker = with_two_jobs(&world, &system, &mut *producer, round, 2.0 + 3.0 * random.f64());
         let signal = if random.bool() { Signal::TERM } else { Signal::INT };
-        drained.push(drain_amid(&world, worker, &format!("round-{round}"), |worker| {
+        drained.push(drain_amid(&world, worker, &format!("round-{round}"), "inferred", |worker| {
             std::thread::sleep(Duration::from_millis(random.u64(0..1500)));
             worker.process.signal(signal);
             producer.push(&format!("later{round}"), 0.1, 0.0);

@@ -11,6 +11,7 @@ pub(crate) mod process;
 pub(crate) mod queues;
 pub(crate) mod rabbit;
 pub(crate) mod redis;
+pub(crate) mod scripted;
 pub(crate) mod sidekiq;
 pub(crate) mod story;
 

@@ -73,11 +73,13 @@ pub(crate) struct Load {
     pub(crate) countdown: f64,
     /// No more than this many jobs are open at a time.
     pub(crate) open: usize,
+    /// The evidence that `drained` must have.
+    pub(crate) require: &'static str,
 }
 
 impl Default for Load {
     fn default() -> Load {
-        Load { longest: 3.0, countdown: 0.0, open: 16 }
+        Load { longest: 3.0, countdown: 0.0, open: 16, require: "inferred" }
     }
 }
 
@@ -91,7 +93,7 @@ pub(crate) fn drain_and_kill(world: &World, system: &dyn System, load: Load, rou
             let worker = system.start(world, "w1", round);
             await_job_on(world, &worker);
             std::thread::sleep(Duration::from_millis(random.u64(0..2500)));
-            drained.push(drain_then_kill(world, worker, &format!("round-{round}")));
+            drained.push(drain_then_kill_by(world, worker, &format!("round-{round}"), load.require));
         }
     });
     world.log().await_all_ended(secs(120));
@@ -127,16 +129,27 @@ pub(crate) fn with_jobs(world: &World, system: &dyn System, load: Load, act: imp
 
 /// Drains a worker with the command line and kills its process group in the instant that says it is drained.
 pub(crate) fn drain_then_kill(world: &World, worker: Worker, drain: &str) -> Drained {
-    drain_amid(world, worker, drain, |_| {})
+    drain_then_kill_by(world, worker, drain, "inferred")
+}
+
+/// The same with the evidence that it must have.
+pub(crate) fn drain_then_kill_by(world: &World, worker: Worker, drain: &str, require: &str) -> Drained {
+    drain_amid(world, worker, drain, require, |_| {})
 }
 
 /// The same, with something happening to the worker while it is being drained.
-pub(crate) fn drain_amid(world: &World, mut worker: Worker, drain: &str, happens: impl FnOnce(&Worker)) -> Drained {
+pub(crate) fn drain_amid(
+    world: &World,
+    mut worker: Worker,
+    drain: &str,
+    require: &str,
+    happens: impl FnOnce(&Worker),
+) -> Drained {
     let gate = world.gate();
     let (answer, sealed_at, drained_at) = std::thread::scope(|scope| {
         let sealed = scope.spawn(|| await_sealed(world, drain));
-        let cli = gate.command(&["drain", &worker.name, "--name", drain, "--wait", "--timeout", "120s"]).spawn();
-        let cli = cli.expect("the command line runs");
+        let words = ["drain", &worker.name, "--name", drain, "--require", require, "--wait", "--timeout", "120s"];
+        let cli = gate.command(&words).spawn().expect("the command line runs");
         happens(&worker);
         let output = cli.wait_with_output().expect("it ends");
         let drained_at = now();

@@ -7,11 +7,11 @@ fn every_blocking_pop_is_a_fetch() {
     play_rows(
         "W= <1>\n B= <2>\n E Delivered #1-1 <3> - -",
         &[
-            "BRPOP huey.redis.x 1 | *2 $$huey.redis.x $$pickle | huey.redis.x",
-            "BLPOP rq:queue:a rq:queue:b 1 | *2 $$rq:queue:b $$id | rq:queue:b",
-            "BLMOVE rq:queue:a rq:queue:a:intermediate LEFT RIGHT 1 | $$id | rq:queue:a",
-            "BZPOPMIN bull:q:marker 1 | *3 $$bull:q:marker $$0 $$0 | bull:q:marker",
-            "XREADGROUP GROUP g c COUNT 10 STREAMS taskiq > | *1 *2 $$taskiq *1 *2 $$1-1 *2 $$f $$v | taskiq",
+            "BRPOP mine.x 1 | *2 $$mine.x $$pickle | mine.x",
+            "BLPOP mine:a mine:b 1 | *2 $$mine:b $$id | mine:b",
+            "BLMOVE mine:a mine:a:intermediate LEFT RIGHT 1 | $$id | mine:a",
+            "BZPOPMIN mine:z 1 | *3 $$mine:z $$0 $$0 | mine:z",
+            "XREADGROUP GROUP g c COUNT 10 STREAMS stream > | *1 *2 $$stream *1 *2 $$1-1 *2 $$f $$v | stream",
         ],
     );
     play(

@@ -11,6 +11,7 @@ mod identity;
 mod mode;
 mod pops;
 mod put_back;
+mod rq;
 mod sidekiq;
 mod transparent;
 mod world;

@@ -7,6 +7,8 @@ pub fn text(event: &JobEvent) -> String {
     match event {
         JobEvent::Recognised(system) => format!("Recognised {}", system.as_str()),
         JobEvent::Named { system, name } => format!("Named {} {name}", system.as_str()),
+        JobEvent::Born { system, name } => format!("Born {} {name}", system.as_str()),
+        JobEvent::FetchRewritten { queues } => format!("FetchRewritten {}", queues.join(",")),
         JobEvent::ClientNamed(name) => format!("ClientNamed {name}"),
         JobEvent::User(user) => format!("User {user}"),
         JobEvent::Tagged(tag) => format!("Tagged {tag}"),
@@ -78,6 +80,7 @@ fn reported(report: &Report) -> String {
             number(busy.map(u64::from)),
             number(*beat)
         ),
+        Report::Idle => "idle".to_owned(),
         Report::SidekiqWork { running } => {
             let shown: Vec<&str> = running.iter().map(|jid| if jid.is_empty() { "?" } else { jid }).collect();
             format!("work [{}]", shown.join(","))

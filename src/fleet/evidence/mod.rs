@@ -4,6 +4,7 @@
 //! The rule above all: a wrong "not yet" is acceptable, a wrong "drained" is not. So every branch that is not sure ends
 //! in [`Evidence::Unknown`].
 
+pub(super) mod acks;
 pub(super) mod celery;
 pub(super) mod consumer;
 pub(super) mod generic;
@@ -103,7 +104,10 @@ impl Doubt {
                 Some("wait for two idle heartbeats (start the worker without --without-heartbeat)")
             }
             Doubt::Adopted(_, System::Sidekiq) => Some("wait for its heartbeat (every 5 to 10 s)"),
-            Doubt::Adopted(..) => Some("restart the worker once while the gate is running"),
+            Doubt::Adopted(_, System::Rq) => {
+                Some("wait for its next job's end, or restart it while the gate is running")
+            }
+            Doubt::Adopted(_, _) => Some("restart the worker once while the gate is running"),
             Doubt::CutMidJob(_) => {
                 Some("some Celery versions never acknowledge these; look into the worker's log and stop it by hand")
             }
@@ -193,7 +197,8 @@ pub(super) fn judge(worker: &Worker, settings: &FleetSettings, now: Millis) -> V
         System::Celery => celery::judge(worker, settings, now),
         System::Sidekiq => sidekiq::judge(worker, now),
         _ if worker.protocol == "amqp" => consumer::judge(worker, settings, now),
-        System::Unknown | System::Dramatiq | System::Taskiq => generic::judge(worker, now),
+        System::Unknown | System::Huey => generic::judge(worker, now),
+        _ => acks::judge(worker, settings, now),
     };
     if let Some(evidence) = worker.rests().filter(|_| verdict.is_clear(false)) {
         verdict.evidence = verdict.evidence.max(evidence);

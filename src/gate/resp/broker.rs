@@ -143,6 +143,7 @@ impl RespGate {
             None => (buf[0] == b'-').then_some(Current::OutOfBand),
             Some(Owed::Plain(_) | Owed::Blocking) => Some(Current::Plain),
             Some(Owed::Skip | Owed::PutBack(_)) => Some(Current::Swallow(Box::new(Reading::new(NOTE_MAX, None)))),
+            Some(Owed::Request(asked)) => Some(Current::Read(Box::new(Reading::of_words(asked.request.skim)))),
             Some(Owed::Noted(_)) => Some(Current::Read(Box::new(Reading::new(NOTE_MAX, None)))),
             Some(Owed::Fetch(fetch)) => Some(self.begin_fetch(fetch, buf)?),
             // a (un)subscribe command that failed has one error for all its confirmations
@@ -201,6 +202,7 @@ impl RespGate {
             }
             Current::Read(reading) => match self.owed.pop() {
                 Some(Owed::Fetch(fetch)) => self.fetch_replied(now, *fetch, *reading, pending, out),
+                Some(Owed::Request(asked)) => self.request_replied(*asked, *reading, pending, out),
                 Some(Owed::Noted(noted)) => self.noted(*noted, &reading, out),
                 _ => {}
             },

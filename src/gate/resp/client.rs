@@ -1,9 +1,10 @@
 //! The client's side: commands are recognised by their head, the few that matter are read whole, and each one is
 //! entered into the replies owed.
 
-use super::command::{Head, NAME_MAX, TAP_MAX, Tail, read_head, read_whole, split_inline};
+use super::command::{Head, NAME_MAX, TAP_MAX, Tail, read_beginning, read_head, read_whole, split_inline};
 use super::owed::{Change, Noted, Owed};
 use super::pop::is_pop;
+use super::request::{Judged, Watch};
 use super::scan::NotResp;
 use super::session::ReplyMode;
 use super::{Mode, RespGate};
@@ -33,6 +34,8 @@ pub(super) enum ClientAt {
         tail: Tail,
         /// Whether somebody reads along.
         tapped: bool,
+        /// An argument that is judged when it passes.
+        watch: Option<Watch>,
     },
     /// A blocking fetch comes next. It is judged when all replies before it have come: then its time-out begins.
     Waiting,
@@ -68,7 +71,7 @@ impl RespGate {
         let mut run = 0..0;
         while at < input.len() && self.mode == Mode::Running {
             let end = match self.client {
-                ClientAt::Tail { .. } => self.tail(&input[at..], out),
+                ClientAt::Tail { .. } => self.tail(&input[at..], &mut run, out),
                 ClientAt::Start | ClientAt::Waiting if self.wants(Side::Client) => {
                     self.start(now, &input[at..], &mut run, out)
                 }
@@ -100,12 +103,31 @@ impl RespGate {
     }
 
     /// Goes on with a command that streams through.
-    fn tail(&mut self, buf: &[u8], out: &mut Vec<Action>) -> Option<(usize, bool)> {
-        let ClientAt::Tail { tail, .. } = &mut self.client else { return None };
-        match tail.advance(buf) {
+    fn tail(&mut self, buf: &[u8], run: &mut Range<usize>, out: &mut Vec<Action>) -> Option<(usize, bool)> {
+        let ClientAt::Tail { tail, watch, .. } = &mut self.client else { return None };
+        if let Some(watch) = watch.take_if(|watch| tail.stands_before(watch.left)) {
+            let judged = self.watched(watch, buf, run, out);
+            let ClientAt::Tail { tail, watch: again, .. } = &mut self.client else { return None };
+            match judged {
+                Judged::Passes => {}
+                Judged::More => {
+                    *again = Some(watch);
+                    return None;
+                }
+                Judged::Replaced(used) => {
+                    if tail.skip() {
+                        self.client = ClientAt::Start;
+                    }
+                    return Some((used, false));
+                }
+            }
+        }
+        let ClientAt::Tail { tail, watch, .. } = &mut self.client else { return None };
+        match tail.advance(buf, watch.map_or(0, |watch| watch.left)) {
             Ok((used, false)) => Some((used, true)),
             Ok((used, true)) => {
-                if let ClientAt::Tail { tail, tapped: true } = std::mem::replace(&mut self.client, ClientAt::Start) {
+                if let ClientAt::Tail { tail, tapped: true, .. } = std::mem::replace(&mut self.client, ClientAt::Start)
+                {
                     self.tapped(&tail.into_tapped().unwrap_or_default(), out);
                 }
                 Some((used, true))
@@ -167,10 +189,7 @@ impl RespGate {
                             self.plain();
                             self.stream(left, None, out);
                         }
-                        Ok(_) if is_script(lower) && self.memory.system == System::Unknown => {
-                            self.doubted(lower, "with arguments too long to be read", false);
-                            self.stream(left, None, out);
-                        }
+                        Ok(_) if is_script(lower) => self.long_script(lower, argc, left, buf, out),
                         _ => {
                             self.plain();
                             self.stream(left, None, out);
@@ -194,6 +213,27 @@ impl RespGate {
         }
     }
 
+    /// A script whose arguments are too long to be waited for: its beginning tells.
+    fn long_script(&mut self, name: &[u8], argc: u32, left: u32, buf: &[u8], out: &mut Vec<Action>) {
+        let mut events = Vec::new();
+        let meaning = dialect::command(&mut self.memory, &read_beginning(buf), &mut events);
+        Self::emit(events, out);
+        let mut watch = None;
+        match meaning {
+            Meaning::Request(request) => watch = self.long_request(name, argc, request, out),
+            _ if self.memory.system == System::Unknown => {
+                self.doubted(name, "with arguments too long to be read", false);
+            }
+            _ => {
+                self.plain();
+            }
+        }
+        self.stream(left, None, out);
+        if let ClientAt::Tail { watch: none, .. } = &mut self.client {
+            *none = watch;
+        }
+    }
+
     /// Lets the `left` arguments that are still to come stream through.
     fn stream(&mut self, left: u32, tap: Option<Vec<Vec<u8>>>, out: &mut Vec<Action>) {
         let tapped = tap.is_some();
@@ -203,7 +243,7 @@ impl RespGate {
                 ClientAt::Start
             }
             None if left == 0 => ClientAt::Start,
-            tap => ClientAt::Tail { tail: Tail::new(left, tap), tapped },
+            tap => ClientAt::Tail { tail: Tail::new(left, tap), tapped, watch: None },
         };
     }
 

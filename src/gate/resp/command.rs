@@ -126,6 +126,28 @@ pub(super) fn read_whole(buf: &[u8]) -> Result<Option<(Vec<Bytes>, usize)>, NotR
     Ok(Some((ranges.into_iter().map(|r| copy.slice(r)).collect(), at)))
 }
 
+/// The argument of at most `max` bytes at the start of `buf`, and its length on the wire. `None`: cut.
+pub(super) fn read_arg(buf: &[u8], max: usize) -> Result<Option<(&[u8], usize)>, NotResp> {
+    let Some((len, start)) = header(buf, 0, b'$')? else { return Ok(None) };
+    let len = usize::try_from(len).ok().filter(|len| *len <= max).ok_or(NotResp("too long"))?;
+    let used = start + len + 2;
+    Ok((used <= buf.len()).then(|| (&buf[start..start + len], used)))
+}
+
+/// The arguments that are complete at the start of the array command in `buf`.
+pub(super) fn read_beginning(buf: &[u8]) -> Vec<&[u8]> {
+    let mut args = Vec::new();
+    let Ok(Some((argc, mut at))) = header(buf, 0, b'*') else { return args };
+    while let Ok(Some((arg, used))) = read_arg(&buf[at..], buf.len()) {
+        args.push(arg);
+        at += used;
+        if args.len() as i64 == argc {
+            break;
+        }
+    }
+    args
+}
+
 /// The arguments of an inline request, by the rules of Redis' `sdssplitargs`. `None`: unbalanced quotes.
 pub(super) fn split_inline(line: &[u8]) -> Option<Vec<Bytes>> {
     let mut args = Vec::new();
@@ -226,8 +248,20 @@ impl Tail {
         Tail { args, body: 0, tap, over: false }
     }
 
-    /// How many of the bytes belong to this command. `true`: that was its end.
-    pub(super) fn advance(&mut self, buf: &[u8]) -> Result<(usize, bool), NotResp> {
+    /// Whether exactly so many arguments are still to come, and nothing of the next one has.
+    pub(super) fn stands_before(&self, left: u32) -> bool {
+        self.args == left && self.body == 0
+    }
+
+    /// The next argument was dealt with by somebody else. `true`: it was the last.
+    pub(super) fn skip(&mut self) -> bool {
+        self.args = self.args.saturating_sub(1);
+        self.args == 0
+    }
+
+    /// How many of the bytes belong to this command. `true`: that was its end. It stops when `left` arguments are still
+    /// to come.
+    pub(super) fn advance(&mut self, buf: &[u8], left: u32) -> Result<(usize, bool), NotResp> {
         let mut at = 0;
         loop {
             if self.body > 0 {
@@ -242,6 +276,9 @@ impl Tail {
             }
             if self.args == 0 {
                 return Ok((at, true));
+            }
+            if self.args == left {
+                return Ok((at, false));
             }
             let Some((len, start)) = header(buf, at, b'$')? else { return Ok((at, false)) };
             let len = u64::try_from(len).map_err(|_| NotResp("a negative length"))?;
@@ -290,9 +327,9 @@ mod tests {
         let tail = b"$3\r\nabc\r\n$0\r\n\r\n$2\r\nde\r\n";
         for cut in 1..tail.len() {
             let mut walk = Tail::new(3, Some(vec![]));
-            let (used, done) = walk.advance(&tail[..cut]).unwrap();
+            let (used, done) = walk.advance(&tail[..cut], 0).unwrap();
             assert!(!done);
-            assert_eq!(walk.advance(&tail[used..]), Ok((tail.len() - used, true)), "cut at {cut}");
+            assert_eq!(walk.advance(&tail[used..], 0), Ok((tail.len() - used, true)), "cut at {cut}");
             assert_eq!(walk.into_tapped(), Some(vec![b"abc".to_vec(), vec![], b"de".to_vec()]));
         }
     }

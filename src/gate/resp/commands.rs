@@ -112,11 +112,12 @@ impl RespGate {
         Self::emit(events, out);
         let plain_session = self.session.transaction.is_none() && self.session.replies == ReplyMode::On;
         match meaning {
-            Meaning::TakesDue(key) if plain_session => {
+            Meaning::TakesDue { key, many } if plain_session => {
                 out.push(Action::Event(JobEvent::SchedulerReturned));
-                self.ask(now, Pop::script(args, key), true, out)
+                self.ask(now, Pop::script(args, key, many), true, out)
             }
-            Meaning::TakesDue(_) => {
+            Meaning::Request(request) => self.request(name, args, request, out),
+            Meaning::TakesDue { .. } => {
                 self.blocked(name, "of due jobs inside MULTI or with its replies switched off", out);
                 self.plain()
             }

@@ -65,6 +65,11 @@ impl RespGate {
             return false;
         }
         let place = if self.marked { Place::Gate } else { Place::Broker };
+        if !takes_due {
+            let mut events = Vec::new();
+            dialect::asks(&self.memory, &mut events);
+            Self::emit(events, out);
+        }
         let mut queues: Vec<String> = pop.keys().iter().map(|k| dialect::queue_name(k)).collect();
         queues.dedup();
         out.push(Action::Event(JobEvent::FetchAsked { place, queues, blocking }));
@@ -208,7 +213,7 @@ impl RespGate {
         self.answered(Place::Broker, FetchEnd::Job, blocking, out);
         self.retained.push_back(Retained {
             end: self.sent + pending,
-            pop: fetch.pop,
+            pop: Some(fetch.pop),
             leaves: reading.leaves,
             overflow: reading.overflow,
             keys,
@@ -225,7 +230,7 @@ impl RespGate {
         let queue = dialect::queue_name(key);
         self.remember_entries(&fetch.pop, &reading.leaves);
         let mut keys = Vec::new();
-        let mut tell = |memory: &mut dialect::Memory, payload: Option<&dialect::json::Skim>| {
+        let mut tell = |memory: &mut dialect::Memory, payload: Option<dialect::Payload<'_>>| {
             let (system, job) = dialect::job(memory, &queue, payload);
             if system != memory.system && system != crate::job::System::Unknown && !fetch.takes_due {
                 events.push(JobEvent::Recognised(system));
@@ -233,10 +238,12 @@ impl RespGate {
             keys.push(job.key.clone());
             events.push(if fetch.takes_due { JobEvent::Taken(job) } else { JobEvent::Delivered(job) });
         };
-        tell(&mut self.memory, reading.payload());
+        let first = reading.leaves.get(fetch.pop.payload_leaf() as usize).filter(|_| !reading.overflow);
+        let text = first.map_or(b"".as_slice(), |leaf| leaf.content.as_slice());
+        tell(&mut self.memory, reading.payload().map(|skim| dialect::Payload { skim, text }));
         for leaf in fetch.pop.further_payloads(&reading.leaves) {
             let skim = dialect::json::Skim::of(dialect::PAYLOAD, &leaf.content);
-            tell(&mut self.memory, Some(&skim));
+            tell(&mut self.memory, Some(dialect::Payload { skim: &skim, text: &leaf.content }));
         }
         keys
     }
@@ -263,7 +270,13 @@ impl RespGate {
         self.flushed(written);
         // the last one first, so that they stand in their old order again
         for retained in std::mem::take(&mut self.retained).into_iter().rev() {
-            self.put_back(now, &retained.pop, &retained.leaves, retained.overflow, retained.keys, out);
+            match &retained.pop {
+                Some(pop) => self.put_back(now, pop, &retained.leaves, retained.overflow, retained.keys, out),
+                None => {
+                    out.extend(retained.keys.into_iter().map(|key| Action::Event(JobEvent::Returned(key))));
+                    out.push(Action::Event(JobEvent::Orphan(Fate::Kept)));
+                }
+            }
         }
         if let super::broker::Current::Read(reading) = &mut self.current {
             reading.raise_max(super::reply::ORPHAN_MAX);

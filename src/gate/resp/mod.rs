@@ -14,6 +14,7 @@ mod fetch;
 mod owed;
 mod pop;
 mod reply;
+mod request;
 mod scan;
 mod session;
 mod table;
@@ -81,7 +82,8 @@ enum Mode {
 struct Retained {
     /// The number of bytes sent to the client after which it is.
     end: u64,
-    pop: Pop,
+    /// `None`: the broker knows by itself that it has not been worked on.
+    pop: Option<Pop>,
     leaves: Vec<Leaf>,
     overflow: bool,
     keys: Vec<JobKey>,

@@ -5,7 +5,7 @@
 
 use super::empty::Empty;
 use super::pop::Pop;
-use crate::dialect::Note;
+use crate::dialect::{Note, Request};
 use crate::job::{JobKey, Millis};
 use bytes::Bytes;
 use std::collections::VecDeque;
@@ -29,6 +29,8 @@ pub(super) enum Owed {
     Noted(Box<Noted>),
     /// A fetch at the broker.
     Fetch(Box<Fetch>),
+    /// A request whose reply a dialect reads.
+    Request(Box<Asked>),
     /// Confirmations of a (un)subscribe command: ordinary arrays in RESP2, pushes in RESP3, or one error.
     Pubsub {
         /// Which set it changes.
@@ -102,6 +104,14 @@ pub(super) struct Fetch {
     pub(super) takes_due: bool,
 }
 
+/// See [`Owed::Request`].
+#[derive(Debug)]
+pub(super) struct Asked {
+    pub(super) request: Request,
+    /// It went to the broker as a fetch.
+    pub(super) fetches: bool,
+}
+
 /// With so many entries the client has to wait: not every one is merged with its neighbour.
 const FULL: usize = 32_768;
 
@@ -130,6 +140,10 @@ impl Replies {
         self.queue.front_mut()
     }
 
+    pub(super) fn back_mut(&mut self) -> Option<&mut Owed> {
+        self.queue.back_mut()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.queue.is_empty()
     }
@@ -155,7 +169,7 @@ impl Replies {
 
     /// Something is owed that must be settled even for a client that has gone.
     pub(super) fn has_unsettled(&self) -> bool {
-        self.queue.iter().any(|o| matches!(o, Owed::Fetch(_) | Owed::PutBack(_)))
+        self.queue.iter().any(|o| matches!(o, Owed::Fetch(_) | Owed::Request(_) | Owed::PutBack(_)))
     }
 
     /// Nothing will be answered any more. Returns what was to be put back.

@@ -5,7 +5,7 @@
 
 use super::empty::Empty;
 use super::reply::Leaf;
-use super::table::{Form, ROWS, Row, SCRIPT, Undo};
+use super::table::{Form, ROWS, Row, SCRIPT, SCRIPT_MANY, Undo};
 use bytes::Bytes;
 use std::ops::Range;
 
@@ -91,9 +91,16 @@ impl Pop {
         Some(pop)
     }
 
-    /// A script that pops one due member of a sorted set.
-    pub(super) fn script(args: Vec<Bytes>, key: usize) -> Pop {
-        Pop { row: &SCRIPT, args, keys: key..key + 1, timeout: None, counted: false, noack: false }
+    /// A script that pops one due member of a sorted set, or `many`.
+    pub(super) fn script(args: Vec<Bytes>, key: usize, many: bool) -> Pop {
+        Pop {
+            row: if many { &SCRIPT_MANY } else { &SCRIPT },
+            args,
+            keys: key..key + 1,
+            timeout: None,
+            counted: false,
+            noack: false,
+        }
     }
 
     pub(crate) fn name(&self) -> &'static [u8] {

@@ -1,7 +1,7 @@
 //! Reading along a reply of the broker: the few leaves that a verdict needs, within bounds.
 
 use super::scan::{Sink, number};
-use crate::dialect::json::Skim;
+use crate::dialect::{Word, json::Skim};
 use bytes::Bytes;
 
 /// How much of a delivery is kept until it has been handed to the client's socket, so that it can be put back.
@@ -45,11 +45,43 @@ pub(super) struct Reading {
     max: usize,
     skim: Option<(u32, Skim)>,
     leaf: u32,
+    /// In the place of leaves: the beginning of each, or what is found in it.
+    words: Option<Words>,
 }
+
+#[derive(Debug)]
+struct Words {
+    wanted: &'static [&'static str],
+    words: Vec<Word>,
+}
+
+/// How much of a word is kept.
+const WORD_MAX: usize = 256;
+/// How many words are.
+const WORDS_MAX: usize = 32 * 1024;
 
 impl Reading {
     pub(super) fn new(max: usize, skim: Option<(u32, Skim)>) -> Reading {
-        Reading { kind: 0, first: Vec::new(), leaves: Vec::new(), overflow: false, kept: 0, max, skim, leaf: 0 }
+        Reading {
+            kind: 0,
+            first: Vec::new(),
+            leaves: Vec::new(),
+            overflow: false,
+            kept: 0,
+            max,
+            skim,
+            leaf: 0,
+            words: None,
+        }
+    }
+
+    /// For a reply that is read word by word, whatever the length of each; with `wanted` for these values in JSON texts.
+    pub(super) fn of_words(wanted: &'static [&'static str]) -> Reading {
+        Reading { words: Some(Words { wanted, words: Vec::new() }), ..Reading::new(usize::MAX, None) }
+    }
+
+    pub(super) fn words(&self) -> &[Word] {
+        self.words.as_ref().map_or(&[], |words| &words.words)
     }
 
     /// A null, or the empty array or set of the commands that say "nothing" so.
@@ -106,12 +138,27 @@ impl Sink for Reading {
             b'$' | b'=' | b'!' if text != b"-1" => b"",
             _ => text,
         };
-        if self.keep(content.len() + std::mem::size_of::<Leaf>()) {
+        if let Some(Words { wanted, words }) = &mut self.words {
+            if words.len() < WORDS_MAX {
+                let skim = (!wanted.is_empty() && kind == b'$').then(|| Skim::new(wanted));
+                words.push(Word { kind, text: content[..content.len().min(WORD_MAX)].to_vec(), skim });
+            } else {
+                self.overflow = true;
+            }
+        } else if self.keep(content.len() + std::mem::size_of::<Leaf>()) {
             self.leaves.push(Leaf { kind, content: content.to_vec() });
         }
     }
 
     fn body(&mut self, bytes: &[u8]) {
+        if let Some(Words { words, .. }) = &mut self.words {
+            let Some(word) = words.last_mut().filter(|_| !self.overflow) else { return };
+            match &mut word.skim {
+                Some(skim) => skim.feed(bytes),
+                None => word.text.extend_from_slice(&bytes[..bytes.len().min(WORD_MAX - word.text.len())]),
+            }
+            return;
+        }
         if let Some((leaf, skim)) = &mut self.skim
             && *leaf == self.leaf
         {

@@ -88,6 +88,9 @@ pub(super) static ROWS: &[Row] = &[
 /// Scripts stand in no table: a dialect recognised one.
 pub(super) static SCRIPT: Row = row(b"", Form::KeyCount, Undo::Due, Empty::NullBulk, Empty::NullBulk);
 
+/// The same with a list for a reply.
+pub(super) static SCRIPT_MANY: Row = row(b"", Form::KeyCount, Undo::Due, Empty::Array, Empty::Array);
+
 impl std::fmt::Debug for Row {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&String::from_utf8_lossy(self.name))

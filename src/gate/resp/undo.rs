@@ -52,7 +52,9 @@ impl Pop {
             }
             Undo::Due => {
                 let now = Bytes::from(format!("{}.{:03}", now_ms / 1000, now_ms % 1000));
-                vec![vec![word(b"ZADD"), key, word(b"NX"), now, reply.first()?.bytes()]]
+                let mut command = vec![word(b"ZADD"), key, word(b"NX")];
+                command.extend(reply.iter().flat_map(|member| [now.clone(), member.bytes()]));
+                vec![command]
             }
         })
     }

@@ -1,0 +1,127 @@
+//! Job systems whose workers tell the broker of each job's end: RQ, BullMQ, Dramatiq and their like.
+
+use draingate::fleet::FleetSettings;
+use proto_tests::fleet_script::{Script, play};
+
+#[test]
+fn ends_are_exact() {
+    play(
+        "
+        + c1 10.0.0.5
+        c1 is bullmq
+        c1 poll q
+        c1 gets t1
+        c1 poll q
+        c1 gets t2
+        drain d all
+        ? 10.0.0.5 sealed exact running=2
+        c1 end t1
+        ? 10.0.0.5 sealed exact running=1
+        c1 requeue t2
+        ? 10.0.0.5 drained exact
+    ",
+    );
+}
+
+/// Its end is told by a child, on a connection of its own.
+#[test]
+fn an_rq_worker_is_idle_when_it_says_so() {
+    play(
+        "
+        + c1 10.0.0.5
+        c1 born rq w1
+        c1 fetch q
+        c1 gets j1
+        drain d w1
+        ? w1 sealed exact running=1
+        + c2 10.0.0.5
+        - c2
+        ? w1 sealed running=1
+        c1 idle
+        ? w1 drained exact
+    ",
+    );
+}
+
+/// Two workers behind one address: the word of one says nothing of the other.
+#[test]
+fn the_word_of_one_of_two_tells_of_its_own_jobs_only() {
+    play(
+        "
+        + c1 10.0.0.5
+        + c2 10.0.0.5
+        c1 born rq w1
+        c2 born rq w2
+        c1 fetch q
+        c1 gets j1
+        c2 fetch q
+        c2 gets j2
+        drain d all
+        c1 idle
+        ? @c1 sealed running=1
+        c2 idle
+        ? @c1 drained exact
+    ",
+    );
+}
+
+#[test]
+fn a_worker_met_in_mid_life_is_unknown() {
+    let mut script = Script::new(FleetSettings::default(), proto_tests::fleet_script::ZERO);
+    script.play(
+        "
+        + c1 10.0.0.5
+        c1 is dramatiq
+        c1 poll q
+        c1 nil
+        drain d all
+        ? 10.0.0.5 sealed unknown blocked~mid-life
+        ? drain d sealed cannot-tell hint~restart
+    ",
+    );
+}
+
+/// In its first moments the gate cannot know who was there before; a birth that it has seen is one.
+#[test]
+fn a_birth_shows_a_whole_life() {
+    let mut script = Script::new(FleetSettings::default(), proto_tests::fleet_script::ZERO);
+    script.play(
+        "
+        + c1 10.0.0.5
+        c1 born rq w1
+        c1 fetch q
+        drain d w1
+        c1 parked
+        ? w1 drained exact
+        + c0 10.0.0.6
+        + c2 10.0.0.6
+        c2 born rq w2
+        c2 fetch q
+        drain e w2
+        c2 parked
+        ? w2 sealed unknown
+    ",
+    );
+}
+
+/// Under the same name and address: the mark was the old one's.
+#[test]
+fn another_birth_under_the_same_name_is_another_worker() {
+    play(
+        "
+        + c1 10.0.0.5
+        c1 born rq w1
+        c1 fetch q
+        c1 gets j1
+        drain d w1
+        +1s
+        - c1 broker
+        +1s
+        + c2 10.0.0.5
+        ? c2 marked
+        +1s
+        c2 born rq w1
+        ? c2 free
+    ",
+    );
+}

@@ -1,0 +1,83 @@
+//! Commands that are no pops and yet fetch or end jobs, mostly scripts: recognised by the shape of their arguments, never
+//! by their SHA, and understood by their reply.
+
+use super::json::Skim;
+use crate::job::{JobKey, System};
+
+/// How a request is kept from bringing a job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// It brings none.
+    Needless,
+    /// The gate answers these bytes in the broker's place (the same in RESP2 and RESP3).
+    Answer(&'static [u8]),
+    /// It has other business too, and goes to the broker with one argument changed.
+    Rewrite {
+        /// Which argument, the command's name being 0.
+        arg: usize,
+        /// Only if it reads so; `None`: always.
+        from: Option<&'static [u8]>,
+        /// What it becomes.
+        to: &'static [u8],
+    },
+}
+
+/// What a request is about, in the words of its dialect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    /// It asks for a job and nothing else.
+    Fetch,
+    /// A job is over (and the next one may be asked for).
+    Finish,
+    /// A job goes back to the queue, or to wait for its time or for others.
+    Requeue,
+    /// It says that a job is still being worked on.
+    Renew,
+}
+
+/// See the module.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// Whose it is.
+    pub system: System,
+    /// The queue, for people.
+    pub queue: String,
+    /// What it does.
+    pub verb: Verb,
+    /// The job that it is about.
+    pub job: Option<JobKey>,
+    /// How it is kept from bringing a job.
+    pub refusal: Refusal,
+    /// The values that are read from each text in the reply; empty: the texts themselves are wanted.
+    pub skim: &'static [&'static str],
+}
+
+/// One text or number of a reply.
+#[derive(Debug, Default)]
+pub struct Word {
+    /// The RESP type.
+    pub kind: u8,
+    /// Its beginning.
+    pub text: Vec<u8>,
+    /// What was found in it.
+    pub skim: Option<Skim>,
+}
+
+/// A reply, its nesting left out.
+#[derive(Clone, Copy, Debug)]
+pub struct Reply<'a> {
+    /// Its words in order.
+    pub words: &'a [Word],
+    /// Nothing was left out because there was too much of it.
+    pub whole: bool,
+}
+
+impl Reply<'_> {
+    /// The number that it consists of.
+    pub fn number(&self) -> Option<i64> {
+        match self.words {
+            [word] if word.kind == b':' => std::str::from_utf8(&word.text).ok()?.parse().ok(),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! Job systems whose workers tell the broker of each job's end (RQ, BullMQ, Dramatiq, arq ...): delivered minus confirmed
+//! ends, exact as long as the ledger is whole. After a gap the worker's own state has to answer first ([`idle`]).
+
+use super::{Doubt, Verdict};
+use crate::fleet::boundary::FleetSettings;
+use crate::fleet::worker::{Adopted, Key, Worker};
+use crate::job::{ConnId, Evidence, Millis};
+
+/// See [`super::judge`].
+pub(super) fn judge(worker: &Worker, settings: &FleetSettings, now: Millis) -> Verdict {
+    let ledger = &worker.ledger;
+    let limit = now.saturating_add(settings.delayed_margin);
+    let mut verdict = Verdict::idle(Evidence::Exact);
+    // which of them have begun is the worker's secret: all that are due may have
+    verdict.in_flight = ledger.in_flight(now, ledger.len());
+    verdict.waiting_all = ledger.len();
+    verdict.waiting = ledger.len() - ledger.due_after(limit);
+    verdict.safe_until = ledger.first_due_after(limit);
+    if let Some(why) = worker.adopted.or(worker.suspect.then_some(Adopted::MidLife)) {
+        return verdict.doubt(Doubt::Adopted(why, worker.system));
+    }
+    if worker.untracked > 0 {
+        return verdict.doubt(Doubt::Adopted(Adopted::Unseen, worker.system));
+    }
+    verdict
+}
+
+/// A process has said on `conn` that it does nothing now: the entries that are over. The word of the only process that
+/// there is tells of the whole ledger, and what was before does not matter any more. Behind an address that the gate met
+/// in mid-life there may be others that have not spoken yet.
+pub(in crate::fleet) fn idle(worker: &mut Worker, conn: ConnId) -> Vec<u64> {
+    let alone = worker.live().count() < 2;
+    let known = matches!(worker.key, Key::Process { .. }) || worker.adopted == Some(Adopted::Restart);
+    if alone && known && !worker.is_blocked() {
+        worker.adopted = None;
+        worker.untracked = 0;
+    }
+    worker.ledger.select(|entry| alone || entry.conn == Some(conn))
+}
