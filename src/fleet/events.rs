@@ -132,16 +132,18 @@ impl Fleet {
     /// Looks whether the fetch pattern says that all threads are idle.
     pub(super) fn note_pattern(&mut self, now: Millis, id: ConnId) {
         let Some((_, worker)) = self.pair(id) else { return };
-        match worker.system {
-            System::Unknown | System::Huey => generic::note_pattern(worker, now),
-            System::Sidekiq => {
-                if sidekiq::note_zero(worker, now) && !worker.ledger.is_empty() {
-                    let (no, over) = (worker.no, worker.ledger.select(|_| true));
-                    self.strike(now, no, &over, "finished");
-                }
+        let all_idle = match worker.system {
+            System::Sidekiq => sidekiq::note_zero(worker, now),
+            System::Unknown | System::Huey => {
+                generic::note_pattern(worker, now);
+                false
             }
             // their own words tell
-            _ => {}
+            _ => false,
+        };
+        if all_idle && !worker.ledger.is_empty() {
+            let (no, over) = (worker.no, worker.ledger.select(|_| true));
+            self.strike(now, no, &over, "finished");
         }
     }
 

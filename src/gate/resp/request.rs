@@ -50,7 +50,7 @@ impl RespGate {
         }
         let queues = vec![request.queue.clone()];
         match request.refusal {
-            Refusal::Needless => self.owe_request(request, false),
+            Refusal::Needless => self.owe_request(*request, false),
             Refusal::Answer(bytes) if self.marked => {
                 let (place, blocking) = (Place::Gate, false);
                 out.push(Action::Event(JobEvent::FetchAsked { place, queues, blocking }));
@@ -61,18 +61,18 @@ impl RespGate {
             }
             Refusal::Rewrite { arg, from, to } => {
                 let Some(text) = args.get_mut(arg).filter(|text| fetches(text, from, to)) else {
-                    return self.owe_request(request, false);
+                    return self.owe_request(*request, false);
                 };
                 if !self.marked {
-                    return self.ask_request(request, queues, out);
+                    return self.ask_request(*request, queues, out);
                 }
                 *text = Bytes::from_static(to);
                 out.push(Action::Event(JobEvent::FetchRewritten { queues }));
-                self.owe_request(request, false);
+                self.owe_request(*request, false);
                 self.send(Side::Broker, Bytes::from(encode(&args)), out);
                 false
             }
-            Refusal::Answer(_) => self.ask_request(request, queues, out),
+            Refusal::Answer(_) => self.ask_request(*request, queues, out),
         }
     }
 
@@ -85,13 +85,13 @@ impl RespGate {
         plain_session
     }
 
-    fn ask_request(&mut self, request: Box<Request>, queues: Vec<String>, out: &mut Vec<Action>) -> bool {
+    fn ask_request(&mut self, request: Request, queues: Vec<String>, out: &mut Vec<Action>) -> bool {
         out.push(Action::Event(JobEvent::FetchAsked { place: Place::Broker, queues, blocking: false }));
         self.owe_request(request, true)
     }
 
-    fn owe_request(&mut self, request: Box<Request>, fetches: bool) -> bool {
-        self.owed.push(Owed::Request(Box::new(Asked { request: *request, fetches })));
+    fn owe_request(&mut self, request: Request, fetches: bool) -> bool {
+        self.owed.push(Owed::Request(Box::new(Asked { request, fetches })));
         true
     }
 
@@ -119,7 +119,7 @@ impl RespGate {
             }
             Refusal::Needless => None,
         };
-        self.owe_request(request, false);
+        self.owe_request(*request, false);
         watch
     }
 
