@@ -438,3 +438,20 @@ fn a_thread_whose_client_went_away_in_mid_job_does_not_come_back() {
     ",
     );
 }
+
+/// Nobody has said what its lists hold: `all` must not pass over it.
+#[test]
+fn a_nameless_client_that_polls_is_listed_and_never_drained() {
+    play(
+        "
+        + c1 10.0.0.5
+        c1 unrefused it polls
+        drain d all
+        c1 parked
+        ? 10.0.0.5 draining unknown blocked~polls
+        ? drain d draining
+        1h
+        ? 10.0.0.5 draining
+    ",
+    );
+}

@@ -287,9 +287,11 @@ impl Worker {
         !self.drains.is_empty()
     }
 
-    /// Whether the fleet speaks of it: a pure producer stays unmentioned.
+    /// Whether the fleet speaks of it: a pure producer stays unmentioned. Somebody who takes elements in ways that the
+    /// gate does not hold is no pure producer: a drain of `all` that passed over it would say `drained` of jobs.
     pub(super) fn is_listed(&self) -> bool {
-        let known = self.fetching || self.client_name.is_some() || !self.ledger.is_empty();
+        let takes = self.took && self.may_take();
+        let known = self.fetching || self.client_name.is_some() || takes || !self.ledger.is_empty();
         known && !self.key.is_pending()
     }
 

@@ -29,7 +29,7 @@ pub(crate) struct Delivery {
 }
 
 fn run(world: &World, address: &str, arguments: &[&str]) -> Command {
-    let mut run = command(installed(".venvs/pika/bin/python"));
+    let mut run = command(installed(".venvs/amqp/bin/python"));
     run.current_dir(installed("tests/jobs")).arg("rabbit_jobs.py").args(arguments).env("BROKER", address);
     run.env("JOB_LOG", world.log_path()).env("COUNTS", world.path().join("counts"));
     run
