@@ -176,6 +176,9 @@ fn method(words: &[&str]) -> Result<Vec<u8>, String> {
         ["connection.open"] => Payload::of(10, 40).name("/").name("-").bits(&[], &[]),
         ["connection.open-ok"] => Payload::of(10, 41).name("-"),
         ["connection.close"] => Payload::of(10, 50).short(200).name("bye").short(0).short(0),
+        ["connection.close", code, text @ ..] => {
+            Payload::of(10, 50).short(number(code)? as u16).name(&text.join(" ")).short(0).short(0)
+        }
         ["connection.close-ok"] => Payload::of(10, 51),
         ["connection.blocked"] => Payload::of(10, 60).name("memory"),
         ["connection.unblocked"] => Payload::of(10, 61),
