@@ -12,5 +12,6 @@ mod drain;
 mod handshake;
 mod park;
 mod queues;
+mod refusals;
 mod transparent;
 mod undrain;
