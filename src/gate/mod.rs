@@ -56,6 +56,9 @@ pub enum GateError {
         /// What was wrong, in words for the log.
         what: String,
     },
+    /// The broker closed the connection and said why.
+    #[error("the broker refused: {0}")]
+    Refused(String),
     /// A blind pipe cannot be judged, so a mark closes it.
     #[error("the connection could not be judged any more and its worker was marked")]
     OpaqueMarked,

@@ -166,7 +166,7 @@ impl Front {
         let Some(error) = error else { return };
         telemetry::gate_error(error);
         if let Some(left_out) = self.given_up.turn(self.relay.hub.now()) {
-            tracing::warn!(listener, %peer, %error, left_out, "a connection was given up: both sides are closed");
+            tracing::warn!(listener, %peer, %error, left_out, "a connection was given up or refused: both sides are closed");
         }
     }
 }

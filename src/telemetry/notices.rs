@@ -13,7 +13,7 @@ pub(super) fn begin() {
     for action in ["returned", "delivered", "lost"] {
         counter!("draingate_orphan_replies_total", "action" => action).increment(0);
     }
-    for kind in ["client_out_of_step", "broker_out_of_step", "opaque_marked"] {
+    for kind in ["client_out_of_step", "broker_out_of_step", "refused_by_broker", "opaque_marked"] {
         counter!("draingate_protocol_errors_total", "kind" => kind).increment(0);
     }
     for system in System::ALL.map(System::as_str) {
@@ -81,6 +81,7 @@ pub fn gate_error(error: &GateError) {
     let kind = match error {
         GateError::OutOfStep { side: Side::Client, .. } => "client_out_of_step",
         GateError::OutOfStep { side: Side::Broker, .. } => "broker_out_of_step",
+        GateError::Refused(_) => "refused_by_broker",
         GateError::OpaqueMarked => "opaque_marked",
     };
     counter!("draingate_protocol_errors_total", "kind" => kind).increment(1);

@@ -69,6 +69,25 @@ async fn a_half_closed_client_still_gets_the_answer_that_its_gate_waits_for() {
     assert_eq!(ends.pump.closed().await.by, ClosedBy::Client);
 }
 
+/// An ack and a goodbye of a client that its gate holds: the gate may want them after all, before the end.
+#[tokio::test]
+async fn the_last_words_of_a_client_that_is_held_are_offered_before_its_end() {
+    let mut gate = pass();
+    gate.state.lock().expect("no panic before").wants[Side::Client as usize] = false;
+    gate.ending = Box::new(|state, side, _| {
+        state.calls.push(format!("ending {side:?}"));
+        state.wants[side as usize] = true;
+    });
+    let mut ends = pump(gate).await;
+    ends.client.write_all(b"last words").await.expect("written");
+    ends.client.shutdown().await.expect("shut");
+    let mut got = Vec::new();
+    timeout(SURELY, ends.broker.read_to_end(&mut got)).await.expect("in time").expect("read");
+    assert_eq!(got, b"last words");
+    assert_eq!(ends.pump.calls(), ["ending Client", "Client last words", "end Client"]);
+    assert_eq!(ends.pump.closed().await.by, ClosedBy::Client);
+}
+
 /// Both are there when the pump looks: a job that the broker hands out then must find the gate knowing that nobody takes it.
 #[tokio::test]
 async fn a_clients_end_is_told_before_what_the_broker_says_at_the_same_moment() {

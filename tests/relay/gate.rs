@@ -5,6 +5,7 @@ use draingate::job::{Millis, System};
 use std::sync::{Arc, Mutex};
 
 pub(crate) type Input = Box<dyn FnMut(&mut State, Side, &[u8], &mut Vec<Action>) -> usize + Send>;
+pub(crate) type Ending = Box<dyn FnMut(&mut State, Side, &mut Vec<Action>) + Send>;
 pub(crate) type End = Box<dyn FnMut(&mut State, Side, u64, &mut Vec<Action>) + Send>;
 pub(crate) type Mark = Box<dyn FnMut(&mut State, bool, &mut Vec<Action>) + Send>;
 pub(crate) type Timeout = Box<dyn FnMut(&mut State, &mut Vec<Action>) + Send>;
@@ -26,6 +27,7 @@ pub(crate) struct State {
 pub(crate) struct TestGate {
     pub(crate) state: Arc<Mutex<State>>,
     pub(crate) input: Input,
+    pub(crate) ending: Ending,
     pub(crate) end: End,
     pub(crate) mark: Mark,
     pub(crate) timeout: Timeout,
@@ -46,6 +48,7 @@ pub(crate) fn pass() -> TestGate {
             out.push(Action::Forward(0..bytes.len()));
             bytes.len()
         }),
+        ending: Box::new(|_, _, _| ()),
         end: Box::new(|_, _, _, out| out.push(Action::Close(Ok(())))),
         mark: Box::new(|_, _, _| ()),
         timeout: Box::new(|state, _| state.next_timeout = None),
@@ -66,6 +69,12 @@ impl Gate for TestGate {
         let shown = if input.len() <= 16 { String::from_utf8_lossy(input).into_owned() } else { "..".into() };
         state.calls.push(format!("{from:?} {shown}"));
         (self.input)(&mut state, from, input, out)
+    }
+
+    fn ending(&mut self, now: Millis, from: Side, out: &mut Vec<Action>) {
+        let mut state = self.state.lock().expect("no panic before");
+        state.now = now;
+        (self.ending)(&mut state, from, out);
     }
 
     fn end(&mut self, now: Millis, from: Side, written: u64, out: &mut Vec<Action>) {

@@ -12,6 +12,7 @@ mod drains;
 mod failures;
 mod quiet;
 mod rabbitmq;
+mod rabbitmq_bad_input;
 mod rabbitmq_queues;
 mod rabbitmq_restarts;
 mod recorder;

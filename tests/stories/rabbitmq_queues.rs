@@ -26,7 +26,11 @@ fn cycles(release: Release) {
     let of = |queue| Consumers { queue, prefetch: PREFETCH, number: 1, fed };
     let _workers = [of("classic").start(&world, "c", 1), of("quorum").start(&world, "q", 1)];
     let mut random = random();
-    let load = Load { longest: 1.5, open: 30, ..Load::default() };
+    // more than they can do, so that whoever has room gets a job
+    let load = Load { longest: 2.0, open: 60, ..Load::default() };
+    let mut backlog = of("classic").producer(&world);
+    (0..50).for_each(|number| backlog.push(&format!("first{number}"), length_of(number), 0.0));
+    drop(backlog);
     with_jobs(&world, &of("classic"), load, || {
         for cycle in 0..rounds().max(2) * 10 {
             std::thread::sleep(Duration::from_millis(random.u64(0..500)));
@@ -81,13 +85,16 @@ fn twenty_cycles_on_4() {
 /// job a delivery that nobody sees, and the twentieth of these its life.
 fn rolling(release: Release) {
     const WORKERS: usize = 30;
+    const BACKLOG: usize = 1_500;
     let world = World::with(release);
     declare(&world, "dead", r#"{"durable": true}"#);
     declare(&world, "quorum", QUORUM);
     let system = Consumers { queue: "quorum", prefetch: 1, number: WORKERS, fed: &["quorum"] };
     let mut producer = system.producer(&world);
     producer.push("back", 0.0, 0.0);
-    (0..300).for_each(|number| producer.push(&format!("job{number}"), length_of(number), 0.0));
+    // so short that acks are always on their way
+    (0..BACKLOG).for_each(|number| producer.push(&format!("job{number}"), 0.0, 0.0));
+    drop(producer);
     let _workers = system.start(&world, "w", 1);
     for child in 0..WORKERS {
         let name = format!("drain-{child}");

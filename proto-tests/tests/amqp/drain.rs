@@ -66,13 +66,41 @@ fn the_cancel_keeps_its_distance_from_the_last_ack() {
         B< 1 cancel-ok ~draingate-7
         E Ended 7.1.1 finished
         HELD
-        +19ms
+        # a job for the room that the ack has made may be on its way
+        +249ms
         +1ms
         B> 1 cancel t
         W> 1 ack 2        # waits: it would free credit while the cancel is under way
         B< 1 cancel-ok t
         E FetchMoved gate
         B> 1 ack 2
+        "
+    ));
+}
+
+/// With all of the prefetch in hand nothing can be on its way.
+#[test]
+fn a_consumer_that_has_been_filled_again_is_cancelled_at_once() {
+    play(&format!(
+        "{CONSUMER}
+        B= 1 message t 1 abc id=x
+        E Delivered 7.1.1 q - x
+        B= 1 message t 2 abc id=y
+        E Delivered 7.1.2 q - y
+        W= 1 nack 1 requeue
+        DRAIN
+        B> 1 cancel ~draingate-7
+        B< 1 cancel-ok ~draingate-7
+        E Ended 7.1.1 requeued
+        +100ms
+        HELD
+        B= 1 message t 3 abc id=z
+        E Delivered 7.1.3 q - z
+        +1ms
+        B> 1 cancel t
+        B< 1 cancel-ok t
+        E FetchMoved gate
+        FREE
         "
     ));
 }

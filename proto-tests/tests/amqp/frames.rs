@@ -176,10 +176,15 @@ fn method(words: &[&str]) -> Result<Vec<u8>, String> {
         ["connection.open"] => Payload::of(10, 40).name("/").name("-").bits(&[], &[]),
         ["connection.open-ok"] => Payload::of(10, 41).name("-"),
         ["connection.close"] => Payload::of(10, 50).short(200).name("bye").short(0).short(0),
+        ["connection.close", code, text @ ..] => {
+            Payload::of(10, 50).short(number(code)? as u16).name(&text.join(" ")).short(0).short(0)
+        }
         ["connection.close-ok"] => Payload::of(10, 51),
         ["connection.blocked"] => Payload::of(10, 60).name("memory"),
         ["connection.unblocked"] => Payload::of(10, 61),
         ["open"] => Payload::of(20, 10).name("-"),
+        ["flow", on] => Payload::of(20, 20).bits(&[*on], &["on"]),
+        ["flow-ok", on] => Payload::of(20, 21).bits(&[*on], &["on"]),
         ["open-ok"] => Payload::of(20, 11).long(0),
         ["close", code, what, text @ ..] => {
             let (class, method) = what.split_once('/').ok_or("class/method")?;
@@ -233,6 +238,7 @@ fn basic(words: &[&str]) -> Result<Vec<u8>, String> {
         ["ack", n, rest @ ..] => Payload::of(60, 80).longlong(number(n)?).bits(rest, &["multiple"]),
         ["reject", n, rest @ ..] => Payload::of(60, 90).longlong(number(n)?).bits(rest, &["requeue"]),
         ["recover-async"] => Payload(Payload::of(60, 100).0.into_iter().chain([1]).collect()),
+        ["recover", "keep"] => Payload(Payload::of(60, 110).0.into_iter().chain([0]).collect()),
         ["recover"] => Payload(Payload::of(60, 110).0.into_iter().chain([1]).collect()),
         ["recover-ok"] => Payload::of(60, 111),
         ["nack", n, rest @ ..] => Payload::of(60, 120).longlong(number(n)?).bits(rest, &["multiple", "requeue"]),

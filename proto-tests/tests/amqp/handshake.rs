@@ -53,10 +53,11 @@ fn what_is_no_amqp_is_the_brokers_business() {
         B> raw 474554202F20485454502F312E300D0A
         B= greeting
         B gone
-        CLOSED
+        CLOSED something else than AMQP 0-9-1
         ",
     );
-    play("DRAIN\nW> raw 474554202F2048545450\nCLOSED something else than AMQP 0-9-1");
+    // of a worker that is marked the gate says the same
+    play("DRAIN\nW> raw 474554202F2048545450\nW< greeting\nCLOSED something else than AMQP 0-9-1");
     // AMQP 1.0
     play("W> raw 414D515003010000\nE Opaque\nB> raw 414D515003010000\nDRAIN\nCLOSED could not be judged");
 }
@@ -79,4 +80,40 @@ fn a_frame_without_its_end_makes_a_blind_pipe_or_an_end() {
 fn a_method_on_a_channel_that_is_not_open_passes() {
     // the broker closes the connection (504)
     play("handshake\nDRAIN\nW= 9 consume q t\nB= 0 connection.close\nW= 0 connection.close-ok\nB gone\nCLOSED");
+}
+
+/// Whatever RabbitMQ refuses, it says so itself, and the log has a line about it.
+#[test]
+fn refusals_are_the_brokers_own() {
+    let opening = "
+        W= greeting
+        B= 0 start
+        W= 0 start-ok
+        E User guest
+    ";
+    // a wrong password; a virtual host that is not there
+    play(&format!(
+        "{opening}\nB= 0 connection.close 403 ACCESS_REFUSED\nW= 0 connection.close-ok\nB gone\nCLOSED 403 ACC"
+    ));
+    play(&format!(
+        "{opening}
+        B= 0 tune
+        W= 0 tune-ok
+        W= 0 connection.open
+        B= 0 connection.close 530 NOT_ALLOWED - vhost nowhere not found
+        W= 0 connection.close-ok
+        W gone
+        CLOSED the broker refused: 530 NOT_ALLOWED - vhost
+        "
+    ));
+    // leaving is no refusal
+    play("handshake\nB= 0 connection.close 320 CONNECTION_FORCED\nW= 0 connection.close-ok\nB gone\nCLOSED");
+}
+
+/// More than was agreed on (501), in the middle of a drain: it is the broker that ends it.
+#[test]
+fn a_frame_that_is_too_large_passes_in_constant_memory() {
+    // 4 GB were to come
+    let much = format!("010001FFFFFFFF{}", "00".repeat(1_000));
+    play(&format!("handshake\nDRAIN\nW= raw {much}\nB= 0 connection.close 501 FRAME_ERROR\nB gone\nCLOSED 501 FRAME"));
 }

@@ -12,6 +12,7 @@ mod drain;
 mod handshake;
 mod park;
 mod queues;
+mod refusals;
 mod systems;
 mod transparent;
 mod undrain;

@@ -136,7 +136,7 @@ fn the_prefetch_in_force_at_the_clients_consume_is_restored() {
     ));
 }
 
-/// A consumer that was resumed with less is renewed when it has nothing in hand.
+/// A consumer that was resumed with less is renewed as soon as that helps, and whole when it has nothing in hand.
 #[test]
 fn a_short_consumer_is_renewed() {
     play(&format!(
@@ -150,11 +150,18 @@ fn a_short_consumer_is_renewed() {
         B< 1 qos-ok
         B< 1 qos-ok
         B< 1 consume-ok ~~~~~
+        B< 1 message ~~~~~ 2 abc id=x
+        E Delivered 7.1.2 q - x
+        W< 1 message None4 2 abc id=x
         +3s
         B= 0 heartbeat
+        FREE              # what was in hand then still is
+        W= 1 ack 1
         HELD
+        +249ms
         +1ms
-        B> 1 cancel ~~~~~   # long after the client's last byte
+        B> 1 cancel ~~~~~
+        B> 1 cancel ~draingate-7
         B< 1 cancel-ok ~~~~~
         E FetchMoved gate
         FREE
@@ -165,12 +172,55 @@ fn a_short_consumer_is_renewed() {
         B> 2047 close 200 0/0
         B< 2047 close-ok
         +1s
-        W= 1 ack 1
+        B< 1 cancel-ok ~draingate-7
+        E Ended 7.1.1 finished
+        W= 1 ack 2
         E FetchMoved broker
         B> 1 consume q None4 x-priority=5
         B< 1 consume-ok None4
+        +20s
+        B> 1 cancel ~draingate-7
         ",
         drained(1, "3")
+    ));
+}
+
+/// Private tags are never used twice: a job that came under one may still be in hand when the next is made.
+#[test]
+fn each_private_tag_is_a_new_one() {
+    let again = |tag: &str| {
+        format!(
+            "
+            DRAIN
+            +20ms
+            B> 1 cancel {tag}
+            B< 1 cancel-ok {tag}
+            E FetchMoved gate
+            {LIFTED}
+            E FetchMoved broker
+            B> 2047 close 200 0/0
+            "
+        )
+    };
+    let consumed = |tag: &str| {
+        format!(
+            "
+            B> 1 consume q {tag} x-priority=5
+            B< 2047 close-ok
+            B< 1 consume-ok {tag}
+            "
+        )
+    };
+    let first = format!("{LIFTED}\nE FetchMoved broker\nB> 2047 close 200 0/0");
+    let tags = ["~~~~~", "~~~~!", "~~~~0"].map(consumed);
+    play(&format!(
+        "{}{first}{}{}{}{}{}",
+        drained(1, "3 global"),
+        tags[0],
+        again("~~~~~"),
+        tags[1],
+        again("~~~~!"),
+        tags[2]
     ));
 }
 
@@ -193,7 +243,7 @@ fn a_stream_goes_on_behind_the_last_that_was_delivered() {
         B> 1 cancel ~draingate-7
         B< 1 cancel-ok ~draingate-7
         E Ended 7.1.1 finished
-        +20ms
+        +250ms
         B> 1 cancel t
         B< 1 cancel-ok t
         E FetchMoved gate

@@ -5,7 +5,7 @@ use super::consumer::{By, State};
 use super::frame::Fields;
 use super::method::{self, Delivery, Id};
 use super::{AmqpGate, Verdict, Wait};
-use crate::gate::{Action, Side};
+use crate::gate::{Action, GateError, Side};
 use crate::job::{FetchEnd, JobEvent, Place};
 
 impl AmqpGate {
@@ -19,6 +19,8 @@ impl AmqpGate {
                 self.stop_own();
                 if id == method::CONNECTION_CLOSE_OK {
                     self.all_channels_gone(out);
+                } else {
+                    self.odd = refusal(payload);
                 }
             }
             return Verdict::Pass;
@@ -229,6 +231,15 @@ impl AmqpGate {
             Verdict::Pass
         }
     }
+}
+
+/// Why the broker closes the connection, unless it leaves itself.
+fn refusal(payload: &[u8]) -> Option<GateError> {
+    let mut fields = Fields(payload.get(4..)?);
+    let (code, text) = (fields.short()?, String::from_utf8_lossy(fields.shortstr()?));
+    // the text quotes what the client said
+    let said = || GateError::Refused(format!("{code} {}", text.escape_debug()));
+    (code >= 400).then(said)
 }
 
 /// The answer to a cancel of the gate's own whose consumer is gone.

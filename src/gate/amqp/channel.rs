@@ -109,9 +109,12 @@ pub(super) struct Channel {
     pub(super) consumers: BTreeMap<Vec<u8>, Consumer>,
     /// Private tags at the broker, and the client's that they stand for.
     pub(super) private: BTreeMap<Vec<u8>, Vec<u8>>,
+    next_private: usize,
     /// Cancels of the gate's own that are unanswered although their consumer is gone.
     pub(super) stale_cancels: BTreeMap<Vec<u8>, usize>,
     pub(super) unacked: Unacked,
+    /// When the client last settled a delivery, and so made room for another.
+    pub(super) freed: Option<Millis>,
     /// basic.qos of consumers to come.
     pub(super) prefetch: u16,
     pub(super) tx: bool,
@@ -128,8 +131,10 @@ impl Channel {
             owed: VecDeque::new(),
             consumers: BTreeMap::new(),
             private: BTreeMap::new(),
+            next_private: 0,
             stale_cancels: BTreeMap::new(),
             unacked: Unacked::default(),
+            freed: None,
             prefetch: 0,
             tx: false,
             last_queue: None,
@@ -182,12 +187,13 @@ impl Channel {
         if queue.is_empty() { self.last_queue.as_deref().unwrap_or_default() } else { queue }
     }
 
-    /// A tag as long as `like` that nobody uses on this channel.
-    pub(super) fn private_tag(&self, like: &[u8]) -> Vec<u8> {
+    /// A tag as long as `like` that nobody uses on this channel, and that nobody has used: deliveries under an old one may
+    /// be unsettled, which RabbitMQ 3.x does not survive on a quorum queue. (Those of one or two letters run out.)
+    pub(super) fn private_tag(&mut self, like: &[u8]) -> Vec<u8> {
         let taken = |tag: &[u8]| self.consumers.contains_key(tag) || self.private.contains_key(tag);
         let digits = b"~!0123456789abcdefghijklmnopqrstuvwxyz";
         let mut tag = like.to_vec();
-        for number in 0..100_000_usize {
+        for number in self.next_private..self.next_private + 100_000 {
             let mut rest = number;
             for place in tag.iter_mut().rev().take(4) {
                 *place = digits[rest % digits.len()];
@@ -197,6 +203,7 @@ impl Channel {
                 *first = if number < 10_000 { b'~' } else { *first };
             }
             if tag != like && !taken(&tag) {
+                self.next_private = number + 1;
                 break;
             }
         }
@@ -221,10 +228,11 @@ mod tests {
     #[test]
     fn a_private_tag_has_the_same_length_and_is_free() {
         for like in ["1", "ab", "None4", "ctag1.0123456789abcdef0123456789abcdef"] {
-            let channel = Channel::new();
-            let tag = channel.private_tag(like.as_bytes());
-            assert_eq!(tag.len(), like.len());
-            assert_ne!(tag, like.as_bytes());
+            let mut channel = Channel::new();
+            let tags: Vec<Vec<u8>> = (0..20).map(|_| channel.private_tag(like.as_bytes())).collect();
+            assert!(tags.iter().all(|tag| tag.len() == like.len() && tag != like.as_bytes()));
+            let different: std::collections::BTreeSet<&Vec<u8>> = tags.iter().collect();
+            assert_eq!(different.len(), tags.len(), "none twice");
         }
     }
 }

@@ -56,7 +56,9 @@ impl AmqpGate {
             method::BASIC_PUBLISH => *channel.content(Side::Client) = Content::Header(Self::published(payload)),
             method::BASIC_ACK | method::BASIC_NACK | method::BASIC_REJECT => {
                 let Some(settlement) = Settlement::read(id, payload) else { return Verdict::Pass };
-                channel.unacked.settle(settlement, channel.tx);
+                if channel.unacked.settle(settlement, channel.tx) {
+                    channel.freed = Some(self.now);
+                }
                 self.settlements_sent(number);
             }
             method::BASIC_CONSUME => return self.consume(number, payload, out),

@@ -53,6 +53,15 @@ pub(super) enum Leave {
     Denied(&'static str),
 }
 
+/// A consumer was resumed with less than its prefetch, because jobs were in the client's hands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Short {
+    pub(super) since: Millis,
+    /// How many, with tags up to this one.
+    pub(super) in_hand: usize,
+    pub(super) highest: u64,
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Consumer {
@@ -71,12 +80,10 @@ pub(super) struct Consumer {
     pub(super) cancels: VecDeque<By>,
     /// Where a stream was read to.
     pub(super) offset: Option<i64>,
-    /// It was resumed with less than its prefetch, because so much was in the client's hands.
-    pub(super) short: bool,
+    pub(super) short: Option<Short>,
     /// It is being cancelled to be resumed with all of its prefetch.
     pub(super) renew: bool,
-    /// When it was last resumed, and how often for that reason.
-    pub(super) resumed: Millis,
+    /// How often that was mended since the last mark.
     pub(super) renewals: u32,
     /// Parked to be renewed: it is waited for an empty hand until then.
     pub(super) until: Option<Millis>,
@@ -100,9 +107,8 @@ impl Consumer {
             state: State::Asked,
             cancels: VecDeque::new(),
             offset: None,
-            short: false,
+            short: None,
             renew: false,
-            resumed: 0,
             renewals: 0,
             until: None,
             gone: None,

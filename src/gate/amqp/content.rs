@@ -11,8 +11,10 @@ use crate::dialect::json::Skim;
 use crate::gate::{Action, Side};
 use crate::job::{Job, JobEvent, System};
 
+/// What RabbitMQ answers to any other greeting.
+pub(super) const GREETING: &[u8; 8] = b"AMQP\x00\x00\x09\x01";
 /// The greetings of AMQP 0-9-1, and of 0-9, which RabbitMQ takes for it.
-const GREETINGS: [&[u8; 8]; 2] = [b"AMQP\x00\x00\x09\x01", b"AMQP\x01\x01\x00\x09"];
+const GREETINGS: [&[u8; 8]; 2] = [GREETING, b"AMQP\x01\x01\x00\x09"];
 /// Read of a body at most.
 const TAP_MAX: usize = 16 * 1024;
 /// Of a content header up to its body's size.

@@ -106,6 +106,8 @@ pub struct AmqpGate {
     closing: bool,
     /// The client will send nothing behind what it has sent.
     ending: bool,
+    /// What went wrong, although the connection goes on or ends in due form: said at its end.
+    odd: Option<GateError>,
     /// Reasons told already that stay.
     told: BTreeSet<String>,
     /// Reasons told that are those of consumers, and go with them.
@@ -141,6 +143,7 @@ impl AmqpGate {
             forwarded: 0,
             closing: false,
             ending: false,
+            odd: None,
             told: BTreeSet::new(),
             bound: BTreeSet::new(),
             reasons_changed: false,
@@ -280,7 +283,8 @@ impl Gate for AmqpGate {
 
     fn end(&mut self, now: Millis, _from: Side, _written: u64, out: &mut Vec<Action>) {
         self.now = now;
-        self.close(Ok(()), out);
+        let why = self.odd.take().map_or(Ok(()), Err);
+        self.close(why, out);
     }
 
     fn mark(&mut self, now: Millis, marked: bool, out: &mut Vec<Action>) {

@@ -152,9 +152,13 @@ impl AmqpGate {
     /// answer, if that harms nobody.
     fn lost(&mut self, side: Side, what: &str, out: &mut Vec<Action>) {
         if self.marked || !self.is_plain() {
+            if self.at[Side::Client as usize] == At::Greeting {
+                out.push(Action::Send { to: Side::Client, bytes: Bytes::from_static(super::content::GREETING) });
+            }
             return self.close(Err(GateError::OutOfStep { side, what: what.to_owned() }), out);
         }
         self.mode = Mode::Opaque;
+        self.odd = Some(GateError::OutOfStep { side, what: what.to_owned() });
         out.push(Action::Event(JobEvent::Opaque));
     }
 

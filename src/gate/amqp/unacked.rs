@@ -50,12 +50,13 @@ impl Unacked {
         self.open.push_back(Open { tag, consumer });
     }
 
-    /// The client settled deliveries. One that the broker refuses (it closes the channel) changes nothing.
-    pub(super) fn settle(&mut self, settlement: Settlement, in_transaction: bool) {
+    /// The client settled deliveries; false if none. One that the broker refuses (it closes the channel) changes nothing.
+    pub(super) fn settle(&mut self, settlement: Settlement, in_transaction: bool) -> bool {
         let Settlement { tag, multiple, requeue } = settlement;
         if tag > self.highest || (tag == 0 && !multiple) {
-            return;
+            return false;
         }
+        let before = self.open.len();
         let outcome = if requeue { Outcome::Requeued } else { Outcome::Finished };
         let into = if in_transaction { &mut self.in_tx } else { &mut self.sent };
         if multiple {
@@ -70,6 +71,7 @@ impl Unacked {
         if self.open.is_empty() && self.open.capacity() > 64 {
             self.open = VecDeque::new();
         }
+        self.open.len() < before
     }
 
     /// Settlements that nothing has confirmed yet.
@@ -112,8 +114,18 @@ impl Unacked {
 
     /// How many deliveries of a consumer the broker still counts against its prefetch, when it hears what is sent next.
     pub(super) fn of_consumer(&self, consumer: u32) -> usize {
-        let in_tx = self.in_tx.iter().filter(|sent| sent.of.consumer == consumer).count();
-        self.open.iter().filter(|open| open.consumer == consumer).count() + in_tx
+        self.of_consumer_up_to(consumer, u64::MAX)
+    }
+
+    /// The same of the deliveries with tags up to this one.
+    pub(super) fn of_consumer_up_to(&self, consumer: u32, highest: u64) -> usize {
+        let of = |open: &&Open| open.consumer == consumer && open.tag <= highest;
+        self.open.iter().filter(of).count() + self.in_tx.iter().map(|sent| &sent.of).filter(of).count()
+    }
+
+    /// The highest tag so far.
+    pub(super) fn highest(&self) -> u64 {
+        self.highest
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -32,14 +32,7 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
         match lane.input {
             Input::Told => return false,
             Input::Ended => {
-                if kept > 0 && !wants && !lane.hungry {
-                    self.parts.gate.ending(self.now, side, &mut scratch.actions);
-                    self.carry_out(cx, scratch, side, 0);
-                    if self.closing.is_some() || self.parts.gate.wants(side) {
-                        return true;
-                    }
-                }
-                self.tell_end(side, cx, scratch);
+                self.ended(side, cx, scratch);
                 return true;
             }
             // nobody is there to hear the answers: what is held back will never matter
@@ -57,7 +50,7 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
             Poll::Pending => return false,
             // told before the other side is read again: what the broker has just handed out for a client that is gone
             // must not be written to it
-            Poll::Ready(0) => self.tell_end(side, cx, scratch),
+            Poll::Ready(0) => self.ended(side, cx, scratch),
             Poll::Ready(read) => self.judge(side, cx, scratch, read),
         }
         true
@@ -125,6 +118,20 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
             scratch.buffer.truncate(2 * READ);
             scratch.buffer.shrink_to_fit();
         }
+    }
+
+    /// A side has ended. What it sent before and the gate did not want so far may be wanted now; else the end is told.
+    fn ended(&mut self, side: Side, cx: &mut Context<'_>, scratch: &mut Scratch) {
+        let lane = self.lane(side);
+        lane.input = Input::Ended;
+        if !lane.carry.is_empty() && !lane.hungry && !self.parts.gate.wants(side) {
+            self.parts.gate.ending(self.now, side, &mut scratch.actions);
+            self.carry_out(cx, scratch, side, 0);
+            if self.closing.is_some() || self.parts.gate.wants(side) {
+                return;
+            }
+        }
+        self.tell_end(side, cx, scratch);
     }
 
     fn tell_end(&mut self, side: Side, cx: &mut Context<'_>, scratch: &mut Scratch) {
