@@ -78,7 +78,7 @@ fn dramatiq_tells_its_delayed_jobs() {
 
 #[test]
 fn dramatiq_is_shown() {
-    story(Client::Dramatiq, "dramatiq", "run");
+    story(Client::NamedDramatiq, "dramatiq", "run");
 }
 
 #[test]
@@ -99,4 +99,15 @@ fn amqplib() {
 #[test]
 fn bunny() {
     story(Client::Bunny, "unknown", "");
+}
+
+#[test]
+fn java() {
+    story(Client::Java, "unknown", "");
+}
+
+/// It keeps more jobs than the one it works at.
+#[test]
+fn php() {
+    story(Client::Php, "unknown", "");
 }
