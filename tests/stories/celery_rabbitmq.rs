@@ -26,6 +26,14 @@ fn late_ack_jobs_that_come_due_around_the_drain() {
     );
 }
 
+/// The worker sets its prefetch per consumer then. What is not due waits with it all the same, in its default exchange.
+#[test]
+fn quorum_queues() {
+    let load = Load { countdown: 6.0, open: 24, ..Load::default() };
+    let celery = Celery { quorum: true, late: true, ..Celery::default() };
+    drain_and_kill(&World::with(Release::Four), &celery, load, rounds().div_ceil(2));
+}
+
 /// One worker with all its processes, its jobs by kind, remote control all the while; what is not due for an hour goes
 /// back to the queue at once when the worker is killed.
 #[test]
