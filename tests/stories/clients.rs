@@ -47,6 +47,7 @@ fn dramatiq() {
 fn dramatiq_tells_its_delayed_jobs() {
     let world = World::with(Release::Four);
     let worker = Client::Dramatiq.start(&world, "w1", 1);
+    assert_eq!(shown(&world, &worker.name)["system"], "dramatiq", "known before its first job");
     let mut producer = Client::Dramatiq.producer(&world);
     producer.push("running", 2.0, 0.0);
     producer.push("soon", 0.1, 4.0);
