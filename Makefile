@@ -34,6 +34,8 @@ lint: setup image-context ## formatting and lints; a warning is an error
 	.venvs/lint/bin/python deploy/check-compose.py
 	shellcheck tests/setup .ci/run deploy/check-static
 	ruby -wc tests/jobs/*.rb >/dev/null
+	node --check tests/jobs/amqplib_jobs.js
+	php -l tests/jobs/php_jobs.php >/dev/null
 
 # Only a compiler notices a manifest that names a file which the image has not.
 image-context:

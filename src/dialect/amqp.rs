@@ -9,6 +9,9 @@ use super::celery;
 use super::json::Skim;
 use crate::job::{Job, JobEvent, JobKey, Millis, System};
 
+/// Dramatiq's suffix of the queues in which jobs wait for their time.
+const DELAY_QUEUE: &str = ".DQ";
+
 /// What a queue.declare said of a queue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Attributes {
@@ -48,8 +51,12 @@ fn is_celery_control(queue: &[u8]) -> bool {
     queue.ends_with(b".pidbox") || queue.starts_with(b"celeryev.")
 }
 
-/// What asking for this queue's messages tells about who asks.
-pub fn consumed(queue: &[u8], out: &mut Vec<JobEvent>) {
+/// What asking for this queue's messages tells about who asks. `known`: the worker's job system.
+pub fn consumed(queue: &[u8], known: System, out: &mut Vec<JobEvent>) {
+    if known == System::Unknown && queue.ends_with(DELAY_QUEUE.as_bytes()) {
+        // each consumer of Dramatiq's has one beside its queue: an idle worker is known by it
+        out.push(JobEvent::Recognised(System::Dramatiq));
+    }
     let Some(name) = queue.strip_suffix(b".celery.pidbox") else { return };
     out.push(JobEvent::Recognised(System::Celery));
     if !name.ends_with(b".reply") {
@@ -90,9 +97,6 @@ pub fn job(key: JobKey, queue: &str, message: &Message<'_>) -> (System, Job) {
     let eta = message.eta.and_then(celery::instant);
     (system, Job { key, id, name, queue: queue.to_owned(), eta })
 }
-
-/// Dramatiq's suffix of the queues in which jobs wait for their time.
-const DELAY_QUEUE: &str = ".DQ";
 
 /// What a body is read for.
 pub const BODY: &[&str] = &["queue_name", "actor_name", "message_id", "options.eta"];

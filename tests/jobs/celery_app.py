@@ -9,6 +9,7 @@ The environment says how an owner might have set it up:
 
     ACKS_LATE=1     task_acks_late
     KEY_PREFIX=x    global_keyprefix, for the broker and the results
+    QUEUE_TYPE=x    task_default_queue_type
     RETRIES=n       each task is retried n times; attempt 1 of job a is called a.1 in the job log
 """
 
@@ -30,6 +31,7 @@ def note(what, job_id):
 app = Celery("jobs", broker=os.environ["BROKER_URL"], backend=os.environ.get("RESULT_URL"))
 app.conf.update(
     task_acks_late=os.environ.get("ACKS_LATE") == "1",
+    task_default_queue_type=os.environ.get("QUEUE_TYPE", "classic"),
     broker_connection_retry_on_startup=True,
     broker_transport_options={"global_keyprefix": PREFIX} if PREFIX else {},
     result_backend_transport_options={"global_keyprefix": PREFIX} if PREFIX else {},

@@ -7,12 +7,17 @@ a job for each line `ID SECONDS COUNTDOWN` of its standard input.
 import os
 import sys
 import time
+import urllib.parse
 
 import dramatiq
 from dramatiq.brokers.rabbitmq import RabbitmqBroker
 from joblog import note
 
-dramatiq.set_broker(RabbitmqBroker(url=f"amqp://guest:guest@{os.environ['BROKER']}/"))
+URL = f"amqp://guest:guest@{os.environ['BROKER']}/"
+if "DRAMATIQ_NAME" in os.environ:
+    properties = {"connection_name": os.environ["DRAMATIQ_NAME"]}
+    URL += "?" + urllib.parse.urlencode({"client_properties": properties})
+dramatiq.set_broker(RabbitmqBroker(url=URL))
 
 
 class Ready(dramatiq.Middleware):

@@ -15,15 +15,24 @@ fn jobs_that_come_due_around_the_drain() {
     drain_and_kill(&World::with(Release::Three), &celery, load, rounds().div_ceil(2));
 }
 
+/// Each is retried once: a child publishes it anew before its main process acknowledges.
 #[test]
 fn late_ack_jobs_that_come_due_around_the_drain() {
     let load = Load { countdown: 6.0, open: 24, ..Load::default() };
     drain_and_kill(
         &World::with(Release::Three),
-        &Celery { late: true, ..Celery::default() },
+        &Celery { late: true, retries: 1, ..Celery::default() },
         load,
         rounds().div_ceil(2),
     );
+}
+
+/// The worker sets its prefetch per consumer then. What is not due waits with it all the same, in its default exchange.
+#[test]
+fn quorum_queues() {
+    let load = Load { countdown: 6.0, open: 24, ..Load::default() };
+    let celery = Celery { quorum: true, late: true, ..Celery::default() };
+    drain_and_kill(&World::with(Release::Four), &celery, load, rounds().div_ceil(2));
 }
 
 /// One worker with all its processes, its jobs by kind, remote control all the while; what is not due for an hour goes

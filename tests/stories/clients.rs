@@ -47,6 +47,7 @@ fn dramatiq() {
 fn dramatiq_tells_its_delayed_jobs() {
     let world = World::with(Release::Four);
     let worker = Client::Dramatiq.start(&world, "w1", 1);
+    assert_eq!(shown(&world, &worker.name)["system"], "dramatiq", "known before its first job");
     let mut producer = Client::Dramatiq.producer(&world);
     producer.push("running", 2.0, 0.0);
     producer.push("soon", 0.1, 4.0);
@@ -78,7 +79,7 @@ fn dramatiq_tells_its_delayed_jobs() {
 
 #[test]
 fn dramatiq_is_shown() {
-    story(Client::Dramatiq, "dramatiq", "run");
+    story(Client::NamedDramatiq, "dramatiq", "run");
 }
 
 #[test]
@@ -99,4 +100,15 @@ fn amqplib() {
 #[test]
 fn bunny() {
     story(Client::Bunny, "unknown", "");
+}
+
+#[test]
+fn java() {
+    story(Client::Java, "unknown", "");
+}
+
+/// It keeps more jobs than the one it works at.
+#[test]
+fn php() {
+    story(Client::Php, "unknown", "");
 }

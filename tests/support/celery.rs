@@ -16,6 +16,8 @@ pub(crate) struct Celery {
     pub(crate) results: bool,
     /// On RabbitMQ: they go to a Redis beside it, without a gate.
     pub(crate) results_in_redis: bool,
+    /// On RabbitMQ: the queue is a quorum queue.
+    pub(crate) quorum: bool,
     /// Further options of `celery worker`.
     pub(crate) options: &'static [&'static str],
     /// How often each task is retried.
@@ -37,6 +39,7 @@ impl Default for Celery {
             concurrency: 2,
             results: true,
             results_in_redis: false,
+            quorum: false,
             options: &[],
             retries: 0,
             queues: "celery",
@@ -53,6 +56,7 @@ impl Celery {
             .env("JOB_LOG", world.log_path())
             .env("ACKS_LATE", if self.late { "1" } else { "0" })
             .env("KEY_PREFIX", self.prefix)
+            .env("QUEUE_TYPE", if self.quorum { "quorum" } else { "classic" })
             .env("RETRIES", self.retries.to_string())
             .env("QUEUES", self.queues)
             .env("PRIORITIES", if self.priorities { "1" } else { "0" });

@@ -10,10 +10,14 @@ use std::process::Command;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Client {
     Dramatiq,
+    /// With a `connection_name` in its URL.
+    NamedDramatiq,
     Taskiq,
     AioPika,
     Amqplib,
     Bunny,
+    Java,
+    Php,
 }
 
 /// Jobs at a time, and in the hands of those that do not keep more than they work at.
@@ -21,28 +25,36 @@ const JOBS: &str = "4";
 
 impl Client {
     fn program(self) -> Command {
+        let plain = |program: &str, arguments: &[&str]| {
+            let mut run = command(program);
+            run.args(arguments);
+            run
+        };
         let python = |arguments: &[&str]| {
             let mut run = command(installed(".venvs/amqp/bin/python"));
             run.args(arguments);
             run
         };
         match self {
-            Client::Dramatiq => python(&["-m", "dramatiq", "dramatiq_jobs", "-p", "1", "-t", JOBS]),
+            Client::Dramatiq | Client::NamedDramatiq => {
+                python(&["-m", "dramatiq", "dramatiq_jobs", "-p", "1", "-t", JOBS])
+            }
             Client::Taskiq => {
                 let options = ["--workers", "1", "--max-async-tasks", JOBS];
                 python(&[&["-m", "taskiq", "worker", "taskiq_jobs:broker"][..], &options].concat())
             }
             Client::AioPika => python(&["aio_pika_jobs.py"]),
             Client::Amqplib => {
-                let mut run = command("node");
-                run.arg("amqplib_jobs.js").env("NODE_PATH", installed(".cache/amqplib/node_modules"));
+                let mut run = plain("node", &["amqplib_jobs.js"]);
+                run.env("NODE_PATH", installed(".cache/amqplib/node_modules"));
                 run
             }
-            Client::Bunny => {
-                let mut run = command("ruby");
-                run.arg("bunny_jobs.rb");
-                run
+            Client::Bunny => plain("ruby", &["bunny_jobs.rb"]),
+            Client::Java => {
+                let jars = "/usr/share/java/amqp-client.jar:/usr/share/java/slf4j-api.jar";
+                plain("java", &["-XX:TieredStopAtLevel=1", "-cp", jars, "JavaJobs.java"])
             }
+            Client::Php => plain("php", &["php_jobs.php"]),
         }
     }
 
@@ -77,6 +89,9 @@ impl System for Client {
         let mut run = self.program();
         self.environment(world, &world.worker_address(), &mut run);
         run.env("WORKER", &label).env("CONNECTION_NAME", name);
+        if *self == Client::NamedDramatiq {
+            run.env("DRAMATIQ_NAME", name);
+        }
         let mut process = Proc::start(&mut run, &world.path().join(format!("{label}.log")));
         world.log().await_ready(&label, &mut process);
         let name = self.await_known(world, name, &process);
@@ -85,15 +100,15 @@ impl System for Client {
 
     fn producer(&self, world: &World) -> Box<dyn Producer> {
         let script = match self {
-            Client::Dramatiq => "dramatiq_jobs.py",
+            Client::Dramatiq | Client::NamedDramatiq => "dramatiq_jobs.py",
             Client::Taskiq => "taskiq_jobs.py",
-            Client::AioPika | Client::Amqplib | Client::Bunny => {
+            Client::AioPika | Client::Amqplib | Client::Bunny | Client::Java | Client::Php => {
                 return Pika { prefetch: 1, queue: "" }.producer(world);
             }
         };
         let mut run = command(installed(".venvs/amqp/bin/python"));
         run.arg(script);
         self.environment(world, &world.broker_address(), &mut run);
-        LineProducer::start(world, run, *self == Client::Dramatiq)
+        LineProducer::start(world, run, *self != Client::Taskiq)
     }
 }

@@ -56,10 +56,10 @@ fn what_waits_in_a_delay_queue_is_due_later() {
     scene(
         r#"
         W= 1 consume default.DQ d
+        E Recognised dramatiq
         E FetchAsked broker default.DQ blocking
         B= 1 consume-ok d
         B= 1 message d 1 {"queue_name":"default.DQ","actor_name":"run","options":{"eta":1700000600000.5},"message_id":"m"}
-        E Recognised dramatiq
         E Delivered 7.1.1 default.DQ run m eta=1700000600000
         B= 1 message t 2 {"queue_name":"default","actor_name":"run","options":{},"message_id":"m"}
         E Delivered 7.1.2 default run m
@@ -139,6 +139,27 @@ fn a_job_of_taskiq_is_named_by_its_header() {
         B> 1 cancel ~draingate-7
         B< 1 cancel-ok ~draingate-7
         E Ended 7.1.1 finished
+        ",
+    );
+}
+
+/// Also of a worker that is marked before it has asked for anything.
+#[test]
+fn an_idle_worker_of_dramatiq_is_known_by_its_delay_queue() {
+    play(
+        "
+        handshake
+        W= 1 declare default.DQ
+        B= 1 declare-ok default.DQ
+        DRAIN
+        W> 1 consume default.DQ d
+        E Recognised dramatiq
+        E FetchAsked gate default.DQ blocking
+        W< 1 consume-ok d
+        SYSTEM celery
+        W> 1 consume default.DQ e
+        E FetchAsked gate default.DQ blocking
+        W< 1 consume-ok e
         ",
     );
 }

@@ -166,9 +166,6 @@ impl AmqpGate {
                 Err(wait) => return Verdict::Wait(wait),
             }
         }
-        let mut events = Vec::new();
-        dialect::consumed(&queue, &mut events);
-        self.emit(events, out);
         let mut consumer = self.consumer(number, consume, queue, role);
         consumer.leave = leave;
         self.entered(&consumer, Place::Broker, out);
@@ -195,8 +192,11 @@ impl AmqpGate {
         Consumer::new(self.consumers, consume, queue, role, prefetch)
     }
 
-    /// A consumer of jobs is there now, as the client sees it.
+    /// A consumer is there now, as the client sees it.
     fn entered(&mut self, consumer: &Consumer, place: Place, out: &mut Vec<Action>) {
+        let mut events = Vec::new();
+        dialect::consumed(&consumer.queue, self.system, &mut events);
+        self.emit(events, out);
         if !consumer.is_job() {
             return;
         }
