@@ -320,6 +320,13 @@ pub enum Report {
     },
     /// The process that holds this connection has nothing in hand at this moment (RQ's `state idle`).
     Idle,
+    /// Jobs being worked on are locked for so long, and their locks renewed in time (BullMQ, Bull).
+    Lease {
+        /// Milliseconds.
+        lasts: Millis,
+        /// One has just been renewed.
+        renewed: bool,
+    },
     /// Sidekiq's work hash, written with each heartbeat.
     SidekiqWork {
         /// The jids in it.

@@ -5,6 +5,7 @@
 //! Rules are (command, key, argument), never a script's SHA; what no dialect claims passes.
 
 pub mod amqp;
+mod bull;
 mod celery;
 mod generic;
 pub mod json;
@@ -65,6 +66,8 @@ pub struct PopShape<'a> {
 pub enum Claim {
     /// It asks for a job.
     Fetch,
+    /// It waits for a sign that there are jobs; what comes is none.
+    Wakeup,
     /// It is this system's, and asks for something else.
     Pass,
     /// Not known to this dialect, or to any.
@@ -88,6 +91,13 @@ pub enum Note {
     Ended(JobKey, Outcome),
     /// The worker has made a job its own.
     Delivered(Job),
+    /// The reply to it tells.
+    Request {
+        /// Within a transaction.
+        request: Box<Request>,
+        /// It asked for a job.
+        fetches: bool,
+    },
 }
 
 /// What a command means.
@@ -95,6 +105,8 @@ pub enum Note {
 pub enum Meaning {
     /// Nothing to the gate.
     Nothing,
+    /// It is known, and brings no job.
+    Passes,
     /// Something, once confirmed.
     Note(Note),
     /// A script that takes due jobs out of the sorted set in this argument, for the client to push on.
@@ -134,6 +146,8 @@ pub struct Memory {
     pub work: Option<Vec<String>>,
     /// The process that holds the connection has said on it that it is at work.
     pub busy: bool,
+    /// How long the locks of the worker's jobs last, as last told.
+    pub lease: Option<u64>,
     /// Numbers the jobs that have no id.
     pub nameless: u64,
     /// Makes those numbers unique among the worker's connections.
@@ -159,7 +173,8 @@ pub trait Dialect: Sync {
 }
 
 /// All of them; the first that claims something has it.
-pub static DIALECTS: &[&dyn Dialect] = &[&celery::Celery, &sidekiq::Sidekiq, &rq::Rq];
+pub static DIALECTS: &[&dyn Dialect] =
+    &[&celery::Celery, &sidekiq::Sidekiq, &rq::Rq, &bull::Bull(System::Bullmq), &bull::Bull(System::Bull)];
 
 /// The values that dialects read from a job's payload.
 pub const PAYLOAD: &[&str] = &[
@@ -259,7 +274,7 @@ pub fn confirmed(notes: Vec<Note>, out: &mut Vec<JobEvent>) {
             Note::Acked(key) => out.push(JobEvent::Acked(key)),
             Note::Result(id) => out.push(JobEvent::Result { id }),
             Note::Work(jids) => work.get_or_insert_default().extend(jids),
-            Note::Pushed => {}
+            Note::Pushed | Note::Request { .. } => {}
             Note::Idle => out.push(JobEvent::Report(Report::Idle)),
             Note::Ended(key, outcome) => out.push(JobEvent::Ended { key, outcome }),
             Note::Delivered(job) => out.push(JobEvent::Delivered(job)),

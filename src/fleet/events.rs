@@ -131,7 +131,8 @@ impl Fleet {
         match worker.system {
             System::Unknown | System::Huey => generic::note_pattern(worker, now),
             System::Sidekiq => {
-                if sidekiq::note_zero(worker, now) && !worker.ledger.is_empty() {
+                let zero = sidekiq::note_zero(worker, now);
+                if zero && !worker.ledger.is_empty() {
                     let (no, over) = (worker.no, worker.ledger.select(|_| true));
                     self.strike(no, &over, "finished");
                 }

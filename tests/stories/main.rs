@@ -4,6 +4,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod bull;
 mod celery;
 mod cli;
 mod drains;

@@ -4,6 +4,7 @@
 mod support;
 
 mod bounds;
+mod bull;
 mod celery;
 mod framing;
 mod generic;

@@ -73,6 +73,7 @@ fn reported(report: &Report) -> String {
             number(*beat)
         ),
         Report::Idle => "idle".to_owned(),
+        Report::Lease { lasts, renewed } => format!("lease {lasts} {renewed}"),
         Report::SidekiqWork { running } => format!("work [{}]", running.join(",")),
     }
 }

@@ -109,7 +109,9 @@ impl RespGate {
     fn forwards(&self) -> bool {
         match &self.current {
             Current::Swallow(_) | Current::Slice(_) => false,
-            Current::Read(_) => self.mode == Mode::Running || !matches!(self.owed.front(), Some(Owed::Fetch(_))),
+            Current::Read(_) => {
+                self.mode == Mode::Running || !matches!(self.owed.front(), Some(Owed::Fetch(_) | Owed::Request(_)))
+            }
             _ => true,
         }
     }
@@ -144,6 +146,7 @@ impl RespGate {
             Some(Owed::Plain(_) | Owed::Blocking) => Some(Current::Plain),
             Some(Owed::Skip | Owed::PutBack(_)) => Some(Current::Swallow(Box::new(Reading::new(NOTE_MAX, None)))),
             Some(Owed::Request(asked)) => Some(Current::Read(Box::new(Reading::of_words(asked.request.skim)))),
+            Some(Owed::Noted(noted)) if noted.has_requests() => Some(Current::Read(Box::new(Reading::of_words(&[])))),
             Some(Owed::Noted(_)) => Some(Current::Read(Box::new(Reading::new(NOTE_MAX, None)))),
             Some(Owed::Fetch(fetch)) => Some(self.begin_fetch(fetch, buf)?),
             // a (un)subscribe command that failed has one error for all its confirmations
@@ -202,7 +205,7 @@ impl RespGate {
             }
             Current::Read(reading) => match self.owed.pop() {
                 Some(Owed::Fetch(fetch)) => self.fetch_replied(now, *fetch, *reading, pending, out),
-                Some(Owed::Request(asked)) => self.request_replied(*asked, *reading, pending, out),
+                Some(Owed::Request(asked)) => self.request_replied(*asked, &reading, pending, out),
                 Some(Owed::Noted(noted)) => self.noted(*noted, &reading, out),
                 _ => {}
             },
@@ -269,8 +272,9 @@ impl RespGate {
             _ => {}
         }
         if failed || noted.notes.is_empty() || (in_exec && reading.is_empty()) {
-            return;
+            return self.requests_failed(&noted.notes, out);
         }
+        self.requests_executed(&noted.notes, reading, out);
         let flat = in_exec && reading.is_flat();
         let held = |index: u32| {
             // with a nested or overlong reply the elements cannot be told apart: the EXEC itself succeeded
