@@ -81,7 +81,7 @@ impl<'a> Script<'a> {
     fn request(&self, system: System, verb: Verb, job: Option<JobKey>, refusal: Refusal) -> Request {
         let queue = String::from_utf8_lossy(&self.prefix[..self.prefix.len() - 1]).into_owned();
         let wakes = (verb == Verb::Fetch && self.has("marker")).then(|| [self.prefix, b"marker"].concat());
-        Request { system, queue, verb, job, refusal, skim: &[], wakes }
+        Request { system, queue, verb, jobs: job.into_iter().collect(), refusal, skim: &[], wakes }
     }
 
     /// The argument behind the keys that makes a script fetch the next job, too.
@@ -212,11 +212,11 @@ impl Dialect for Bull {
             (System::Bull, Verb::Fetch, None) => reply.words.len() < 2,
             _ => false,
         };
-        if let Some(key) = request.job.clone().filter(|_| over) {
+        if over {
             let outcome = if request.verb == Verb::Finish { Outcome::Finished } else { Outcome::Requeued };
-            out.push(JobEvent::Ended { key, outcome });
+            out.extend(request.jobs.iter().map(|key| JobEvent::Ended { key: key.clone(), outcome }));
         }
-        if request.job.is_some() && request.verb == Verb::Fetch {
+        if !request.jobs.is_empty() && request.verb == Verb::Fetch {
             return;
         }
         let behind = if self.0 == System::Bull { 1 } else { 3 };

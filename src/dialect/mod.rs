@@ -7,6 +7,7 @@
 pub mod amqp;
 mod bull;
 mod celery;
+mod dramatiq;
 mod generic;
 pub mod json;
 mod request;
@@ -173,8 +174,15 @@ pub trait Dialect: Sync {
 }
 
 /// All of them; the first that claims something has it.
-pub static DIALECTS: &[&dyn Dialect] =
-    &[&celery::Celery, &sidekiq::Sidekiq, &rq::Rq, &bull::Bull(System::Bullmq), &bull::Bull(System::Bull)];
+#[rustfmt::skip]
+pub static DIALECTS: &[&dyn Dialect] = &[
+    &celery::Celery,
+    &sidekiq::Sidekiq,
+    &rq::Rq,
+    &bull::Bull(System::Bullmq),
+    &bull::Bull(System::Bull),
+    &dramatiq::Dramatiq,
+];
 
 /// The values that dialects read from a job's payload.
 pub const PAYLOAD: &[&str] = &[

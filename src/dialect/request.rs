@@ -46,8 +46,8 @@ pub struct Request {
     pub queue: String,
     /// What it does.
     pub verb: Verb,
-    /// The job that it is about.
-    pub job: Option<JobKey>,
+    /// The jobs that it is about.
+    pub jobs: Vec<JobKey>,
     /// How it is kept from bringing a job.
     pub refusal: Refusal,
     /// The values that are read from each text in the reply; empty: the texts themselves are wanted.

@@ -8,6 +8,7 @@ mod bull;
 mod celery;
 mod cli;
 mod drains;
+mod dramatiq_redis;
 mod failures;
 mod quiet;
 mod rabbitmq;

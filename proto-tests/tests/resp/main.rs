@@ -6,6 +6,7 @@ mod support;
 mod bounds;
 mod bull;
 mod celery;
+mod dramatiq;
 mod framing;
 mod generic;
 mod identity;

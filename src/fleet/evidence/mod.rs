@@ -193,7 +193,7 @@ pub(super) fn judge(worker: &Worker, settings: &FleetSettings, now: Millis) -> V
     let mut verdict = match worker.system {
         System::Celery => celery::judge(worker, settings, now),
         System::Sidekiq => sidekiq::judge(worker, now),
-        System::Unknown if worker.protocol == "amqp" => consumer::judge(worker, settings, now),
+        _ if worker.protocol == "amqp" => consumer::judge(worker, settings, now),
         System::Unknown | System::Huey => generic::judge(worker, now),
         _ => acks::judge(worker, settings, now),
     };
