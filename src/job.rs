@@ -329,6 +329,13 @@ pub enum Report {
     },
     /// The process that holds this connection has nothing in hand at this moment (RQ's `state idle`).
     Idle,
+    /// Jobs being worked on are locked for so long, and their locks renewed in time (BullMQ, Bull).
+    Lease {
+        /// Milliseconds.
+        lasts: Millis,
+        /// One has just been renewed.
+        renewed: bool,
+    },
     /// Sidekiq's work hash, written with each heartbeat.
     SidekiqWork {
         /// The jids in it; an entry whose jid could not be read stands as an empty text.

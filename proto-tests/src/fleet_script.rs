@@ -10,6 +10,7 @@
 //!                            `delivers t1`: only the delivery, the fetch is still outstanding)
 //! c1 ack t1 · result x · end t1 · requeue t1 · returned t1 · pushed · pushes t1 t2 · refused t1 · leaves host:1:aaaa
 //! c1 born rq w1 · idle       a process begins its life; it has nothing in hand
+//! c1 lease 30s · renewed 30s its jobs' locks last so long; one has been renewed
 //! c1 beat active=0 processed=3 ts=9s pid=1          c1 sidekiq c=2 busy=0 beat=9s        c1 work j1 j2
 //! - c1                       it closes (`- c1 broker`, `- c1 gate`)
 //! 7.05s   +2s                the clock is set, or goes on; the fleet is woken whenever it asked for it
@@ -240,6 +241,9 @@ impl Script {
             "named" => JobEvent::Named { system: System::from_name(words[1]).ok_or("no such system")?, name: rest(2)? },
             "born" => JobEvent::Born { system: System::from_name(words[1]).ok_or("no such system")?, name: rest(2)? },
             "idle" => JobEvent::Report(Report::Idle),
+            "lease" | "renewed" => {
+                JobEvent::Report(Report::Lease { lasts: span(words[1])?, renewed: words[0] == "renewed" })
+            }
             "client" => JobEvent::ClientNamed(rest(1)?),
             "user" => JobEvent::User(rest(1)?),
             "tag" => JobEvent::Tagged(rest(1)?),

@@ -125,3 +125,75 @@ fn another_birth_under_the_same_name_is_another_worker() {
     ",
     );
 }
+
+/// Its connections find their process one after the other: what was delivered on one, and ended on another, is counted
+/// as if they had been one worker's all the time.
+#[test]
+fn connections_that_are_looked_up_one_by_one() {
+    play(
+        "
+        + c1 10.0.0.5 local
+        + c2 10.0.0.5 local
+        + c3 10.0.0.5 local
+        c1 fetch marker
+        c2 is bullmq
+        c2 poll q
+        c2 gets t1
+        c2 poll q
+        c2 gets t2
+        c3 is bullmq
+        c3 end t1
+        = c1 100:7@20s
+        = c3 100:7@20s
+        = c2 100:7@20s
+        drain d all
+        c1 parked
+        ? @c1 sealed exact running=1
+        c2 end t2
+        ? @c1 drained exact
+    ",
+    );
+    // a child that does not fetch is its parent's
+    play(
+        "
+        + c2 10.0.0.5 local
+        c2 is rq
+        c2 end t1
+        = c2 101:8@21s < 100:7@20s
+        + c1 10.0.0.5 local
+        c1 is rq
+        c1 fetch q
+        c1 gets t1
+        = c1 100:7@20s
+        drain d all
+        ? @c1 drained exact
+    ",
+    );
+}
+
+/// Jobs from before the gate's restart would renew their locks.
+#[test]
+fn locks_that_nobody_renews_show_that_nothing_is_left() {
+    play(
+        "
+        + c1 10.0.0.5
+        c1 is bullmq
+        c1 lease 30s
+        c1 poll q
+        c1 gets t1
+        restart
+        + c2 10.0.0.5
+        c2 is bullmq
+        drain d all
+        c2 poll q
+        c2 lease 30s
+        ? @c2 sealed unknown running=1
+        +15s
+        c2 renewed 30s
+        +31s
+        ? @c2 sealed unknown running=1
+        +2s
+        ? @c2 drained reported
+    ",
+    );
+}

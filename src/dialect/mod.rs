@@ -5,7 +5,9 @@
 //! Rules are (command, key, argument), never a script's SHA; what no dialect claims passes.
 
 pub mod amqp;
+mod bull;
 mod celery;
+mod dramatiq;
 mod generic;
 pub mod json;
 mod request;
@@ -66,6 +68,8 @@ pub struct PopShape<'a> {
 pub enum Claim {
     /// It asks for a job.
     Fetch,
+    /// It waits for a sign that there are jobs; what comes is none.
+    Wakeup,
     /// It is this system's, and asks for something else.
     Pass,
     /// Not known to this dialect, or to any.
@@ -93,6 +97,13 @@ pub enum Note {
     Ended(JobKey, Outcome),
     /// The worker has made a job its own.
     Delivered(Job),
+    /// The reply to it tells.
+    Request {
+        /// Within a transaction.
+        request: Box<Request>,
+        /// It asked for a job.
+        fetches: bool,
+    },
 }
 
 /// What a command means.
@@ -100,6 +111,8 @@ pub enum Note {
 pub enum Meaning {
     /// Nothing to the gate.
     Nothing,
+    /// It is known, and brings no job.
+    Passes,
     /// Something, once confirmed.
     Note(Note),
     /// A script that takes due jobs out of the sorted set in this argument, for the client to push on.
@@ -141,6 +154,8 @@ pub struct Memory {
     pub unlisted: Option<String>,
     /// The process that holds the connection has said on it that it is at work.
     pub busy: bool,
+    /// How long the locks of the worker's jobs last, as last told.
+    pub lease: Option<u64>,
     /// Numbers the jobs that have no id.
     pub nameless: u64,
     /// Makes those numbers unique among the worker's connections.
@@ -166,7 +181,15 @@ pub trait Dialect: Sync {
 }
 
 /// All of them; the first that claims something has it.
-pub static DIALECTS: &[&dyn Dialect] = &[&celery::Celery, &sidekiq::Sidekiq, &rq::Rq];
+#[rustfmt::skip]
+pub static DIALECTS: &[&dyn Dialect] = &[
+    &celery::Celery,
+    &sidekiq::Sidekiq,
+    &rq::Rq,
+    &bull::Bull(System::Bullmq),
+    &bull::Bull(System::Bull),
+    &dramatiq::Dramatiq,
+];
 
 /// The values that dialects read from a job's payload.
 pub const PAYLOAD: &[&str] = &[
@@ -277,7 +300,7 @@ pub fn confirmed(notes: Vec<Note>, out: &mut Vec<JobEvent>) {
             Note::Work(jids) => work.get_or_insert_default().extend(jids),
             Note::PushedOn(keys) => out.push(JobEvent::PushedOn(keys)),
             Note::Left(name) => out.push(JobEvent::Report(Report::SidekiqLeft { name })),
-            Note::Pushed => {}
+            Note::Pushed | Note::Request { .. } => {}
             Note::Idle => out.push(JobEvent::Report(Report::Idle)),
             Note::Ended(key, outcome) => out.push(JobEvent::Ended { key, outcome }),
             Note::Delivered(job) => out.push(JobEvent::Delivered(job)),

@@ -11,6 +11,8 @@ pub enum Refusal {
     Needless,
     /// The gate answers these bytes in the broker's place (the same in RESP2 and RESP3).
     Answer(&'static [u8]),
+    /// The gate answers with a null.
+    Nothing,
     /// It has other business too, and goes to the broker with one argument changed.
     Rewrite {
         /// Which argument, the command's name being 0.
@@ -44,17 +46,21 @@ pub struct Request {
     pub queue: String,
     /// What it does.
     pub verb: Verb,
-    /// The job that it is about.
-    pub job: Option<JobKey>,
+    /// The jobs that it is about.
+    pub jobs: Vec<JobKey>,
     /// How it is kept from bringing a job.
     pub refusal: Refusal,
     /// The values that are read from each text in the reply; empty: the texts themselves are wanted.
     pub skim: &'static [&'static str],
+    /// The sorted set whose member wakes one worker: the one that is refused now may just have eaten it.
+    pub wakes: Option<Vec<u8>>,
 }
 
 /// One text or number of a reply.
 #[derive(Debug, Default)]
 pub struct Word {
+    /// In which element of the reply it stands, if that is an array.
+    pub element: u32,
     /// The RESP type.
     pub kind: u8,
     /// Its beginning.

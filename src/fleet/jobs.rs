@@ -147,15 +147,31 @@ impl Fleet {
         let Some((conn, worker)) = self.pair(id) else { return };
         conn.acks += 1;
         worker.acks += 1;
-        if worker.is_provisional() {
-            if worker.strays.len() < STRAYS {
-                worker.strays.push(stray);
-            } else {
-                worker.adopt(Adopted::Unseen, now);
-            }
-            return;
+        let no = worker.no;
+        self.unplaced(now, no, stray);
+    }
+
+    /// The job may be in the ledger of a connection whose worker is still being looked for.
+    fn unplaced(&mut self, now: Millis, no: WorkerNo, stray: Stray) {
+        let waits = !self.pending.is_empty();
+        let Some(worker) = self.workers.get_mut(&no) else { return };
+        let provisional = worker.is_provisional();
+        if (!provisional && !waits) || worker.strays.len() >= STRAYS {
+            return worker.adopt(Adopted::Unseen, now);
         }
-        worker.adopt(Adopted::Unseen, now);
+        worker.strays.push(stray);
+        if !provisional {
+            self.astray.insert(no);
+        }
+    }
+
+    /// No connection is being looked up any more: what has no place now has none.
+    pub(super) fn place_strays(&mut self, now: Millis) {
+        for no in std::mem::take(&mut self.astray) {
+            let strays = self.workers.get_mut(&no).map(|worker| std::mem::take(&mut worker.strays));
+            self.replay_strays(now, strays.unwrap_or_default(), no);
+            self.settle(now, no);
+        }
     }
 
     /// Events that a provisional worker could not place, in the worker that it joined.
@@ -165,12 +181,8 @@ impl Fleet {
             let Some(worker) = self.workers.get_mut(&no) else { return };
             match stray {
                 Stray::Result(job) => self.result(no, job),
-                Stray::Acked(key) | Stray::Ended(key, _) if worker.ledger.any(&key).is_none() => {
-                    if worker.is_provisional() {
-                        worker.strays.push(Stray::Acked(key));
-                    } else {
-                        worker.adopt(Adopted::Unseen, now);
-                    }
+                Stray::Acked(ref key) | Stray::Ended(ref key, _) if worker.ledger.any(key).is_none() => {
+                    self.unplaced(now, no, stray);
                 }
                 Stray::Ended(key, outcome) => {
                     self.strike_key(now, no, &key, outcome);

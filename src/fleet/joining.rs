@@ -113,6 +113,10 @@ impl Fleet {
     }
 
     fn join_facts(&mut self, now: Millis, old: &mut Worker, to: WorkerNo, conns: &[ConnId]) {
+        // before its jobs come, for they were delivered under this reading
+        if self.workers.get(&to).is_some_and(|new| !known(new.system)) {
+            self.set_system(now, to, old.system);
+        }
         let Some(new) = self.workers.get_mut(&to) else { return };
         let busy = old.deliveries > 0 || old.acks > 0 || !old.ledger.is_empty();
         for (seq, entry) in old.ledger.take() {
@@ -152,7 +156,6 @@ impl Fleet {
             }
         }
         let fetching = old.fetching && !new.fetching;
-        let system = if known(new.system) { System::Unknown } else { old.system };
         for id in conns {
             let Some(conn) = self.conns.get_mut(id) else { continue };
             conn.life = conn.life.map(|life| same.get(&life).copied().unwrap_or(life));
@@ -161,7 +164,6 @@ impl Fleet {
             let via = old.conns.first().copied().unwrap_or(ConnId(0));
             self.became_fetching(now, to, via);
         }
-        self.set_system(now, to, system);
         self.first_beats(now, to);
     }
 

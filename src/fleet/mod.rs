@@ -52,6 +52,8 @@ pub struct Fleet {
     unclean: BTreeSet<ConnId>,
     /// Marked workers that are not sealed because of `unclean`.
     awaiting: BTreeSet<WorkerNo>,
+    /// Workers with events about jobs that may be in the ledger of a pending connection.
+    astray: BTreeSet<WorkerNo>,
     drains: BTreeMap<u64, drains::Drain>,
     archive: VecDeque<drains::Archived>,
     departures: recorder::Departures,
@@ -81,6 +83,7 @@ impl Fleet {
             pending: BTreeSet::new(),
             unclean: BTreeSet::new(),
             awaiting: BTreeSet::new(),
+            astray: BTreeSet::new(),
             drains: BTreeMap::new(),
             archive: VecDeque::new(),
             departures: recorder::Departures::default(),

@@ -10,7 +10,7 @@
 
 use super::Fleet;
 use super::boundary::{Effect, Notice};
-use super::evidence::{Verdict, celery, judge};
+use super::evidence::{Verdict, acks, celery, judge};
 use super::view::WorkerState;
 use super::worker::{Key, Steady, Worker, WorkerNo};
 use crate::job::{ConnId, Evidence, Millis, System};
@@ -226,7 +226,9 @@ impl Fleet {
     }
 
     pub(super) fn pending_resolved(&mut self, now: Millis, id: ConnId) {
-        self.pending.remove(&id);
+        if self.pending.remove(&id) && self.pending.is_empty() {
+            self.place_strays(now);
+        }
         if self.unclean.remove(&id) {
             self.settle_awaiting(now);
         }
@@ -352,6 +354,7 @@ impl Worker {
         let due = self.ledger.first_due_after(now.saturating_add(margin)).map(|eta| eta - margin);
         let mute = self.since.saturating_add(celery::FIRST_BEAT);
         let mute = Some(mute).filter(|at| *at > now && self.system == System::Celery && celery::never_heard(self));
-        [closed, nil, due, mute].into_iter().flatten().min()
+        let quiet = acks::quiet_at(self).filter(|at| *at > now);
+        [closed, nil, due, mute, quiet].into_iter().flatten().min()
     }
 }

@@ -27,6 +27,14 @@ impl Fleet {
                     self.journal_worker(no);
                 }
             }
+            Report::Lease { lasts, renewed } => {
+                let Some((_, worker)) = self.pair(id) else { return };
+                let first = worker.lease.is_none();
+                worker.lease = worker.lease.max(Some(lasts));
+                if first || renewed {
+                    worker.renewed_at = now;
+                }
+            }
             Report::Idle => {
                 let Some((_, worker)) = self.pair(id) else { return };
                 let (no, over) = (worker.no, acks::idle(worker, id));

@@ -168,6 +168,10 @@ pub(super) struct Worker {
     pub(super) took: bool,
     /// Jobs forgotten because there were too many to keep.
     pub(super) untracked: u64,
+    /// How long the locks of its jobs last, the longest that was told.
+    pub(super) lease: Option<Millis>,
+    /// When a lock was renewed last, or the lease first told.
+    pub(super) renewed_at: Millis,
     pub(super) adopted: Option<Adopted>,
     /// Known by an address that may have been in use before the gate: not whole until something proves it.
     pub(super) suspect: bool,
@@ -253,6 +257,8 @@ impl Worker {
             declares: false,
             took: false,
             untracked: 0,
+            lease: None,
+            renewed_at: 0,
             adopted: None,
             suspect: false,
             proof: None,

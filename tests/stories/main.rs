@@ -4,11 +4,13 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod bull;
 mod celery;
 mod celery_rabbitmq;
 mod cli;
 mod clients;
 mod drains;
+mod dramatiq_redis;
 mod failures;
 mod quiet;
 mod rabbitmq;

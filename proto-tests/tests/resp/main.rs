@@ -4,7 +4,9 @@
 mod support;
 
 mod bounds;
+mod bull;
 mod celery;
+mod dramatiq;
 mod framing;
 mod generic;
 mod identity;

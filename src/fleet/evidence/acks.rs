@@ -4,7 +4,10 @@
 use super::{Doubt, Verdict};
 use crate::fleet::boundary::FleetSettings;
 use crate::fleet::worker::{Adopted, Key, Worker};
-use crate::job::{ConnId, Evidence, Millis};
+use crate::job::{ConnId, Evidence, Millis, System};
+
+/// A lock is renewed when half of its time is over: so much later than that it is not.
+const LATE: Millis = 2_000;
 
 /// See [`super::judge`].
 pub(super) fn judge(worker: &Worker, settings: &FleetSettings, now: Millis) -> Verdict {
@@ -16,13 +19,27 @@ pub(super) fn judge(worker: &Worker, settings: &FleetSettings, now: Millis) -> V
     verdict.waiting_all = ledger.len();
     verdict.waiting = ledger.len() - ledger.due_after(limit);
     verdict.safe_until = ledger.first_due_after(limit);
-    if let Some(why) = worker.adopted.or(worker.suspect.then_some(Adopted::MidLife)) {
+    let unseen = (worker.untracked > 0).then_some(Adopted::Unseen);
+    let Some(why) = worker.adopted.or(worker.suspect.then_some(Adopted::MidLife)).or(unseen) else { return verdict };
+    if quiet_at(worker).is_none_or(|at| now < at) {
         return verdict.doubt(Doubt::Adopted(why, worker.system));
     }
-    if worker.untracked > 0 {
-        return verdict.doubt(Doubt::Adopted(Adopted::Unseen, worker.system));
-    }
+    // jobs from before the gap would have renewed their locks
+    let over = ledger.iter().filter(|(_, entry)| entry.restored).count();
+    verdict.in_flight.running -= u32::try_from(over).unwrap_or(0).min(verdict.in_flight.running);
+    verdict.waiting_all -= over;
+    verdict.waiting = verdict.waiting.saturating_sub(over);
+    verdict.evidence = Evidence::Reported;
     verdict
+}
+
+/// When it is known that no job is being worked on that the gate has not seen: none has renewed its lock.
+pub(in crate::fleet) fn quiet_at(worker: &Worker) -> Option<Millis> {
+    let known = matches!(worker.system, System::Bullmq | System::Bull);
+    worker
+        .lease
+        .filter(|_| known && !worker.is_whole())
+        .map(|lease| worker.renewed_at.saturating_add(lease).saturating_add(LATE))
 }
 
 /// A process has said on `conn` that it does nothing now: the entries that are over. The word of the only process that

@@ -104,6 +104,9 @@ impl Doubt {
                 Some("wait for two idle heartbeats (start the worker without --without-heartbeat)")
             }
             Doubt::Adopted(_, System::Sidekiq) => Some("wait for its heartbeat (every 5 to 10 s)"),
+            Doubt::Adopted(_, System::Bullmq | System::Bull) => {
+                Some("wait until a job from before would have renewed its lock (lockDuration, 30 s by default)")
+            }
             Doubt::Adopted(_, System::Rq) => {
                 Some("wait for its next job's end, or restart it while the gate is running")
             }

@@ -109,7 +109,9 @@ impl RespGate {
     fn forwards(&self) -> bool {
         match &self.current {
             Current::Swallow(_) | Current::Slice(_) => false,
-            Current::Read(_) => self.mode == Mode::Running || !matches!(self.owed.front(), Some(Owed::Fetch(_))),
+            Current::Read(_) => {
+                self.mode == Mode::Running || !matches!(self.owed.front(), Some(Owed::Fetch(_) | Owed::Request(_)))
+            }
             _ => true,
         }
     }
@@ -144,6 +146,7 @@ impl RespGate {
             Some(Owed::Plain(_) | Owed::Blocking) => Some(Current::Plain),
             Some(Owed::Skip | Owed::PutBack(_)) => Some(Current::Swallow(Box::new(Reading::new(NOTE_MAX, None)))),
             Some(Owed::Request(asked)) => Some(Current::Read(Box::new(Reading::of_words(asked.request.skim)))),
+            Some(Owed::Noted(noted)) if noted.has_requests() => Some(Current::Read(Box::new(Reading::of_words(&[])))),
             Some(Owed::Noted(_)) => Some(Current::Read(Box::new(Reading::new(NOTE_MAX, None)))),
             Some(Owed::Fetch(fetch)) => Some(self.begin_fetch(fetch, buf)?),
             // a (un)subscribe command that failed has one error for all its confirmations
@@ -202,7 +205,7 @@ impl RespGate {
             }
             Current::Read(reading) => match self.owed.pop() {
                 Some(Owed::Fetch(fetch)) => self.fetch_replied(now, *fetch, *reading, pending, out),
-                Some(Owed::Request(asked)) => self.request_replied(*asked, *reading, pending, out),
+                Some(Owed::Request(asked)) => self.request_replied(*asked, &reading, pending, out),
                 Some(Owed::Noted(noted)) => self.noted(*noted, &reading, out),
                 _ => {}
             },
@@ -268,7 +271,17 @@ impl RespGate {
             Change::Monitor if !failed => self.session.monitor = true,
             _ => {}
         }
-        if noted.notes.is_empty() || (in_exec && !failed && reading.is_empty()) {
+        if noted.notes.is_empty() {
+            return;
+        }
+        // a watched key has changed: nothing was executed, and nothing was refused
+        let unexecuted = in_exec && !failed && reading.is_empty();
+        if failed || unexecuted {
+            self.requests_failed(&noted.notes, out);
+        } else {
+            self.requests_executed(&noted.notes, reading, out);
+        }
+        if unexecuted {
             return;
         }
         let flat = in_exec && reading.is_flat();

@@ -220,7 +220,7 @@ impl RespGate {
         Self::emit(events, out);
         let mut watch = None;
         match meaning {
-            Meaning::Request(request) => watch = self.long_request(name, argc, request, out),
+            Meaning::Request(request) => watch = self.long_request(name, argc, *request, out),
             _ if self.memory.system == System::Unknown => {
                 self.doubted(name, "with arguments too long to be read", false);
             }

@@ -45,10 +45,10 @@ impl RespGate {
                 self.owe_noted(Change::Multi { number }, vec![])
             }
             b"discard" if args.len() == 1 => {
-                self.end_transaction();
+                self.drop_transaction(out);
                 self.owe(Owed::Plain(1))
             }
-            b"reset" if args.len() == 1 => self.reset(),
+            b"reset" if args.len() == 1 => self.reset(out),
             b"quit" => self.owe(Owed::Plain(1)),
             b"auth" => self.auth(args, out),
             b"client" => self.client_command(&args, out),
@@ -80,7 +80,7 @@ impl RespGate {
             Ok(pop) => pop,
         };
         let claim = self.claim(&pop);
-        if claim != Claim::Fetch {
+        if !matches!(claim, Claim::Fetch | Claim::Wakeup) {
             if claim == Claim::NotMine {
                 // even if it finds nothing now: the next one may
                 self.unrefused(name, "from keys that nobody has declared", out);
@@ -116,7 +116,7 @@ impl RespGate {
                 out.push(Action::Event(JobEvent::SchedulerReturned));
                 self.ask(now, Pop::script(args, key, many), true, out)
             }
-            Meaning::Request(request) => self.request(name, args, request, out),
+            Meaning::Request(request) => self.request(now, name, args, *request, out),
             Meaning::TakesDue { .. } => {
                 self.blocked(name, "of due jobs inside MULTI or with its replies switched off", out);
                 self.plain()
@@ -125,7 +125,7 @@ impl RespGate {
             Meaning::Nothing if matches!(name, b"eval" | b"evalsha" | b"fcall") && self.may_fetch(&args) => {
                 self.doubted(name, "that returns elements", false)
             }
-            Meaning::Nothing => self.plain(),
+            Meaning::Nothing | Meaning::Passes => self.plain(),
         }
     }
 
@@ -167,8 +167,8 @@ impl RespGate {
     }
 
     /// RESET ends all modes; its own reply is left out only behind CLIENT REPLY SKIP.
-    fn reset(&mut self) -> bool {
-        self.end_transaction();
+    fn reset(&mut self, out: &mut Vec<Action>) -> bool {
+        self.drop_transaction(out);
         match std::mem::take(&mut self.session.replies) {
             ReplyMode::SkipNext => self.session.reset(),
             _ => {
@@ -192,6 +192,12 @@ impl RespGate {
         self.memory.ack_in_transaction = false;
         self.memory.work = None;
         self.session.transaction.take()
+    }
+
+    /// The transaction will not be executed.
+    fn drop_transaction(&mut self, out: &mut Vec<Action>) {
+        let notes = self.end_transaction().map(|transaction| transaction.notes).unwrap_or_default();
+        self.requests_failed(&notes, out);
     }
 
     /// A command whose replies at EXEC are not followed.

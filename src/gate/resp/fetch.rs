@@ -33,7 +33,7 @@ const ENTRIES_MAX: usize = 1_024;
 impl RespGate {
     /// Whether a well-formed pop asks for a job.
     pub(super) fn is_fetch(&self, pop: &Pop) -> bool {
-        self.claim(pop) == Claim::Fetch
+        matches!(self.claim(pop), Claim::Fetch | Claim::Wakeup)
     }
 
     /// What a well-formed pop asks for. The operator's patterns come first.
@@ -208,9 +208,10 @@ impl RespGate {
             return self.put_back(now, &fetch.pop, &reading.leaves, reading.overflow, vec![], out);
         }
         let mut events = Vec::new();
-        let keys = self.jobs(&fetch, &reading, &mut events);
+        let wakeup = self.claim(&fetch.pop) == Claim::Wakeup;
+        let keys = if wakeup { Vec::new() } else { self.jobs(&fetch, &reading, &mut events) };
         Self::emit(events, out);
-        self.answered(Place::Broker, FetchEnd::Job, blocking, out);
+        self.answered(Place::Broker, if wakeup { FetchEnd::Empty } else { FetchEnd::Job }, blocking, out);
         self.retained.push_back(Retained {
             end: self.sent + pending,
             pop: Some(fetch.pop),

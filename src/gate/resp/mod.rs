@@ -97,6 +97,8 @@ pub struct RespGate {
     session: Session,
     mode: Mode,
     marked: bool,
+    /// Since when.
+    marked_at: Millis,
     client: ClientAt,
     scanner: Scanner,
     current: Current,
@@ -133,6 +135,7 @@ impl RespGate {
             session: Session::default(),
             mode: Mode::Running,
             marked: false,
+            marked_at: 0,
             client: ClientAt::Start,
             scanner: Scanner::new(),
             current: Current::None,
@@ -237,6 +240,7 @@ impl Gate for RespGate {
             return;
         }
         self.marked = marked;
+        self.marked_at = now;
         match (self.mode, marked) {
             (Mode::Opaque, true) => self.close(Err(GateError::OpaqueMarked), out),
             (Mode::Running, true) if matches!(self.client, ClientAt::Garbage) => {

@@ -58,6 +58,13 @@ pub(super) struct Noted {
     pub(super) notes: Vec<(u32, Note)>,
 }
 
+impl Noted {
+    /// Among what it confirms are requests, whose replies have to be read.
+    pub(super) fn has_requests(&self) -> bool {
+        self.notes.iter().any(|(_, note)| matches!(note, Note::Request { .. }))
+    }
+}
+
 /// What a successful reply changes.
 #[derive(Debug)]
 pub(super) enum Change {

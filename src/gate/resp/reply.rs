@@ -53,6 +53,45 @@ pub(super) struct Reading {
 struct Words {
     wanted: &'static [&'static str],
     words: Vec<Word>,
+    /// Elements still to come, by nesting.
+    open: Vec<i64>,
+    element: u32,
+    overflow: bool,
+}
+
+impl Words {
+    fn line(&mut self, kind: u8, text: &[u8]) {
+        let count = if matches!(kind, b'*' | b'~' | b'%' | b'>') { number(text).unwrap_or(0) } else { 0 };
+        if count > 0 {
+            self.open.push(if kind == b'%' { 2 * count } else { count });
+        } else if self.words.len() < WORDS_MAX {
+            let text = if matches!(kind, b'$' | b'=' | b'!') && text != b"-1" { b"".as_slice() } else { text };
+            let skim = (!self.wanted.is_empty() && kind == b'$').then(|| Skim::new(self.wanted));
+            let text = text[..text.len().min(WORD_MAX)].to_vec();
+            self.words.push(Word { element: self.element, kind, text, skim });
+        } else {
+            self.overflow = true;
+        }
+    }
+
+    fn body(&mut self, bytes: &[u8]) {
+        let Some(word) = self.words.last_mut().filter(|_| !self.overflow) else { return };
+        match &mut word.skim {
+            Some(skim) => skim.feed(bytes),
+            None => word.text.extend_from_slice(&bytes[..bytes.len().min(WORD_MAX - word.text.len())]),
+        }
+    }
+
+    fn leaf(&mut self) {
+        while let Some(left) = self.open.last_mut() {
+            *left -= 1;
+            if *left > 0 {
+                break;
+            }
+            self.open.pop();
+        }
+        self.element += u32::from(self.open.len() == 1);
+    }
 }
 
 /// How much of a word is kept.
@@ -77,11 +116,13 @@ impl Reading {
 
     /// For a reply that is read word by word, whatever the length of each; with `wanted` for these values in JSON texts.
     pub(super) fn of_words(wanted: &'static [&'static str]) -> Reading {
-        Reading { words: Some(Words { wanted, words: Vec::new() }), ..Reading::new(usize::MAX, None) }
+        let words = Words { wanted, words: Vec::new(), open: Vec::new(), element: 0, overflow: false };
+        Reading { words: Some(words), ..Reading::new(NOTE_MAX, None) }
     }
 
-    pub(super) fn words(&self) -> &[Word] {
-        self.words.as_ref().map_or(&[], |words| &words.words)
+    /// The words, and whether they are all there.
+    pub(super) fn words(&self) -> (&[Word], bool) {
+        self.words.as_ref().map_or((&[], false), |words| (&words.words, !words.overflow))
     }
 
     /// A null, or the empty array or set of the commands that say "nothing" so.
@@ -133,31 +174,22 @@ impl Sink for Reading {
             self.kind = kind;
             self.first = text[..text.len().min(512)].to_vec();
         }
+        if let Some(words) = &mut self.words {
+            words.line(kind, text);
+        }
         let content: &[u8] = match kind {
             b'*' | b'~' | b'>' | b'%' if number(text).is_ok_and(|n| n > 0) => return,
             b'$' | b'=' | b'!' if text != b"-1" => b"",
             _ => text,
         };
-        if let Some(Words { wanted, words }) = &mut self.words {
-            if words.len() < WORDS_MAX {
-                let skim = (!wanted.is_empty() && kind == b'$').then(|| Skim::new(wanted));
-                words.push(Word { kind, text: content[..content.len().min(WORD_MAX)].to_vec(), skim });
-            } else {
-                self.overflow = true;
-            }
-        } else if self.keep(content.len() + std::mem::size_of::<Leaf>()) {
+        if self.keep(content.len() + std::mem::size_of::<Leaf>()) {
             self.leaves.push(Leaf { kind, content: content.to_vec() });
         }
     }
 
     fn body(&mut self, bytes: &[u8]) {
-        if let Some(Words { words, .. }) = &mut self.words {
-            let Some(word) = words.last_mut().filter(|_| !self.overflow) else { return };
-            match &mut word.skim {
-                Some(skim) => skim.feed(bytes),
-                None => word.text.extend_from_slice(&bytes[..bytes.len().min(WORD_MAX - word.text.len())]),
-            }
-            return;
+        if let Some(words) = &mut self.words {
+            words.body(bytes);
         }
         if let Some((leaf, skim)) = &mut self.skim
             && *leaf == self.leaf
@@ -173,5 +205,8 @@ impl Sink for Reading {
 
     fn leaf(&mut self, number: u32) {
         self.leaf = number + 1;
+        if let Some(words) = &mut self.words {
+            words.leaf();
+        }
     }
 }

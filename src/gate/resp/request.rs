@@ -4,13 +4,14 @@
 //! One that is too long to be waited for streams through and is stopped at that argument: it is decided when it passes.
 
 use super::command::{encode, read_arg};
+use super::empty::Empty;
 use super::owed::{Asked, Owed};
 use super::reply::Reading;
 use super::session::ReplyMode;
 use super::{Mode, RespGate, Retained};
-use crate::dialect::{self, Refusal, Reply, Request};
+use crate::dialect::{self, Note, Refusal, Reply, Request};
 use crate::gate::{Action, Side};
-use crate::job::{Fate, FetchEnd, JobEvent, JobKey, Place};
+use crate::job::{Fate, FetchEnd, JobEvent, JobKey, Millis, Place};
 use bytes::Bytes;
 use std::ops::Range;
 
@@ -33,6 +34,8 @@ pub(super) enum Judged {
     Replaced(usize),
 }
 
+/// So long after the mark a worker that is refused may have eaten what would have woken another one: longer than a slice.
+const WAKES_FOR: Millis = 10_000;
 /// A watched argument that is longer makes no request fetch.
 const WATCHED_MAX: usize = 64;
 
@@ -40,9 +43,10 @@ impl RespGate {
     /// A request that was read whole. True if it is to be forwarded as it stands.
     pub(super) fn request(
         &mut self,
+        now: Millis,
         name: &[u8],
         mut args: Vec<Bytes>,
-        request: Box<Request>,
+        request: Request,
         out: &mut Vec<Action>,
     ) -> bool {
         if !self.may_refuse(name, &request, out) {
@@ -50,39 +54,55 @@ impl RespGate {
         }
         let queues = vec![request.queue.clone()];
         match request.refusal {
-            Refusal::Needless => self.owe_request(*request, false),
-            Refusal::Answer(bytes) if self.marked => {
-                let (place, blocking) = (Place::Gate, false);
-                out.push(Action::Event(JobEvent::FetchAsked { place, queues, blocking }));
-                self.answered(place, FetchEnd::Empty, blocking, out);
-                self.owed.push(Owed::Answer(Bytes::from_static(bytes)));
-                self.settle_front(out);
-                false
-            }
+            Refusal::Needless => self.owe_request(request, false),
+            Refusal::Answer(_) | Refusal::Nothing if self.marked => self.answer_request(now, request, out),
             Refusal::Rewrite { arg, from, to } => {
                 let Some(text) = args.get_mut(arg).filter(|text| fetches(text, from, to)) else {
-                    return self.owe_request(*request, false);
+                    return self.owe_request(request, false);
                 };
                 if !self.marked {
-                    return self.ask_request(*request, queues, out);
+                    return self.ask_request(request, queues, out);
                 }
                 *text = Bytes::from_static(to);
                 out.push(Action::Event(JobEvent::FetchRewritten { queues }));
-                self.owe_request(*request, false);
+                self.owe_request(request, false);
                 self.send(Side::Broker, Bytes::from(encode(&args)), out);
                 false
             }
-            Refusal::Answer(_) => self.ask_request(*request, queues, out),
+            Refusal::Answer(_) | Refusal::Nothing => self.ask_request(request, queues, out),
         }
     }
 
-    /// Inside MULTI, or with its replies switched off, a request cannot be refused.
+    /// Answers in the broker's place.
+    fn answer_request(&mut self, now: Millis, request: Request, out: &mut Vec<Action>) -> bool {
+        let (place, blocking) = (Place::Gate, false);
+        out.push(Action::Event(JobEvent::FetchAsked { place, queues: vec![request.queue], blocking }));
+        self.answered(place, FetchEnd::Empty, blocking, out);
+        if let Some(key) = request.wakes.filter(|_| now < self.marked_at + WAKES_FOR) {
+            let word = Bytes::from_static;
+            let wake = [word(b"ZADD"), Bytes::from(key), word(b"NX"), word(b"0"), word(b"0")];
+            self.send(Side::Broker, Bytes::from(encode(&wake)), out);
+            self.owed.push(Owed::Skip);
+        }
+        self.owed.push(match request.refusal {
+            Refusal::Answer(bytes) => Owed::Answer(Bytes::from_static(bytes)),
+            _ => Owed::Nothing(Empty::NullBulk),
+        });
+        self.settle_front(out);
+        false
+    }
+
+    /// With its replies switched off a request cannot be followed, and in a transaction it cannot be answered.
     fn may_refuse(&mut self, name: &[u8], request: &Request, out: &mut Vec<Action>) -> bool {
-        let plain_session = self.session.transaction.is_none() && self.session.replies == ReplyMode::On;
-        if !plain_session && request.refusal != Refusal::Needless {
+        let answered = matches!(request.refusal, Refusal::Answer(_) | Refusal::Nothing);
+        let blocked = match self.session.replies {
+            ReplyMode::On => self.session.transaction.is_some() && answered,
+            _ => request.refusal != Refusal::Needless,
+        };
+        if blocked {
             self.blocked(name, "inside MULTI or with its replies switched off", out);
         }
-        plain_session
+        !blocked && self.session.replies == ReplyMode::On
     }
 
     fn ask_request(&mut self, request: Request, queues: Vec<String>, out: &mut Vec<Action>) -> bool {
@@ -91,6 +111,9 @@ impl RespGate {
     }
 
     fn owe_request(&mut self, request: Request, fetches: bool) -> bool {
+        if self.session.transaction.is_some() {
+            return self.plain_noted(Note::Request { request: Box::new(request), fetches });
+        }
         self.owed.push(Owed::Request(Box::new(Asked { request, fetches })));
         true
     }
@@ -100,7 +123,7 @@ impl RespGate {
         &mut self,
         name: &[u8],
         argc: u32,
-        request: Box<Request>,
+        request: Request,
         out: &mut Vec<Action>,
     ) -> Option<Watch> {
         if !self.may_refuse(name, &request, out) {
@@ -108,18 +131,22 @@ impl RespGate {
             return None;
         }
         let watch = match request.refusal {
+            Refusal::Rewrite { .. } if self.session.transaction.is_some() => {
+                self.blocked(name, "inside MULTI, with arguments too long to be read", out);
+                None
+            }
             Refusal::Rewrite { arg, from, to } => {
                 let left = u32::try_from(arg).ok().and_then(|arg| argc.checked_sub(arg)).filter(|left| *left > 0);
                 left.map(|left| Watch { left, from, to })
             }
             // nobody sends so long a one
-            Refusal::Answer(_) => {
+            Refusal::Answer(_) | Refusal::Nothing => {
                 self.blocked(name, "with too many arguments", out);
                 None
             }
             Refusal::Needless => None,
         };
-        self.owe_request(*request, false);
+        self.owe_request(request, false);
         watch
     }
 
@@ -153,11 +180,48 @@ impl RespGate {
     }
 
     /// The reply to a request has ended; the last `pending` bytes of it are not yet counted in `sent`.
-    pub(super) fn request_replied(&mut self, asked: Asked, reading: Reading, pending: u64, out: &mut Vec<Action>) {
+    pub(super) fn request_replied(&mut self, asked: Asked, reading: &Reading, pending: u64, out: &mut Vec<Action>) {
+        let (words, whole) = reading.words();
+        let reply = (!reading.is_error()).then_some(Reply { words, whole });
+        self.request_answered(&asked.request, asked.fetches, reply, pending, out);
+    }
+
+    /// A transaction with requests in it was executed.
+    pub(super) fn requests_executed(&mut self, notes: &[(u32, Note)], reading: &Reading, out: &mut Vec<Action>) {
+        let (words, whole) = reading.words();
+        for (index, note) in notes {
+            let Note::Request { request, fetches } = note else { continue };
+            let from = words.partition_point(|word| word.element < *index);
+            let to = words.partition_point(|word| word.element <= *index);
+            let words = &words[from..to];
+            let failed = matches!(words, [word] if matches!(word.kind, b'-' | b'!'));
+            let reply = (!failed).then_some(Reply { words, whole });
+            self.request_answered(request, *fetches, reply, 0, out);
+        }
+    }
+
+    /// A transaction with requests in it was not executed.
+    pub(super) fn requests_failed(&mut self, notes: &[(u32, Note)], out: &mut Vec<Action>) {
+        for (_, note) in notes {
+            if let Note::Request { fetches: true, .. } = note {
+                self.answered(Place::Broker, FetchEnd::Error, false, out);
+            }
+        }
+    }
+
+    /// `reply` is `None` for an error.
+    fn request_answered(
+        &mut self,
+        request: &Request,
+        fetches: bool,
+        reply: Option<Reply<'_>>,
+        pending: u64,
+        out: &mut Vec<Action>,
+    ) {
         let mut events = Vec::new();
-        if !reading.is_error() {
-            let reply = Reply { words: reading.words(), whole: !reading.overflow };
-            dialect::replied(&mut self.memory, &asked.request, reply, &mut events);
+        let failed = reply.is_none();
+        if let Some(reply) = reply {
+            dialect::replied(&mut self.memory, request, reply, &mut events);
         }
         let key = |event: &JobEvent| if let JobEvent::Delivered(job) = event { Some(job.key.clone()) } else { None };
         let keys: Vec<JobKey> = events.iter().filter_map(key).collect();
@@ -167,10 +231,10 @@ impl RespGate {
             out.extend(keys.iter().map(|_| Action::Event(JobEvent::Orphan(Fate::Kept))));
         }
         Self::emit(events, out);
-        if asked.fetches {
+        if fetches {
             let end = match keys.is_empty() {
                 _ if gone => FetchEnd::Vanished,
-                _ if reading.is_error() => FetchEnd::Error,
+                _ if failed => FetchEnd::Error,
                 true => FetchEnd::Empty,
                 false => FetchEnd::Job,
             };

@@ -1,0 +1,78 @@
+//! Dramatiq on Redis, measured with 2.2. One script does everything, and says what by its first argument:
+//! `EVALSHA sha 1 namespace fetch|ack|nack|requeue|enqueue.. now queue worker-id timeout ttl maintenance unpack ARGS`.
+//!
+//! Each call is the worker's heartbeat as well: a fetch that was answered in the broker's place would have its running jobs
+//! given to somebody else after a minute. So it goes to the broker and asks for no message: its last argument becomes 0.
+//! Jobs that are not due are held in the worker's memory, delivered from the queue's twin `.DQ`.
+
+use super::request::{Refusal, Reply, Request, Verb};
+use super::{Claim, Dialect, Interest, Meaning, Memory, Payload, PopShape};
+use crate::job::{Job, JobEvent, JobKey, Outcome, System};
+
+const MESSAGE: &[&str] = &["options.redis_message_id", "options.eta", "message_id", "actor_name"];
+
+pub(super) struct Dramatiq;
+
+impl Dialect for Dramatiq {
+    fn system(&self) -> System {
+        System::Dramatiq
+    }
+
+    fn interest(&self, _memory: &Memory, name: &[u8], _first: &[u8]) -> Interest {
+        if matches!(name, b"eval" | b"evalsha") { Interest::Whole } else { Interest::None }
+    }
+
+    fn claim(&self, memory: &Memory, _pop: PopShape<'_>) -> Claim {
+        if memory.system == System::Dramatiq { Claim::Pass } else { Claim::NotMine }
+    }
+
+    fn command(&self, _memory: &mut Memory, args: &[&[u8]], out: &mut Vec<JobEvent>) -> Meaning {
+        let [_, _, b"1", _, command, now, queue, worker, timeout, ttl, maintenance, unpack, rest @ ..] = args else {
+            return Meaning::Nothing;
+        };
+        let number = |text: &&&[u8]| !text.is_empty() && text.iter().all(u8::is_ascii_digit);
+        if ![now, timeout, ttl, unpack].iter().all(number) || !matches!(*maintenance, b"0" | b"1") {
+            return Meaning::Nothing;
+        }
+        let prefetch = Refusal::Rewrite { arg: args.len() - 1, from: None, to: b"0" };
+        let (verb, refusal) = match *command {
+            b"fetch" if rest.len() == 1 => (Verb::Fetch, prefetch),
+            b"ack" | b"nack" => (Verb::Finish, Refusal::Needless),
+            b"requeue" => (Verb::Requeue, Refusal::Needless),
+            b"enqueue" | b"purge" | b"qsize" => return Meaning::Passes,
+            _ => return Meaning::Nothing,
+        };
+        let (system, name) = (System::Dramatiq, String::from_utf8_lossy(worker).into_owned());
+        out.push(JobEvent::Recognised(system));
+        if verb == Verb::Fetch {
+            out.push(JobEvent::Named { system, name });
+        }
+        let key = |id: &&[u8]| JobKey(String::from_utf8_lossy(id).into_owned());
+        let jobs = if verb == Verb::Fetch { Vec::new() } else { rest.iter().map(key).collect() };
+        let queue = String::from_utf8_lossy(queue).into_owned();
+        Meaning::Request(Box::new(Request { system, queue, verb, jobs, refusal, skim: MESSAGE, wakes: None }))
+    }
+
+    fn job(&self, _memory: &mut Memory, _queue: &str, _payload: Payload<'_>) -> Option<Job> {
+        None
+    }
+
+    fn replied(&self, _memory: &mut Memory, request: &Request, reply: Reply<'_>, out: &mut Vec<JobEvent>) {
+        let outcome = if request.verb == Verb::Finish { Outcome::Finished } else { Outcome::Requeued };
+        out.extend(request.jobs.iter().map(|key| JobEvent::Ended { key: key.clone(), outcome }));
+        if request.verb != Verb::Fetch {
+            return;
+        }
+        if !reply.whole {
+            out.push(JobEvent::Blocked("it took more messages at once than can be followed".to_owned()));
+        }
+        for message in reply.words.iter().filter(|word| word.kind == b'$' && word.text != b"-1") {
+            let found = |path: &str| message.skim.as_ref().and_then(|skim| skim.get(path)).map(str::to_owned);
+            let id = found("message_id").unwrap_or_default();
+            let key = JobKey(found("options.redis_message_id").unwrap_or_else(|| id.clone()));
+            let eta = found("options.eta").and_then(|at| at.parse().ok());
+            let name = found("actor_name").unwrap_or_default();
+            out.push(JobEvent::Delivered(Job { key, id, name, queue: request.queue.clone(), eta }));
+        }
+    }
+}
