@@ -447,7 +447,6 @@ fn a_nameless_client_that_polls_is_listed_and_never_drained() {
         + c1 10.0.0.5
         c1 unrefused it polls
         drain d all
-        c1 parked
         ? 10.0.0.5 draining unknown blocked~polls
         ? drain d draining
         1h
