@@ -12,5 +12,6 @@ mod mode;
 mod pops;
 mod put_back;
 mod sidekiq;
+mod silent;
 mod transparent;
 mod world;
