@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 pub(crate) type Input = Box<dyn FnMut(&mut State, Side, &[u8], &mut Vec<Action>) -> usize + Send>;
 pub(crate) type End = Box<dyn FnMut(&mut State, Side, u64, &mut Vec<Action>) + Send>;
 pub(crate) type Mark = Box<dyn FnMut(&mut State, bool, &mut Vec<Action>) + Send>;
+pub(crate) type Ending = Box<dyn FnMut(&mut State) + Send>;
 pub(crate) type Timeout = Box<dyn FnMut(&mut State, &mut Vec<Action>) + Send>;
 
 /// What a closure may change, and a test may look at.
@@ -27,6 +28,7 @@ pub(crate) struct TestGate {
     pub(crate) state: Arc<Mutex<State>>,
     pub(crate) input: Input,
     pub(crate) end: End,
+    pub(crate) ending: Ending,
     pub(crate) mark: Mark,
     pub(crate) timeout: Timeout,
 }
@@ -47,6 +49,7 @@ pub(crate) fn pass() -> TestGate {
             bytes.len()
         }),
         end: Box::new(|_, _, _, out| out.push(Action::Close(Ok(())))),
+        ending: Box::new(|_| ()),
         mark: Box::new(|_, _, _| ()),
         timeout: Box::new(|state, _| state.next_timeout = None),
     }
@@ -73,6 +76,11 @@ impl Gate for TestGate {
         state.now = now;
         state.calls.push(format!("end {from:?}"));
         (self.end)(&mut state, from, written, out);
+    }
+
+    fn ending(&mut self, _now: Millis, _from: Side, _out: &mut Vec<Action>) {
+        let mut state = self.state.lock().expect("no panic before");
+        (self.ending)(&mut state);
     }
 
     fn mark(&mut self, _now: Millis, marked: bool, out: &mut Vec<Action>) {
