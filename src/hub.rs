@@ -160,6 +160,7 @@ impl Hub {
     /// Makes a drain: on disk and on every matching connection when it returns.
     pub fn drain(&self, request: &DrainRequest) -> Result<DrainAnswer, HubError> {
         let saving = self.lock_saving();
+        self.look_for_the_dead();
         let answer = self.drain_once_known(request)?;
         let Err(error) = self.save_drains_if_changed(&saving) else { return Ok(answer) };
         // a drain that was in force before stays: only what it has newly matched is not on disk yet
@@ -167,6 +168,16 @@ impl Hub {
             self.with_fleet(|fleet, now| fleet.undrain(now, &answer.drain.name));
         }
         Err(HubError::Store(error.to_string()))
+    }
+
+    /// A worker without a connection may be coming back, or its process has ended: an earlier life of another.
+    fn look_for_the_dead(&self) {
+        let absent = self.look(|fleet, _| fleet.absent_processes());
+        let ended: Vec<(u32, u64)> =
+            absent.into_iter().filter(|(pid, started)| process::has_ended(*pid, *started)).collect();
+        if !ended.is_empty() {
+            self.with_fleet(|fleet, _| fleet.processes_ended(&ended));
+        }
     }
 
     /// A worker that has just started may be known by name only when the look-up of its process has ended: before

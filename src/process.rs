@@ -129,6 +129,16 @@ impl Stats {
     }
 }
 
+/// Whether the process with this id and start time has ended. False where that cannot be seen.
+pub fn has_ended(pid: u32, started: u64) -> bool {
+    let Ok(pid) = i32::try_from(pid) else { return false };
+    match procfs::process::Process::new(pid).and_then(|process| process.stat()) {
+        Ok(stat) => stat.starttime != started || matches!(stat.state, 'Z' | 'X'),
+        Err(procfs::ProcError::NotFound(_)) => true,
+        Err(_) => false,
+    }
+}
+
 fn process(stat: &Stat) -> Process {
     static BOOT: OnceLock<u64> = OnceLock::new();
     let boot_seconds = *BOOT.get_or_init(|| procfs::boot_time_secs().unwrap_or(0));

@@ -15,7 +15,7 @@
 //! - c1                       it closes (`- c1 broker`, `- c1 gate`)
 //! 7.05s   +2s                the clock is set, or goes on; the fleet is woken whenever it asked for it
 //! drain NAME SEL.. [ttl=1h|none] [standing] [delayed] [require=exact] [empty] [nostarve] [dry] [reason=x] [! error]
-//! undrain NAME               restart (the gate; all connections are gone)
+//! undrain NAME               restart (the gate; all connections are gone)       over 100:7 (that process has ended)
 //! ? w1@a drained reported running=0 blocked~text    a worker by name, by id or by `@c1`
 //! ? drain NAME sealed        ? c1 marked            ? notice text            ? no notice text
 //! ```
@@ -116,6 +116,15 @@ impl Script {
                 Ok(())
             }
             "restart" => self.restart(),
+            "over" => {
+                let (pid, started) = words[1].split_once(':').ok_or("a process is pid:start")?;
+                let process = (pid.parse().map_err(|_| "pid")?, started.parse().map_err(|_| "start")?);
+                if !self.fleet.absent_processes().contains(&process) {
+                    return Err(format!("nobody asks for {process:?}"));
+                }
+                self.fleet.processes_ended(&[process]);
+                Ok(())
+            }
             first if self.conns.contains_key(first) => self.event(first, &words[1..]),
             clock => match clock.strip_prefix('+') {
                 Some(more) => self.advance(self.now + span(more)?),

@@ -233,7 +233,7 @@ impl From<DrainError> for Problem {
             DrainError::NameTaken(_) => Problem::new(Kind::NameTaken, detail)
                 .hint("take another name, or lift the drain first (`draingate undrain NAME`)"),
             DrainError::CannotTellApart(_) => Problem::new(Kind::CannotTellApart, detail)
-                .hint("drain all of them, or give each worker a listener, a user tag or an address of its own"),
+                .hint("select all of them, or give each worker a listener, a tag in its user name (user+tag) or an address of its own"),
             DrainError::WouldStarve(_) => Problem::new(Kind::WouldStarve, detail)
                 .hint("start other workers on these queues first, or drain without `no_starve` (`--no-starve`)"),
         }

@@ -19,6 +19,7 @@ impl Fleet {
         worker.unrefused += conn.unrefused.len();
         worker.unconfirmed += usize::from(conn.unconfirmed);
         worker.closed_at = None;
+        worker.dead = false;
         worker.rested = None;
         worker.awaited = false;
         worker.ip = conn.peer.ip;

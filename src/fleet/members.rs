@@ -46,7 +46,16 @@ impl Fleet {
                 Hit::Part => return Err(DrainError::CannotTellApart(cannot_tell(&self.facts(worker), worker))),
             }
         }
-        Ok(found.into_iter().collect())
+        Ok(self.without_the_dead(found))
+    }
+
+    /// Leaves out earlier lives of workers that are there again: what they lost was lost before the drain. One whose
+    /// process may still be alive stays, for it may come back.
+    fn without_the_dead(&self, found: BTreeSet<WorkerNo>) -> Vec<WorkerNo> {
+        let workers = || found.iter().filter_map(|no| self.workers.get(no));
+        let names: BTreeSet<String> = workers().filter(|worker| !worker.dead).map(Worker::name).collect();
+        let again = |worker: &&Worker| worker.dead && names.contains(&worker.name());
+        workers().filter(|worker| !again(worker)).map(|worker| worker.no).collect()
     }
 
     pub(super) fn join(&mut self, now: Millis, drain: u64, no: WorkerNo) {
@@ -175,10 +184,12 @@ impl Fleet {
 fn cannot_tell(facts: &Facts<'_>, worker: &Worker) -> String {
     let names = facts.parts.iter().filter_map(|part| part.name.or(part.clients.first().copied()));
     let names: BTreeSet<&str> = names.collect();
-    format!(
-        "{} share {} and cannot be told apart: select all of them, or give each a tag in its user name (user+tag) or a \
-         listener of its own",
-        names.into_iter().collect::<Vec<_>>().join(" and "),
-        worker.ip
-    )
+    let names = names.into_iter().collect::<Vec<_>>().join(" and ");
+    let what = match &worker.key {
+        Key::Process { pid, .. } => format!("are connections of one process (pid {pid})"),
+        Key::Listener(name) => format!("share the listener {name}, which stands for one worker,"),
+        Key::Tag(tag) => format!("share the tag {tag}"),
+        Key::Address(_) | Key::Pending(_) => format!("share {}", worker.ip),
+    };
+    format!("{names} {what} and cannot be told apart")
 }

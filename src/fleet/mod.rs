@@ -135,6 +135,27 @@ impl Fleet {
         self.closed(now, conn, by);
     }
 
+    /// Processes on this host (pid and start) whose workers have no connection: are they over, or will they come back?
+    pub fn absent_processes(&self) -> Vec<(u32, u64)> {
+        let absent = |worker: &&Worker| worker.conns.is_empty() && worker.ended.is_none() && !worker.dead;
+        let process = |worker: &Worker| match worker.key {
+            Key::Process { pid, started } => Some((pid, started)),
+            _ => None,
+        };
+        self.workers.values().filter(absent).filter_map(process).collect()
+    }
+
+    /// These processes have ended.
+    pub fn processes_ended(&mut self, ended: &[(u32, u64)]) {
+        for (pid, started) in ended.iter().copied() {
+            for no in self.keys.get(&Key::Process { pid, started }).into_iter().flatten() {
+                if let Some(worker) = self.workers.get_mut(no).filter(|worker| worker.conns.is_empty()) {
+                    worker.dead = true;
+                }
+            }
+        }
+    }
+
     /// Whether any connection's process is still being looked up.
     pub fn is_looking_up(&self) -> bool {
         !self.pending.is_empty()

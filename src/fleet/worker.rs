@@ -191,6 +191,8 @@ pub(super) struct Worker {
     /// The state as last told.
     pub(super) state: WorkerState,
     pub(super) closed_at: Option<Millis>,
+    /// Its process has ended: nobody will come back.
+    pub(super) dead: bool,
     /// Its last connection was cut (by the broker, or by the gate's own restart): it is expected back.
     pub(super) awaited: bool,
     /// When the broker or the gate last closed a connection of it.
@@ -271,6 +273,7 @@ impl Worker {
             steady: Steady::default(),
             state: WorkerState::Active,
             closed_at: None,
+            dead: false,
             awaited: false,
             last_cut: None,
             ended: None,

@@ -52,6 +52,22 @@ fn the_oldest_holder_of_the_peers_socket_is_found_with_its_ancestors() {
 }
 
 #[test]
+fn a_process_has_ended_when_it_is_gone_or_a_zombie_or_another() {
+    let mut child = Command::new("sleep").arg("1000").spawn().expect("sleep is there");
+    let stat = procfs::process::Process::new(child.id() as i32).and_then(|process| process.stat()).expect("it runs");
+    let is_over = || has_ended(child.id(), stat.starttime);
+    assert!(!is_over());
+    assert!(has_ended(child.id(), stat.starttime + 1), "another process has its id now");
+    rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::KILL)
+        .expect("killed");
+    while !is_over() {
+        std::thread::yield_now();
+    }
+    child.wait().expect("it was killed");
+    assert!(has_ended(child.id(), stat.starttime));
+}
+
+#[test]
 fn the_gates_own_sockets_and_closed_ones_have_no_owner() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
     let gate = listener.local_addr().expect("bound");

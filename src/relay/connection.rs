@@ -2,7 +2,7 @@
 
 use super::pump::{self, Closed, Parts, Pump};
 use super::quiet::Quiet;
-use super::{Relay, upstream};
+use super::{Relay, Seat, upstream};
 use crate::config::{Config, IdentityBy, ListenerConfig, Protocol};
 use crate::fleet::{ClosedBy, Peer};
 use crate::gate::Gate;
@@ -60,21 +60,22 @@ impl Front {
         Front { config: listener, relay, gate, meter, unreachable: Quiet::default(), given_up: Quiet::default() }
     }
 
-    /// The whole life, on the thread of this number. What only the beginning needs is in a box of its own, for most of
+    /// The whole life, on the thread of this seat. What only the beginning needs is in a box of its own, for most of
     /// its life a connection idles and should be small.
-    pub(super) async fn serve(self: Arc<Front>, arrival: Arrival, thread: usize) {
+    pub(super) async fn serve(self: Arc<Front>, arrival: Arrival, seat: Seat) {
         match &self.gate {
             Gates::Resp(settings) => {
                 let gate = |number| RespGate::new(settings.clone(), number);
-                self.live(Box::pin(self.open(arrival, thread, gate))).await;
+                self.live(Box::pin(self.open(arrival, seat.thread, gate))).await;
             }
             Gates::Amqp(settings) => {
                 // jobs are named by the seed in the journal, which outlives this gate and its numbers
                 let seed = |number: u64| self.relay.hub.now() << 20 | (number & 0xF_FFFF);
                 let gate = |number| AmqpGate::new(settings.clone(), seed(number));
-                self.live(Box::pin(self.open(arrival, thread, gate))).await;
+                self.live(Box::pin(self.open(arrival, seat.thread, gate))).await;
             }
         }
+        drop(seat);
     }
 
     async fn live<G: Gate>(&self, opening: Pin<Box<impl Future<Output = Option<Open<G>>>>>) {
@@ -83,7 +84,7 @@ impl Front {
         entry.closed_by = closed.by;
         drop(entry);
         self.say_closed(peer, &closed);
-        pump.part().await;
+        Box::pin(pump.part()).await;
         drop(permit);
     }
 
@@ -233,7 +234,7 @@ mod tests {
     /// Thousands of connections idle at the same time: what each keeps is worth a test.
     #[test]
     fn an_idle_connection_is_small() {
-        fn size<F: Future>(_life: impl Fn(Arc<Front>, Arrival, usize) -> F) -> usize {
+        fn size<F: Future>(_life: impl Fn(Arc<Front>, Arrival, Seat) -> F) -> usize {
             size_of::<F>()
         }
         let life = size(Front::serve);

@@ -121,7 +121,7 @@ impl Bound {
                 accepted = accept(&socket, &front) => accepted,
             };
             let arrival = Arrival { stream, peer, permit };
-            relay.threads.spawn(|thread| front.clone().serve(arrival, thread));
+            relay.threads.spawn(|seat| front.clone().serve(arrival, seat));
         }
     }
 }

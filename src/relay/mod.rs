@@ -14,7 +14,7 @@ mod upstream;
 
 pub use listener::{BindError, Bound, bind};
 pub use resolver::Resolver;
-pub use threads::Threads;
+pub use threads::{Seat, Threads};
 
 use crate::hub::Hub;
 use crate::telemetry::Meter;

@@ -19,13 +19,15 @@ use crate::gate::{Action, Gate, GateError, Side};
 use crate::hub::{Clock, Flags, Handle};
 use crate::job::{JobEvent, Millis};
 use crate::telemetry::ThreadMeter;
+use rustix::event::{PollFd, PollFlags, Timespec};
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream};
+use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
 /// Read at once. 32 KiB were measured best: larger ones leave the processor's cache.
@@ -35,9 +37,25 @@ const MAX_ROUNDS: usize = 16;
 /// How long a client that was told the end may take to close.
 const PARTING: Duration = Duration::from_secs(1);
 
-/// What a connection is made of, beside memory: anything that can be read and written.
-pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
-impl<T: AsyncRead + AsyncWrite + Unpin + Send + 'static> Stream for T {}
+/// What a connection is made of: anything that can be read and written.
+pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {
+    /// Whether the peer will send no more, as the kernel knows at this moment: the runtime may hear of it later, and not
+    /// at all while something is unread. Costs a system call.
+    fn peer_has_left(&self) -> bool {
+        false
+    }
+}
+
+impl Stream for TcpStream {
+    fn peer_has_left(&self) -> bool {
+        let end = PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR;
+        let mut question = [PollFd::new(self, end)];
+        let told = rustix::event::poll(&mut question, Some(&Timespec::default()));
+        told.is_ok() && question[0].revents().intersects(end)
+    }
+}
+
+impl Stream for DuplexStream {}
 
 /// Where the facts go that a gate tells.
 pub trait FactSink: Send {
@@ -94,6 +112,8 @@ pub struct Pump<C, B, G, F> {
     armed: Option<Millis>,
     /// When bytes moved last.
     moved: Millis,
+    /// When the client, of whom nothing more is read, is looked for again.
+    look_at: Millis,
     /// Who ended first, and when.
     first_end: Option<(Side, Millis)>,
     closing: Option<Result<(), GateError>>,
@@ -121,6 +141,7 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
             now: 0,
             armed: None,
             moved: 0,
+            look_at: 0,
             first_end: None,
             closing: None,
             settled: true,

@@ -21,12 +21,16 @@ struct Thread {
     join: Option<JoinHandle<()>>,
 }
 
-/// Counts a connection as long as it lives.
-struct Seat(Arc<AtomicUsize>);
+/// A connection's place on a thread, counted as long as this lives.
+pub struct Seat {
+    /// The thread's number.
+    pub thread: usize,
+    connections: Arc<AtomicUsize>,
+}
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.connections.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -50,17 +54,13 @@ impl Threads {
         self.threads.len()
     }
 
-    /// Runs `life` of the thread's number on the least loaded.
-    pub fn spawn<F: Future<Output = ()> + Send + 'static>(&self, life: impl FnOnce(usize) -> F) {
+    /// Runs a life on the least loaded thread, on which it takes the seat. (The future is the life itself: one around it
+    /// would keep each connection's state twice.)
+    pub fn spawn<F: Future<Output = ()> + Send + 'static>(&self, life: impl FnOnce(Seat) -> F) {
         let by_load = |(_, thread): &(usize, &Thread)| thread.connections.load(Ordering::Relaxed);
         let Some((index, thread)) = self.threads.iter().enumerate().min_by_key(by_load) else { return };
         thread.connections.fetch_add(1, Ordering::Relaxed);
-        let seat = Seat(thread.connections.clone());
-        let life = life(index);
-        thread.runtime.spawn(async move {
-            let _seat = seat;
-            life.await;
-        });
+        thread.runtime.spawn(life(Seat { thread: index, connections: thread.connections.clone() }));
     }
 }
 

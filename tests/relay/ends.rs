@@ -4,9 +4,13 @@ use crate::gate::pass;
 use crate::support::{SURELY, fill, pattern, pump, pump_on, pump_telling};
 use draingate::fleet::ClosedBy;
 use draingate::gate::{Action, GateError, Side};
-use draingate::job::{JobEvent, JobKey};
+use draingate::job::{Job, JobEvent, JobKey};
+use draingate::relay::pump::Stream;
+use std::io;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use std::task::{Context, Poll};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
 use tokio::time::timeout;
 
 #[tokio::test]
@@ -215,4 +219,96 @@ async fn a_gate_that_gives_up_closes_both_sides_after_its_last_words() {
     let closed = ends.pump.closed().await;
     assert_eq!(closed.by, ClosedBy::Gate);
     assert!(closed.error.is_some());
+}
+
+/// A client of which the kernel knows that it has left, and the runtime does not yet.
+struct Leaving(DuplexStream);
+
+impl Stream for Leaving {
+    fn peer_has_left(&self) -> bool {
+        true
+    }
+}
+
+impl AsyncRead for Leaving {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, into)
+    }
+}
+
+impl AsyncWrite for Leaving {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, bytes)
+    }
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
+
+#[tokio::test]
+async fn a_job_is_not_handed_to_a_client_that_has_left() {
+    let job = |key: &str| Job {
+        key: JobKey(key.into()),
+        id: String::new(),
+        name: String::new(),
+        queue: "jobs".into(),
+        eta: None,
+    };
+    let mut gate = pass();
+    gate.input = Box::new(move |_, side, bytes, out| {
+        if side == Side::Broker && bytes.starts_with(b"job") {
+            out.push(Action::Event(JobEvent::Delivered(job("k"))));
+        }
+        out.push(Action::Forward(0..bytes.len()));
+        bytes.len()
+    });
+    let told = Arc::new(Mutex::new(None));
+    let tell = told.clone();
+    gate.end = Box::new(move |_, side, written, out| {
+        if side == Side::Client {
+            *tell.lock().expect("sound") = Some(written);
+        }
+        out.push(Action::Close(Ok(())));
+    });
+    let (client, inner_client) = tokio::io::duplex(1024);
+    let (mut broker, inner_broker) = tokio::io::duplex(1024);
+    let pump = pump_on(Leaving(inner_client), inner_broker, gate, Box::new(|_| ()));
+    broker.write_all(b"ok").await.expect("written");
+    pump.until(|state| state.flushed == 2).await;
+    broker.write_all(b"job").await.expect("written");
+    pump.until(|state| state.calls.last().is_some_and(|call| call == "Broker job")).await;
+    drop(client);
+    let closed = pump.closed().await;
+    assert_eq!((closed.by, closed.to_client), (ClosedBy::Client, 2));
+    assert_eq!(*told.lock().expect("sound"), Some(2));
+}
+
+/// A pipeline of more than the pump keeps, behind a fetch that is held for ever: the client's end lies beyond what is read.
+#[tokio::test]
+async fn the_end_of_a_client_that_pipelined_much_behind_a_held_fetch_is_noticed() {
+    let gate = pass();
+    gate.state.lock().expect("sound").wants[Side::Client as usize] = false;
+    let mut ends = pump(gate).await;
+    ends.client.write_all(&pattern(0, 60_000)).await.expect("written");
+    ends.client.shutdown().await.expect("shut");
+    let closed = timeout(SURELY, ends.pump.closed()).await.expect("in time");
+    assert_eq!(closed.by, ClosedBy::Client);
+}
+
+/// The same where the gate wants the rest once it hears that the client is leaving: then nothing of it is dropped.
+#[tokio::test]
+async fn what_a_leaving_client_has_sent_is_read_if_the_gate_wants_it_after_all() {
+    let mut gate = pass();
+    gate.state.lock().expect("sound").wants[Side::Client as usize] = false;
+    gate.ending = Box::new(|state, _, _| state.wants[Side::Client as usize] = true);
+    let mut ends = pump(gate).await;
+    let sent = pattern(0, 60_000);
+    ends.client.write_all(&sent).await.expect("written");
+    drop(ends.client);
+    let mut got = Vec::new();
+    timeout(SURELY, ends.broker.read_to_end(&mut got)).await.expect("in time").expect("read");
+    assert!(got == sent, "{} of {} bytes", got.len(), sent.len());
 }

@@ -27,6 +27,28 @@ pub(crate) fn command(dir: &Path, config: &str, flags: &[&str]) -> Command {
     command
 }
 
+/// Runs a `serve` that is to refuse to start: what it says. One that starts fails the test.
+#[track_caller]
+pub(crate) fn refusal(mut command: Command) -> String {
+    let mut child = command.stderr(Stdio::piped()).spawn().expect("started");
+    let begun = Instant::now();
+    let status = loop {
+        let status = child.try_wait().expect("a child");
+        if status.is_some() || begun.elapsed() > SURELY {
+            break status;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    };
+    let _ = child.kill();
+    let said = child.wait_with_output().expect("it has ended").stderr;
+    let said = String::from_utf8(said).expect("text");
+    match status {
+        Some(status) => assert!(!status.success(), "it ended as if all were well:\n{said}"),
+        None => panic!("it started, and was to refuse:\n{said}"),
+    }
+    said
+}
+
 /// A configuration with one listener in front of this broker.
 pub(crate) fn config(broker: SocketAddr, more: &str) -> String {
     format!(
@@ -37,13 +59,9 @@ pub(crate) fn config(broker: SocketAddr, more: &str) -> String {
 
 impl Gate {
     pub(crate) fn start(dir: &Path, config: &str) -> Gate {
-        let log = dir.join("log");
-        let file = std::fs::File::create(&log).expect("made");
         let admin_file = dir.join("state/admin.json");
         let _ = std::fs::remove_file(&admin_file);
-        let child = command(dir, config, &[]).stderr(Stdio::from(file)).spawn().expect("started");
-        let unknown = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut gate = Gate { child, log, admin: unknown, listener: unknown };
+        let mut gate = Gate::spawn(dir, command(dir, config, &[]));
         gate.admin = gate.eventually("it says where its admin API is", |_| {
             let text = std::fs::read_to_string(&admin_file).ok()?;
             serde_json::from_str::<serde_json::Value>(&text).ok()?["admin"].as_str()?.parse().ok()
@@ -52,6 +70,15 @@ impl Gate {
         let version: serde_json::Value = serde_json::from_str(&version).expect("JSON");
         gate.listener = version["listeners"][0]["address"].as_str().expect("an address").parse().expect("an address");
         gate
+    }
+
+    /// Runs a `serve` whose addresses do not matter.
+    pub(crate) fn spawn(dir: &Path, mut serve: Command) -> Gate {
+        let log = dir.join("log");
+        let file = std::fs::File::create(&log).expect("made");
+        let child = serve.stderr(Stdio::from(file)).spawn().expect("started");
+        let unknown = SocketAddr::from(([127, 0, 0, 1], 0));
+        Gate { child, log, admin: unknown, listener: unknown }
     }
 
     pub(crate) fn signal(&self, name: &str) {

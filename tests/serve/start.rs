@@ -1,26 +1,18 @@
 //! Starts, refused starts and reloads.
 
 use crate::broker::{Broker, Client};
-use crate::gate::{Gate, command, config};
-use std::path::Path;
-
-/// Starts it and expects a refusal: what it says.
-fn refused(dir: &Path, config: &str, flags: &[&str]) -> String {
-    let output = command(dir, config, flags).output().expect("started");
-    assert!(!output.status.success());
-    String::from_utf8(output.stderr).expect("text")
-}
+use crate::gate::{Gate, command, config, refusal};
 
 #[test]
 fn what_is_wrong_is_one_line_each() {
     let dir = tempfile::tempdir().expect("a directory");
-    let said = refused(dir.path(), "[admin]\nbnid = 1\n[drains]\nrequire = \"maybe\"\n", &[]);
+    let said = refusal(command(dir.path(), "[admin]\nbnid = 1\n[drains]\nrequire = \"maybe\"\n", &[]));
     assert_eq!(said.lines().count(), 2, "{said}");
     assert!(
         said.contains("draingate.toml:2: admin.bnid") && said.contains("draingate.toml:4: drains.require"),
         "{said}"
     );
-    let said = refused(dir.path(), "", &["--amqp", "127.0.0.1:0=redis://127.0.0.1"]);
+    let said = refusal(command(dir.path(), "", &["--amqp", "127.0.0.1:0=redis://127.0.0.1"]));
     assert!(said.contains("--amqp: expected a URL that begins with amqp://"), "{said}");
     assert_eq!(said.lines().count(), 1, "{said}");
 }
@@ -30,7 +22,8 @@ fn an_address_that_is_taken_is_named() {
     let dir = tempfile::tempdir().expect("a directory");
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
     let address = taken.local_addr().expect("bound").to_string();
-    let said = refused(dir.path(), "[admin]\nbind = \"127.0.0.1:0\"\n", &["--redis", &format!("{address}=h:1")]);
+    let flags = ["--redis", &format!("{address}=h:1")];
+    let said = refusal(command(dir.path(), "[admin]\nbind = \"127.0.0.1:0\"\n", &flags));
     assert!(said.contains(&format!("cannot listen on {address}")), "{said}");
 }
 

@@ -1,7 +1,7 @@
 //! The state on disk: durable, exclusive, and refused when it makes no sense.
 
 use crate::broker::{Broker, Client};
-use crate::gate::{Gate, command, config};
+use crate::gate::{Gate, command, config, refusal};
 use std::time::Duration;
 
 const DRAIN: &str = r#"{"selector":"all","name":"d"}"#;
@@ -35,9 +35,7 @@ fn a_second_gate_on_the_same_state_is_refused() {
     let broker = Broker::start();
     let text = config(broker.address, "");
     let mut gate = Gate::start(dir.path(), &text);
-    let second = command(dir.path(), &text, &[]).output().expect("started");
-    assert!(!second.status.success());
-    let said = String::from_utf8(second.stderr).expect("text");
+    let said = refusal(command(dir.path(), &text, &[]));
     assert!(said.contains("belongs to a gate that is running"), "{said}");
     assert!(gate.is_running());
     assert_eq!(Client::connect(gate.listener).call(&["PING"]), "+PONG");
@@ -50,18 +48,11 @@ fn a_state_that_makes_no_sense_stops_the_start_unless_it_is_to_be_ignored() {
     std::fs::create_dir(&state).expect("made");
     std::fs::write(state.join("drains"), "nonsense\n").expect("written");
     let text = "[admin]\nbind = \"127.0.0.1:0\"\n[[listener]]\nbind = \"127.0.0.1:0\"\n";
-    let output = command(dir.path(), text, &[]).output().expect("started");
-    assert!(!output.status.success());
-    let said = String::from_utf8(output.stderr).expect("text");
+    let said = refusal(command(dir.path(), text, &[]));
     assert!(said.contains("drains: ") && said.contains("--ignore-state"), "{said}");
     assert!(state.join("drains").exists(), "nothing is thrown away");
-    let mut child = command(dir.path(), text, &["--ignore-state"]).spawn().expect("started");
-    while !state.join("admin.json").exists() {
-        assert!(child.try_wait().expect("a child").is_none(), "it starts");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    child.kill().expect("killed");
-    child.wait().expect("ended");
+    let mut gate = Gate::spawn(dir.path(), command(dir.path(), text, &["--ignore-state"]));
+    gate.eventually("it starts", |_| state.join("admin.json").exists().then_some(()));
 }
 
 #[test]

@@ -78,6 +78,24 @@ fn the_next_life_under_the_same_name_is_not_held() {
     world.log().assert_exactly_once(&drained);
 }
 
+/// It crashed with a job in its hands and was started again: what it lost then is not the drain's business.
+#[test]
+fn a_crash_before_the_drain() {
+    let world = World::new();
+    let celery = Celery::default();
+    let mut crashed = celery.start(&world, "w1", 1);
+    let mut producer = celery.producer(&world);
+    producer.push("lost", 60.0, 0.0);
+    world.log().await_line("start", "lost", secs(60));
+    crashed.process.kill();
+    let worker = celery.start(&world, "w1", 2);
+    producer.push("done", 1.0, 0.0);
+    await_job_on(&world, &worker);
+    world.gate().cli(&["drain", &worker.name, "--wait", "--timeout", "30s"]).expect(0);
+    assert!(world.log().find("end", "done").is_some());
+    assert_eq!(world.log().verdict().lost, ["lost"]);
+}
+
 #[test]
 fn inspect_answers_while_drained() {
     let world = World::new();

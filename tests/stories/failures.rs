@@ -2,9 +2,11 @@
 
 use crate::support::celery::Celery;
 use crate::support::gate::Gate;
+use crate::support::joblog::Drained;
 use crate::support::redis::{Client, Redis};
-use crate::support::story::{System, drain_then_kill};
-use crate::support::{World, eventually, secs};
+use crate::support::story::{System, Worker, await_job_on, drain_then_kill, random};
+use crate::support::{World, eventually, rounds, secs};
+use std::time::{Duration, Instant};
 
 /// kill -9 of the gate in the middle of a job: the new gate knows the mark and the job, and says `drained` only when the
 /// job has ended.
@@ -30,6 +32,61 @@ fn the_gate_is_killed_while_a_job_runs() {
     let _next = celery.start(&world, "w1", 2);
     world.log().await_line("end", "new", secs(60));
     world.log().assert_exactly_once(&[]);
+}
+
+/// kill -9 of the gate at any moment of three workers' lives, with jobs running and more in their memory: the one that is
+/// drained, before or after, gets there soon after the gate is back, and not before its jobs have ended. (Celery 5.7 may
+/// end by itself when it is cut with jobs in its memory, with a gate or without; then there is nothing to drain. Its pool
+/// of threads, and Celery 5.3, may say for ever after a cut that the jobs run: such a worker is never drained.)
+#[test]
+fn the_gate_is_killed_at_any_moment() {
+    let mut world = World::new();
+    let kinds = [
+        Celery::default(),
+        Celery { concurrency: 1, results: false, ..Celery::default() },
+        Celery { concurrency: 4, ..Celery::default() },
+    ];
+    let mut producer = kinds[0].producer(&world);
+    let mut random = random();
+    let mut others: Vec<Worker> = Vec::new();
+    for round in 1..=rounds().div_ceil(2) {
+        let celery = &kinds[(round - 1) % kinds.len()];
+        others.retain_mut(|worker| worker.process.is_running());
+        while others.len() < 2 {
+            others.push(celery.start(&world, &format!("other{}", others.len()), round));
+        }
+        let mut worker = celery.start(&world, "w1", round);
+        for job in 0..40 {
+            producer.push(&format!("job{round}-{job}"), 3.0 * random.f64() * random.f64(), 0.0);
+        }
+        await_job_on(&world, &worker);
+        let name = format!("round-{round}");
+        let drain = ["drain", worker.name.as_str(), "--name", &name];
+        let early = random.bool();
+        if early {
+            world.gate().cli(&drain).expect(0);
+        }
+        std::thread::sleep(Duration::from_millis(random.u64(0..3000)));
+        world.gate_mut().kill();
+        std::thread::sleep(Duration::from_millis(random.u64(0..3000)));
+        world.gate_mut().up();
+        let up = Instant::now();
+        if !early {
+            std::thread::sleep(Duration::from_millis(random.u64(0..4000)));
+            world.gate().cli(&drain).expect(0);
+        }
+        let drained = eventually("it is drained", secs(60), || {
+            let drained = world.gate().get(&format!("/v1/drains/{name}"))["state"] == "drained";
+            (drained || !worker.process.is_running()).then_some(drained)
+        });
+        let drained_at = crate::support::now();
+        eprintln!("round {round}: early {early}, drained {drained}, after {:?}", up.elapsed());
+        if drained {
+            let drained = Drained { worker: worker.label, sealed_at: f64::MAX, drained_at };
+            worker.process.kill();
+            world.log().assert_idle_when_drained(&drained);
+        }
+    }
 }
 
 /// SIGTERM to the gate in the middle of a late-ack job: Celery 5.7 ends when its connection is cut then, so the gate waits

@@ -95,6 +95,13 @@ impl JobLog {
         verdict.pushed
     }
 
+    /// Fails the test if a worker that was called drained was not idle. (Where connections were cut under a worker, its
+    /// job system itself may run a job twice.)
+    #[track_caller]
+    pub(crate) fn assert_idle_when_drained(&self, drained: &Drained) {
+        assert_eq!(breaches(&self.lines(), drained), Vec::<String>::new());
+    }
+
     pub(crate) fn verdict(&self) -> Verdict {
         verdict(&self.lines())
     }

@@ -15,5 +15,6 @@ mod pops;
 mod put_back;
 mod rq;
 mod sidekiq;
+mod silent;
 mod transparent;
 mod world;

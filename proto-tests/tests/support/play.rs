@@ -183,6 +183,13 @@ impl Player {
     }
 
     pub fn gone(&mut self, side: Side) {
+        let lane = &self.lanes[side as usize];
+        if !lane.carry.is_empty() && !lane.hungry && !self.gate.wants(side) {
+            let mut actions = vec![];
+            self.gate.ending(self.now, side, &mut actions);
+            self.carry_out(side, b"", actions);
+            self.present();
+        }
         self.lanes[side as usize] = Lane { gone: true, ..Lane::default() };
         if side == Side::Client {
             self.limit = Some(self.written);

@@ -38,7 +38,7 @@ impl RespGate {
         let mut run = 0..0;
         while at < input.len() && matches!(self.mode, Mode::Running | Mode::Orphaned) {
             if self.scanner.at_start() && matches!(self.current, Current::None) {
-                match self.begin(&input[at..]) {
+                match self.begin(&input[at..], out) {
                     Err(More) => break,
                     Ok(Some(current)) => self.current = current,
                     Ok(None) => {
@@ -101,7 +101,9 @@ impl RespGate {
     fn has_settling(&self) -> bool {
         match self.owed.front() {
             None => true,
-            Some(front) => matches!(front, Owed::Answer(_) | Owed::Nothing(_) | Owed::Blocking | Owed::Skip),
+            Some(front) => {
+                matches!(front, Owed::Answer(_) | Owed::Nothing(_) | Owed::Blocking | Owed::Skip | Owed::Sync(_))
+            }
         }
     }
 
@@ -117,7 +119,10 @@ impl RespGate {
     }
 
     /// Decides what the value that begins here is. `Ok(None)`: nobody waits for it.
-    fn begin(&mut self, buf: &[u8]) -> Result<Option<Current>, More> {
+    fn begin(&mut self, buf: &[u8], out: &mut Vec<Action>) -> Result<Option<Current>, More> {
+        if self.is_sync(buf).ok_or(More)? {
+            self.synced(out);
+        }
         match buf[0] {
             b'>' => return self.begin_push(buf).map(Some),
             b'+' if self.session.monitor => match buf.get(1) {
@@ -144,7 +149,9 @@ impl RespGate {
         Ok(match self.owed.front() {
             None => (buf[0] == b'-').then_some(Current::OutOfBand),
             Some(Owed::Plain(_) | Owed::Blocking) => Some(Current::Plain),
-            Some(Owed::Skip | Owed::PutBack(_)) => Some(Current::Swallow(Box::new(Reading::new(NOTE_MAX, None)))),
+            Some(Owed::Skip | Owed::Sync(_) | Owed::PutBack(_)) => {
+                Some(Current::Swallow(Box::new(Reading::new(NOTE_MAX, None))))
+            }
             Some(Owed::Request(asked)) => Some(Current::Read(Box::new(Reading::of_words(asked.request.skim)))),
             Some(Owed::Noted(noted)) if noted.has_requests() => Some(Current::Read(Box::new(Reading::of_words(&[])))),
             Some(Owed::Noted(_)) => Some(Current::Read(Box::new(Reading::new(NOTE_MAX, None)))),

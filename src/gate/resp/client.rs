@@ -254,7 +254,7 @@ impl RespGate {
         }
         match name {
             b"multi" | b"exec" | b"discard" | b"hello" | b"auth" | b"reset" | b"quit" | b"client" | b"monitor"
-            | b"sync" | b"psync" | b"xread" | b"wait" | b"waitaof" => return Verdict::Whole,
+            | b"sync" | b"psync" | b"xread" | b"wait" | b"waitaof" | b"replconf" => return Verdict::Whole,
             b"watch" if self.session.transaction.is_some() => return Verdict::Whole,
             b"subscribe" | b"psubscribe" | b"ssubscribe" | b"unsubscribe" | b"punsubscribe" | b"sunsubscribe" => {
                 return Verdict::Pubsub;

@@ -62,6 +62,7 @@ impl RespGate {
         let blocking = wait.is_some();
         if blocking && !self.owed.only_skips() {
             self.client = ClientAt::Waiting;
+            self.waiting_since = now;
             return false;
         }
         let place = if self.marked { Place::Gate } else { Place::Broker };

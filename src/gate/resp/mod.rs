@@ -17,6 +17,7 @@ mod reply;
 mod request;
 mod scan;
 mod session;
+mod sync;
 mod table;
 mod undo;
 
@@ -116,6 +117,10 @@ pub struct RespGate {
     retained: VecDeque<Retained>,
     /// When the broker last heard from the gate while it holds a fetch.
     broker_quiet_since: Millis,
+    /// When the fetch that waits for the replies before it began to.
+    waiting_since: Millis,
+    /// The client has ended; what it sent before is all that comes.
+    ending: bool,
     /// What has been told of commands that may bring a job and are not refused.
     unrefused: Vec<String>,
     /// Entries of streams that this connection has read: it may renew its claim on them.
@@ -147,6 +152,8 @@ impl RespGate {
             sent: 0,
             retained: VecDeque::new(),
             broker_quiet_since: 0,
+            waiting_since: 0,
+            ending: false,
             unrefused: Vec::new(),
             read_entries: VecDeque::new(),
         }
@@ -227,6 +234,12 @@ impl Gate for RespGate {
         }
     }
 
+    /// The bound on replies owed need not hold the rest back any longer: it is no more than what has been sent. What waits
+    /// behind a fetch is another matter: Redis too forgets it with a client that leaves.
+    fn ending(&mut self, _now: Millis, from: Side, _out: &mut Vec<Action>) {
+        self.ending |= from == Side::Client;
+    }
+
     fn end(&mut self, now: Millis, from: Side, written: u64, out: &mut Vec<Action>) {
         match (from, self.mode) {
             (Side::Client, Mode::Running) => self.client_gone(now, written, out),
@@ -257,7 +270,7 @@ impl Gate for RespGate {
     }
 
     fn next_timeout(&self) -> Option<Millis> {
-        let held = self.held.as_ref()?;
+        let Some(held) = &self.held else { return self.sync_due() };
         if self.mode != Mode::Running {
             return None;
         }
@@ -276,6 +289,7 @@ impl Gate for RespGate {
             self.release_if_no_fetch(now, out);
         }
         self.answer_overdue(now, out);
+        self.sync_if_due(now, out);
         if self.held.is_some() && now >= self.broker_quiet_since + PING_EVERY {
             self.broker_quiet_since = now;
             self.send(Side::Broker, Bytes::from_static(b"*1\r\n$4\r\nPING\r\n"), out);
@@ -291,7 +305,7 @@ impl Gate for RespGate {
             Side::Client => match self.client {
                 ClientAt::Broken => false,
                 ClientAt::Waiting => self.owed.only_skips(),
-                ClientAt::Start => !self.owed.is_full(),
+                ClientAt::Start => !self.owed.is_full() || self.ending,
                 ClientAt::Tail { .. } | ClientAt::Garbage => true,
             },
         }

@@ -19,6 +19,9 @@ pub(super) enum Owed {
     Blocking,
     /// The reply to a question of the gate's own: swallowed.
     Skip,
+    /// The reply to a question of the gate's own that can be told from all others: `$n text`. Whatever is still owed
+    /// before it when it comes had no reply.
+    Sync(Bytes),
     /// The reply to the last command that puts an element back.
     PutBack(Vec<JobKey>),
     /// Made up here; leaves as soon as it is at the front.
@@ -170,6 +173,23 @@ impl Replies {
         owed
     }
 
+    /// The reply to [`Owed::Sync`] that is to come, if one is.
+    pub(super) fn sync(&self) -> Option<&Bytes> {
+        // it is the last: nothing is sent behind it before it has come
+        if let Some(Owed::Sync(reply)) = self.queue.back() { Some(reply) } else { None }
+    }
+
+    /// Something is owed behind which a question may be answered in an odd form, or not for a long time.
+    pub(super) fn has_odd(&self) -> bool {
+        self.queue.iter().any(|o| matches!(o, Owed::Blocking | Owed::Pubsub { .. }))
+    }
+
+    /// Takes out what is owed before [`Owed::Sync`].
+    pub(super) fn skip_to_sync(&mut self) -> Vec<Owed> {
+        let last = self.queue.len().saturating_sub(1);
+        self.queue.drain(..last).collect()
+    }
+
     pub(super) fn is_full(&self) -> bool {
         self.queue.len() >= FULL
     }
@@ -187,6 +207,6 @@ impl Replies {
 
     /// Nothing that the client will see is owed.
     pub(super) fn only_skips(&self) -> bool {
-        self.queue.iter().all(|o| matches!(o, Owed::Skip | Owed::PutBack(_)))
+        self.queue.iter().all(|o| matches!(o, Owed::Skip | Owed::Sync(_) | Owed::PutBack(_)))
     }
 }

@@ -3,13 +3,14 @@
 use super::super::lane::Input;
 use super::{FactSink, Pump, READ, Scratch, Stream};
 use crate::gate::{Action, Gate, GateError, Side};
+use crate::job::JobEvent;
 use std::ops::Range;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tokio::io::ReadBuf;
 
 /// Read on so far from a side that the gate does not want to hear now, to notice its end.
-const HELD_LIMIT: usize = 16 * 1024;
+pub(super) const HELD_LIMIT: usize = 16 * 1024;
 /// Bytes that the gate may leave unconsumed while it wants more.
 const CARRY_LIMIT: usize = 1 << 20;
 /// Answers of the gate's own that may wait for a side that does not read, before it is not read either.
@@ -43,8 +44,11 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
             Input::Open => (),
         }
         let room = if wants { READ } else { HELD_LIMIT.saturating_sub(kept) };
-        if blocked || room == 0 {
+        if blocked {
             return false;
+        }
+        if room == 0 {
+            return side == Side::Client && self.look_for_end(cx, scratch);
         }
         match self.read(side, cx, scratch, kept, room) {
             Poll::Pending => return false,
@@ -121,7 +125,7 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
     }
 
     /// A side has ended. What it sent before and the gate did not want so far may be wanted now; else the end is told.
-    fn ended(&mut self, side: Side, cx: &mut Context<'_>, scratch: &mut Scratch) {
+    pub(super) fn ended(&mut self, side: Side, cx: &mut Context<'_>, scratch: &mut Scratch) {
         let lane = self.lane(side);
         lane.input = Input::Ended;
         if !lane.carry.is_empty() && !lane.hungry && !self.parts.gate.wants(side) {
@@ -134,7 +138,7 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
         self.tell_end(side, cx, scratch);
     }
 
-    fn tell_end(&mut self, side: Side, cx: &mut Context<'_>, scratch: &mut Scratch) {
+    pub(super) fn tell_end(&mut self, side: Side, cx: &mut Context<'_>, scratch: &mut Scratch) {
         self.heed_flags(cx, scratch);
         if self.closing.is_some() {
             return;
@@ -164,9 +168,16 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
         let input = &buffer[..whole];
         let before = self.lane(Side::Client).written;
         let mut run: Range<usize> = 0..0;
+        let mut looked = false;
         for action in actions.drain(..) {
             match action {
-                Action::Event(event) => self.parts.facts.event(event),
+                Action::Event(event) => {
+                    if !looked && matches!(event, JobEvent::Delivered(_) | JobEvent::Taken(_)) {
+                        looked = true;
+                        self.look_before_delivery();
+                    }
+                    self.parts.facts.event(event);
+                }
                 Action::Forward(range) if range.start == run.end => run.end = range.end,
                 Action::Forward(range) => {
                     let done = std::mem::replace(&mut run, range);

@@ -2,6 +2,7 @@
 //! has gone, and last bytes that a socket does not take.
 
 use super::super::lane::Input;
+use super::judge::HELD_LIMIT;
 use super::{Closed, FactSink, Pump, Scratch, Stream};
 use crate::fleet::ClosedBy;
 use crate::gate::{Gate, Side};
@@ -17,6 +18,8 @@ const LINGER: Millis = 30_000;
 const LINGER_AT_MOST: Millis = 600_000;
 /// Silence after which a client that has ended is not written to any more.
 const STALL: Millis = 5_000;
+/// How often it is looked whether a client is still there of whom nothing more is read.
+const LOOK_EVERY: Millis = 1_000;
 /// Silence after which last bytes that nobody takes are thrown away.
 const FLUSH: Millis = 10_000;
 
@@ -29,6 +32,32 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
         if self.closing.is_none() && self.parts.gate.next_timeout().is_some_and(|at| at <= self.now) {
             self.parts.gate.timeout(self.now, &mut scratch.actions);
             self.carry_out(cx, scratch, Side::Client, 0);
+        }
+    }
+
+    /// Nothing more is read of the client, because it has pipelined enough behind what the gate holds: its end would not be
+    /// noticed by reading. True if it has left.
+    pub(super) fn look_for_end(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) -> bool {
+        if self.now < self.look_at {
+            return false;
+        }
+        self.look_at = self.now + LOOK_EVERY;
+        if !self.parts.client.peer_has_left() {
+            return false;
+        }
+        self.parts.gate.ending(self.now, Side::Client, &mut scratch.actions);
+        self.carry_out(cx, scratch, Side::Client, 0);
+        if self.closing.is_none() && !self.parts.gate.wants(Side::Client) {
+            self.tell_end(Side::Client, cx, scratch);
+        }
+        true
+    }
+
+    /// A job is about to be handed over: what is written to a client that has left would be lost with it. Its end is told
+    /// in its turn, and the gate then finds that the job was not written.
+    pub(super) fn look_before_delivery(&mut self) {
+        if self.lane(Side::Client).input == Input::Open && self.parts.client.peer_has_left() {
+            self.lane(Side::Client).kill();
         }
     }
 
@@ -91,8 +120,10 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
         }
         let of_gate = self.parts.gate.next_timeout();
         let client = self.lane(Side::Client);
+        let unread = client.input == Input::Open && client.carry.len() >= HELD_LIMIT;
         if client.input != Input::Told {
-            return of_gate;
+            let look = (unread && !self.parts.gate.wants(Side::Client)).then_some(self.look_at);
+            return [of_gate, look].into_iter().flatten().min();
         }
         let patience = if client.backlog() > 0 { STALL } else { LINGER };
         Some(of_gate.unwrap_or(Millis::MAX).min(self.moved + patience))
