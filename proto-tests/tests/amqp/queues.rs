@@ -217,6 +217,31 @@ fn the_queue_of_a_parked_consumer_is_kept_alive() {
     }
 }
 
+#[test]
+fn the_shortest_expiry_counts() {
+    play(&format!(
+        "{}
+        W= 1 declare r durable x-expires=3000
+        B= 1 declare-ok r
+        W> 1 consume r u
+        E FetchAsked gate r blocking
+        W< 1 consume-ok u
+        +999ms
+        +1ms
+        {KEPT}
+        {}
+        ",
+        parked("durable"),
+        KEPT.replace(" q", " r")
+    ));
+}
+
+/// Nobody is left to keep it for, and nothing to wake up for.
+#[test]
+fn a_client_that_leaves_keeps_nothing_alive() {
+    play(&format!("{}\nW ending\n+60s\nW gone\nE FetchAnswered gate vanished blocking\nCLOSED", parked("durable")));
+}
+
 /// It is gone all the same: that is told when it matters.
 #[test]
 fn a_queue_that_is_deleted_while_its_consumer_is_parked() {

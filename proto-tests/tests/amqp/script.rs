@@ -9,7 +9,7 @@
 //! W+ .., B+ ..        sent, together with the next line
 //! E Delivered ..      this event came next (a * at the end stands for any rest)
 //! DRAIN, UNDRAIN, SYSTEM celery, +20ms, +1s, SAFE, UNSAFE, HELD, FREE
-//! W gone, B gone      that side has closed
+//! W gone, B gone      that side has closed (`W ending`: it will say no more)
 //! CLOSED, CLOSED text the gate closed both sides (with an error that contains the text)
 //! handshake           the usual beginning, with channel 1
 //! ```
@@ -177,6 +177,11 @@ impl World {
                 return Err("it is the contrary".to_owned());
             }
             "SAFE" | "UNSAFE" | "HELD" | "FREE" => {}
+            "W ending" => {
+                self.gate.ending(self.now, Side::Client, &mut out);
+                self.carry_out(Side::Client, &[], out);
+                self.pump();
+            }
             "W gone" | "B gone" => self.gone(if line == "W gone" { Side::Client } else { Side::Broker }),
             "handshake" => self.play(HANDSHAKE),
             _ if line.starts_with("CLOSED") => {

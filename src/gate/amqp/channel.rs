@@ -188,7 +188,7 @@ impl Channel {
     }
 
     /// A tag as long as `like` that nobody uses on this channel, and that nobody has used: deliveries under an old one may
-    /// be unsettled, which RabbitMQ 3.x does not survive on a quorum queue. (Those of one or two letters run out.)
+    /// be unsettled, which RabbitMQ 3.x does not survive on a quorum queue. (Those of one letter run out.)
     pub(super) fn private_tag(&mut self, like: &[u8]) -> Vec<u8> {
         let taken = |tag: &[u8]| self.consumers.contains_key(tag) || self.private.contains_key(tag);
         let digits = b"~!0123456789abcdefghijklmnopqrstuvwxyz";
@@ -199,7 +199,7 @@ impl Channel {
                 *place = digits[rest % digits.len()];
                 rest /= digits.len();
             }
-            if let Some(first) = tag.first_mut() {
+            if let Some(first) = tag.first_mut().filter(|_| like.len() > 4) {
                 *first = if number < 10_000 { b'~' } else { *first };
             }
             if tag != like && !taken(&tag) {

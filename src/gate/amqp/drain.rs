@@ -179,17 +179,21 @@ impl AmqpGate {
 
     /// A consumer has been parked: from now on its queue is asked for now and then.
     pub(super) fn keep_alive(&mut self) {
-        self.keep.get_or_insert(self.now + KEEP_ALIVE.min(self.shortest_expiry()));
+        let at = self.now + KEEP_ALIVE.min(self.shortest_expiry());
+        self.keep = Some(self.keep.map_or(at, |before| before.min(at)));
     }
 
     /// Asks for the queues of parked consumers. One that expires does so while nobody consumes it, and is kept by that.
     pub(super) fn ask_parked(&mut self) {
-        if self.keep.is_none_or(|at| self.now < at) || self.ending {
+        if self.keep.is_none_or(|at| self.now < at) {
             return;
         }
         let consumers = self.channels.values().filter(|c| c.is_open()).flat_map(|c| c.consumers.values());
         let queues: Vec<Vec<u8>> = consumers.filter(|c| c.waits()).map(|c| c.queue.clone()).collect();
         self.keep = None;
+        if self.ending {
+            return;
+        }
         for queue in queues {
             self.inquire(&queue, Question::Exists);
             self.keep_alive();
