@@ -1,7 +1,8 @@
 //! Stories about a fleet, as text with a made-up clock. One line, one thing that happens or one thing that is checked:
 //!
 //! ```text
-//! + c1 10.0.0.5              a client connects (`own` behind: its listener is its identity; `local`: looked up later)
+//! + c1 10.0.0.5              a client connects (`own` behind: its listener is its identity; `local`: looked up later;
+//!                            `amqp`: to a RabbitMQ)
 //! = c1 100:7@20s < 90:1@0s   its process was found: pid:start@time, then its ancestors (`= c1 nobody`: not found)
 //! c1 named celery w1@a       what its gate saw ...
 //! c1 fetch q                 a blocking fetch, held if the connection is marked (`fetch!`: forwarded all the same;
@@ -160,7 +161,7 @@ impl Script {
         let peer = Peer {
             listener: listener.to_owned(),
             listener_is_identity: words.contains(&"own"),
-            protocol: "redis",
+            protocol: if words.contains(&"amqp") { "amqp" } else { "redis" },
             ip: ip.parse().map_err(|_| format!("{ip} is no address"))?,
             port: 40_000 + self.next as u16,
             local,

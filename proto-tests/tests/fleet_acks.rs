@@ -23,6 +23,32 @@ fn ends_are_exact() {
     );
 }
 
+/// The broker's restart: what was in hand may be the only copy, until the broker hands it out again, to whomever.
+#[test]
+fn what_a_lost_broker_had_handed_out() {
+    play(
+        "
+        + c1 10.0.0.5 amqp
+        c1 fetch q
+        c1 delivers t1 id=a
+        c1 delivers t2 id=b
+        drain d all
+        - c1 broker
+        ? 10.0.0.5 sealed unknown running=2 blocked~cut
+        + c2 10.0.0.5 amqp
+        c2 fetch q
+        + c3 10.0.0.6 amqp
+        c3 fetch q
+        c3 delivers t3 id=a
+        ? 10.0.0.5 sealed unknown running=1
+        c3 delivers t4 id=c
+        ? 10.0.0.5 sealed unknown running=1
+        c3 delivers t5 id=b
+        ? 10.0.0.5 drained exact
+    ",
+    );
+}
+
 /// Its end is told by a child, on a connection of its own.
 #[test]
 fn an_rq_worker_is_idle_when_it_says_so() {

@@ -182,11 +182,16 @@ impl Fleet {
             }
         }
         let Some(worker) = self.workers.get_mut(&no) else { return };
+        let mut in_hand = Vec::new();
+        if by == ClosedBy::Broker && conn.is_acknowledging() {
+            in_hand = worker.ledger.cut(id);
+        }
         if by != ClosedBy::Client {
             worker.last_cut = Some(now);
             worker.ledger.float(id);
             worker.awaited = worker.conns.is_empty();
         }
+        self.await_again(no, in_hand);
         self.pending_resolved(now, id);
         self.left(now, no);
     }

@@ -25,6 +25,9 @@ pub(super) enum Stray {
 
 impl Fleet {
     pub(super) fn delivered(&mut self, now: Millis, id: ConnId, job: Job, stage: Stage) {
+        if stage == Stage::Delivered && !self.cut.is_empty() {
+            self.handed_out_again(now, &job.id);
+        }
         let seq = self.number();
         let declared = self.settings.declared_fetch.is_match(&job.queue);
         let Some((conn, worker)) = self.pair(id) else { return };
@@ -47,6 +50,24 @@ impl Fleet {
         }
         if stage == Stage::Delivered {
             self.effects.push(Effect::Notice(Notice::Delivered { system }));
+        }
+    }
+
+    /// A broker that acknowledges has closed a connection with these jobs in a worker's hands. Nobody knows whether the
+    /// worker is still at them, nor whether the broker comes back with them.
+    pub(super) fn await_again(&mut self, no: WorkerNo, ids: Vec<(String, u64)>) {
+        for (id, seq) in ids.into_iter().filter(|(id, _)| !id.is_empty()) {
+            if self.cut.len() < LEDGER_LIMIT {
+                self.cut.entry(id).or_default().push((no, seq));
+            }
+        }
+    }
+
+    /// The broker hands out a job: if it had done so before it went away, it has kept it.
+    fn handed_out_again(&mut self, now: Millis, job: &str) {
+        for (no, seq) in self.cut.remove(job).unwrap_or_default() {
+            self.strike(now, no, &[seq], "requeued");
+            self.settle(now, no);
         }
     }
 

@@ -208,6 +208,23 @@ impl Ledger {
         }
     }
 
+    /// The broker closed the connection that these unacknowledged entries came on: they count as delivered before a gap.
+    /// Returned are their ids.
+    pub(super) fn cut(&mut self, conn: ConnId) -> Vec<(String, u64)> {
+        let own = |entry: &&mut Entry| entry.conn == Some(conn) && entry.stage == Stage::Delivered;
+        let mut ids = Vec::new();
+        for (seq, entry) in self.entries.iter_mut().filter(|(_, entry)| own(entry)) {
+            entry.restored = true;
+            ids.push((entry.job.id.clone(), *seq));
+        }
+        ids
+    }
+
+    /// Entries from before a gap that are not acknowledged.
+    pub(super) fn unknown(&self) -> usize {
+        self.entries.values().filter(|entry| entry.restored && entry.stage == Stage::Delivered).count()
+    }
+
     /// The connection of these entries was cut: any other of the worker may bring the thread back.
     pub(super) fn float(&mut self, conn: ConnId) {
         for entry in self.entries.values_mut().filter(|entry| entry.conn == Some(conn)) {

@@ -60,6 +60,8 @@ pub struct Fleet {
     /// Since when `departures` is complete.
     watched_since: Millis,
     durations: durations::Durations,
+    /// Jobs that were in a worker's hands when its broker went away, by id.
+    cut: HashMap<String, Vec<(WorkerNo, u64)>>,
     /// Workers that may take jobs, by queue.
     open: HashMap<String, usize>,
     timers: BTreeSet<(Millis, WorkerNo)>,
@@ -80,6 +82,7 @@ impl Fleet {
             ids: HashMap::new(),
             keys: HashMap::new(),
             kin: HashMap::new(),
+            cut: HashMap::new(),
             pending: BTreeSet::new(),
             unclean: BTreeSet::new(),
             awaiting: BTreeSet::new(),

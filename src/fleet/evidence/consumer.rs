@@ -1,5 +1,6 @@
 //! Consumers on AMQP that acknowledge what is done (all but Celery's): the broker takes back what was not acknowledged
-//! when the connection goes. So the ledger is exact by itself, whatever was before.
+//! when the client goes. So the ledger is exact by itself, whatever was before. When the *broker* goes, what was in the
+//! worker's hands stays in the ledger, until it is handed out again: it may be the only copy.
 
 use super::{Doubt, Verdict};
 use crate::fleet::boundary::FleetSettings;
@@ -21,6 +22,10 @@ pub(super) fn judge(worker: &Worker, settings: &FleetSettings, now: Millis) -> V
     }
     if worker.adopted == Some(Adopted::Unseen) {
         return verdict.doubt(Doubt::Adopted(Adopted::Unseen, System::Unknown));
+    }
+    let cut = worker.last_cut.map_or(0, |_| ledger.unknown());
+    if cut > 0 {
+        return verdict.doubt(Doubt::CutMidJob(cut));
     }
     verdict
 }

@@ -112,7 +112,7 @@ impl Doubt {
             }
             Doubt::Adopted(_, _) => Some("restart the worker once while the gate is running"),
             Doubt::CutMidJob(_) => {
-                Some("some Celery versions never acknowledge these; look into the worker's log and stop it by hand")
+                Some("they may never be acknowledged: look into the worker's log, and stop it by hand")
             }
             Doubt::NoConcurrency | Doubt::Gap => Some("wait for the worker's heartbeat (every 5 to 10 s)"),
             Doubt::Refused(_) => {

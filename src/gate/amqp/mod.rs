@@ -108,6 +108,8 @@ pub struct AmqpGate {
     ending: bool,
     /// What went wrong, although the connection goes on or ends in due form: said at its end.
     odd: Option<GateError>,
+    /// The broker is gone: nobody knows what it has kept.
+    broker_gone: bool,
     /// Reasons told already that stay.
     told: BTreeSet<String>,
     /// Reasons told that are those of consumers, and go with them.
@@ -144,6 +146,7 @@ impl AmqpGate {
             closing: false,
             ending: false,
             odd: None,
+            broker_gone: false,
             told: BTreeSet::new(),
             bound: BTreeSet::new(),
             reasons_changed: false,
@@ -175,13 +178,14 @@ impl AmqpGate {
         out.push(Action::Close(why));
     }
 
-    /// A channel is over: the broker has taken back what was not settled, and what was settled is as good as told.
+    /// A channel is over: the broker has taken back what was not settled, unless it is gone itself; and what was settled
+    /// is as good as told.
     fn channel_gone(&mut self, number: u16, out: &mut Vec<Action>) {
         let Some(mut channel) = self.channels.remove(&number) else { return };
         self.reasons_changed = true;
         let sent = channel.unacked.confirm(usize::MAX);
         self.tell_settled(number, sent, out);
-        for open in channel.unacked.requeue() {
+        for open in channel.unacked.requeue().into_iter().filter(|_| !self.broker_gone) {
             self.tell_requeued(number, open, out);
         }
         for consumer in channel.consumers.values().filter(|c| c.is_job() && !c.over) {
@@ -281,8 +285,10 @@ impl Gate for AmqpGate {
         }
     }
 
-    fn end(&mut self, now: Millis, _from: Side, _written: u64, out: &mut Vec<Action>) {
+    fn end(&mut self, now: Millis, from: Side, _written: u64, out: &mut Vec<Action>) {
         self.now = now;
+        // one that has refused something lives on
+        self.broker_gone = from == Side::Broker && !matches!(self.odd, Some(GateError::Refused(_)));
         let why = self.odd.take().map_or(Ok(()), Err);
         self.close(why, out);
     }
