@@ -9,6 +9,7 @@ mod bull;
 mod celery;
 mod dramatiq;
 mod generic;
+mod huey;
 pub mod json;
 mod request;
 mod rq;
@@ -182,6 +183,7 @@ pub static DIALECTS: &[&dyn Dialect] = &[
     &bull::Bull(System::Bullmq),
     &bull::Bull(System::Bull),
     &dramatiq::Dramatiq,
+    &huey::Huey,
 ];
 
 /// The values that dialects read from a job's payload.

@@ -129,7 +129,7 @@ impl Fleet {
     pub(super) fn note_pattern(&mut self, now: Millis, id: ConnId) {
         let Some((_, worker)) = self.pair(id) else { return };
         match worker.system {
-            System::Unknown | System::Huey => generic::note_pattern(worker, now),
+            system if system.tells_nothing() => generic::note_pattern(worker, now),
             System::Sidekiq => {
                 let zero = sidekiq::note_zero(worker, now);
                 if zero && !worker.ledger.is_empty() {

@@ -213,7 +213,7 @@ fn note_delivery(conn: &mut Conn, worker: &mut Worker, entry: &mut Entry, declar
         worker.delivering += 1;
     }
     entry.polled = !blocking;
-    worker.polled += u64::from(entry.polled && worker.system == System::Unknown);
+    worker.polled += u64::from(entry.polled && worker.system.tells_nothing());
     worker.undeclared += u64::from(!declared && worker.system == System::Unknown);
 }
 
@@ -226,7 +226,7 @@ fn surplus(worker: &mut Worker, now: Millis) -> Option<u64> {
     let droppable = |entry: &Entry| worker.system != System::Celery || entry.stage == Stage::Started;
     let seq = worker.ledger.iter().find(|(_, entry)| droppable(entry)).map(|(seq, _)| seq)?;
     worker.untracked += 1;
-    if worker.system == System::Unknown {
+    if worker.system.tells_nothing() {
         worker.adopt(Adopted::Unseen, now);
     }
     Some(seq)

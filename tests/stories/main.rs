@@ -10,6 +10,7 @@ mod cli;
 mod drains;
 mod dramatiq_redis;
 mod failures;
+mod huey;
 mod quiet;
 mod rabbitmq;
 mod rq;
