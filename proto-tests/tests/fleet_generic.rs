@@ -424,7 +424,6 @@ fn a_huey_consumer_is_idle_when_its_threads_are_back() {
         c1 is huey
         c1 fetch q
         c2 fetch q
-        c3 poll schedule
         c3 taken t1
         c1 gets j1
         c3 pushed
