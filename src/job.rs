@@ -87,6 +87,11 @@ impl System {
         }
     }
 
+    /// Nothing but the pattern of its fetches says when its jobs are over.
+    pub fn tells_nothing(self) -> bool {
+        matches!(self, System::Unknown | System::Huey)
+    }
+
     /// The reverse of [`System::as_str`]; `None` for a name that is no system of ours.
     pub fn from_name(name: &str) -> Option<System> {
         System::ALL.into_iter().find(|s| s.as_str() == name)

@@ -454,3 +454,30 @@ fn a_nameless_client_that_polls_is_listed_and_never_drained() {
     ",
     );
 }
+
+/// Huey's threads fetch only when they are done, so no queue has to be declared; what its scheduler takes is no thread's.
+#[test]
+fn a_huey_consumer_is_idle_when_its_threads_are_back() {
+    play(
+        "
+        + c1 10.0.0.5
+        + c2 10.0.0.5
+        + c3 10.0.0.5
+        c1 is huey
+        c1 fetch q
+        c2 fetch q
+        c3 taken t1
+        c1 gets j1
+        c3 pushed
+        drain d all
+        c2 parked
+        ? 10.0.0.5 sealed running=1
+        c1 fetch q
+        ? 10.0.0.5 drained inferred
+    ",
+    );
+    // one that polls shows nothing
+    play(
+        "+ c1 10.0.0.5\n c1 is huey\n c1 poll q\n c1 gets j1\n c1 poll q\n c1 nil\n drain d all\n ? 10.0.0.5 sealed unknown",
+    );
+}

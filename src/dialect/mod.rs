@@ -9,6 +9,7 @@ mod bull;
 mod celery;
 mod dramatiq;
 mod generic;
+mod huey;
 pub mod json;
 mod request;
 mod rq;
@@ -189,6 +190,7 @@ pub static DIALECTS: &[&dyn Dialect] = &[
     &bull::Bull(System::Bullmq),
     &bull::Bull(System::Bull),
     &dramatiq::Dramatiq,
+    &huey::Huey,
 ];
 
 /// The values that dialects read from a job's payload.

@@ -134,7 +134,7 @@ impl Fleet {
         let Some((_, worker)) = self.pair(id) else { return };
         let all_idle = match worker.system {
             System::Sidekiq => sidekiq::note_zero(worker, now),
-            System::Unknown | System::Huey => {
+            system if system.tells_nothing() => {
                 generic::note_pattern(worker, now);
                 false
             }

@@ -257,7 +257,7 @@ fn note_delivery(conn: &mut Conn, worker: &mut Worker, entry: &mut Entry, declar
         worker.delivering += 1;
     }
     entry.polled = !blocking;
-    worker.polled += u64::from(entry.polled && worker.system == System::Unknown);
+    worker.polled += u64::from(entry.polled && worker.system.tells_nothing());
     worker.undeclared += u64::from(!declared && worker.system == System::Unknown);
 }
 

@@ -12,6 +12,7 @@ mod clients;
 mod drains;
 mod dramatiq_redis;
 mod failures;
+mod huey;
 mod quiet;
 mod rabbitmq;
 mod rabbitmq_bad_input;

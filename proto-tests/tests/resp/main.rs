@@ -9,6 +9,7 @@ mod celery;
 mod dramatiq;
 mod framing;
 mod generic;
+mod huey;
 mod identity;
 mod mode;
 mod pops;

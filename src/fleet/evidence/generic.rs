@@ -1,13 +1,14 @@
 //! Job systems that the gate does not know: plain blocking pops without acks.
 //!
 //! The only thing to go by is that a thread comes back to fetch. That says "done" for a consumer that works one job per
-//! fetch, and nothing for one that prefetches (taskiq fetches while the job runs). So it counts only for queues that the
-//! operator declared under `[gate] fetch`; anything else is unknown from the first delivery on.
+//! fetch, and nothing for one that prefetches (taskiq fetches while the job runs). So it counts only for Huey, whose
+//! threads do the former, and for queues that the operator declared under `[gate] fetch`; anything else is unknown from
+//! the first delivery on.
 
 use super::{Doubt, Proof, Verdict};
 use crate::fleet::ledger::{Entry, Stage};
 use crate::fleet::worker::Worker;
-use crate::job::{ConnId, Evidence, Millis, System};
+use crate::job::{ConnId, Evidence, Millis};
 
 /// A connection asks for a job: which entries are over by that? `was_nil` says that the asker was known to be idle,
 /// `fetched` that the connection had asked before.
@@ -18,7 +19,7 @@ pub(in crate::fleet) fn returned(
     was_nil: bool,
     idle_before: usize,
 ) -> Vec<u64> {
-    if worker.system != System::Unknown || worker.ledger.is_empty() || was_nil {
+    if !worker.system.tells_nothing() || worker.ledger.is_empty() || was_nil {
         return Vec::new();
     }
     let own = worker.ledger.select(|entry| entry.conn == Some(conn) && entry.stage == Stage::Delivered);
@@ -44,7 +45,7 @@ pub(in crate::fleet) fn note_pattern(worker: &mut Worker, now: Millis) {
 }
 
 fn outstanding(worker: &Worker) -> usize {
-    worker.ledger.iter().filter(|(_, entry)| !entry.polled).count()
+    worker.ledger.iter().filter(|(_, entry)| entry.stage == Stage::Delivered && !entry.polled).count()
 }
 
 /// See [`super::judge`].
@@ -64,7 +65,7 @@ pub(super) fn judge(worker: &Worker, now: Millis) -> Verdict {
         return verdict.doubt(Doubt::Undeclared);
     }
     if let Some(why) = worker.adopted.or(worker.suspect.then_some(crate::fleet::worker::Adopted::MidLife)) {
-        return verdict.doubt(Doubt::Adopted(why, System::Unknown));
+        return verdict.doubt(Doubt::Adopted(why, worker.system));
     }
     if !worker.ledger.is_empty() {
         return Verdict::running(worker.ledger.len(), Evidence::Inferred);

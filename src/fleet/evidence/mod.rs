@@ -200,7 +200,7 @@ pub(super) fn judge(worker: &Worker, settings: &FleetSettings, now: Millis) -> V
         System::Celery => celery::judge(worker, settings, now),
         System::Sidekiq => sidekiq::judge(worker, now),
         _ if worker.protocol == "amqp" => consumer::judge(worker, settings, now),
-        System::Unknown | System::Huey => generic::judge(worker, now),
+        system if system.tells_nothing() => generic::judge(worker, now),
         _ => acks::judge(worker, settings, now),
     };
     if let Some(evidence) = worker.rests().filter(|_| verdict.is_clear(false)) {
