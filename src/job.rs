@@ -276,7 +276,12 @@ pub enum JobEvent {
     /// Something that may have been a job came by a command that is no fetch to the gate: a plain pop of a key that
     /// nobody declared, a script. It says something only of a worker whose job system nobody knows (the reason, for its
     /// `blocked`); a known one's jobs come by its own fetches.
-    Unrefused(String),
+    Unrefused {
+        /// The reason for people.
+        why: String,
+        /// It was a pop; a script may have returned anything.
+        pop: bool,
+    },
     /// Framing was lost: the connection is a blind pipe from now on.
     Opaque,
 }

@@ -446,8 +446,11 @@ fn a_nameless_client_that_polls_is_listed_and_never_drained() {
         "
         + c1 10.0.0.5
         c1 unrefused it polls
+        + c2 10.0.0.6
+        c2 scripts a lock's token      # most scripts have nothing to do with jobs
         drain d all
         ? 10.0.0.5 draining unknown blocked~polls
+        ? c2 free
         ? drain d draining
         1h
         ? 10.0.0.5 draining

@@ -104,6 +104,8 @@ pub(super) struct Conn {
     pub(super) bound: Vec<String>,
     /// Ways in which something may have come that is a job only if nobody knows the worker's job system.
     pub(super) unrefused: Vec<String>,
+    /// Some of them were pops.
+    pub(super) pops: bool,
     pub(super) opaque: bool,
     pub(super) client_name: Option<String>,
     pub(super) user: Option<String>,
@@ -135,6 +137,7 @@ impl Conn {
             blocked: Vec::new(),
             bound: Vec::new(),
             unrefused: Vec::new(),
+            pops: false,
             opaque: false,
             client_name: None,
             user: None,

@@ -45,7 +45,7 @@ impl Fleet {
             JobEvent::Blocked(reason) => self.blocked(now, id, Some(reason)),
             JobEvent::Bound(reason) => self.bound(id, reason),
             JobEvent::Unbound(reason) => self.unbound(id, &reason),
-            JobEvent::Unrefused(reason) => self.unrefused(id, reason),
+            JobEvent::Unrefused { why, pop } => self.unrefused(id, why, pop),
             JobEvent::Opaque => self.blocked(now, id, None),
             // counted where it was seen; what it means for the ledger came with `Returned`
             JobEvent::Orphan(_) => {}
@@ -193,9 +193,11 @@ impl Fleet {
     }
 
     /// Something came that is a job only if nobody knows the worker's job system.
-    fn unrefused(&mut self, id: ConnId, reason: String) {
+    fn unrefused(&mut self, id: ConnId, reason: String, pop: bool) {
         let Some((conn, worker)) = self.pair(id) else { return };
         worker.took = true;
+        worker.pops |= pop;
+        conn.pops |= pop;
         if !conn.unrefused.contains(&reason) {
             conn.unrefused.push(reason);
             worker.unrefused += 1;

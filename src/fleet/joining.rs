@@ -72,6 +72,7 @@ impl Fleet {
             new.acks += acks;
             new.fetching |= conn.fetched || conn.name.is_some();
             new.took |= !conn.unrefused.is_empty();
+            new.pops |= conn.pops;
             if unseen {
                 new.adopt(Adopted::Unseen, conn.since);
             }
@@ -132,6 +133,7 @@ impl Fleet {
         new.acks += old.acks;
         new.untracked += old.untracked;
         new.took |= old.took;
+        new.pops |= old.pops;
         new.ever_started |= old.ever_started;
         new.declared |= old.declared;
         new.mixed |= old.mixed || (known(new.system) && known(old.system) && new.system != old.system);

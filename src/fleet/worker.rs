@@ -166,6 +166,8 @@ pub(super) struct Worker {
     pub(super) declares: bool,
     /// Something came to it in a way that is no fetch to the gate.
     pub(super) took: bool,
+    /// By pops, which are more likely than scripts to have brought jobs.
+    pub(super) pops: bool,
     /// Jobs forgotten because there were too many to keep.
     pub(super) untracked: u64,
     /// How long the locks of its jobs last, the longest that was told.
@@ -258,6 +260,7 @@ impl Worker {
             declared: false,
             declares: false,
             took: false,
+            pops: false,
             untracked: 0,
             lease: None,
             renewed_at: 0,
@@ -296,10 +299,10 @@ impl Worker {
         !self.drains.is_empty()
     }
 
-    /// Whether the fleet speaks of it: a pure producer stays unmentioned. Somebody who takes elements in ways that the
-    /// gate does not hold is no pure producer: a drain of `all` that passed over it would say `drained` of jobs.
+    /// Whether the fleet speaks of it: a pure producer stays unmentioned. Somebody who pops elements that the gate does
+    /// not hold is no pure producer: a drain of `all` that passed over it would say `drained` of jobs.
     pub(super) fn is_listed(&self) -> bool {
-        let takes = self.took && self.may_take();
+        let takes = self.pops && self.may_take();
         let known = self.fetching || self.client_name.is_some() || takes || !self.ledger.is_empty();
         known && !self.key.is_pending()
     }

@@ -40,7 +40,7 @@ pub fn text(event: &JobEvent) -> String {
         JobEvent::Blocked(why) => format!("Blocked {why}"),
         JobEvent::Bound(why) => format!("Bound {why}"),
         JobEvent::Unbound(why) => format!("Unbound {why}"),
-        JobEvent::Unrefused(why) => format!("Unrefused {why}"),
+        JobEvent::Unrefused { why, .. } => format!("Unrefused {why}"),
         JobEvent::Opaque => "Opaque".to_owned(),
     }
 }

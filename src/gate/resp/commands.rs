@@ -164,7 +164,8 @@ impl RespGate {
         let reason = not_held(name, how);
         if !self.unrefused.contains(&reason) {
             self.unrefused.push(reason.clone());
-            out.push(Action::Event(JobEvent::Unrefused(reason)));
+            let pop = !matches!(name, b"eval" | b"evalsha" | b"eval_ro" | b"evalsha_ro" | b"fcall" | b"fcall_ro");
+            out.push(Action::Event(JobEvent::Unrefused { why: reason, pop }));
         }
     }
 
