@@ -442,7 +442,7 @@ fn a_thread_whose_client_went_away_in_mid_job_does_not_come_back() {
 /// Nobody has said what its lists hold: `all` must not pass over it.
 #[test]
 fn a_nameless_client_that_polls_is_listed_and_never_drained() {
-    play(
+    let script = play(
         "
         + c1 10.0.0.5
         c1 unrefused it polls
@@ -450,12 +450,13 @@ fn a_nameless_client_that_polls_is_listed_and_never_drained() {
         c2 scripts a lock's token      # most scripts have nothing to do with jobs
         drain d all
         ? 10.0.0.5 draining unknown blocked~polls
-        ? c2 free
         ? drain d draining
         1h
         ? 10.0.0.5 draining
     ",
     );
+    let listed = script.fleet.workers(script.now(), None, false).expect("a list");
+    assert_eq!(listed.len(), 1, "{listed:?}");
 }
 
 /// Huey's threads fetch only when they are done, so no queue has to be declared; what its scheduler takes is no thread's.
