@@ -196,6 +196,7 @@ fn undrain_gives_the_seal_up() {
 fn the_state_is_that_of_the_least_advanced_worker() {
     story(
         "
+        +12s
         b1 gets t1
         drain d all
         ? drain d draining

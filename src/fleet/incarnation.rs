@@ -239,6 +239,7 @@ impl Fleet {
             }
         }
         worker.suspect = false;
+        worker.unvouched = false;
     }
 }
 

@@ -10,7 +10,7 @@
 
 use super::Fleet;
 use super::boundary::{Effect, Notice};
-use super::evidence::{Verdict, celery, judge};
+use super::evidence::{FIRST_WORD, Verdict, celery, judge};
 use super::view::WorkerState;
 use super::worker::{Key, Steady, Worker, WorkerNo};
 use crate::job::{ConnId, Evidence, Millis, System};
@@ -352,6 +352,7 @@ impl Worker {
         let due = self.ledger.first_due_after(now.saturating_add(margin)).map(|eta| eta - margin);
         let mute = self.since.saturating_add(celery::FIRST_BEAT);
         let mute = Some(mute).filter(|at| *at > now && self.system == System::Celery && celery::never_heard(self));
-        [closed, nil, due, mute].into_iter().flatten().min()
+        let unheard = self.is_unheard(now).then(|| self.since.saturating_add(FIRST_WORD));
+        [closed, nil, due, mute, unheard].into_iter().flatten().min()
     }
 }

@@ -239,6 +239,6 @@ mod tests {
         }
         let life = size(Front::serve);
         let pump = size_of::<Pump<TcpStream, TcpStream, RespGate, Facts>>();
-            assert!(life <= 512 && pump <= 1024, "{life} + {pump} bytes");
+        assert!(life <= 512 && pump <= 1024, "{life} + {pump} bytes");
     }
 }
