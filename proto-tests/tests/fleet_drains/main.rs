@@ -1,5 +1,7 @@
 //! Drains: names, members, expiry, ends.
 
+mod selectors;
+
 use proto_tests::fleet_script::play;
 
 /// Two named Celery workers and one that is known by its address.
