@@ -8,6 +8,7 @@ fn ends_are_exact() {
     play(
         "
         + c1 10.0.0.5
+        +12s
         c1 is bullmq
         c1 poll q
         c1 gets t1
@@ -76,6 +77,7 @@ fn the_word_of_one_of_two_tells_of_its_own_jobs_only() {
         "
         + c1 10.0.0.5
         + c2 10.0.0.5
+        +12s
         c1 born rq w1
         c2 born rq w2
         c1 fetch q

@@ -33,7 +33,9 @@ fn a_pure_producer_is_not_listed_and_is_forgotten() {
         ? c1 marked                      # it may fetch one day
         ? drain d drained workers=0
         c1 fetch q
-        ? 10.0.0.5 drained held=1
+        ? 10.0.0.5 sealed held=1         # who it is may be known in a moment
+        +12s
+        ? 10.0.0.5 drained
         ? drain d drained workers=1
     ",
     );

@@ -15,6 +15,15 @@ use crate::job::{ConnId, Millis, WorkerId};
 /// that it met in mid-life.
 const START_TOLERANCE: Millis = 2_000;
 
+/// A process that connects for the first time so soon after its start has not worked elsewhere.
+const YOUTH: Millis = 60_000;
+
+impl Process {
+    fn is_young(&self, now: Millis) -> bool {
+        self.started_at.saturating_add(YOUTH) >= now
+    }
+}
+
 impl Fleet {
     pub(super) fn connected(&mut self, now: Millis, id: ConnId, peer: Peer) {
         let key = match (peer.listener_is_identity, peer.local) {
@@ -133,6 +142,7 @@ impl Fleet {
     fn clear_suspicion(&mut self, id: ConnId) {
         let born = self.born;
         let Some((conn, worker)) = self.pair(id) else { return };
+        worker.unvouched &= !conn.lineage.first().is_some_and(|p| p.is_young(conn.since));
         let young = conn.lineage.first().is_some_and(|p| p.started_at.saturating_add(START_TOLERANCE) >= born);
         if young && conn.fetched && !matches!(worker.key, Key::Address(_)) {
             worker.suspect = false;
@@ -153,10 +163,12 @@ impl Fleet {
         let after_loss = before.is_some_and(|worker| worker.ended.is_some_and(|ended| ended.lost));
         let early = before.is_none() && now < self.born.saturating_add(self.settings.forget_after);
         let suspect = !key.is_incarnation() && (early || after_loss);
+        let pending = key.is_pending();
         let no = self.create(now, key, generation, peer.into());
         let midlife = process.is_some_and(|p| p.started_at.saturating_add(START_TOLERANCE) < self.born);
         if let Some(worker) = self.workers.get_mut(&no) {
             worker.suspect = suspect;
+            worker.unvouched = !pending && !process.is_some_and(|p| p.is_young(now));
             worker.adopted = midlife.then_some(Adopted::MidLife);
         }
         self.put_on_trial(now, no);

@@ -80,6 +80,7 @@ impl Fleet {
         // unless somebody was there before who has not spoken yet
         if let Some((_, worker)) = self.pair(id).filter(|(_, worker)| first && worker.lives.len() == 1) {
             worker.suspect = false;
+            worker.unvouched = false;
         }
     }
 
@@ -268,6 +269,7 @@ impl Fleet {
             }
         }
         worker.suspect = false;
+        worker.unvouched = false;
     }
 }
 

@@ -10,7 +10,7 @@
 
 use super::Fleet;
 use super::boundary::{Effect, Notice};
-use super::evidence::{Verdict, acks, celery, judge};
+use super::evidence::{FIRST_WORD, Verdict, acks, celery, judge};
 use super::view::WorkerState;
 use super::worker::{Key, Steady, Worker, WorkerNo};
 use crate::job::{ConnId, Evidence, Millis, System};
@@ -355,6 +355,7 @@ impl Worker {
         let mute = self.since.saturating_add(celery::FIRST_BEAT);
         let mute = Some(mute).filter(|at| *at > now && self.system == System::Celery && celery::never_heard(self));
         let quiet = acks::quiet_at(self).filter(|at| *at > now);
-        [closed, nil, due, mute, quiet].into_iter().flatten().min()
+        let unheard = self.is_unheard(now).then(|| self.since.saturating_add(FIRST_WORD));
+        [closed, nil, due, mute, quiet, unheard].into_iter().flatten().min()
     }
 }

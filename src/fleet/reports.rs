@@ -3,7 +3,7 @@
 use super::Fleet;
 use super::evidence::{acks, celery, sidekiq};
 use super::ledger::Stage;
-use super::worker::{Voice, WorkerNo};
+use super::worker::{Adopted, Voice, WorkerNo};
 use crate::job::{ConnId, Evidence, Millis, Report};
 
 impl Fleet {
@@ -22,6 +22,7 @@ impl Fleet {
                 voice.quiet = quiet;
                 let back = voice.push(now, busy, beat, epoch);
                 self.sidekiq_is_back(no, back);
+                self.sidekiq_speaks(now, no, busy.is_some_and(|busy| busy > 0));
                 self.note_pattern(now, id);
                 if news {
                     self.journal_worker(no);
@@ -44,6 +45,7 @@ impl Fleet {
                 let Some((_, no, voice)) = self.sidekiq_voice(id, now) else { return };
                 let (before, back) = voice.push_work(now, running.is_empty());
                 self.sidekiq_is_back(no, back);
+                self.sidekiq_speaks(now, no, !running.is_empty());
                 let Some(before) = before else { return };
                 let Some(worker) = self.workers.get(&no).filter(|worker| worker.live().count() == 1) else { return };
                 if running.iter().any(String::is_empty) {
@@ -74,6 +76,15 @@ impl Fleet {
                 worker.untracked = 0;
                 self.strike(now, no, &over, "finished");
             }
+        }
+    }
+
+    /// A process says what it is doing: work that the gate has not handed to it is from before its time here.
+    fn sidekiq_speaks(&mut self, now: Millis, no: WorkerNo, works: bool) {
+        let Some(worker) = self.workers.get_mut(&no) else { return };
+        worker.unvouched = false;
+        if works && worker.deliveries == 0 && worker.is_whole() {
+            worker.adopt(Adopted::MidLife, now);
         }
     }
 

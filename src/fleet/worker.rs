@@ -177,6 +177,8 @@ pub(super) struct Worker {
     pub(super) adopted: Option<Adopted>,
     /// Known by an address that may have been in use before the gate: not whole until something proves it.
     pub(super) suspect: bool,
+    /// It may have worked elsewhere before (behind another gate, say) and has not said yet what it is doing.
+    pub(super) unvouched: bool,
     pub(super) proof: Option<Proof>,
     /// All its connections were closed with something in flight, and nobody has said since that it is still the same
     /// process: the fetches of a newcomer must not stand for the threads of the one that was killed.
@@ -266,6 +268,7 @@ impl Worker {
             renewed_at: 0,
             adopted: None,
             suspect: false,
+            unvouched: false,
             proof: None,
             gap: false,
             strays: Vec::new(),

@@ -134,6 +134,18 @@ impl Doubt {
     }
 }
 
+/// So long after its first sight every worker that reports at all has done so.
+pub(super) const FIRST_WORD: Millis = 12_000;
+
+impl Worker {
+    /// What it did before it came may not be over, and its first report is still due.
+    pub(super) fn is_unheard(&self, now: Millis) -> bool {
+        // what an AMQP consumer had on another connection the broker took back with it
+        let by_acks = self.protocol == "amqp" && self.system != System::Celery;
+        self.unvouched && !by_acks && now < self.since.saturating_add(FIRST_WORD)
+    }
+}
+
 /// See the module.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Verdict {
@@ -207,6 +219,9 @@ pub(super) fn judge(worker: &Worker, settings: &FleetSettings, now: Millis) -> V
         verdict.evidence = verdict.evidence.max(evidence);
         verdict.doubts.clear();
         return verdict;
+    }
+    if worker.is_unheard(now) && verdict.is_clear(false) && verdict.evidence > Evidence::Unknown {
+        return verdict.doubt(Doubt::ReportDue);
     }
     if worker.mixed && !(worker.is_whole() && worker.deliveries == 0) {
         return verdict.doubt(Doubt::Mixed);

@@ -1,23 +1,7 @@
-//! What the gate says of a Sidekiq worker (truth rule 5) and of jobs that its scheduler took.
+//! The fetches of its threads: who is idle, who is not, and what its scheduler holds.
 
+use super::story;
 use proto_tests::fleet_script::play;
-
-/// A process with two threads at 10.0.0.7; its connections are pooled, so roles are not bound to them.
-const WORKER: &str = "
-    + c1 10.0.0.7
-    + c2 10.0.0.7
-    + c3 10.0.0.7
-    c3 is sidekiq
-    c3 named sidekiq host:1:aaaa
-    c3 work
-    c3 sidekiq c=2 busy=0
-    c1 fetch default
-    c2 fetch default
-";
-
-fn story(text: &str) {
-    play(&format!("{WORKER}\n{text}"));
-}
 
 #[test]
 fn threads_minus_fetches_are_running() {
@@ -121,138 +105,6 @@ fn more_fetches_than_threads_are_not_judged() {
     );
 }
 
-#[test]
-fn reported_needs_a_heartbeat_from_after_the_seal() {
-    story(
-        "
-        c1 gets j1
-        +1s
-        c1 fetch default
-        +4s
-        c3 work
-        c3 sidekiq busy=0
-        drain d all require=reported
-        c1 parked
-        c2 parked
-        ? drain d sealed
-        +5s
-        c3 work
-        c3 sidekiq busy=0
-        ? host:1:aaaa drained reported
-        ? drain d drained
-    ",
-    );
-}
-
-#[test]
-fn a_heartbeat_that_says_busy_or_shows_work_does_not_report_idle() {
-    story(
-        "
-        c1 gets j1
-        drain d all require=reported
-        c2 parked
-        c1 fetch default
-        +5s
-        c3 work j1
-        c3 sidekiq busy=0
-        ? drain d sealed
-        +5s
-        c3 work
-        c3 sidekiq busy=1
-        ? drain d sealed
-        +5s
-        c3 sidekiq busy=0                # without its work hash
-        ? drain d sealed
-        +5s
-        c3 work
-        c3 sidekiq busy=0
-        ? drain d drained
-    ",
-    );
-}
-
-/// A quieted process: its threads have ended, so they never fetch again. Two heartbeats decide.
-#[test]
-fn two_heartbeats_decide_for_a_quieted_process() {
-    story(
-        "
-        c1 gets j1
-        drain d all
-        c2 parked
-        +2s
-        c2 nil
-        +10s
-        ? host:1:aaaa sealed running=2
-        c3 work
-        c3 sidekiq busy=0 quiet
-        ? host:1:aaaa sealed
-        +3s
-        c3 work
-        c3 sidekiq busy=0 quiet          # too near
-        ? host:1:aaaa sealed
-        +2s
-        c3 work
-        c3 sidekiq busy=0 quiet
-        ? host:1:aaaa drained reported running=0
-    ",
-    );
-}
-
-#[test]
-fn the_heartbeats_own_clock_must_go_on() {
-    story(
-        "
-        c1 gets j1
-        drain d all
-        c2 parked
-        +5s
-        c3 work
-        c3 sidekiq busy=0 beat=3s
-        +5s
-        c3 work
-        c3 sidekiq busy=0 beat=3s        # the same one again
-        ? host:1:aaaa sealed running=1
-    ",
-    );
-}
-
-#[test]
-fn a_heartbeat_before_the_last_delivery_is_void() {
-    story(
-        "
-        c2 gets j0
-        drain d all
-        +5s
-        c3 work
-        c3 sidekiq busy=0                # c1's fetch is still at the broker
-        c1 gets j1
-        +5s
-        c3 work
-        c3 sidekiq busy=0
-        ? host:1:aaaa sealed running=2
-        +5s
-        c3 work
-        c3 sidekiq busy=0
-        ? host:1:aaaa drained reported
-    ",
-    );
-}
-
-#[test]
-fn without_the_number_of_threads_nothing_is_known() {
-    play(
-        "
-        + c1 10.0.0.7
-        c1 is sidekiq
-        c1 named sidekiq host:1:aaaa
-        c1 gets j1
-        drain d all
-        c1 fetch default
-        ? host:1:aaaa sealed unknown blocked~threads
-    ",
-    );
-}
-
 /// Measured: an idle Sidekiq killed with due jobs around lost one in 5 of 8 kills.
 #[test]
 fn a_job_that_the_scheduler_took_is_in_flight_until_it_asks_again() {
@@ -265,28 +117,6 @@ fn a_job_that_the_scheduler_took_is_in_flight_until_it_asks_again() {
         ? host:1:aaaa sealed running=1
         c3 pushed
         ? host:1:aaaa drained exact
-    ",
-    );
-}
-
-#[test]
-fn what_is_running_is_listed_and_forgotten() {
-    story(
-        "
-        c1 gets j1
-        c2 gets j2
-        ? host:1:aaaa running=2
-        +5s
-        c3 work j1
-        c3 sidekiq busy=1
-        c2 fetch default
-        ? host:1:aaaa running=1
-        +5s
-        c3 work j1
-        c3 sidekiq busy=1
-        ? notice finished sidekiq
-        c1 fetch default
-        ? host:1:aaaa running=0 inferred
     ",
     );
 }
@@ -320,29 +150,6 @@ fn a_process_killed_in_mid_job_is_lost_with_its_jobs() {
         61s
         ? host:1:aaaa lost
         ? notice lost host:1:aaaa with Mail[j1]
-    ",
-    );
-}
-
-/// A heartbeat that arrives at once behind the seal may have been composed before.
-#[test]
-fn reported_needs_a_heartbeat_that_was_surely_composed_after_the_seal() {
-    story(
-        "
-        c1 gets j1
-        c1 fetch default
-        drain d all require=reported
-        c1 parked
-        c2 parked
-        +0.5s
-        c3 work
-        c3 sidekiq busy=0
-        ? host:1:aaaa drained inferred
-        ? drain d sealed
-        +5s
-        c3 work
-        c3 sidekiq busy=0
-        ? drain d drained
     ",
     );
 }

@@ -1,24 +1,8 @@
 //! How a Sidekiq process comes to its end: what it gives back, and its goodbye.
 
-use proto_tests::fleet_script::play;
-
-/// A process with two threads at 10.0.0.7, both at work.
-const WORKER: &str = "
-    + c1 10.0.0.7
-    + c2 10.0.0.7
-    + c3 10.0.0.7
-    c3 is sidekiq
-    c3 named sidekiq host:1:aaaa
-    c3 work
-    c3 sidekiq c=2 busy=0
-    c1 fetch default
-    c2 fetch default
-    c1 gets j1
-    c2 gets j2
-";
-
+/// The process with both of its threads at work.
 fn story(text: &str) {
-    play(&format!("{WORKER}\n{text}"));
+    super::story(&format!("c1 gets j1\nc2 gets j2\n{text}"));
 }
 
 /// Told to stop in the middle of a drain: the threads end without asking again, and the process says goodbye.

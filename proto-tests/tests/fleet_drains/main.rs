@@ -1,5 +1,7 @@
 //! Drains: names, members, expiry, ends.
 
+mod selectors;
+
 use proto_tests::fleet_script::play;
 
 /// Two named Celery workers and one that is known by its address.
@@ -196,6 +198,7 @@ fn undrain_gives_the_seal_up() {
 fn the_state_is_that_of_the_least_advanced_worker() {
     story(
         "
+        +12s
         b1 gets t1
         drain d all
         ? drain d draining

@@ -1,27 +1,8 @@
 //! The selectors that say whom a drain means.
 
+use super::{FLEET, story};
 use draingate::fleet::DrainError;
 use proto_tests::fleet_script::play;
-
-/// Two named Celery workers and one that is known by its address.
-const FLEET: &str = "
-    + a1 10.0.0.5
-    a1 named celery web-1@a
-    a1 online processed=0
-    a1 fetch high
-    + b1 10.0.0.6
-    b1 named celery web-2@b
-    b1 online processed=0
-    b1 fetch high low
-    + c1 10.0.1.7 listener=blue
-    c1 user app
-    c1 client cron
-    c1 fetch low
-";
-
-fn story(text: &str) {
-    play(&format!("{FLEET}\n{text}"));
-}
 
 #[test]
 fn selectors_say_whom_they_mean() {

@@ -1,0 +1,123 @@
+//! The words of a script as what they stand for: jobs, reports, requests and times; and notices as words.
+
+use super::ZERO;
+use draingate::fleet::{DrainRequest, Notice};
+use draingate::job::{CeleryEvent, Evidence, Job, JobEvent, JobKey, Millis, Report};
+
+pub(super) fn job(words: &[&str], now: Millis) -> Result<Job, String> {
+    let key = words.get(1).copied().ok_or("a job needs a key")?;
+    let option = |name: &str| words.iter().find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
+    let eta = match option("eta") {
+        Some(eta) if eta.starts_with('+') => Some(now + span(&eta[1..])?),
+        Some(eta) => Some(moment(eta)?),
+        None => None,
+    };
+    Ok(Job {
+        key: JobKey(key.to_owned()),
+        id: option("id").unwrap_or(key).to_owned(),
+        name: option("task").unwrap_or("task").to_owned(),
+        queue: option("queue").unwrap_or("q").to_owned(),
+        eta,
+    })
+}
+
+pub(super) fn celery_report(words: &[&str], now: Millis) -> Result<JobEvent, String> {
+    let option = |name: &str| words.iter().find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
+    let kind = match words[0] {
+        "online" => CeleryEvent::Online,
+        "offline" => CeleryEvent::Offline,
+        _ => CeleryEvent::Heartbeat,
+    };
+    let timestamp = match option("ts") {
+        Some("none") => None,
+        Some(ts) => Some(moment(ts)?),
+        None => Some(now),
+    };
+    Ok(JobEvent::Report(Report::Celery {
+        kind,
+        pid: Some(option("pid").map_or(Ok(1), str::parse).map_err(|_| "pid")?),
+        active: Some(option("active").map_or(Ok(0), str::parse).map_err(|_| "active")?),
+        processed: option("processed").map(str::parse).transpose().map_err(|_| "processed")?,
+        timestamp,
+        period: Some(2_000),
+    }))
+}
+
+pub(super) fn sidekiq_report(words: &[&str], now: Millis) -> Result<JobEvent, String> {
+    let option = |name: &str| words.iter().find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
+    Ok(JobEvent::Report(Report::Sidekiq {
+        concurrency: option("c").map(str::parse).transpose().map_err(|_| "c")?,
+        busy: option("busy").map(str::parse).transpose().map_err(|_| "busy")?,
+        quiet: words.contains(&"quiet"),
+        beat: Some(option("beat").map_or(Ok(now), moment)?),
+    }))
+}
+
+/// `drain NAME SELECTOR... OPTION...`; a name `-` is none.
+pub(super) fn request(line: &str) -> Result<DrainRequest, String> {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let name = words.get(1).filter(|name| **name != "-").map(|name| (*name).to_owned());
+    let mut request = DrainRequest {
+        selector: Vec::new(),
+        name,
+        ttl: None,
+        reason: None,
+        require: None,
+        delayed_wait: false,
+        standing: false,
+        allow_empty: false,
+        no_starve: false,
+        dry_run: false,
+    };
+    for word in words.iter().skip(2) {
+        match (*word, word.split_once('=')) {
+            ("standing", _) => request.standing = true,
+            ("delayed", _) => request.delayed_wait = true,
+            ("empty", _) => request.allow_empty = true,
+            ("nostarve", _) => request.no_starve = true,
+            ("dry", _) => request.dry_run = true,
+            (_, Some(("ttl", "none"))) => request.ttl = Some(None),
+            (_, Some(("ttl", ttl))) => request.ttl = Some(Some(span(ttl)?)),
+            (_, Some(("reason", reason))) => request.reason = Some(reason.to_owned()),
+            (_, Some(("require", level))) => {
+                request.require = Some(Evidence::from_name(level).ok_or("no such evidence")?);
+            }
+            ("''", _) => request.selector.push(String::new()),
+            _ => request.selector.push((*word).to_owned()),
+        }
+    }
+    Ok(request)
+}
+
+/// A point on the script's clock; `-5s` is before its zero.
+pub(super) fn moment(text: &str) -> Result<Millis, String> {
+    match text.strip_prefix('-') {
+        Some(before) => Ok(ZERO - span(before)?),
+        None => Ok(ZERO + span(text)?),
+    }
+}
+
+/// `7.05s`, `3m`, `2h`.
+pub(super) fn span(text: &str) -> Result<Millis, String> {
+    let unit = text.chars().last().ok_or("a time is missing")?;
+    let factor = match unit {
+        's' => 1_000.0,
+        'm' => 60_000.0,
+        'h' => 3_600_000.0,
+        _ => return Err(format!("{text} is no line of a script and no time")),
+    };
+    let number: f64 = text[..text.len() - 1].parse().map_err(|_| format!("{text} is no line of a script"))?;
+    Ok((number * factor).round() as Millis)
+}
+
+pub(super) fn notice_text(notice: &Notice) -> String {
+    match notice {
+        Notice::WorkerSeen { name, system, .. } => format!("seen {name} {}", system.as_str()),
+        Notice::WorkerState { name, from, to, .. } => format!("{name} {} -> {}", from.as_str(), to.as_str()),
+        Notice::WorkerLost { name, jobs, .. } => format!("lost {name} with {}", jobs.join(" ")),
+        Notice::DrainCreated { drain, workers } => format!("drain {drain} marks {workers}"),
+        Notice::DrainEnded { drain, how } => format!("drain {drain} {how}"),
+        Notice::Delivered { system } => format!("delivered {}", system.as_str()),
+        Notice::Finished { system, outcome } => format!("{outcome} {}", system.as_str()),
+    }
+}

@@ -1,0 +1,76 @@
+//! Clients that are not quite unknown: consumers that must not be stopped, nameless pollers, Huey.
+
+use super::play;
+
+#[test]
+fn a_consumer_that_must_not_be_stopped_stands_in_the_way_while_it_is_there() {
+    play(
+        "
+        + c1 10.0.0.5
+        + c2 10.0.0.5
+        c1 fetch q
+        c2 bound its consumer of r
+        c2 bound its consumer of s
+        drain d all
+        c1 parked
+        ? 10.0.0.5 draining blocked~its_consumer_of_r
+        c2 unbound its consumer of r
+        ? 10.0.0.5 draining blocked~its_consumer_of_s
+        - c2
+        ? 10.0.0.5 drained exact
+        + c3 10.0.0.5
+        c3 bound its consumer of r
+        ? 10.0.0.5 draining
+        c3 unbound its consumer of r
+        c3 unbound its consumer of r
+        ? 10.0.0.5 drained exact
+    ",
+    );
+}
+
+/// Nobody has said what its lists hold: `all` must not pass over it.
+#[test]
+fn a_nameless_client_that_polls_is_listed_and_never_drained() {
+    let script = play(
+        "
+        + c1 10.0.0.5
+        c1 unrefused it polls
+        + c2 10.0.0.6
+        c2 scripts a lock's token      # most scripts have nothing to do with jobs
+        drain d all
+        ? 10.0.0.5 draining unknown blocked~polls
+        ? drain d draining
+        1h
+        ? 10.0.0.5 draining
+    ",
+    );
+    let listed = script.fleet.workers(script.now(), None, false).expect("a list");
+    assert_eq!(listed.len(), 1, "{listed:?}");
+}
+
+/// Huey's threads fetch only when they are done, so no queue has to be declared; what its scheduler takes is no thread's.
+#[test]
+fn a_huey_consumer_is_idle_when_its_threads_are_back() {
+    play(
+        "
+        + c1 10.0.0.5
+        + c2 10.0.0.5
+        + c3 10.0.0.5
+        c1 is huey
+        c1 fetch q
+        c2 fetch q
+        c3 taken t1
+        c1 gets j1
+        c3 pushed
+        drain d all
+        c2 parked
+        ? 10.0.0.5 sealed running=1
+        c1 fetch q
+        ? 10.0.0.5 drained inferred
+    ",
+    );
+    // one that polls shows nothing
+    play(
+        "+ c1 10.0.0.5\n c1 is huey\n c1 poll q\n c1 gets j1\n c1 poll q\n c1 nil\n drain d all\n ? 10.0.0.5 sealed unknown",
+    );
+}
