@@ -142,6 +142,29 @@ fn lifted_meanwhile_nothing_is_cancelled() {
     ));
 }
 
+/// A declare that nobody answers may have been refused.
+#[test]
+fn a_declare_without_an_answer_proves_nothing() {
+    play(
+        "
+        handshake
+        W= 1 declare q durable nowait
+        W= 1 consume q t
+        E FetchAsked broker q blocking
+        B= 1 consume-ok t
+        W= 1 declare r auto_delete nowait
+        W= 1 consume r u
+        E FetchAsked broker r blocking
+        E Bound its consumer of r cannot be stopped: it reads an auto-delete queue, *
+        B= 1 consume-ok u
+        DRAIN
+        B> 2047 open
+        B< 2047 open-ok
+        B> 2047 declare q durable x-expires=-1
+        ",
+    );
+}
+
 /// One question for all consumers of a queue, in one hold all cancels.
 #[test]
 fn two_consumers_of_one_queue_need_one_question() {

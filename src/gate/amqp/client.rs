@@ -118,7 +118,8 @@ impl AmqpGate {
         let Some(channel) = self.channels.get_mut(&number) else { return };
         channel.last_queue = Some(name.clone());
         if declare.nowait {
-            self.queues.declared(&name, is);
+            // the broker may have refused it, and nobody would hear of that: only what forbids a cancel is believed
+            self.queues.declared(&name, is.filter(|is| is.attributes != Attributes::default()));
         } else {
             channel.owed.push_back(Owed::Declare { queue: name, is });
         }
