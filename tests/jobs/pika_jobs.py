@@ -52,8 +52,10 @@ def producer():
     connection, channel = connect()
     channel.confirm_delivery()
     for line in sys.stdin:
-        note("push", line.split()[0])
-        channel.basic_publish("", QUEUE, line.strip(), pika.BasicProperties(delivery_mode=2))
+        job_id = line.split()[0]
+        note("push", job_id)
+        properties = pika.BasicProperties(delivery_mode=2, message_id=job_id, type="job")
+        channel.basic_publish("", QUEUE, line.strip(), properties)
     connection.close()
 
 
