@@ -36,12 +36,24 @@ pub(super) struct Entry {
     pub(super) restored: bool,
     /// It came as the answer to a poll.
     pub(super) polled: bool,
+    /// It came on a connection whose jobs are acknowledged.
+    pub(super) acknowledged: bool,
 }
 
 impl Entry {
     /// A job that has just been delivered.
     pub(super) fn new(job: Job, at: Millis, conn: Option<ConnId>) -> Entry {
-        Entry { job, at, conn, stage: Stage::Delivered, acked_at: 0, result: false, restored: false, polled: false }
+        Entry {
+            job,
+            at,
+            conn,
+            stage: Stage::Delivered,
+            acked_at: 0,
+            result: false,
+            restored: false,
+            polled: false,
+            acknowledged: false,
+        }
     }
 
     /// `name[id]`, as lists of jobs show it.

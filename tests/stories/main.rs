@@ -16,5 +16,6 @@ mod rabbitmq;
 mod rq;
 mod settings;
 mod sidekiq;
+mod taskiq_redis;
 mod vanish;
 mod without_gate;

@@ -16,5 +16,6 @@ mod pops;
 mod put_back;
 mod rq;
 mod sidekiq;
+mod taskiq;
 mod transparent;
 mod world;
