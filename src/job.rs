@@ -227,6 +227,8 @@ pub enum JobEvent {
         blocking: bool,
     },
 
+    /// The jobs that are fetched on this connection are acknowledged one by one when they are over.
+    Acknowledges,
     /// A command that would have fetched beside its other business was changed so that it does not.
     FetchRewritten {
         /// The queues that it asked.

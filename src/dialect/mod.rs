@@ -14,6 +14,8 @@ pub mod json;
 mod request;
 mod rq;
 mod sidekiq;
+pub mod streams;
+mod taskiq;
 
 use crate::job::{Job, JobEvent, JobKey, Outcome, Report, System};
 use bytes::Bytes;
@@ -45,6 +47,7 @@ pub fn is_told(name: &[u8]) -> bool {
             | b"hmset"
             | b"srem"
             | b"unlink"
+            | b"xack"
             | b"del"
             | b"rpush"
             | b"lpush"
@@ -62,6 +65,8 @@ pub struct PopShape<'a> {
     pub keys: &'a [Bytes],
     /// Whether it waits for an element.
     pub blocking: bool,
+    /// Whether it waits without end.
+    pub forever: bool,
 }
 
 /// Whose a pop is.
@@ -94,8 +99,8 @@ pub enum Note {
     Left(String),
     /// The process has nothing in hand.
     Idle,
-    /// A job is over.
-    Ended(JobKey, Outcome),
+    /// Jobs are over.
+    Ended(Vec<JobKey>, Outcome),
     /// The worker has made a job its own.
     Delivered(Job),
     /// The reply to it tells.
@@ -191,6 +196,8 @@ pub static DIALECTS: &[&dyn Dialect] = &[
     &bull::Bull(System::Bull),
     &dramatiq::Dramatiq,
     &huey::Huey,
+    &taskiq::Taskiq,
+    &streams::Streams,
 ];
 
 /// The values that dialects read from a job's payload.
@@ -203,6 +210,8 @@ pub const PAYLOAD: &[&str] = &[
     "jid",
     "class",
     "wrapped",
+    "task_id",
+    "task_name",
 ];
 
 /// Whether a dialect wants to see a command.
@@ -304,7 +313,7 @@ pub fn confirmed(notes: Vec<Note>, out: &mut Vec<JobEvent>) {
             Note::Left(name) => out.push(JobEvent::Report(Report::SidekiqLeft { name })),
             Note::Pushed | Note::Request { .. } => {}
             Note::Idle => out.push(JobEvent::Report(Report::Idle)),
-            Note::Ended(key, outcome) => out.push(JobEvent::Ended { key, outcome }),
+            Note::Ended(keys, outcome) => out.extend(keys.into_iter().map(|key| JobEvent::Ended { key, outcome })),
             Note::Delivered(job) => out.push(JobEvent::Delivered(job)),
         }
     }

@@ -61,6 +61,8 @@ pub struct Request {
 pub struct Word {
     /// In which element of the reply it stands, if that is an array.
     pub element: u32,
+    /// In how many arrays it stands.
+    pub depth: u8,
     /// The RESP type.
     pub kind: u8,
     /// Its beginning.

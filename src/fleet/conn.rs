@@ -113,6 +113,8 @@ pub(super) struct Conn {
     /// The job system's name of the worker that passed here.
     pub(super) name: Option<String>,
     pub(super) life: Option<LifeNo>,
+    /// What is fetched on it is acknowledged one by one.
+    pub(super) acknowledges: bool,
     pub(super) deliveries: u64,
     pub(super) acks: u64,
     /// The job system as last told to its gate.
@@ -144,15 +146,16 @@ impl Conn {
             tag: None,
             name: None,
             life: None,
+            acknowledges: false,
             deliveries: 0,
             acks: 0,
             system: System::Unknown,
         }
     }
 
-    /// Its jobs are acknowledged one by one, and go back when it is closed.
+    /// Its jobs are acknowledged one by one.
     pub(super) fn is_acknowledging(&self) -> bool {
-        self.peer.protocol == "amqp"
+        self.acknowledges || self.peer.protocol == "amqp"
     }
 
     /// Whether a pending connection could bring a job to whatever worker it turns out to belong to.

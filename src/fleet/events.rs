@@ -15,6 +15,11 @@ impl Fleet {
             JobEvent::FetchAsked { place, queues, blocking } => self.fetch_asked(now, id, place, queues, blocking),
             JobEvent::FetchMoved { to } => self.fetch_moved(id, to),
             JobEvent::FetchAnswered { from, end, blocking } => self.fetch_answered(now, id, from, end, blocking),
+            JobEvent::Acknowledges => {
+                if let Some(conn) = self.conns.get_mut(&id) {
+                    conn.acknowledges = true;
+                }
+            }
             JobEvent::FetchRewritten { queues } => {
                 self.fetch_asked(now, id, Place::Gate, queues, false);
                 self.fetch_answered(now, id, Place::Gate, FetchEnd::Empty, false);

@@ -153,12 +153,20 @@ impl Fleet {
     }
 
     pub(super) fn result(&mut self, no: WorkerNo, job: String) {
+        let waits = !self.pending.is_empty();
         let Some(worker) = self.workers.get_mut(&no) else { return };
         if let Some(seq) = worker.ledger.note_result(&job) {
+            if worker.system == System::Taskiq && !worker.ledger.entry(seq).is_some_and(|entry| entry.acknowledged) {
+                worker.acks += 1;
+                return self.strike(no, &[seq], "finished");
+            }
             let line = result_line(&worker.id, seq);
             self.journal_job(no, line);
-        } else if worker.is_provisional() && worker.strays.len() < STRAYS {
+        } else if (worker.is_provisional() || waits) && worker.strays.len() < STRAYS {
             worker.strays.push(Stray::Result(job));
+            if !worker.is_provisional() {
+                self.astray.insert(no);
+            }
         }
     }
 
@@ -178,7 +186,9 @@ impl Fleet {
         let Some(worker) = self.workers.get_mut(&no) else { return };
         let provisional = worker.is_provisional();
         if (!provisional && !waits) || worker.strays.len() >= STRAYS {
-            return worker.adopt(Adopted::Unseen, now);
+            // a consumer of streams may acknowledge what was pending before it came
+            let streams = worker.protocol == "redis" && matches!(worker.system, System::Unknown | System::Taskiq);
+            return if streams { worker.bump(now) } else { worker.adopt(Adopted::Unseen, now) };
         }
         worker.strays.push(stray);
         if !provisional {
@@ -249,6 +259,7 @@ fn note_delivery(conn: &mut Conn, worker: &mut Worker, entry: &mut Entry, declar
     conn.deliveries += 1;
     worker.deliveries += 1;
     if conn.is_acknowledging() {
+        entry.acknowledged = true;
         return;
     }
     let blocking = conn.fetches.blocking() > 0;
@@ -258,7 +269,7 @@ fn note_delivery(conn: &mut Conn, worker: &mut Worker, entry: &mut Entry, declar
     }
     entry.polled = !blocking;
     worker.polled += u64::from(entry.polled && worker.system.tells_nothing());
-    worker.undeclared += u64::from(!declared && worker.system == System::Unknown);
+    worker.undeclared += u64::from(!declared && matches!(worker.system, System::Unknown | System::Taskiq));
 }
 
 /// What has to be dropped so that a ledger without any known end does not grow for ever. A Celery job that may still be

@@ -38,6 +38,8 @@ pub(super) struct Entry {
     pub(super) polled: bool,
     /// The worker wanted to give it back, and the broker did not take it.
     pub(super) refused: bool,
+    /// It came on a connection whose jobs are acknowledged.
+    pub(super) acknowledged: bool,
 }
 
 impl Entry {
@@ -53,6 +55,7 @@ impl Entry {
             restored: false,
             polled: false,
             refused: false,
+            acknowledged: false,
         }
     }
 

@@ -24,5 +24,6 @@ mod rq;
 mod settings;
 mod sidekiq;
 mod signals;
+mod taskiq_redis;
 mod vanish;
 mod without_gate;

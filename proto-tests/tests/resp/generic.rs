@@ -11,7 +11,6 @@ fn every_blocking_pop_is_a_fetch() {
             "BLPOP mine:a mine:b 1 | *2 $$mine:b $$id | mine:b",
             "BLMOVE mine:a mine:a:intermediate LEFT RIGHT 1 | $$id | mine:a",
             "BZPOPMIN mine:z 1 | *3 $$mine:z $$0 $$0 | mine:z",
-            "XREADGROUP GROUP g c COUNT 10 STREAMS stream > | *1 *2 $$stream *1 *2 $$1-1 *2 $$f $$v | stream",
         ],
     );
     play(
@@ -99,4 +98,45 @@ fn a_fetch_held_before_the_system_was_known_is_judged_again() {
     play("W> BLPOP sem 0\n B> BLPOP sem ~\n SYSTEM celery\n DRAIN\n B< *-1\n B> BLPOP sem ~");
     // a fetch stays held
     play("DRAIN\n W> brpop queue:a 2\n +1s\n SYSTEM sidekiq\n +999ms\n +1ms\n W< *-1");
+}
+
+/// What a consumer group reads is pending until it is acknowledged, on whatever connection.
+#[test]
+fn entries_of_streams_are_jobs_with_an_end() {
+    let two = [
+        "*1 *2 $$s *2 *2 $$1-1 *2 $$f $$1-9 *2 $$2-1 *2 $$f $$v",
+        "%1 $$s *2 *2 $$1-1 *2 $$f $$1-9 *2 $$2-1 *2 $$f $$v",
+    ];
+    for reply in two {
+        play(&format!(
+            "W= XREADGROUP GROUP g c COUNT 10 STREAMS s >\n B= {reply}\n E Delivered 1-1@s s - -\n E Delivered 2-1@s s - -
+            W= XACK s g 1-1 2-1\n B= :2\n E Ended 1-1@s finished\n E Ended 2-1@s finished"
+        ));
+    }
+    play(
+        "W= XREADGROUP GROUP g c STREAMS s t > >\n B= *2 *2 $$s *1 *2 $$1-1 *2 $$f $$v *2 $$t *1 *2 $$1-1 *2 $$f $$v
+        E Delivered 1-1@s s - -\n E Delivered 1-1@t t - -",
+    );
+    play("W= XAUTOCLAIM s g c 0 0-0\n B= *3 $$0-0 *1 *2 $$1-1 *2 $$f $$v *1 $$9-9\n E Delivered 1-1@s s - -");
+    play("W= XCLAIM s g c 0 1-1\n B= *1 *2 $$1-1 *2 $$f $$v\n E Delivered 1-1@s s - -");
+    // a reply that cannot be read is no reason to say that nothing came
+    play("W= XREADGROUP GROUP g c STREAMS s >\n B= *1 *2 $$s *1 *2 $$odd *2 $$f $$v\n E Blocked *");
+    // a known system's own streams are its jobs' business
+    play("SYSTEM celery\n W= XACK s g 1-1\n B= :1");
+}
+
+/// In a transaction a claim cannot be answered, but it can be made to claim nothing.
+#[test]
+fn a_claim_in_a_transaction_claims_nothing_while_drained() {
+    play(
+        "set events all
+        W= MULTI\n B= +OK
+        W= XAUTOCLAIM s g c 600000 0-0 COUNT 100\n E FetchAsked broker s poll\n B= +QUEUED
+        W= EXEC\n B= *1 *3 $$0-0 *1 *2 $$1-1 *2 $$f $$v *0\n E Delivered 1-1@s s - -\n E FetchAnswered broker job poll
+        DRAIN
+        W= MULTI\n B= +OK
+        W> XAUTOCLAIM s g c 600000 0-0 COUNT 100\n E FetchRewritten s
+        B> XAUTOCLAIM s g c 9000000000000000 0-0 COUNT 100\n B= +QUEUED
+        W= EXEC\n B= *1 *3 $$0-0 *0 *0",
+    );
 }

@@ -17,5 +17,6 @@ mod put_back;
 mod rq;
 mod sidekiq;
 mod silent;
+mod taskiq;
 mod transparent;
 mod world;

@@ -287,7 +287,8 @@ fn a_claim_of_entries_read_here_renews_and_passes() {
     play(
         "W= XREADGROUP GROUP g c STREAMS s >
         B= *1 *2 $$s *2 *2 $$1-1 *2 $$f $$v *2 $$2-1 *2 $$f $$v
-        E Delivered #1-1 s - -
+        E Delivered 1-1@s s - -
+        E Delivered 2-1@s s - -
         DRAIN
         W= XCLAIM s g c 0 1-1 2-1 JUSTID
         B= *2 $$1-1 $$2-1

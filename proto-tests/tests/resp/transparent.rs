@@ -134,6 +134,7 @@ fn what_is_not_a_job_passes_while_draining() {
         B= $$1-1
         W= XACK s g 1-1
         B= :1
+        E Ended 1-1@s finished
         W= PUBLISH c m
         B= :0",
     );

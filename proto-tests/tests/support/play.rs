@@ -262,7 +262,13 @@ impl Player {
 
     fn skip_fetches(&mut self, all: bool) {
         let of_fetch = |e: &JobEvent| {
-            matches!(e, JobEvent::FetchAsked { .. } | JobEvent::FetchMoved { .. } | JobEvent::FetchAnswered { .. })
+            matches!(
+                e,
+                JobEvent::Acknowledges
+                    | JobEvent::FetchAsked { .. }
+                    | JobEvent::FetchMoved { .. }
+                    | JobEvent::FetchAnswered { .. }
+            )
         };
         while !all && self.events.front().is_some_and(of_fetch) {
             self.events.pop_front();

@@ -11,6 +11,10 @@ const LATE: Millis = 2_000;
 
 /// See [`super::judge`].
 pub(super) fn judge(worker: &Worker, settings: &FleetSettings, now: Millis) -> Verdict {
+    let silent = worker.system == System::Taskiq && worker.undeclared > 0 && worker.acks == 0;
+    if silent {
+        return Verdict::idle(Evidence::Unknown).doubt(Doubt::NoResults);
+    }
     let ledger = &worker.ledger;
     let limit = now.saturating_add(settings.delayed_margin);
     let mut verdict = Verdict::idle(Evidence::Exact);

@@ -5,7 +5,8 @@
 //! threads do the former, and for queues that the operator declared under `[gate] fetch`; anything else is unknown from
 //! the first delivery on.
 
-use super::{Doubt, Proof, Verdict};
+use super::{Doubt, Proof, Verdict, acks};
+use crate::fleet::boundary::FleetSettings;
 use crate::fleet::ledger::{Entry, Stage};
 use crate::fleet::worker::Worker;
 use crate::job::{ConnId, Evidence, Millis};
@@ -49,10 +50,14 @@ fn outstanding(worker: &Worker) -> usize {
 }
 
 /// See [`super::judge`].
-pub(super) fn judge(worker: &Worker, now: Millis) -> Verdict {
+pub(super) fn judge(worker: &Worker, settings: &FleetSettings, now: Millis) -> Verdict {
     let took = worker.took && worker.may_take();
     if worker.is_whole() && worker.deliveries == 0 && worker.ledger.is_empty() && !took {
         return Verdict::idle(Evidence::Exact);
+    }
+    // nothing but entries of streams, which are acknowledged
+    if worker.deliveries > 0 && worker.peak == 0 && worker.polled == 0 && worker.undeclared == 0 && !took {
+        return acks::judge(worker, settings, now);
     }
     let verdict = Verdict::running(worker.ledger.len(), Evidence::Unknown);
     if took {

@@ -59,6 +59,8 @@ pub(super) enum Doubt {
     Polled,
     /// An unknown system gets something in ways that are no fetches to the gate.
     Unrefused,
+    /// Its jobs leave no trace when they are over.
+    NoResults,
     /// Two job systems behind one address.
     Mixed,
 }
@@ -88,6 +90,7 @@ impl Doubt {
             Doubt::Undeclared => "it takes jobs from queues whose use is not known".to_owned(),
             Doubt::Polled => "it polls for jobs, which does not show when one ends".to_owned(),
             Doubt::Unrefused => "what it takes without a fetch that the gate knows may be jobs".to_owned(),
+            Doubt::NoResults => "it stores no results, and nothing else says when a job is over".to_owned(),
             Doubt::Mixed => "two job systems behind one address cannot be told apart".to_owned(),
         })
     }
@@ -121,6 +124,7 @@ impl Doubt {
             Doubt::Undeclared => Some(
                 "declare the queue's keys under [gate] fetch = [...] if its threads fetch only when their job is done",
             ),
+            Doubt::NoResults => Some("give it a result backend behind the gate, or use its broker with streams"),
             Doubt::Polled => Some("use a blocking pop, or a job system that the gate knows"),
             Doubt::Unrefused => Some(
                 "declare keys that hold jobs under [gate] fetch = [...] and keys that never do under pass = [...]; what \
@@ -212,7 +216,7 @@ pub(super) fn judge(worker: &Worker, settings: &FleetSettings, now: Millis) -> V
         System::Celery => celery::judge(worker, settings, now),
         System::Sidekiq => sidekiq::judge(worker, now),
         _ if worker.protocol == "amqp" => consumer::judge(worker, settings, now),
-        system if system.tells_nothing() => generic::judge(worker, now),
+        system if system.tells_nothing() => generic::judge(worker, settings, now),
         _ => acks::judge(worker, settings, now),
     };
     if let Some(evidence) = worker.rests().filter(|_| verdict.is_clear(false)) {

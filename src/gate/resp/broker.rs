@@ -184,6 +184,9 @@ impl RespGate {
                 return Ok(Current::Slice(Box::new(Reading::new(NOTE_MAX, None))));
             }
         }
+        if fetch.pop.reads_entries() {
+            return Ok(Current::Read(Box::new(Reading::of_words(PAYLOAD))));
+        }
         let skim = Skim::new(PAYLOAD);
         Ok(Current::Read(Box::new(Reading::new(max, Some((fetch.pop.payload_leaf(), skim))))))
     }

@@ -90,6 +90,10 @@ impl RespGate {
             let blocking = pop.is_blocking() && self.session.transaction.is_none();
             return if blocking { self.owe(Owed::Blocking) } else { self.plain() };
         }
+        if self.session.transaction.is_some() && name == b"xautoclaim" {
+            let request = dialect::streams::claim_in_transaction(&pop.keys()[0]);
+            return self.request(now, name, pop.args().to_vec(), request, out);
+        }
         if self.session.transaction.is_some() {
             self.blocked(name, "inside MULTI", out);
             return self.plain();

@@ -47,12 +47,13 @@ impl RespGate {
         if pop.name() == b"xclaim" && self.claims_only_own(pop) {
             return Claim::Pass;
         }
-        dialect::claim(&self.memory, PopShape { name: pop.name(), keys: pop.keys(), blocking: pop.is_blocking() })
+        let (name, keys, blocking) = (pop.name(), pop.keys(), pop.is_blocking());
+        dialect::claim(&self.memory, PopShape { name, keys, blocking, forever: pop.wait() == Some(Wait::Forever) })
     }
 
     /// XCLAIM of entries that this connection has read itself renews a lease.
     fn claims_only_own(&self, pop: &Pop) -> bool {
-        let ids = pop.args()[5..].iter().take_while(|a| is_entry_id(a));
+        let ids = pop.args()[5..].iter().take_while(|a| dialect::streams::is_entry_id(a));
         ids.clone().next().is_some() && ids.clone().all(|id| self.read_entries.iter().any(|e| e == id.as_ref()))
     }
 
@@ -224,13 +225,15 @@ impl RespGate {
 
     /// Tells of the jobs in a reply; returns their keys.
     fn jobs(&mut self, fetch: &Fetch, reading: &Reading, events: &mut Vec<JobEvent>) -> Vec<JobKey> {
+        if fetch.pop.reads_entries() {
+            return self.entries(&fetch.pop, reading, events);
+        }
         let named = fetch.pop.reply_names_key().then(|| reading.leaves.first()).flatten();
         let key = match named {
             Some(leaf) => leaf.content.as_slice(),
             None => fetch.pop.keys().first().map_or(b"".as_slice(), |k| k.as_ref()),
         };
         let queue = dialect::queue_name(key);
-        self.remember_entries(&fetch.pop, &reading.leaves);
         let mut keys = Vec::new();
         let mut tell = |memory: &mut dialect::Memory, payload: Option<dialect::Payload<'_>>| {
             let (system, job) = dialect::job(memory, &queue, payload);
@@ -250,16 +253,29 @@ impl RespGate {
         keys
     }
 
-    fn remember_entries(&mut self, pop: &Pop, leaves: &[Leaf]) {
-        if pop.name() != b"xreadgroup" {
-            return;
+    /// The same for entries of streams.
+    fn entries(&mut self, pop: &Pop, reading: &Reading, events: &mut Vec<JobEvent>) -> Vec<JobKey> {
+        let (words, whole) = reading.words();
+        let stream = pop.keys().first().cloned().unwrap_or_default();
+        let mut keys = Vec::new();
+        let entries = dialect::streams::entries(&mut self.memory, pop.name(), &stream, words);
+        if !whole || (entries.is_empty() && pop.name() == b"xreadgroup") {
+            events.push(JobEvent::Blocked("it read entries of a stream that could not be followed".to_owned()));
         }
-        for leaf in leaves.iter().filter(|l| is_entry_id(&l.content)) {
-            if self.read_entries.len() == ENTRIES_MAX {
-                self.read_entries.pop_front();
+        for (id, system, job) in entries {
+            if pop.name() == b"xreadgroup" {
+                if self.read_entries.len() == ENTRIES_MAX {
+                    self.read_entries.pop_front();
+                }
+                self.read_entries.push_back(id);
             }
-            self.read_entries.push_back(leaf.content.clone());
+            if system != self.memory.system && system != crate::job::System::Unknown {
+                events.push(JobEvent::Recognised(system));
+            }
+            keys.push(job.key.clone());
+            events.push(JobEvent::Delivered(job));
         }
+        keys
     }
 
     /// The client has gone. What the broker handed out for it and it did not get goes back; what it asked for is
@@ -297,6 +313,7 @@ impl RespGate {
         out: &mut Vec<Action>,
     ) {
         if pop.stays_pending() {
+            out.extend(keys.into_iter().map(|key| Action::Event(JobEvent::Returned(key))));
             return out.push(Action::Event(JobEvent::Orphan(Fate::Kept)));
         }
         // in the middle of a command of the client's nothing can be sent any more
@@ -349,12 +366,4 @@ impl RespGate {
         run.end = stretch.end;
         self.sent += stretch.len() as u64;
     }
-}
-
-/// `1526919030474-55`
-fn is_entry_id(text: &[u8]) -> bool {
-    let mut parts = text.splitn(2, |b| *b == b'-');
-    let digits =
-        |p: Option<&[u8]>| p.is_some_and(|p| !p.is_empty() && p.len() <= 20 && p.iter().all(u8::is_ascii_digit));
-    digits(parts.next()) && digits(parts.next())
 }

@@ -148,6 +148,11 @@ impl Pop {
         self.payload_leaf() == 1
     }
 
+    /// Whether it takes entries of streams.
+    pub(super) fn reads_entries(&self) -> bool {
+        self.row.undo == Undo::Stays
+    }
+
     /// Whether what was read stays with the broker for the group to claim.
     pub(super) fn stays_pending(&self) -> bool {
         self.row.undo == Undo::Stays && !self.noack

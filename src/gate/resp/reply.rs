@@ -68,7 +68,8 @@ impl Words {
             let text = if matches!(kind, b'$' | b'=' | b'!') && text != b"-1" { b"".as_slice() } else { text };
             let skim = (!self.wanted.is_empty() && kind == b'$').then(|| Skim::new(self.wanted));
             let text = text[..text.len().min(WORD_MAX)].to_vec();
-            self.words.push(Word { element: self.element, kind, text, skim });
+            let depth = u8::try_from(self.open.len()).unwrap_or(u8::MAX);
+            self.words.push(Word { element: self.element, depth, kind, text, skim });
         } else {
             self.overflow = true;
         }
@@ -76,9 +77,9 @@ impl Words {
 
     fn body(&mut self, bytes: &[u8]) {
         let Some(word) = self.words.last_mut().filter(|_| !self.overflow) else { return };
-        match &mut word.skim {
-            Some(skim) => skim.feed(bytes),
-            None => word.text.extend_from_slice(&bytes[..bytes.len().min(WORD_MAX - word.text.len())]),
+        word.text.extend_from_slice(&bytes[..bytes.len().min(WORD_MAX - word.text.len())]);
+        if let Some(skim) = &mut word.skim {
+            skim.feed(bytes);
         }
     }
 

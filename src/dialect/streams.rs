@@ -1,0 +1,104 @@
+//! Consumer groups of streams, whoever uses them: what was read is pending until `XACK`, so each entry is a job with an end
+//! that the broker confirms (unless it was read with NOACK).
+
+use super::request::{Refusal, Reply, Request, Verb, Word};
+use super::{Claim, Dialect, Interest, Meaning, Memory, Note, PAYLOAD, Payload, PopShape};
+use crate::job::{Job, JobEvent, JobKey, Outcome, System};
+
+/// Idle for so long is no entry: a claim with it claims nothing.
+const NEVER: &[u8] = b"9000000000000000";
+
+pub(super) struct Streams;
+
+impl Dialect for Streams {
+    fn system(&self) -> System {
+        System::Unknown
+    }
+
+    fn interest(&self, memory: &Memory, name: &[u8], _first: &[u8]) -> Interest {
+        let told = matches!(memory.system, System::Unknown | System::Taskiq);
+        if told && name == b"xack" { Interest::Tap } else { Interest::None }
+    }
+
+    fn claim(&self, _memory: &Memory, _pop: PopShape<'_>) -> Claim {
+        Claim::NotMine
+    }
+
+    fn command(&self, _memory: &mut Memory, args: &[&[u8]], _out: &mut Vec<JobEvent>) -> Meaning {
+        let [name, stream, _group, ids @ ..] = args else { return Meaning::Nothing };
+        if !name.eq_ignore_ascii_case(b"xack") {
+            return Meaning::Nothing;
+        }
+        let keys = ids.iter().map(|id| key(stream, id)).collect();
+        Meaning::Note(Note::Ended(keys, Outcome::Finished))
+    }
+
+    fn job(&self, _memory: &mut Memory, _queue: &str, _payload: Payload<'_>) -> Option<Job> {
+        None
+    }
+
+    fn replied(&self, memory: &mut Memory, request: &Request, reply: Reply<'_>, out: &mut Vec<JobEvent>) {
+        for (_, system, job) in entries(memory, b"xautoclaim", request.queue.as_bytes(), reply.words) {
+            if system != System::Unknown && system != memory.system {
+                out.push(JobEvent::Recognised(system));
+            }
+            out.push(JobEvent::Delivered(job));
+        }
+    }
+}
+
+/// XAUTOCLAIM in a transaction, where it cannot be answered: it can be made to claim nothing.
+pub fn claim_in_transaction(stream: &[u8]) -> Request {
+    Request {
+        system: System::Unknown,
+        queue: String::from_utf8_lossy(stream).into_owned(),
+        verb: Verb::Fetch,
+        jobs: Vec::new(),
+        refusal: Refusal::Rewrite { arg: 4, from: None, to: NEVER },
+        skim: PAYLOAD,
+        wakes: None,
+    }
+}
+
+/// The entries in the reply to a command of this name, with their ids, whose system's they are, and as jobs. `stream` is the
+/// command's, where the reply does not name it.
+pub fn entries(memory: &mut Memory, name: &[u8], stream: &[u8], words: &[Word]) -> Vec<(Vec<u8>, System, Job)> {
+    let Some(first) = words.first() else { return Vec::new() };
+    let depth = first.depth + if name == b"xclaim" { 0 } else { 2 };
+    let starts: Vec<usize> = words
+        .iter()
+        .enumerate()
+        .filter(|(_, word)| word.depth == depth && is_entry_id(&word.text))
+        .map(|(i, _)| i)
+        .collect();
+    let mut entries = Vec::with_capacity(starts.len());
+    for (i, start) in starts.iter().enumerate() {
+        let end = starts.get(i + 1).copied().unwrap_or(words.len());
+        let id = &words[*start].text;
+        let named =
+            words[..*start].iter().rev().find(|word| word.depth == first.depth).filter(|_| name == b"xreadgroup");
+        let stream = named.map_or(stream, |word| &word.text);
+        let queue = String::from_utf8_lossy(stream).into_owned();
+        let values = words[start + 1..end].iter().filter(|word| word.depth > depth);
+        let payloads = values.filter_map(|word| Some(Payload { skim: word.skim.as_ref()?, text: &[] }));
+        let known = payloads
+            .map(|payload| super::job(memory, &queue, Some(payload)))
+            .find(|(system, _)| *system != System::Unknown);
+        let (system, mut job) = known.unwrap_or_else(|| super::job(memory, &queue, None));
+        job.key = key(stream, id);
+        entries.push((id.clone(), system, job));
+    }
+    entries
+}
+
+fn key(stream: &[u8], id: &[u8]) -> JobKey {
+    JobKey(format!("{}@{}", String::from_utf8_lossy(id), String::from_utf8_lossy(stream)))
+}
+
+/// `1526919030474-55`
+pub fn is_entry_id(text: &[u8]) -> bool {
+    let mut parts = text.splitn(2, |b| *b == b'-');
+    let digits =
+        |p: Option<&[u8]>| p.is_some_and(|p| !p.is_empty() && p.len() <= 20 && p.iter().all(u8::is_ascii_digit));
+    digits(parts.next()) && digits(parts.next())
+}
