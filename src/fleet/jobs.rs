@@ -158,7 +158,7 @@ impl Fleet {
         if let Some(seq) = worker.ledger.note_result(&job) {
             if worker.system == System::Taskiq && !worker.ledger.entry(seq).is_some_and(|entry| entry.acknowledged) {
                 worker.acks += 1;
-                return self.strike(no, &[seq], "finished");
+                return self.strike(now, no, &[seq], "finished");
             }
             let line = result_line(&worker.id, seq);
             self.journal_job(no, line);
