@@ -34,7 +34,7 @@ impl Fleet {
             }
             JobEvent::Acked(key) => self.acked(now, id, key),
             JobEvent::Ended { key, outcome } => self.ended(now, id, key, outcome),
-            JobEvent::Result { id: job } => self.result(no, job),
+            JobEvent::Result { id: job } => self.result(now, no, job),
             JobEvent::Report(report) => self.report(now, id, report),
             JobEvent::Recognised(system) => self.set_system(now, no, system),
             JobEvent::Named { system, name } => self.named(now, id, system, name),

@@ -152,7 +152,7 @@ impl Fleet {
         }
     }
 
-    pub(super) fn result(&mut self, no: WorkerNo, job: String) {
+    pub(super) fn result(&mut self, now: Millis, no: WorkerNo, job: String) {
         let waits = !self.pending.is_empty();
         let Some(worker) = self.workers.get_mut(&no) else { return };
         if let Some(seq) = worker.ledger.note_result(&job) {
@@ -211,7 +211,7 @@ impl Fleet {
         for stray in strays {
             let Some(worker) = self.workers.get_mut(&no) else { return };
             match stray {
-                Stray::Result(job) => self.result(no, job),
+                Stray::Result(job) => self.result(now, no, job),
                 Stray::Acked(ref key) | Stray::Ended(ref key, _) if worker.ledger.any(key).is_none() => {
                     self.unplaced(now, no, stray);
                 }
