@@ -11,7 +11,7 @@ STATIC_BINARY := target/$(STATIC_TARGET)/release/draingate
 # What the Dockerfile builds from, and nothing else of the tree.
 IMAGE_FILES := $(shell sed -n '/^FROM scratch/q; s/^COPY \(.*\) [^ ]*$$/\1/p' Dockerfile)
 
-.PHONY: help setup build test lint image-context pure unit soak demo bench static clean
+.PHONY: help setup build test lint image-context pure unit soak evidence demo bench static clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 10
@@ -51,6 +51,13 @@ unit: setup ## unit, integration and real stories
 
 soak: setup ## each real story ROUNDS times (100)
 	DRAINGATE_ROUNDS=$(ROUNDS) $(CARGO) test --locked --release --test stories -- --nocapture
+
+# Next to the soak: the same stories, and the table of what they measured.
+evidence: setup ## each real story ROUNDS times (100), and docs/evidence.md
+	rm -f target/evidence.jsonl
+	DRAINGATE_ROUNDS=$(ROUNDS) DRAINGATE_EVIDENCE=$(CURDIR)/target/evidence.jsonl \
+		$(CARGO) test --locked --test stories -- --nocapture
+	tests/evidence.py target/evidence.jsonl
 
 demo: ## two Celery workers, a drain, a kill -9 and the proof; BROKER=rabbitmq for the same with RabbitMQ
 	@demo/drain.py $(BROKER)

@@ -138,7 +138,7 @@ fn verdict(lines: &[Line]) -> Verdict {
 
 /// What a drained worker must not have done: run a job that was pushed after it was sealed, begin anything after it was
 /// drained, or have a job half done at that moment.
-fn breaches(lines: &[Line], drained: &Drained) -> Vec<String> {
+pub(crate) fn breaches(lines: &[Line], drained: &Drained) -> Vec<String> {
     let of = |what: &'static str| lines.iter().filter(move |line| line.what == what);
     let mut found = Vec::new();
     for start in of("start").filter(|line| line.worker == drained.worker) {

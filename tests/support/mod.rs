@@ -4,6 +4,7 @@
 
 pub(crate) mod celery;
 pub(crate) mod clients;
+pub(crate) mod evidence;
 pub(crate) mod gate;
 pub(crate) mod joblog;
 pub(crate) mod pika;
@@ -57,6 +58,14 @@ impl World {
     /// The broker itself.
     pub(crate) fn broker_address(&self) -> String {
         self.rabbit.as_ref().map_or_else(|| self.redis.address(), Rabbit::address)
+    }
+
+    /// `Redis 7.0.15`, `RabbitMQ 4.0.5`.
+    pub(crate) fn broker_version(&self) -> String {
+        match &self.rabbit {
+            Some(rabbit) => format!("RabbitMQ {}", rabbit.version()),
+            None => format!("Redis {}", self.redis.version()),
+        }
     }
 
     pub(crate) fn gate(&self) -> &Gate {

@@ -83,6 +83,17 @@ impl Rabbit {
         self.node = Some(node);
     }
 
+    /// As its folder says.
+    pub(crate) fn version(&self) -> String {
+        let lib = match self.release {
+            Release::Three => PathBuf::from("/usr/lib/rabbitmq/lib"),
+            Release::Four => installed(".cache/rabbitmq4/usr/lib/rabbitmq/lib"),
+        };
+        let names = std::fs::read_dir(lib).into_iter().flatten().flatten().map(|entry| entry.file_name());
+        let names: Vec<String> = names.map(|name| name.to_string_lossy().into_owned()).collect();
+        names.iter().find_map(|name| name.strip_prefix("rabbitmq_server-")).unwrap_or("?").to_owned()
+    }
+
     /// Ends it in an orderly way.
     pub(crate) fn down(&mut self) {
         let Some(mut node) = self.node.take() else { return };

@@ -30,6 +30,12 @@ impl Redis {
         format!("127.0.0.1:{}", self.port)
     }
 
+    /// As it says itself.
+    pub(crate) fn version(&self) -> String {
+        let info = self.command(&["INFO", "server"]);
+        info.lines().find_map(|line| line.strip_prefix("redis_version:")).unwrap_or("?").trim().to_owned()
+    }
+
     /// Stops the server; the data stays in its append-only file.
     pub(crate) fn down(&mut self) {
         if let Some(mut server) = self.server.take() {

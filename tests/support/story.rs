@@ -97,6 +97,7 @@ pub(crate) fn drain_and_kill(world: &World, system: &dyn System, load: Load, rou
         }
     });
     world.log().await_all_ended(secs(120));
+    super::evidence::record(world, &drained);
     let jobs = world.log().assert_exactly_once(&drained);
     drop(other);
     jobs
