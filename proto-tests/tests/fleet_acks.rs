@@ -30,6 +30,7 @@ fn what_a_lost_broker_had_handed_out() {
     play(
         "
         + c1 10.0.0.5 amqp
+        +12s
         c1 fetch q
         c1 delivers t1 id=a
         c1 delivers t2 id=b
@@ -80,6 +81,7 @@ fn the_word_of_one_of_two_tells_of_its_own_jobs_only() {
         +12s
         c1 born rq w1
         c2 born rq w2
+        +12s
         c1 fetch q
         c1 gets j1
         c2 fetch q

@@ -243,7 +243,9 @@ fn oldest(worker: &Worker, verdict: &Verdict, now: Millis) -> Option<f64> {
 pub(super) fn jobs(worker: &Worker, verdict: &Verdict, now: Millis) -> Vec<JobView> {
     let known = verdict.in_flight;
     let total = (known.running + known.prefetched + known.delayed) as usize;
-    let mut jobs = worker.ledger.jobs(now, known.running as usize, worker.broker_keeps_unacked());
+    // a Sidekiq keeps none in its memory: those that are not over run
+    let running = if worker.system == System::Sidekiq { usize::MAX } else { known.running as usize };
+    let mut jobs = worker.ledger.jobs(now, running, worker.broker_keeps_unacked());
     if worker.system == System::Celery && total < jobs.len() {
         // started jobs of a worker that does not report: neither running nor over
         jobs.retain(|job| job.kind != super::view::JobKind::Running);

@@ -259,3 +259,23 @@ fn a_life_that_was_split_off_starts_its_counts_anew() {
     ",
     );
 }
+
+/// Its process ended by itself, say: there is nobody whose heartbeats could be waited for.
+#[test]
+fn a_worker_without_a_connection_is_said_to_have_none() {
+    play(
+        "
+        + c1 10.0.0.5
+        c1 named celery w1@a
+        c1 online processed=0
+        c1 gets t1
+        c1 ack t1
+        drain d all
+        - c1 broker
+        +46s
+        ? w1@a sealed running=1 blocked~no_connection_for_46_s
+        +15s
+        ? w1@a lost
+    ",
+    );
+}

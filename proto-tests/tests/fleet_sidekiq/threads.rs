@@ -1,6 +1,7 @@
 //! The fetches of its threads: who is idle, who is not, and what its scheduler holds.
 
-use super::story;
+use super::{WORKER, story};
+use draingate::fleet::view::JobKind;
 use proto_tests::fleet_script::play;
 
 #[test]
@@ -232,4 +233,21 @@ fn a_local_process_that_reconnects_is_surely_the_same() {
         ? host:100:aaaa drained inferred
     ",
     );
+}
+
+/// Of three deliveries two are known to run; which one is over is not known, and none is waiting in its memory.
+#[test]
+fn no_job_of_it_is_prefetched() {
+    let script = play(&format!(
+        "{WORKER}
+        c1 gets j1
+        c1 fetch default
+        c1 gets j2
+        c2 gets j3
+        ? host:1:aaaa running=2"
+    ));
+    let id = script.worker("host:1:aaaa").expect("it is there").id;
+    let jobs = script.fleet.worker(script.now(), &id.0).expect("it is there").jobs;
+    let shown: Vec<_> = jobs.iter().map(|job| (job.id.as_str(), job.kind)).collect();
+    assert_eq!(shown, [("j2", JobKind::Running), ("j3", JobKind::Running)]);
 }

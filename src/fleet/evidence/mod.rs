@@ -53,6 +53,13 @@ pub(super) enum Doubt {
     },
     /// It stopped and wanted to give back so many jobs which the broker did not take.
     Refused(usize),
+    /// It has no connection: it may come back.
+    Away {
+        /// For how long it has been away.
+        since: Millis,
+        /// After how long it is lost.
+        until: Millis,
+    },
     /// An unknown system takes jobs from queues that were not declared.
     Undeclared,
     /// An unknown system takes jobs by polling, which says nothing about its threads.
@@ -87,6 +94,11 @@ impl Doubt {
             Doubt::TooManyFetches => "it has more fetches outstanding than threads".to_owned(),
             Doubt::NotBack { idle, peak } => format!("{idle} of {peak} threads have come back to fetch"),
             Doubt::Refused(n) => format!("{n} job(s) that it wanted to give back were refused by the broker"),
+            Doubt::Away { since, until } => format!(
+                "it has had no connection for {} s, with jobs in flight: it may come back, and counts as lost after {} s",
+                since / 1_000,
+                until / 1_000
+            ),
             Doubt::Undeclared => "it takes jobs from queues whose use is not known".to_owned(),
             Doubt::Polled => "it polls for jobs, which does not show when one ends".to_owned(),
             Doubt::Unrefused => "what it takes without a fetch that the gate knows may be jobs".to_owned(),
@@ -118,6 +130,7 @@ impl Doubt {
                 Some("they may never be acknowledged: look into the worker's log, and stop it by hand")
             }
             Doubt::NoConcurrency | Doubt::Gap => Some("wait for the worker's heartbeat (every 5 to 10 s)"),
+            Doubt::Away { .. } => Some("look whether its process still runs"),
             Doubt::Refused(_) => {
                 Some("look into its log and into the broker's: the jobs may have to be pushed again by hand")
             }
@@ -211,7 +224,17 @@ impl Verdict {
 /// of its any more.
 pub(super) fn judge(worker: &Worker, settings: &FleetSettings, now: Millis) -> Verdict {
     let left = worker.ended.map(|ended| ended.at).or(worker.closed_at).filter(|_| worker.conns.is_empty());
-    let now = left.map_or(now, |left| left.min(now));
+    let mut verdict = judge_present(worker, settings, left.map_or(now, |left| left.min(now)));
+    let open = verdict.evidence == Evidence::Unknown || !verdict.is_clear(false);
+    if let Some(left) = left.filter(|_| worker.ended.is_none() && open) {
+        // it is not there to be asked
+        verdict.doubts.retain(|doubt| !matches!(doubt, Doubt::NoHeartbeat | Doubt::Silent { .. }));
+        verdict.doubts.insert(0, Doubt::Away { since: now.saturating_sub(left), until: settings.forget_after });
+    }
+    verdict
+}
+
+fn judge_present(worker: &Worker, settings: &FleetSettings, now: Millis) -> Verdict {
     let mut verdict = match worker.system {
         System::Celery => celery::judge(worker, settings, now),
         System::Sidekiq => sidekiq::judge(worker, now),
