@@ -152,8 +152,9 @@ impl Client {
     }
 }
 
-/// A port that nobody listens on at this moment.
+/// A port that nobody listens on at this moment. Not one of those that the system gives to outgoing connections: a broker
+/// takes seconds until it listens, and any client on the machine could have it by then.
 pub(crate) fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("an address").port()
+    let any = std::iter::repeat_with(|| fastrand::u16(10_000..32_000));
+    any.take(1_000).find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("a free port")
 }
