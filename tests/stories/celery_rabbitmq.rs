@@ -18,7 +18,7 @@ fn jobs_that_come_due_around_the_drain() {
 /// Each is retried once: a child publishes it anew before its main process acknowledges.
 #[test]
 fn late_ack_jobs_that_come_due_around_the_drain() {
-    let load = Load { countdown: 6.0, open: 24, ..Load::default() };
+    let load = Load { longest: 2.0, countdown: 4.0, open: 12, ..Load::default() };
     drain_and_kill(
         &World::with(Release::Three),
         &Celery { late: true, retries: 1, ..Celery::default() },
