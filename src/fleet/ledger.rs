@@ -83,7 +83,7 @@ impl Entry {
             queue: self.job.queue.clone(),
             kind,
             delivered_at: self.at,
-            kept_by_broker: keeps && self.stage == Stage::Delivered,
+            kept_by_broker: (keeps || self.acknowledged) && self.stage == Stage::Delivered,
         }
     }
 }

@@ -106,9 +106,11 @@ impl Fleet {
 }
 
 impl Worker {
-    /// Whether the broker still has what this worker has not acknowledged, and hands it out again when the worker dies.
+    /// Whether the broker still has what this worker has not acknowledged, and the job system hands it out again when the
+    /// worker dies. (RQ's goes to its failed jobs; what is in a stream says so itself.)
     pub(super) fn broker_keeps_unacked(&self) -> bool {
         use crate::job::System;
-        self.protocol == "amqp" || self.system == System::Celery
+        self.protocol == "amqp"
+            || matches!(self.system, System::Celery | System::Dramatiq | System::Bullmq | System::Bull)
     }
 }
