@@ -84,8 +84,12 @@ impl Fake {
         self.changes.send_modify(|n| *n += 1);
     }
 
+    /// On a port that no outgoing connection takes while the gate is away: some tests start it again there.
     pub(crate) async fn serve(self: &Arc<Fake>) -> Served {
-        self.serve_at("127.0.0.1:0", ApiSettings::default()).await
+        let mut ports = std::iter::repeat_with(|| fastrand::u16(10_000..32_000)).take(1_000);
+        let free = ports.find(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok());
+        let address = format!("127.0.0.1:{}", free.expect("a free port"));
+        self.serve_at(&address, ApiSettings::default()).await
     }
 
     pub(crate) async fn serve_at(self: &Arc<Fake>, address: &str, settings: ApiSettings) -> Served {

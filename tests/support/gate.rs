@@ -1,6 +1,7 @@
 //! The gate as its users meet it: the binary, its HTTP interface and its command line.
 
 use super::process::{Proc, command};
+use super::redis::free_port;
 use super::{eventually, secs};
 use serde_json::Value;
 use std::io::{Read, Write};
@@ -27,12 +28,13 @@ pub(crate) struct Gate {
 impl Gate {
     /// A gate with one listener for each of the upstream addresses, on free ports; state and log below `dir`.
     pub(crate) fn start(dir: &Path, upstreams: &[&str]) -> Gate {
-        let any = "127.0.0.1:0".to_owned();
+        // it is started again on the same ports: no outgoing connection must take them meanwhile
+        let any = || format!("127.0.0.1:{}", free_port());
         let mut gate = Gate {
             dir: dir.to_owned(),
             upstreams: upstreams.iter().map(|&upstream| upstream.to_owned()).collect(),
-            listeners: vec![any.clone(); upstreams.len()],
-            admin: any,
+            listeners: upstreams.iter().map(|_| any()).collect(),
+            admin: any(),
             environment: Vec::new(),
             server: None,
         };
