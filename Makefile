@@ -5,6 +5,9 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 CARGO ?= cargo
 ROUNDS ?= 100
+# The properties try the same cases every time, so that nobody is stopped by luck; `make soak` looks for others.
+SEED ?= 1
+CASES ?= 50000
 BROKER ?= redis
 STATIC_TARGET := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
 STATIC_BINARY := target/$(STATIC_TARGET)/release/draingate
@@ -43,13 +46,14 @@ image-context:
 	cd target/image && CARGO_TARGET_DIR=../../target $(CARGO) check --locked --quiet
 
 pure: setup ## the protocol machine compiled without the server half
-	$(CARGO) test --locked --quiet -p proto-tests
+	PROPTEST_RNG_SEED=$(SEED) $(CARGO) test --locked --quiet -p proto-tests
 
 # The stories wait more than they work: twice as many at a time as a small machine has cores.
 unit: setup ## unit, integration and real stories
 	RUST_TEST_THREADS=4 $(CARGO) test --locked
 
-soak: setup ## each real story ROUNDS times (100)
+soak: setup ## each real story ROUNDS times (100), and CASES (50000) fresh cases of each property
+	PROPTEST_CASES=$(CASES) $(CARGO) test --locked --release -p proto-tests
 	DRAINGATE_ROUNDS=$(ROUNDS) $(CARGO) test --locked --release --test stories -- --nocapture
 
 # Next to the soak: the same stories, and the table of what they measured.
