@@ -3,7 +3,7 @@
 use crate::support::celery::Celery;
 use crate::support::gate::Gate;
 use crate::support::joblog::Drained;
-use crate::support::redis::{Client, Redis};
+use crate::support::redis::{Client, Redis, Server};
 use crate::support::story::{System, Worker, await_job_on, drain_then_kill, random};
 use crate::support::{World, eventually, rounds, secs};
 use std::time::{Duration, Instant};
@@ -150,7 +150,7 @@ fn the_broker_restarts_under_drained_workers() {
 fn a_broker_that_is_down_costs_only_its_own_clients() {
     let world = World::without_gate();
     let other = tempfile::tempdir().expect("a temporary directory");
-    let mut second = Redis::start(other.path());
+    let mut second = Redis::start(Server::Redis7, other.path());
     let gate = Gate::start(world.path(), &[&world.redis.address(), &second.address()]);
     let connect = |number| Client::connect(&gate.listener(number)).expect("the gate accepts");
     let (mut lives, mut dies) = (connect(0), connect(1));

@@ -21,6 +21,7 @@ mod rabbitmq_restarts;
 mod recorder;
 mod recovery;
 mod rq;
+mod servers;
 mod settings;
 mod sidekiq;
 mod signals;

@@ -19,7 +19,7 @@ pub(crate) mod story;
 use gate::Gate;
 pub(crate) use joblog::JobLog;
 use rabbit::{Rabbit, Release};
-use redis::Redis;
+use redis::{Redis, Server};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -35,15 +35,24 @@ pub(crate) struct World {
 impl World {
     /// Redis with the gate before it.
     pub(crate) fn new() -> World {
-        let mut world = World::without_gate();
-        world.gate = Some(Gate::start(world.path(), &[&world.redis.address()]));
-        world
+        World::on(Server::Redis7)
     }
 
     /// Redis alone, for the tests of the tests.
     pub(crate) fn without_gate() -> World {
+        World::of(Server::Redis7)
+    }
+
+    /// Another Redis, or Valkey, with the gate before it.
+    pub(crate) fn on(server: Server) -> World {
+        let mut world = World::of(server);
+        world.gate = Some(Gate::start(world.path(), &[&world.redis.address()]));
+        world
+    }
+
+    fn of(server: Server) -> World {
         let dir = tempfile::Builder::new().prefix("draingate-").tempdir().expect("a temporary directory");
-        World { redis: Redis::start(dir.path()), rabbit: None, gate: None, dir }
+        World { redis: Redis::start(server, dir.path()), rabbit: None, gate: None, dir }
     }
 
     /// RabbitMQ of this release with the gate before it.
@@ -64,7 +73,7 @@ impl World {
     pub(crate) fn broker_version(&self) -> String {
         match &self.rabbit {
             Some(rabbit) => format!("RabbitMQ {}", rabbit.version()),
-            None => format!("Redis {}", self.redis.version()),
+            None => self.redis.version(),
         }
     }
 

@@ -1,24 +1,47 @@
 //! A private Redis server and a client of ten lines for it.
 
 use super::process::{Proc, command};
-use super::{eventually, secs};
+use super::{eventually, installed, secs};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
+
+/// The servers that the stories are told on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Server {
+    /// Redis 7.0, of Debian 12.
+    Redis7,
+    /// Redis 8, of Debian 13.
+    Redis8,
+    /// Valkey 8, of Debian 13.
+    Valkey8,
+}
+
+impl Server {
+    fn command(self) -> Command {
+        match self {
+            Server::Redis7 => command("redis-server"),
+            Server::Redis8 => command(installed(".cache/redis8/server")),
+            Server::Valkey8 => command(installed(".cache/valkey8/server")),
+        }
+    }
+}
 
 /// A server on a free port. It keeps its data over a [`Redis::restart`].
 pub(crate) struct Redis {
+    program: Server,
     port: u16,
     dir: PathBuf,
     server: Option<Proc>,
 }
 
 impl Redis {
-    pub(crate) fn start(dir: &Path) -> Redis {
+    pub(crate) fn start(program: Server, dir: &Path) -> Redis {
         // the port is free now, and with bad luck taken a moment later
         for _ in 0..5 {
-            let mut redis = Redis { port: free_port(), dir: dir.to_owned(), server: None };
+            let mut redis = Redis { program, port: free_port(), dir: dir.to_owned(), server: None };
             if redis.up() {
                 return redis;
             }
@@ -33,7 +56,11 @@ impl Redis {
     /// As it says itself.
     pub(crate) fn version(&self) -> String {
         let info = self.command(&["INFO", "server"]);
-        info.lines().find_map(|line| line.strip_prefix("redis_version:")).unwrap_or("?").trim().to_owned()
+        let told = |key: &str| info.lines().find_map(|line| line.strip_prefix(key)).map(str::trim);
+        match (told("valkey_version:"), told("redis_version:")) {
+            (Some(valkey), _) => format!("Valkey {valkey}"),
+            (None, redis) => format!("Redis {}", redis.unwrap_or("?")),
+        }
     }
 
     /// Stops the server; the data stays in its append-only file.
@@ -48,7 +75,7 @@ impl Redis {
     pub(crate) fn up(&mut self) -> bool {
         let port = self.port.to_string();
         let server = Proc::start(
-            command("redis-server").current_dir(&self.dir).args(["--port", &port, "--bind", "127.0.0.1"]).args([
+            self.program.command().current_dir(&self.dir).args(["--port", &port, "--bind", "127.0.0.1"]).args([
                 "--save",
                 "",
                 "--appendonly",
