@@ -38,7 +38,7 @@ impl Dialect for Streams {
     }
 
     fn replied(&self, memory: &mut Memory, request: &Request, reply: Reply<'_>, out: &mut Vec<JobEvent>) {
-        for (_, system, job) in entries(memory, b"xautoclaim", request.queue.as_bytes(), reply.words) {
+        for (system, job) in entries(memory, b"xautoclaim", request.queue.as_bytes(), reply.words) {
             if system != System::Unknown && system != memory.system {
                 out.push(JobEvent::Recognised(system));
             }
@@ -60,9 +60,9 @@ pub fn claim_in_transaction(stream: &[u8]) -> Request {
     }
 }
 
-/// The entries in the reply to a command of this name, with their ids, whose system's they are, and as jobs. `stream` is the
+/// The entries in the reply to a command of this name, whose system's they are, and as jobs. `stream` is the
 /// command's, where the reply does not name it.
-pub fn entries(memory: &mut Memory, name: &[u8], stream: &[u8], words: &[Word]) -> Vec<(Vec<u8>, System, Job)> {
+pub fn entries(memory: &mut Memory, name: &[u8], stream: &[u8], words: &[Word]) -> Vec<(System, Job)> {
     let Some(first) = words.first() else { return Vec::new() };
     let depth = first.depth + if name == b"xclaim" { 0 } else { 2 };
     let starts: Vec<usize> = words
@@ -86,12 +86,13 @@ pub fn entries(memory: &mut Memory, name: &[u8], stream: &[u8], words: &[Word]) 
             .find(|(system, _)| *system != System::Unknown);
         let (system, mut job) = known.unwrap_or_else(|| super::job(memory, &queue, None));
         job.key = key(stream, id);
-        entries.push((id.clone(), system, job));
+        entries.push((system, job));
     }
     entries
 }
 
-fn key(stream: &[u8], id: &[u8]) -> JobKey {
+/// What the job of an entry is called.
+pub fn key(stream: &[u8], id: &[u8]) -> JobKey {
     JobKey(format!("{}@{}", String::from_utf8_lossy(id), String::from_utf8_lossy(stream)))
 }
 

@@ -52,3 +52,17 @@ fn a_task_in_a_stream_ends_with_its_entry() {
 fn a_tasks_own_pops_pass() {
     play("SYSTEM taskiq\n DRAIN\n W= BLPOP lock 5\n B= *2 $$lock $$x\n W= BRPOP own 5\n B= *2 $$own $$x");
 }
+
+/// Entries of other streams may have the same ids.
+#[test]
+fn a_claim_in_another_stream_renews_nothing() {
+    play(
+        "
+        W= XREADGROUP GROUP g c STREAMS s >
+        B= *1 *2 $$s *1 *2 $$7-0 *2 $$a $$b\n E Delivered 7-0@s s - -
+        DRAIN
+        W= XCLAIM s g c 0 7-0\n B= *1 *2 $$7-0 *2 $$a $$b
+        W> XCLAIM t g c 0 7-0\n W< *0
+    ",
+    );
+}

@@ -54,7 +54,11 @@ impl RespGate {
     /// XCLAIM of entries that this connection has read itself renews a lease.
     fn claims_only_own(&self, pop: &Pop) -> bool {
         let ids = pop.args()[5..].iter().take_while(|a| dialect::streams::is_entry_id(a));
-        ids.clone().next().is_some() && ids.clone().all(|id| self.read_entries.iter().any(|e| e == id.as_ref()))
+        let own = |id: &Bytes| {
+            let key = dialect::streams::key(&pop.keys()[0], id);
+            self.read_entries.contains(&key)
+        };
+        ids.clone().next().is_some() && ids.clone().all(own)
     }
 
     /// A fetch arrived. True if it is to be forwarded as it is.
@@ -262,12 +266,12 @@ impl RespGate {
         if !whole || (entries.is_empty() && pop.name() == b"xreadgroup") {
             events.push(JobEvent::Blocked("it read entries of a stream that could not be followed".to_owned()));
         }
-        for (id, system, job) in entries {
+        for (system, job) in entries {
             if pop.name() == b"xreadgroup" {
                 if self.read_entries.len() == ENTRIES_MAX {
                     self.read_entries.pop_front();
                 }
-                self.read_entries.push_back(id);
+                self.read_entries.push_back(job.key.clone());
             }
             if system != self.memory.system && system != crate::job::System::Unknown {
                 events.push(JobEvent::Recognised(system));

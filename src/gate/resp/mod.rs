@@ -124,7 +124,7 @@ pub struct RespGate {
     /// What has been told of commands that may bring a job and are not refused.
     unrefused: Vec<String>,
     /// Entries of streams that this connection has read: it may renew its claim on them.
-    read_entries: VecDeque<Vec<u8>>,
+    read_entries: VecDeque<JobKey>,
 }
 
 /// While a fetch is held the broker's side is pinged this often, or the server's `timeout` would cut it.
