@@ -65,6 +65,9 @@ pub fn claim_in_transaction(stream: &[u8]) -> Request {
 pub fn entries(memory: &mut Memory, name: &[u8], stream: &[u8], words: &[Word]) -> Vec<(System, Job)> {
     let Some(first) = words.first() else { return Vec::new() };
     let depth = first.depth + if name == b"xclaim" { 0 } else { 2 };
+    // XAUTOCLAIM .. JUSTID: the ids stand alone, right behind the cursor (elsewhere those of deleted entries do)
+    let bare = |word: &Word| name == b"xautoclaim" && word.depth == first.depth + 1 && is_entry_id(&word.text);
+    let depth = if words.get(1).is_some_and(bare) { first.depth + 1 } else { depth };
     let starts: Vec<usize> = words
         .iter()
         .enumerate()

@@ -66,3 +66,16 @@ fn a_claim_in_another_stream_renews_nothing() {
     ",
     );
 }
+
+/// XAUTOCLAIM with nothing but the ids.
+#[test]
+fn entries_claimed_by_their_ids_are_delivered() {
+    play(
+        "
+        W= XAUTOCLAIM s g c 600000 0-0 JUSTID
+        B= *3 $$0-0 *2 $$7-0 $$8-0 *0\n E Delivered 7-0@s s - -\n E Delivered 8-0@s s - -
+        W= XCLAIM s g c 0 9-0 JUSTID
+        B= *1 $$9-0\n E Delivered 9-0@s s - -
+    ",
+    );
+}
