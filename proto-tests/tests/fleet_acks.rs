@@ -227,3 +227,51 @@ fn locks_that_nobody_renews_show_that_nothing_is_left() {
     ",
     );
 }
+
+/// A job of ten minutes says nothing of its worker; the other one's small ones do.
+#[test]
+fn one_that_has_been_silent_over_a_long_job_is_still_there() {
+    play(
+        "
+        + c1 10.0.0.5
+        c1 born rq w1
+        + c2 10.0.0.5
+        c2 born rq w2
+        c1 fetch q
+        c1 gets long
+        +2m
+        c2 fetch q
+        c2 gets short
+        c2 named rq w2
+        drain d all
+        c2 idle
+        ? @c1 sealed running=1
+        c1 idle
+        ? @c1 drained exact
+    ",
+    );
+}
+
+/// After the gate's restart nobody speaks for the one that is at work.
+#[test]
+fn the_word_of_one_of_two_after_a_restart() {
+    play(
+        "
+        + c1 10.0.0.5
+        c1 born rq w1
+        + c2 10.0.0.5
+        c2 born rq w2
+        c1 fetch q
+        c1 gets long
+        +2m
+        restart
+        drain d all
+        + c3 10.0.0.5
+        c3 fetch q
+        c3 idle
+        c3 named rq w2
+        c3 idle
+        ? @c3 sealed running=1
+    ",
+    );
+}

@@ -62,6 +62,10 @@ impl Fleet {
         } else if fresh {
             self.facts_changed(now, no);
         }
+        // how many there are has to be known after a restart, too
+        if fresh {
+            self.journal_worker(no);
+        }
         if let Some(life) = self.conns.get(&id).and_then(|conn| conn.life).filter(|_| system != System::Celery) {
             self.split_if_new(now, id, life);
         }
@@ -81,6 +85,10 @@ impl Fleet {
         if let Some((_, worker)) = self.pair(id).filter(|(_, worker)| first && worker.lives.len() == 1) {
             worker.suspect = false;
             worker.unvouched = false;
+        }
+        if let Some(no) = self.conns.get(&id).map(|conn| conn.worker) {
+            self.facts_changed(now, no);
+            self.journal_worker(no);
         }
     }
 

@@ -50,7 +50,8 @@ pub(in crate::fleet) fn quiet_at(worker: &Worker) -> Option<Millis> {
 /// there is tells of the whole ledger, and what was before does not matter any more. Behind an address that the gate met
 /// in mid-life there may be others that have not spoken yet.
 pub(in crate::fleet) fn idle(worker: &mut Worker, conn: ConnId) -> Vec<u64> {
-    let alone = worker.live().count() < 2;
+    // one that is at a long job says nothing of itself meanwhile: whoever was ever here may still be
+    let alone = worker.lives.len() < 2;
     let known = matches!(worker.key, Key::Process { .. }) || worker.adopted == Some(Adopted::Restart);
     if alone && known && !worker.is_blocked() {
         worker.adopted = None;
