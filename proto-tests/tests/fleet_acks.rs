@@ -275,3 +275,28 @@ fn the_word_of_one_of_two_after_a_restart() {
     ",
     );
 }
+
+/// What came through a blind pipe renews its locks from its own beginning on.
+#[test]
+fn a_lease_begins_anew_with_every_gap() {
+    play(
+        "
+        + c1 10.0.0.5
+        c1 is bullmq
+        c1 lease 30s
+        c1 poll q
+        c1 nil
+        + c2 10.0.0.5
+        +1h
+        c2 opaque
+        +5m
+        drain d all
+        - c2 gate
+        ? @c1 sealed unknown
+        +31s
+        ? @c1 sealed unknown
+        +2s
+        ? @c1 drained reported
+    ",
+    );
+}

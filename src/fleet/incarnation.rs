@@ -191,6 +191,10 @@ impl Fleet {
             }
         }
         let Some(worker) = self.workers.get_mut(&no) else { return };
+        if conn.opaque || !conn.blocked.is_empty() {
+            // jobs may have come that way up to now
+            worker.adopt(Adopted::Unseen, now);
+        }
         let mut in_hand = Vec::new();
         if by == ClosedBy::Broker && conn.is_acknowledging() {
             in_hand = worker.ledger.cut(id);

@@ -319,6 +319,8 @@ impl Worker {
     pub(super) fn adopt(&mut self, why: Adopted, now: Millis) {
         self.adopted.get_or_insert(why);
         self.proof = None;
+        // what came unseen renews its locks from now on
+        self.renewed_at = self.renewed_at.max(now);
         self.bump(now);
     }
 
