@@ -11,6 +11,7 @@
 //!                            `delivers t1`: only the delivery, the fetch is still outstanding)
 //! c1 ack t1 · result x · end t1 · requeue t1 · returned t1 · pushed · pushes t1 t2 · refused t1 · leaves host:1:aaaa
 //! c1 born rq w1 · idle       a process begins its life; it has nothing in hand
+//! c1 acknowledges            what it fetches is acknowledged one by one
 //! c1 lease 30s · renewed 30s its jobs' locks last so long; one has been renewed
 //! c1 beat active=0 processed=3 ts=9s pid=1          c1 sidekiq c=2 busy=0 beat=9s        c1 work j1 j2
 //! - c1                       it closes (`- c1 broker`, `- c1 gate`)
@@ -237,6 +238,7 @@ impl Script {
             "gets" => return self.gets(name, words),
             "delivers" => JobEvent::Delivered(job(words, now)?),
             "taken" => JobEvent::Taken(job(words, now)?),
+            "acknowledges" => JobEvent::Acknowledges,
             "pushed" => JobEvent::SchedulerReturned,
             "ack" => JobEvent::Acked(key()?),
             "result" => JobEvent::Result { id: rest(1)? },

@@ -300,3 +300,29 @@ fn a_lease_begins_anew_with_every_gap() {
     ",
     );
 }
+
+/// What was read from a stream is in flight until it is acknowledged: neither the next read ends it, nor its result.
+#[test]
+fn entries_of_streams_end_with_their_acks() {
+    for system in ["taskiq", "unknown"] {
+        play(&format!(
+            "
+            + c1 10.0.0.5
+            +12s
+            c1 is {system}
+            c1 acknowledges
+            c1 fetch s
+            c1 gets 1-1@s id=a
+            c1 acknowledges
+            c1 fetch s
+            drain d all
+            c1 parked
+            ? 10.0.0.5 sealed exact running=1
+            c1 result a
+            ? 10.0.0.5 sealed exact running=1
+            c1 end 1-1@s
+            ? 10.0.0.5 drained exact
+        "
+        ));
+    }
+}

@@ -119,6 +119,7 @@ fn entries_of_streams_are_jobs_with_an_end() {
     );
     play("W= XAUTOCLAIM s g c 0 0-0\n B= *3 $$0-0 *1 *2 $$1-1 *2 $$f $$v *1 $$9-9\n E Delivered 1-1@s s - -");
     play("W= XCLAIM s g c 0 1-1\n B= *1 *2 $$1-1 *2 $$f $$v\n E Delivered 1-1@s s - -");
+    play("set events all\n W= XREADGROUP GROUP g c STREAMS s >\n E Acknowledges\n E FetchAsked broker s poll");
     // a reply that cannot be read is no reason to say that nothing came
     play("W= XREADGROUP GROUP g c STREAMS s >\n B= *1 *2 $$s *1 *2 $$odd *2 $$f $$v\n E Blocked *");
     // a known system's own streams are its jobs' business

@@ -251,6 +251,10 @@ impl Player {
 
     pub fn expect_event(&mut self, expected: &str, all: bool) {
         self.skip_fetches(all);
+        // told with each fetch of a stream: of interest only to whom names it
+        while expected != "Acknowledges" && self.events.front() == Some(&JobEvent::Acknowledges) {
+            self.events.pop_front();
+        }
         let Some(event) = self.events.pop_front() else { panic!("{}: no event", self.place) };
         let got = text(&event);
         let same = match expected.strip_suffix('*') {

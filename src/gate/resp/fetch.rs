@@ -78,6 +78,9 @@ impl RespGate {
         }
         let mut queues: Vec<String> = pop.keys().iter().map(|k| dialect::queue_name(k)).collect();
         queues.dedup();
+        if pop.stays_pending() {
+            out.push(Action::Event(JobEvent::Acknowledges));
+        }
         out.push(Action::Event(JobEvent::FetchAsked { place, queues, blocking }));
         if self.marked && !blocking {
             out.push(Action::Event(JobEvent::FetchAnswered { from: Place::Gate, end: FetchEnd::Empty, blocking }));
