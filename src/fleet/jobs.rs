@@ -269,7 +269,8 @@ fn note_delivery(conn: &mut Conn, worker: &mut Worker, entry: &mut Entry, declar
     }
     entry.polled = !blocking;
     worker.polled += u64::from(entry.polled && worker.system.tells_nothing());
-    worker.undeclared += u64::from(!declared && matches!(worker.system, System::Unknown | System::Taskiq));
+    let silent = worker.system.tells_nothing() || worker.system == System::Taskiq;
+    worker.undeclared += u64::from(!declared && silent);
 }
 
 /// What has to be dropped so that a ledger without any known end does not grow for ever. A Celery job that may still be

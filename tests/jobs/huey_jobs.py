@@ -1,6 +1,6 @@
 """Huey consumers of the tests and their producer.
 
-    python huey_jobs.py worker      three threads; PRIORITY=1: a queue with priorities; POLLING=1: without waiting
+    python huey_jobs.py worker      THREADS (3); PRIORITY=1: a queue with priorities; POLLING=1: without waiting
     python huey_jobs.py producer    a task for each line `ID SECONDS COUNTDOWN`
 
 Lines of the job log are those of celery_app.py.
@@ -32,7 +32,7 @@ def run(job_id, seconds):
 
 def worker():
     note("ready", "-")
-    huey.create_consumer(workers=3, periodic=False).run()
+    huey.create_consumer(workers=int(os.environ.get("THREADS", "3")), periodic=False).run()
 
 
 def producer():

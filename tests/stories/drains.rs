@@ -65,6 +65,7 @@ fn before_now_leaves_newcomers_alone() {
     for number in 0..10 {
         producer.push(&format!("job{number}"), 0.1, 0.0);
     }
+    drop(producer);
     world.log().await_all_ended(secs(60));
     let on_old = world.log().lines().into_iter().find(|line| line.what == "start" && line.worker == old.label);
     assert_eq!(on_old, None);

@@ -14,28 +14,48 @@ fn huey(environment: &'static [(&'static str, &'static str)]) -> Scripted {
     }
 }
 
+/// The operator says that its one thread fetches only when it is done.
+fn declared() -> World {
+    let mut world = World::new();
+    world.gate_mut().kill();
+    world.gate_mut().set("DRAINGATE__GATE__FETCH", "huey.*");
+    world.gate_mut().up();
+    world
+}
+
 /// With tasks that come due: the scheduler takes all of them at once, and pushes them one by one.
 #[test]
 fn due_tasks() {
-    drain_and_kill(&World::new(), &huey(&[]), Load { longest: 1.5, countdown: 4.0, ..Load::default() }, rounds());
+    let load = Load { longest: 1.5, countdown: 4.0, open: 8, ..Load::default() };
+    drain_and_kill(&declared(), &huey(&[("THREADS", "1")]), load, rounds());
 }
 
 #[test]
 fn priorities() {
-    drain_and_kill(&World::new(), &huey(&[("PRIORITY", "1")]), Load { longest: 1.5, ..Load::default() }, rounds());
+    let load = Load { longest: 1.5, open: 8, ..Load::default() };
+    drain_and_kill(&declared(), &huey(&[("THREADS", "1"), ("PRIORITY", "1")]), load, rounds());
+}
+
+/// Threads that share a pool of connections do not show which of them is back.
+#[test]
+fn threads_that_nobody_declared_are_unknown() {
+    never_drained(&huey(&[]), "not known");
 }
 
 /// A consumer that polls does not show when a task has ended.
 #[test]
 fn without_waiting_it_is_unknown() {
+    never_drained(&huey(&[("POLLING", "1")]), "polls");
+}
+
+fn never_drained(huey: &Scripted, why: &str) {
     let world = World::new();
-    let huey = huey(&[("POLLING", "1")]);
     let worker = huey.start(&world, "w1", 1);
     let mut producer = huey.producer(&world);
     producer.push("seen", 0.1, 0.0);
     world.log().await_line("end", "seen", secs(30));
     let answer = world.gate().cli(&["drain", &worker.name, "--name", "d", "--wait", "--timeout", "90s"]).expect(6);
-    assert!(answer.err.contains("polls"), "{answer:?}");
+    assert!(answer.err.contains(why), "{answer:?}");
     producer.push("held", 0.0, 0.0);
     std::thread::sleep(secs(2));
     assert_eq!(world.log().find("start", "held"), None);

@@ -1,6 +1,6 @@
 //! Clients that are not quite unknown: consumers that must not be stopped, nameless pollers, Huey.
 
-use super::play;
+use super::{declared, play};
 
 #[test]
 fn a_consumer_that_must_not_be_stopped_stands_in_the_way_while_it_is_there() {
@@ -48,25 +48,42 @@ fn a_nameless_client_that_polls_is_listed_and_never_drained() {
     assert_eq!(listed.len(), 1, "{listed:?}");
 }
 
-/// Huey's threads fetch only when they are done, so no queue has to be declared; what its scheduler takes is no thread's.
+/// With one thread, and its queue declared; what its scheduler takes is no thread's.
 #[test]
-fn a_huey_consumer_is_idle_when_its_threads_are_back() {
+fn a_huey_consumer_is_idle_when_its_thread_is_back() {
+    declared(
+        "
+        + c1 10.0.0.5
+        + c3 10.0.0.5
+        c1 is huey
+        c1 fetch jobs
+        c3 taken t1
+        c1 gets j1 queue=jobs
+        c3 pushed
+        drain d all
+        ? 10.0.0.5 sealed running=1
+        c1 fetch jobs
+        ? 10.0.0.5 drained inferred
+    ",
+    );
+}
+
+/// Measured: three threads that share a pool send their first fetches over one connection. Two of them are at work.
+#[test]
+fn a_huey_consumer_that_nobody_declared_is_unknown() {
     play(
         "
         + c1 10.0.0.5
-        + c2 10.0.0.5
-        + c3 10.0.0.5
         c1 is huey
         c1 fetch q
-        c2 fetch q
-        c3 taken t1
         c1 gets j1
-        c3 pushed
-        drain d all
-        c2 parked
-        ? 10.0.0.5 sealed running=1
         c1 fetch q
-        ? 10.0.0.5 drained inferred
+        c1 gets j2
+        c1 fetch q
+        drain d all
+        c1 parked
+        ? 10.0.0.5 sealed unknown blocked~not_known
+        ? drain d sealed cannot-tell hint~[gate]
     ",
     );
     // one that polls shows nothing

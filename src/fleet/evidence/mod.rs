@@ -135,7 +135,8 @@ impl Doubt {
                 Some("look into its log and into the broker's: the jobs may have to be pushed again by hand")
             }
             Doubt::Undeclared => Some(
-                "declare the queue's keys under [gate] fetch = [...] if its threads fetch only when their job is done",
+                "declare the queue's keys under [gate] fetch = [...] if each of its threads fetches on a connection of its \
+                 own, and only when its job is done",
             ),
             Doubt::NoResults => Some("give it a result backend behind the gate, or use its broker with streams"),
             Doubt::Polled => Some("use a blocking pop, or a job system that the gate knows"),
