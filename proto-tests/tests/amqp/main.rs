@@ -10,6 +10,7 @@ mod script;
 mod accounts;
 mod drain;
 mod handshake;
+mod kinds;
 mod park;
 mod queues;
 mod refusals;
