@@ -10,7 +10,8 @@ use super::{Claim, Dialect, Interest, Meaning, Memory, Note, Payload, PopShape};
 use crate::job::{CeleryEvent, Job, JobEvent, JobKey, Millis, Report, System};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use memchr::memmem;
+use memchr::memmem::{self, Finder};
+use std::sync::LazyLock;
 
 /// What kombu puts between a queue's name and the priority.
 pub(super) const PRIORITY_SEPARATOR: &[u8] = b"\x06\x16";
@@ -19,6 +20,9 @@ const REPLY_QUEUE: &[u8] = b".reply.celery.pidbox";
 /// a worker that sends no events; who asks for answers binds `reply.celery.pidbox`.
 const BINDINGS: &[u8] = b"_kombu.binding.celery.pidbox";
 const RESULT_KEY: &[u8] = b"celery-task-meta-";
+// asked of every SET and PUBLISH that passes
+static RESULT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(RESULT_KEY));
+static EVENTS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"celeryev"));
 /// A longer name is no delivery tag (those are UUIDs).
 const TAG_MAX: usize = 255;
 /// States of a result after which the task does not run again by itself. RETRY is none: the same id comes back.
@@ -34,9 +38,9 @@ impl Dialect for Celery {
 
     fn interest(&self, memory: &Memory, name: &[u8], first: &[u8]) -> Interest {
         let wanted = match name {
-            b"publish" => memmem::find(first, b"celeryev").is_some(),
+            b"publish" => EVENTS.find(first).is_some(),
             b"hdel" => first.ends_with(b"unacked"),
-            b"set" | b"setex" | b"psetex" => memmem::find(first, RESULT_KEY).is_some(),
+            b"set" | b"setex" | b"psetex" => RESULT.find(first).is_some(),
             b"rpush" | b"lpush" => memory.ack_in_transaction,
             b"sadd" => first.ends_with(BINDINGS),
             // only the arguments behind the SHA or the text can tell

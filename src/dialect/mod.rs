@@ -33,27 +33,21 @@ pub enum Interest {
     Whole,
 }
 
-/// The names of commands that dialects may be interested in; all others pass without a question.
-pub fn is_told(name: &[u8]) -> bool {
-    matches!(
-        name,
-        b"publish"
-            | b"hdel"
-            | b"set"
-            | b"setex"
-            | b"psetex"
-            | b"sadd"
-            | b"hset"
-            | b"hmset"
-            | b"srem"
-            | b"unlink"
-            | b"xack"
-            | b"del"
-            | b"rpush"
-            | b"lpush"
-            | b"evalsha"
-            | b"eval"
-    )
+/// Who may be interested in commands of a name; most pass without a question.
+#[rustfmt::skip]
+fn told(name: &[u8]) -> &'static [&'static dyn Dialect] {
+    match name {
+        b"publish" | b"hdel" => &[&celery::Celery],
+        b"set" => &[&celery::Celery, &taskiq::Taskiq],
+        b"setex" | b"psetex" => &[&celery::Celery],
+        b"sadd" => &[&celery::Celery, &sidekiq::Sidekiq],
+        b"srem" | b"unlink" | b"del" => &[&sidekiq::Sidekiq],
+        b"hset" | b"hmset" => &[&sidekiq::Sidekiq, &rq::Rq],
+        b"rpush" | b"lpush" => &[&celery::Celery, &sidekiq::Sidekiq],
+        b"xack" => &[&streams::Streams],
+        b"evalsha" | b"eval" => DIALECTS,
+        _ => &[],
+    }
 }
 
 /// A pop as a dialect sees it.
@@ -62,11 +56,31 @@ pub struct PopShape<'a> {
     /// The command in lower case.
     pub name: &'a [u8],
     /// Its keys.
-    pub keys: &'a [Bytes],
+    pub keys: Keys<'a>,
     /// Whether it waits for an element.
     pub blocking: bool,
     /// Whether it waits without end.
     pub forever: bool,
+}
+
+/// The keys of a pop, read whole or not.
+#[derive(Clone, Copy, Debug)]
+pub enum Keys<'a> {
+    /// There is only this one.
+    One(&'a [u8]),
+    /// All of them.
+    Many(&'a [Bytes]),
+}
+
+impl<'a> Keys<'a> {
+    /// In their order.
+    pub fn iter(self) -> impl Iterator<Item = &'a [u8]> {
+        let (one, many) = match self {
+            Keys::One(key) => (Some(key), [].as_slice()),
+            Keys::Many(keys) => (None, keys),
+        };
+        one.into_iter().chain(many.iter().map(|key| key.as_ref()))
+    }
 }
 
 /// Whose a pop is.
@@ -172,7 +186,7 @@ pub struct Memory {
 pub trait Dialect: Sync {
     /// Which.
     fn system(&self) -> System;
-    /// Whether the command with this name and first argument is wanted. Asked only for names of [`is_told`].
+    /// Whether the command with this name and first argument is wanted. Asked only for names that it has in [`told`].
     fn interest(&self, memory: &Memory, name: &[u8], first: &[u8]) -> Interest;
     /// Whether a pop asks for a job.
     fn claim(&self, memory: &Memory, pop: PopShape<'_>) -> Claim;
@@ -214,15 +228,16 @@ pub const PAYLOAD: &[&str] = &[
     "task_name",
 ];
 
-/// Whether a dialect wants to see a command.
+/// Whether a dialect wants to see a command, by its name in lower case and its first argument.
 pub fn interest(memory: &Memory, name: &[u8], first: &[u8]) -> Interest {
-    DIALECTS.iter().map(|d| d.interest(memory, name, first)).find(|i| *i != Interest::None).unwrap_or(Interest::None)
+    let mut all = told(name).iter().map(|dialect| dialect.interest(memory, name, first));
+    all.find(|interest| *interest != Interest::None).unwrap_or(Interest::None)
 }
 
 /// What a command means that a dialect was interested in.
 pub fn command(memory: &mut Memory, args: &[&[u8]], out: &mut Vec<JobEvent>) -> Meaning {
     let (name, first) = (args[0].to_ascii_lowercase(), args.get(1).copied().unwrap_or_default());
-    for dialect in DIALECTS {
+    for dialect in told(&name) {
         if dialect.interest(memory, &name, first) != Interest::None {
             let meaning = dialect.command(memory, args, out);
             if meaning != Meaning::Nothing {

@@ -44,6 +44,7 @@ impl Dialect for Taskiq {
 
 /// The id in a result's key: 32 hexadecimal digits, behind a prefix or not.
 fn task_id(key: &[u8]) -> Option<String> {
-    let id = key.rsplit(|b| *b == b':').next()?;
-    (id.len() == 32 && id.iter().all(u8::is_ascii_hexdigit)).then(|| String::from_utf8_lossy(id).into_owned())
+    let id = &key[key.len().checked_sub(32)?..];
+    let alone = key.len() == 32 || key[key.len() - 33] == b':';
+    (alone && id.iter().all(u8::is_ascii_hexdigit)).then(|| String::from_utf8_lossy(id).into_owned())
 }

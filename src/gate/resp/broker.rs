@@ -38,6 +38,16 @@ impl RespGate {
         let mut run = 0..0;
         while at < input.len() && matches!(self.mode, Mode::Running | Mode::Orphaned) {
             if self.scanner.at_start() && matches!(self.current, Current::None) {
+                let used = self.quick_replies(&input[at..]);
+                if used > 0 {
+                    self.extend(&mut run, at..at + used, out);
+                    at += used;
+                    if self.has_settling() {
+                        Self::flush(&mut run, out);
+                        self.settle_front(out);
+                    }
+                    continue;
+                }
                 match self.begin(&input[at..], out) {
                     Err(More) => break,
                     Ok(Some(current)) => self.current = current,

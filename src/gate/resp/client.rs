@@ -54,7 +54,7 @@ impl ClientAt {
 }
 
 /// What to do with the command at the start of the input.
-enum Verdict {
+pub(super) enum Verdict {
     /// Forward it as it streams.
     Stream,
     /// The same, and keep the beginning of its arguments.
@@ -73,7 +73,10 @@ impl RespGate {
             let end = match self.client {
                 ClientAt::Tail { .. } => self.tail(&input[at..], &mut run, out),
                 ClientAt::Start | ClientAt::Waiting if self.wants(Side::Client) => {
-                    self.start(now, &input[at..], &mut run, out)
+                    match self.quick_commands(&input[at..]) {
+                        0 => self.start(now, &input[at..], &mut run, out),
+                        used => Some((used, true)),
+                    }
                 }
                 ClientAt::Garbage => Some((input.len() - at, true)),
                 _ => break,
@@ -177,7 +180,7 @@ impl RespGate {
                 let lower = &mut lower[..name.len()];
                 lower.copy_from_slice(name);
                 lower.make_ascii_lowercase();
-                match self.verdict(lower, first) {
+                match self.verdict(lower, argc as usize, first) {
                     Verdict::Whole => match read_whole(buf) {
                         Ok(None) if buf.len() < WHOLE_MAX => return None,
                         Ok(Some((args, used))) if used <= WHOLE_MAX => {
@@ -247,10 +250,13 @@ impl RespGate {
         };
     }
 
-    /// How much of a command is wanted, by its name and first argument.
-    fn verdict(&mut self, name: &[u8], first: Option<&[u8]>) -> Verdict {
+    /// How much of a command is wanted, by its name, the number of its arguments and the first of them.
+    pub(super) fn verdict(&mut self, name: &[u8], argc: usize, first: Option<&[u8]>) -> Verdict {
         if is_pop(name) {
-            return Verdict::Whole;
+            return match first {
+                Some(key) if argc == 2 && self.is_plain_pop(name, key) => Verdict::Stream,
+                _ => Verdict::Whole,
+            };
         }
         match name {
             b"multi" | b"exec" | b"discard" | b"hello" | b"auth" | b"reset" | b"quit" | b"client" | b"monitor"
@@ -267,7 +273,7 @@ impl RespGate {
         if is_script(name) {
             return Verdict::Whole;
         }
-        if let Some(first) = first.filter(|_| dialect::is_told(name)) {
+        if let Some(first) = first {
             return match dialect::interest(&self.memory, name, first) {
                 Interest::None => Verdict::Stream,
                 Interest::Tap => Verdict::Tap,

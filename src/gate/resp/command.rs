@@ -10,7 +10,7 @@ use std::ops::Range;
 /// A longer name is no command that anybody knows.
 pub(super) const NAME_MAX: usize = 64;
 /// A longer first argument is no key that a rule knows.
-const FIRST_MAX: usize = 1024;
+pub(super) const FIRST_MAX: usize = 1024;
 /// Redis gives up on an inline request of this length.
 const INLINE_MAX: usize = 64 * 1024;
 /// Longest header line of a command.

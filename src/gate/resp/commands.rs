@@ -6,13 +6,15 @@ use super::owed::{Change, Doubted, Owed, PubsubKind};
 use super::pop::{Pop, Unread, is_pop};
 use super::session::{ReplyMode, Transaction};
 use super::{Mode, RespGate};
-use crate::dialect::{self, Claim, Meaning};
+use crate::dialect::{self, Claim, Keys, Meaning, PopShape};
 use crate::gate::{Action, Side};
 use crate::job::{JobEvent, Millis, System};
 use bytes::Bytes;
 
 /// How many commands of one transaction are remembered singly for what they may bring.
 const DOUBTED_MAX: usize = 256;
+/// Why a pop is not refused.
+const UNDECLARED: &str = "from keys that nobody has declared";
 const MAINT_ERROR: &[u8] = b"-ERR unknown subcommand 'MAINT_NOTIFICATIONS'. Try CLIENT HELP.\r\n";
 
 impl RespGate {
@@ -85,7 +87,7 @@ impl RespGate {
         if !matches!(claim, Claim::Fetch | Claim::Wakeup) {
             if claim == Claim::NotMine {
                 // even if it finds nothing now: the next one may
-                self.unrefused(name, "from keys that nobody has declared", out);
+                self.unrefused(name, UNDECLARED, out);
             }
             let blocking = pop.is_blocking() && self.session.transaction.is_none();
             return if blocking { self.owe(Owed::Blocking) } else { self.plain() };
@@ -103,6 +105,21 @@ impl RespGate {
             return self.owe(Owed::Blocking);
         }
         self.ask(now, pop, false, out)
+    }
+
+    /// Whether `name key`, which answers at once, asks for no job and there is nothing to be told about it.
+    pub(super) fn is_plain_pop(&mut self, name: &[u8], key: &[u8]) -> bool {
+        if !matches!(name, b"lpop" | b"rpop" | b"spop" | b"zpopmin" | b"zpopmax") {
+            return false;
+        }
+        let shape = PopShape { name, keys: Keys::One(key), blocking: false, forever: false };
+        let plain = match self.claim_of(shape) {
+            Claim::Pass => true,
+            Claim::NotMine => self.has_told(name, UNDECLARED),
+            Claim::Fetch | Claim::Wakeup => false,
+        };
+        self.memory.mixed |= plain;
+        plain
     }
 
     pub(super) fn blocked(&self, name: &[u8], how: &str, out: &mut Vec<Action>) {
@@ -164,13 +181,17 @@ impl RespGate {
     }
 
     /// Told once: such commands may come by the thousand.
-    fn unrefused(&mut self, name: &[u8], how: &str, out: &mut Vec<Action>) {
-        let reason = not_held(name, how);
-        if !self.unrefused.contains(&reason) {
-            self.unrefused.push(reason.clone());
+    fn unrefused(&mut self, name: &[u8], how: &'static str, out: &mut Vec<Action>) {
+        if !self.has_told(name, how) {
+            self.unrefused.push((name.to_vec(), how));
+            let reason = not_held(name, how);
             let pop = !matches!(name, b"eval" | b"evalsha" | b"eval_ro" | b"evalsha_ro" | b"fcall" | b"fcall_ro");
             out.push(Action::Event(JobEvent::Unrefused { why: reason, pop }));
         }
+    }
+
+    fn has_told(&self, name: &[u8], how: &'static str) -> bool {
+        self.unrefused.iter().any(|told| told.0 == name && told.1 == how)
     }
 
     /// RESET ends all modes; its own reply is left out only behind CLIENT REPLY SKIP.

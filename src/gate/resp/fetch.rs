@@ -17,7 +17,7 @@ use super::pop::{Pop, Wait};
 use super::reply::{Leaf, Reading};
 use super::session::ReplyMode;
 use super::{Mode, RespGate, Retained};
-use crate::dialect::{self, Claim, PopShape};
+use crate::dialect::{self, Claim, Keys, PopShape};
 use crate::gate::{Action, Gate, Side};
 use crate::job::{Fate, FetchEnd, JobEvent, JobKey, Millis, Place};
 use bytes::Bytes;
@@ -38,17 +38,26 @@ impl RespGate {
 
     /// What a well-formed pop asks for. The operator's patterns come first.
     pub(super) fn claim(&self, pop: &Pop) -> Claim {
-        if pop.keys().iter().all(|k| self.settings.passes(k)) {
-            return Claim::Pass;
+        let (name, keys, blocking) = (pop.name(), Keys::Many(pop.keys()), pop.is_blocking());
+        let shape = PopShape { name, keys, blocking, forever: pop.wait() == Some(Wait::Forever) };
+        match self.declared(keys) {
+            None if name == b"xclaim" && self.claims_only_own(pop) => Claim::Pass,
+            declared => declared.unwrap_or_else(|| dialect::claim(&self.memory, shape)),
         }
-        if pop.keys().iter().any(|k| self.settings.fetch.is_match(String::from_utf8_lossy(k).as_ref())) {
-            return Claim::Fetch;
+    }
+
+    /// The same of one of which only the shape has been read (and which is no XCLAIM).
+    pub(super) fn claim_of(&self, shape: PopShape<'_>) -> Claim {
+        self.declared(shape.keys).unwrap_or_else(|| dialect::claim(&self.memory, shape))
+    }
+
+    /// What the operator's patterns say.
+    fn declared(&self, keys: Keys<'_>) -> Option<Claim> {
+        match () {
+            _ if keys.iter().all(|key| self.settings.passes(key)) => Some(Claim::Pass),
+            _ if keys.iter().any(|key| self.settings.fetches(key)) => Some(Claim::Fetch),
+            _ => None,
         }
-        if pop.name() == b"xclaim" && self.claims_only_own(pop) {
-            return Claim::Pass;
-        }
-        let (name, keys, blocking) = (pop.name(), pop.keys(), pop.is_blocking());
-        dialect::claim(&self.memory, PopShape { name, keys, blocking, forever: pop.wait() == Some(Wait::Forever) })
     }
 
     /// XCLAIM of entries that this connection has read itself renews a lease.

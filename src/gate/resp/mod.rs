@@ -13,6 +13,7 @@ mod empty;
 mod fetch;
 mod owed;
 mod pop;
+mod quick;
 mod reply;
 mod request;
 mod scan;
@@ -53,7 +54,12 @@ pub struct RespSettings {
 impl RespSettings {
     /// Whether the operator says that a key never holds jobs.
     fn passes(&self, key: &[u8]) -> bool {
-        self.pass.is_match(String::from_utf8_lossy(key).as_ref())
+        !self.pass.is_empty() && self.pass.is_match(String::from_utf8_lossy(key).as_ref())
+    }
+
+    /// Whether the operator says that a key holds jobs.
+    fn fetches(&self, key: &[u8]) -> bool {
+        !self.fetch.is_empty() && self.fetch.is_match(String::from_utf8_lossy(key).as_ref())
     }
 }
 
@@ -122,7 +128,7 @@ pub struct RespGate {
     /// The client has ended; what it sent before is all that comes.
     ending: bool,
     /// What has been told of commands that may bring a job and are not refused.
-    unrefused: Vec<String>,
+    unrefused: Vec<(Vec<u8>, &'static str)>,
     /// Entries of streams that this connection has read: it may renew its claim on them.
     read_entries: VecDeque<JobKey>,
 }

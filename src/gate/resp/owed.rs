@@ -146,6 +146,10 @@ impl Replies {
         self.queue.front()
     }
 
+    pub(super) fn front_or_nothing(&self) -> &Owed {
+        self.queue.front().unwrap_or(&Owed::Plain(0))
+    }
+
     pub(super) fn front_mut(&mut self) -> Option<&mut Owed> {
         self.queue.front_mut()
     }
@@ -171,6 +175,14 @@ impl Replies {
             self.queue.shrink_to(0);
         }
         owed
+    }
+
+    /// So many of the ordinary replies at the front have been given.
+    pub(super) fn pop_plain(&mut self, count: u32) {
+        let Some(Owed::Plain(n)) = self.queue.front_mut().filter(|_| count > 0) else { return };
+        // the last one gives its entry back
+        *n = n.saturating_sub(count - 1).max(1);
+        self.pop();
     }
 
     /// The reply to [`Owed::Sync`] that is to come, if one is.

@@ -47,9 +47,32 @@ pub(crate) struct Pop {
     noack: bool,
 }
 
-/// Whether a command of this (lower-case) name can be a [`Pop`].
+/// Whether a command of this (lower-case) name can be a [`Pop`]: the names of [`ROWS`], as the compiler tells them apart
+/// quickest.
 pub(super) fn is_pop(name: &[u8]) -> bool {
-    matches!(name.first(), Some(b'b' | b'l' | b'r' | b'z' | b's' | b'x')) && ROWS.iter().any(|r| r.name == name)
+    matches!(
+        name,
+        b"brpop"
+            | b"blpop"
+            | b"brpoplpush"
+            | b"blmove"
+            | b"bzpopmin"
+            | b"bzpopmax"
+            | b"blmpop"
+            | b"bzmpop"
+            | b"lpop"
+            | b"rpop"
+            | b"rpoplpush"
+            | b"lmove"
+            | b"lmpop"
+            | b"zpopmin"
+            | b"zpopmax"
+            | b"zmpop"
+            | b"spop"
+            | b"xreadgroup"
+            | b"xautoclaim"
+            | b"xclaim"
+    )
 }
 
 impl Pop {

@@ -1,0 +1,138 @@
+//! The way of almost everything: whole commands that nobody wants to know more of, and whole short replies to them. They
+//! are counted off in one walk over their headers, without the machinery for what is cut, odd or of interest; whatever
+//! is not as plain as that is left where it stands, for the rest of the gate. Both walks do just what the long way would.
+
+use super::client::{ClientAt, Verdict};
+use super::command::{FIRST_MAX, NAME_MAX};
+use super::owed::Owed;
+use super::session::ReplyMode;
+use super::{Mode, RespGate};
+
+/// What is owed grows by no more than this in one walk.
+const RUN_MAX: u32 = 4_096;
+
+impl RespGate {
+    /// How many bytes of whole plain commands stand at the start of `buf`. They have been entered into what is owed, and
+    /// are to be forwarded.
+    pub(super) fn quick_commands(&mut self, buf: &[u8]) -> usize {
+        if self.session.transaction.is_some() || self.session.replies != ReplyMode::On {
+            return 0;
+        }
+        let (mut at, mut count) = (0, 0);
+        while count < RUN_MAX
+            && let Some(used) = self.quick_command(&buf[at..])
+        {
+            at += used;
+            count += 1;
+        }
+        if count > 0 {
+            self.owed.push(Owed::Plain(count));
+            self.client = ClientAt::Start;
+        }
+        at
+    }
+
+    /// The length of the plain command at the start of `buf`, if it is one and all there.
+    fn quick_command(&mut self, buf: &[u8]) -> Option<usize> {
+        let (argc, at) = length(buf, 0, b'*')?;
+        let (len, name) = length(buf, at, b'$').filter(|(len, _)| argc > 0 && *len <= NAME_MAX)?;
+        let mut lower = [0; NAME_MAX];
+        for (lower, letter) in lower.iter_mut().zip(buf.get(name..name + len)?) {
+            *lower = letter.to_ascii_lowercase();
+        }
+        let mut at = name + len + 2;
+        let mut first = None;
+        for number in 1..argc {
+            let (len, start) = length(buf, at, b'$')?;
+            if number == 1 && len <= FIRST_MAX {
+                first = Some(start..start + len);
+            }
+            at = start.checked_add(len)?.checked_add(2)?;
+        }
+        if at > buf.len() {
+            return None;
+        }
+        let plain = matches!(self.verdict(&lower[..len], argc, first.map(|first| &buf[first])), Verdict::Stream);
+        plain.then_some(at)
+    }
+
+    /// How many bytes of whole short replies stand at the start of `buf` that answer commands of which nobody wants to
+    /// know more. They have been taken off what is owed, and are to be forwarded.
+    pub(super) fn quick_replies(&mut self, buf: &[u8]) -> usize {
+        let &Owed::Plain(owed) = self.owed.front_or_nothing() else { return 0 };
+        let odd = self.session.monitor || self.session.subscribed_resp2() || self.owed.sync().is_some();
+        if odd || self.mode != Mode::Running {
+            return 0;
+        }
+        let (mut at, mut count) = (0, 0);
+        while count < owed
+            && let Some(used) = reply(&buf[at..])
+        {
+            at += used;
+            count += 1;
+        }
+        self.owed.pop_plain(count);
+        at
+    }
+}
+
+/// The length of the reply at the start of `buf`, if it is a string or a scalar and all there.
+fn reply(buf: &[u8]) -> Option<usize> {
+    match buf.first()? {
+        b'$' => {
+            let Some((len, start)) = length(buf, 0, b'$') else { return buf.starts_with(b"$-1\r\n").then_some(5) };
+            let end = start.checked_add(len)?.checked_add(2)?;
+            (end <= buf.len()).then_some(end)
+        }
+        b'+' | b'-' | b':' | b'_' | b'#' | b',' => {
+            // most are a few bytes long: a call to memchr would cost more
+            let end = buf.iter().take(LINE_MAX).position(|byte| *byte == b'\n')?;
+            (end > 1 && buf[end - 1] == b'\r').then_some(end + 1)
+        }
+        _ => None,
+    }
+}
+
+/// A longer line is left to the scanner.
+const LINE_MAX: usize = 48;
+/// As many digits as any length of interest has.
+const DIGITS_MAX: usize = 9;
+
+/// The header line `kind` number at `at`: its number, and where it ends. `None`: not there, cut, or not as usual.
+#[inline]
+fn length(buf: &[u8], at: usize, kind: u8) -> Option<(usize, usize)> {
+    let digit = |byte: u8| Some(usize::from(byte.wrapping_sub(b'0'))).filter(|digit| *digit < 10);
+    // almost all are of one or two digits
+    match buf.get(at..)? {
+        [first, one, b'\r', b'\n', ..] if *first == kind => Some((digit(*one)?, at + 4)),
+        [first, ten, one, b'\r', b'\n', ..] if *first == kind => Some((10 * digit(*ten)? + digit(*one)?, at + 5)),
+        line => long_length(line, kind).map(|(number, used)| (number, at + used)),
+    }
+}
+
+/// The same of a line of any usual length.
+fn long_length(line: &[u8], kind: u8) -> Option<(usize, usize)> {
+    let digits = line.strip_prefix(&[kind])?.iter().take(DIGITS_MAX).take_while(|byte| byte.is_ascii_digit()).count();
+    let ends = digits > 0 && line[1 + digits..].starts_with(b"\r\n");
+    let number = line[1..=digits].iter().fold(0, |number, byte| 10 * number + usize::from(byte - b'0'));
+    ends.then_some((number, digits + 3))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_whole_and_usual_is_counted() {
+        for (text, len) in [("+OK\r\n", 5), (":-12\r\n", 6), ("$3\r\nabc\r\n", 9), ("$0\r\n\r\n", 6), ("$-1\r\n", 5)] {
+            let next = format!("{text}+next\r\n");
+            assert_eq!(reply(next.as_bytes()), Some(len), "{text:?}");
+            for cut in 0..text.len() {
+                assert_eq!(reply(&text.as_bytes()[..cut]), None, "{text:?} cut at {cut}");
+            }
+        }
+        for odd in ["*1\r\n:1\r\n", ">1\r\n+a\r\n", "$-2\r\n", "+OK\n", "\r\n", "$1x\r\n", "$9999999999\r\n"] {
+            assert_eq!(reply(odd.as_bytes()), None, "{odd:?}");
+        }
+    }
+}
