@@ -5,6 +5,7 @@ WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
 COPY src src
 COPY proto-tests proto-tests
+COPY benches benches
 ENV RUSTFLAGS="-C target-feature=+crt-static" CARGO_PROFILE_RELEASE_STRIP=debuginfo
 # An explicit target keeps the flags away from build scripts and procedural macros.
 RUN target=$(rustc -vV | sed -n 's/^host: //p') \

@@ -14,10 +14,10 @@ STATIC_BINARY := target/$(STATIC_TARGET)/release/draingate
 # What the Dockerfile builds from, and nothing else of the tree.
 IMAGE_FILES := $(shell sed -n '/^FROM scratch/q; s/^COPY \(.*\) [^ ]*$$/\1/p' Dockerfile)
 
-.PHONY: help setup build test lint image-context pure unit soak evidence demo bench static clean
+.PHONY: help setup build test lint image-context pure instructions instructions-accept unit soak evidence demo bench static clean
 
 help: ## what there is
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 22
 
 setup: ## install what tests need and is missing (as root, or with sudo)
 	@tests/setup
@@ -25,14 +25,14 @@ setup: ## install what tests need and is missing (as root, or with sudo)
 build: ## the binary, optimised
 	$(CARGO) build --release --locked
 
-test: setup lint pure unit ## format, lints, the pure half alone, all tests with real brokers and real workers
+test: setup lint pure instructions unit ## format, lints, the pure half alone and its cost, all tests with real brokers and real workers
 
 lint: setup image-context ## formatting and lints; a warning is an error
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	$(CARGO) clippy --locked -p proto-tests --all-targets -- -D warnings
-	.venvs/lint/bin/ruff check --quiet tests demo deploy
-	.venvs/lint/bin/ruff format --quiet --check tests demo deploy
+	.venvs/lint/bin/ruff check --quiet tests demo deploy benches
+	.venvs/lint/bin/ruff format --quiet --check tests demo deploy benches
 	.venvs/lint/bin/check-jsonschema --quiet --builtin-schema vendor.compose-spec docker-compose.yml
 	.venvs/lint/bin/python deploy/check-compose.py
 	shellcheck tests/setup .ci/run deploy/check-static
@@ -47,6 +47,12 @@ image-context:
 
 pure: setup ## the protocol machine compiled without the server half
 	PROPTEST_RNG_SEED=$(SEED) $(CARGO) test --locked --quiet -p proto-tests
+
+instructions: setup ## what the gates need per command or frame, against benches/instructions.json
+	@benches/instructions.py
+
+instructions-accept: setup ## make what the gates need now the baseline
+	@benches/instructions.py --accept
 
 # The stories wait more than they work: twice as many at a time as a small machine has cores.
 unit: setup ## unit, integration and real stories

@@ -5,8 +5,24 @@ Per round and variant it runs redis-benchmark (SET, GET, LPUSH, RPOP; with and w
 requests per second and the CPU seconds that the proxy's process used. What counts is the ratio within one run: absolute
 figures depend on the machine and on what else it does. Everything stays on 127.0.0.1 and ends by itself.
 """
-import argparse, csv, datetime, io, json, os, pathlib, platform, shutil, signal, socket, statistics, subprocess, sys
-import tempfile, time, urllib.request
+
+import argparse
+import csv
+import datetime
+import io
+import json
+import os
+import pathlib
+import platform
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TESTS = ["set", "get", "lpush", "rpop"]
@@ -39,8 +55,9 @@ def cpu_seconds(pid):
 
 def start_all(folder, children, gate_threads):
     """Starts Redis and the proxies; returns {variant: (port, pid of the proxy or None)}."""
+
     def child(*args, **kwargs):
-        log = open(folder / f"{pathlib.Path(args[0]).name}.log", "w")
+        log = open(folder / f"{pathlib.Path(args[0]).name}.log", "w")  # noqa: SIM115 (as long as the child lives)
         process = subprocess.Popen([str(a) for a in args], stdout=log, stderr=log, **kwargs)
         children.append(process)
         return process
@@ -51,13 +68,22 @@ def start_all(folder, children, gate_threads):
     (folder / "haproxy.cfg").write_text(
         f"global\n  nbthread 1\n  maxconn 8000\ndefaults\n  mode tcp\n  timeout connect 5s\n  timeout client 1h\n"
         f"  timeout server 1h\nfrontend f\n  bind 127.0.0.1:{haproxy}\n  default_backend b\n"
-        f"backend b\n  server s 127.0.0.1:{redis}\n")
+        f"backend b\n  server s 127.0.0.1:{redis}\n"
+    )
     ha = child("haproxy", "-db", "-f", folder / "haproxy.cfg")
     wait_for(haproxy, ha)
     state = folder / "state"
-    gate = child(ROOT / "target/release/draingate", "serve", "--redis", f"127.0.0.1:0=redis://127.0.0.1:{redis}",
-                 "--admin", "127.0.0.1:0", "--state-dir", state,
-                 env={**os.environ, "DRAINGATE_THREADS": str(gate_threads)})
+    gate = child(
+        ROOT / "target/release/draingate",
+        "serve",
+        "--redis",
+        f"127.0.0.1:0=redis://127.0.0.1:{redis}",
+        "--admin",
+        "127.0.0.1:0",
+        "--state-dir",
+        state,
+        env={**os.environ, "DRAINGATE_THREADS": str(gate_threads)},
+    )
     end = time.monotonic() + 10
     while not (state / "admin.json").exists() and time.monotonic() < end and gate.poll() is None:
         time.sleep(0.05)
@@ -71,15 +97,39 @@ def start_all(folder, children, gate_threads):
 def measure(port, pid, pipeline, size, requests, clients):
     before = cpu_seconds(pid) if pid else 0.0
     out = subprocess.run(
-        ["redis-benchmark", "-h", "127.0.0.1", "-p", str(port), "-t", ",".join(TESTS), "-n", str(requests), "-c",
-         str(clients), "-P", str(pipeline), "-d", str(size), "-r", "1000", "--csv"],
-        check=True, capture_output=True, text=True).stdout
+        [
+            "redis-benchmark",
+            "-h",
+            "127.0.0.1",
+            "-p",
+            str(port),
+            "-t",
+            ",".join(TESTS),
+            "-n",
+            str(requests),
+            "-c",
+            str(clients),
+            "-P",
+            str(pipeline),
+            "-d",
+            str(size),
+            "-r",
+            "1000",
+            "--csv",
+        ],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
     used = cpu_seconds(pid) - before if pid else 0.0
     rows = [r for r in csv.reader(io.StringIO(out)) if r and r[0].split(" ")[0].lower() in TESTS]
     if len(rows) != len(TESTS):
         sys.exit(f"redis-benchmark gave {len(rows)} rows:\n{out}")
-    return {"rps": statistics.mean(float(r[1]) for r in rows), "p50": statistics.mean(float(r[4]) for r in rows),
-            "cpu": used / (requests * len(TESTS)) * 1e6}
+    return {
+        "rps": statistics.mean(float(r[1]) for r in rows),
+        "p50": statistics.mean(float(r[4]) for r in rows),
+        "cpu": used / (requests * len(TESTS)) * 1e6,
+    }
 
 
 def main():
@@ -100,7 +150,7 @@ def main():
             for number in range(args.rounds):
                 for pipeline, size in rows:
                     # another order each round, so that no variant always runs after the same one
-                    for name in names[number % 3:] + names[:number % 3]:
+                    for name in names[number % 3 :] + names[: number % 3]:
                         port, pid = variants[name]
                         requests = args.requests * (8 if pipeline > 1 and size < 1000 else 1)
                         result = measure(port, pid, pipeline, size, requests, 50)
@@ -116,16 +166,22 @@ def main():
 def report(results, rows, args):
     mid = lambda key, what: statistics.median(r[what] for r in results[key])
     spread = lambda key, what: f"{min(r[what] for r in results[key]):.2f}-{max(r[what] for r in results[key]):.2f}"
-    print(f"\n{datetime.date.today()}, {os.cpu_count()} cores, Linux {platform.release()}, {args.rounds} alternating "
-          f"rounds, gate with {args.threads} thread(s), HAProxy with 1\n")
-    print("| row | throughput to direct: HAProxy | draingate | CPU s per million: HAProxy | draingate | draingate / HAProxy |")
+    print(
+        f"\n{datetime.date.today()}, {os.cpu_count()} cores, Linux {platform.release()}, {args.rounds} alternating "
+        f"rounds, gate with {args.threads} thread(s), HAProxy with 1\n"
+    )
+    print(
+        "| row | throughput to direct: HAProxy | draingate | CPU s per million: HAProxy | draingate | draingate / HAProxy |"
+    )
     print("|---|---|---|---|---|---|")
     for pipeline, size in rows:
         direct, ha, gate = ((pipeline, size, n) for n in ("direct", "haproxy", "draingate"))
         base = mid(direct, "rps")
-        print(f"| P{pipeline} {size} B | {mid(ha, 'rps') / base:.2f} | {mid(gate, 'rps') / base:.2f} "
-              f"| {mid(ha, 'cpu'):.2f} ({spread(ha, 'cpu')}) | {mid(gate, 'cpu'):.2f} ({spread(gate, 'cpu')}) "
-              f"| {mid(gate, 'cpu') / mid(ha, 'cpu'):.2f} |")
+        print(
+            f"| P{pipeline} {size} B | {mid(ha, 'rps') / base:.2f} | {mid(gate, 'rps') / base:.2f} "
+            f"| {mid(ha, 'cpu'):.2f} ({spread(ha, 'cpu')}) | {mid(gate, 'cpu'):.2f} ({spread(gate, 'cpu')}) "
+            f"| {mid(gate, 'cpu') / mid(ha, 'cpu'):.2f} |"
+        )
 
 
 if __name__ == "__main__":

@@ -1,0 +1,113 @@
+//! Scenarios of Redis.
+
+use crate::celery;
+use crate::resp::{bulk, command, words};
+use crate::scenario::{Protocol, Scenario, Turn};
+use draingate::job::System;
+
+/// What is read at once.
+const READ: usize = 32 * 1024;
+
+/// All of them.
+pub(crate) fn scenarios() -> Vec<Scenario> {
+    let value = vec![b'x'; 64];
+    let set = command(&[b"SET", b"key:000000000042", &value]);
+    let get = words("GET key:000000000042");
+    let push = command(&[b"LPUSH", b"mylist", &value]);
+    let pop = words("RPOP mylist");
+    let pipeline = |bytes: &[u8]| bytes.repeat(16);
+    vec![
+        passing("redis set p1", 1, &set, b"+OK\r\n"),
+        passing("redis set p16", 16, &pipeline(&set), &pipeline(b"+OK\r\n")),
+        passing("redis get p1", 1, &get, &bulk(&value)),
+        passing("redis get p16", 16, &pipeline(&get), &pipeline(&bulk(&value))),
+        passing(
+            "redis lpush rpop p16",
+            32,
+            &pipeline(&[push, pop].concat()),
+            &pipeline(&[&b":1\r\n"[..], &bulk(&value)].concat()),
+        ),
+        large("redis set 1 MB", true),
+        large("redis get 1 MB", false),
+        Scenario {
+            system: System::Sidekiq,
+            ..passing("redis brpop empty", 1, &words("brpop queue:default 2"), b"*-1\r\n")
+        },
+        celery_worker(),
+        celery_child(),
+    ]
+}
+
+fn plain(name: &'static str, units: u64, cycle: Vec<Turn>) -> Scenario {
+    Scenario { name, protocol: Protocol::Redis, system: System::Unknown, before: Vec::new(), cycle, units, tags: 0 }
+}
+
+/// One read of commands, one of their replies.
+fn passing(name: &'static str, units: u64, commands: &[u8], replies: &[u8]) -> Scenario {
+    plain(name, units, vec![Turn::client(commands), Turn::broker(replies)])
+}
+
+/// A value that comes in many reads.
+fn large(name: &'static str, set: bool) -> Scenario {
+    let value = vec![b'x'; 1 << 20];
+    let cycle = match set {
+        true => {
+            let bytes = command(&[b"SET", b"large", &value]);
+            bytes.chunks(READ).map(Turn::client).chain([Turn::broker(b"+OK\r\n")]).collect()
+        }
+        false => {
+            [Turn::client(words("GET large"))].into_iter().chain(bulk(&value).chunks(READ).map(Turn::broker)).collect()
+        }
+    };
+    plain(name, 1, cycle)
+}
+
+/// A fetch, the job, its entry into `unacked`, and its early ack: all on one connection.
+fn celery_worker() -> Scenario {
+    let envelope = celery::envelope(40);
+    let fetch = command(&[b"BRPOP", b"celery", b"celery\x06\x163", b"celery\x06\x166", b"celery\x06\x169", b"1"]);
+    let multi = words("MULTI");
+    let kept = [
+        multi.clone(),
+        command(&[b"ZADD", b"unacked_index", b"1795000000.25", celery::TAG.as_bytes()]),
+        command(&[b"HSET", b"unacked", celery::TAG.as_bytes(), envelope.as_bytes()]),
+        words("EXEC"),
+    ];
+    let acked = [
+        multi,
+        command(&[b"ZREM", b"unacked_index", celery::TAG.as_bytes()]),
+        command(&[b"HDEL", b"unacked", celery::TAG.as_bytes()]),
+        words("EXEC"),
+    ];
+    let done = b"+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n:1\r\n:1\r\n";
+    let cycle = vec![
+        Turn::client(fetch),
+        Turn::broker(command(&[b"celery", envelope.as_bytes()])),
+        Turn::client(kept.concat()),
+        Turn::broker(&done[..]),
+        Turn::client(acked.concat()),
+        Turn::broker(&done[..]),
+    ];
+    Scenario { system: System::Celery, ..plain("redis celery brpop ack", 9, cycle) }
+}
+
+/// A result, and a heartbeat.
+fn celery_child() -> Scenario {
+    let key = format!("celery-task-meta-{}", celery::ID);
+    let result = celery::result();
+    let stored = [
+        command(&[b"GET", key.as_bytes()]),
+        words("MULTI"),
+        command(&[b"SETEX", key.as_bytes(), b"86400", result.as_bytes()]),
+        command(&[b"PUBLISH", key.as_bytes(), result.as_bytes()]),
+        words("EXEC"),
+    ];
+    let beat = celery::beat();
+    let cycle = vec![
+        Turn::client(stored.concat()),
+        Turn::broker(&b"$-1\r\n+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n+OK\r\n:0\r\n"[..]),
+        Turn::client(command(&[b"PUBLISH", b"/0.celeryev/worker.heartbeat", beat.as_bytes()])),
+        Turn::broker(&b":1\r\n"[..]),
+    ];
+    Scenario { system: System::Celery, ..plain("redis celery result heartbeat", 6, cycle) }
+}

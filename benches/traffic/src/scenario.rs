@@ -1,0 +1,159 @@
+//! A scenario: what both sides of a connection send, read by read, and a pump of a few lines that gives it to a gate.
+//! What the gate must do with it is checked on every turn: each byte is taken and goes on as it is.
+
+use draingate::gate::amqp::{AmqpGate, AmqpSettings};
+use draingate::gate::resp::{RespGate, RespSettings};
+use draingate::gate::{Action, Gate, Side};
+use draingate::job::System;
+use std::sync::Arc;
+
+/// What one side sends, as it comes out of one read.
+#[derive(Clone, Debug)]
+pub struct Turn {
+    /// Who.
+    pub from: Side,
+    /// What.
+    pub bytes: Vec<u8>,
+    /// Where delivery tags stand, which grow from cycle to cycle.
+    pub tags: Vec<usize>,
+}
+
+impl Turn {
+    /// The client sends.
+    pub fn client(bytes: impl Into<Vec<u8>>) -> Turn {
+        Turn { from: Side::Client, bytes: bytes.into(), tags: Vec::new() }
+    }
+
+    /// The broker sends.
+    pub fn broker(bytes: impl Into<Vec<u8>>) -> Turn {
+        Turn { from: Side::Broker, bytes: bytes.into(), tags: Vec::new() }
+    }
+
+    /// The delivery tags in all of that have grown.
+    fn grow(&mut self, by: u64) {
+        for &at in &self.tags {
+            let tag = &mut self.bytes[at..at + 8];
+            let mut number = [0; 8];
+            number.copy_from_slice(tag);
+            tag.copy_from_slice(&(u64::from_be_bytes(number) + by).to_be_bytes());
+        }
+    }
+}
+
+/// Whose gate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// Redis.
+    Redis,
+    /// RabbitMQ.
+    Amqp,
+}
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    /// Its name, also in the baseline.
+    pub name: &'static str,
+    /// Whose gate.
+    pub protocol: Protocol,
+    /// What the fleet knows of the worker.
+    pub system: System,
+    /// Once.
+    pub before: Vec<Turn>,
+    /// Over and over.
+    pub cycle: Vec<Turn>,
+    /// Commands with their replies, or frames, in a cycle.
+    pub units: u64,
+    /// How far delivery tags grow with each cycle.
+    pub tags: u64,
+}
+
+impl Scenario {
+    /// Bytes of a cycle.
+    pub fn bytes(&self) -> u64 {
+        self.cycle.iter().map(|turn| turn.bytes.len() as u64).sum()
+    }
+}
+
+/// All of them.
+pub fn all() -> Vec<Scenario> {
+    [crate::redis::scenarios(), crate::rabbitmq::scenarios()].concat()
+}
+
+/// A scenario under way.
+pub struct Run {
+    gate: Box<dyn Gate>,
+    cycle: Vec<Turn>,
+    tags: u64,
+    out: Vec<Action>,
+    now: u64,
+    to_client: u64,
+    /// What the gate told the fleet.
+    pub events: u64,
+}
+
+impl Run {
+    /// The gate has seen all that comes before the first cycle.
+    pub fn new(scenario: &Scenario) -> Run {
+        let gate: Box<dyn Gate> = match scenario.protocol {
+            Protocol::Redis => Box::new(RespGate::new(Arc::new(RespSettings::default()), 7)),
+            Protocol::Amqp => Box::new(AmqpGate::new(Arc::new(AmqpSettings::default()), 7)),
+        };
+        let (tags, cycle) = (scenario.tags, scenario.cycle.clone());
+        let now = 1_700_000_000_000;
+        let mut run = Run { gate, cycle, tags, out: Vec::new(), now, to_client: 0, events: 0 };
+        run.gate.set_system(scenario.system);
+        scenario.before.iter().for_each(|turn| run.turn(turn));
+        run
+    }
+
+    /// One cycle, in a millisecond.
+    pub fn cycle(&mut self) {
+        self.now += 1;
+        let mut cycle = std::mem::take(&mut self.cycle);
+        for turn in &mut cycle {
+            self.turn(turn);
+            turn.grow(self.tags);
+        }
+        self.cycle = cycle;
+    }
+
+    fn turn(&mut self, turn: &Turn) {
+        assert!(self.gate.wants(turn.from), "the gate wants nothing of {:?}", turn.from);
+        let taken = self.gate.input(self.now, turn.from, &turn.bytes, &mut self.out);
+        assert_eq!(taken, turn.bytes.len(), "the gate has not taken all");
+        let mut next = 0;
+        for action in self.out.drain(..) {
+            match action {
+                Action::Forward(range) => {
+                    assert_eq!(range.start, next, "bytes are out of order");
+                    next = range.end;
+                }
+                Action::Event(_) => self.events += 1,
+                other => panic!("this traffic passes as it is, but the gate ordered {other:?}"),
+            }
+        }
+        assert_eq!(next, turn.bytes.len(), "the gate has not forwarded all");
+        if turn.from == Side::Broker {
+            self.to_client += next as u64;
+            self.gate.flushed(self.to_client);
+        }
+        std::hint::black_box(self.gate.next_timeout());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_scenario_passes_the_gate_as_it_is_and_jobs_are_seen() {
+        for scenario in all() {
+            let mut run = Run::new(&scenario);
+            let before = run.events;
+            (0..50).for_each(|_| run.cycle());
+            let jobs = ["rpop", "deliver", "celery"].iter().any(|word| scenario.name.contains(word));
+            assert_eq!(run.events > before, jobs, "{}: {} events", scenario.name, run.events - before);
+        }
+    }
+}
