@@ -16,6 +16,7 @@ mod huey;
 mod quiet;
 mod rabbitmq;
 mod rabbitmq_bad_input;
+mod rabbitmq_kinds;
 mod rabbitmq_queues;
 mod rabbitmq_restarts;
 mod recorder;

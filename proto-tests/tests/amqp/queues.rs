@@ -14,7 +14,7 @@ const ASKS: &str = "
     FREE
     B> 2047 open
     B< 2047 open-ok
-    B> 2047 declare q durable x-expires=-1
+    B> 2047 declare q durable x-queue-type=?
     # the client is not held for that
     W= 1 ack 9
 ";
@@ -35,10 +35,10 @@ fn refusal(argument: &str, rest: &str) -> String {
 }
 
 #[test]
-fn an_ordinary_queue_is_told_by_its_first_argument() {
-    let plain = refusal("x-expires", "the value '-1' of type 'long' but current is none");
+fn an_ordinary_queue_differs_in_its_type_alone() {
+    let plain = refusal("x-queue-type", "the value '?' of type 'longstr' but current is none");
     play(&format!("{ASKS}\nB< 2047 close {plain}\n{CANCELLED}"));
-    let stream = refusal("x-queue-type", "'classic' but current is 'stream'");
+    let stream = refusal("x-queue-type", "'?' but current is 'stream'");
     play(&format!("{ASKS}\nB< 2047 close {stream}\n{CANCELLED}"));
 }
 
@@ -69,16 +69,87 @@ fn an_auto_delete_queue_is_left_alone() {
 #[test]
 fn a_transient_queue_is_asked_for_as_one() {
     let refused = refusal("durable", "'true' but current is 'false'");
-    let plain = refusal("x-expires", "the value '-1' of type 'long' but current is none");
+    let plain = refusal("x-queue-type", "the value '?' of type 'longstr' but current is none");
     play(&format!(
         "{ASKS}
         B< 2047 close {refused}
         B> 2047 close-ok
         B> 2047 open
         B< 2047 open-ok
-        B> 2047 declare q x-expires=-1
+        B> 2047 declare q x-queue-type=?
         B< 2047 close {plain}
         {CANCELLED}
+        "
+    ));
+}
+
+/// What a refusal names goes into the next question, until nothing but the type differs.
+fn asked_again(learned: &[(&str, &str, &str)], end: &str) {
+    let mut script = ASKS.to_owned();
+    let mut said = vec!["x-queue-type=?".to_owned()];
+    for (argument, value, kind) in learned {
+        said.push(format!("{argument}={value}"));
+        said.sort_unstable();
+        let refused = refusal(argument, &format!("none but current is the value '{value}' of type '{kind}'"));
+        script += &format!(
+            "
+            B< 2047 close {refused}
+            B> 2047 close-ok
+            B> 2047 open
+            B< 2047 open-ok
+            B> 2047 declare q durable {}
+            ",
+            said.join(" ")
+        );
+    }
+    let last = refusal("x-queue-type", "'?' but current is 'quorum'");
+    play(&format!("{script}\nB< 2047 close {last}\n{end}"));
+}
+
+/// Another consumer would start while this one works, and RabbitMQ 3 crashes the queue.
+#[test]
+fn a_single_active_consumer_is_left_alone_whoever_declared_its_queue() {
+    let learned = [("x-overflow", "reject-publish", "longstr"), ("x-single-active-consumer", "true", "bool")];
+    let told = "
+        B> 2047 close-ok
+        E Bound its consumer of q cannot be stopped: it is a single active consumer*
+        FREE
+        +5s
+    ";
+    asked_again(&learned, told);
+    asked_again(&[("x-single-active-consumer", "false", "bool")], CANCELLED);
+}
+
+/// A quorum queue names its dead letters' exchange before its expiry. No question keeps it.
+#[test]
+fn an_expiry_is_found_behind_other_arguments() {
+    let learned = [("x-dead-letter-exchange", "dlx", "longstr"), ("x-expires", "600000", "signedint")];
+    let told = "
+        B> 2047 close-ok
+        E Bound its consumer of q cannot be stopped: it reads a quorum queue with an x-expires, *
+        +5s
+    ";
+    asked_again(&learned, told);
+}
+
+/// What its declare does not say may be the virtual host's own type.
+#[test]
+fn of_a_queue_that_expires_the_type_is_asked() {
+    let learned = refusal("x-expires", "none but current is the value '6000' of type 'signedint'");
+    let classic = refusal("x-queue-type", "the value '?' of type 'longstr' but current is none");
+    let asks = ASKS.replace("handshake", "handshake\nW= 1 declare q durable x-expires=6000\nB= 1 declare-ok q");
+    play(&format!(
+        "{asks}
+        B< 2047 close {learned}
+        B> 2047 close-ok
+        B> 2047 open
+        B< 2047 open-ok
+        B> 2047 declare q durable x-expires=6000 x-queue-type=?
+        B< 2047 close {classic}
+        {CANCELLED}
+        +1999ms
+        +1ms
+        {KEPT}
         "
     ));
 }
@@ -120,13 +191,13 @@ fn a_declare_that_fits_says_nothing() {
 /// It was deleted in that moment: nothing of it can be lost.
 #[test]
 fn a_queue_that_is_not_there_is_not_made() {
-    let refused = "406 50/10 PRECONDITION_FAILED - invalid arg 'x-expires' for queue 'q' in vhost '/': -1";
+    let refused = "406 50/10 PRECONDITION_FAILED - invalid arg 'x-queue-type' for queue 'q' in vhost '/': ?";
     play(&format!("{ASKS}\nB< 2047 close {refused}\n{CANCELLED}"));
 }
 
 #[test]
 fn lifted_meanwhile_nothing_is_cancelled() {
-    let plain = refusal("x-expires", "the value '-1' of type 'long' but current is none");
+    let plain = refusal("x-queue-type", "the value '?' of type 'longstr' but current is none");
     play(&format!(
         "{ASKS}
         UNDRAIN
@@ -160,7 +231,7 @@ fn a_declare_without_an_answer_proves_nothing() {
         DRAIN
         B> 2047 open
         B< 2047 open-ok
-        B> 2047 declare q durable x-expires=-1
+        B> 2047 declare q durable x-queue-type=?
         ",
     );
 }
@@ -168,7 +239,7 @@ fn a_declare_without_an_answer_proves_nothing() {
 /// One question for all consumers of a queue, in one hold all cancels.
 #[test]
 fn two_consumers_of_one_queue_need_one_question() {
-    let plain = refusal("x-expires", "the value '-1' of type 'long' but current is none");
+    let plain = refusal("x-queue-type", "the value '?' of type 'longstr' but current is none");
     play(&format!(
         "
         handshake
@@ -181,7 +252,7 @@ fn two_consumers_of_one_queue_need_one_question() {
         DRAIN
         B> 2047 open
         B< 2047 open-ok
-        B> 2047 declare q durable x-expires=-1
+        B> 2047 declare q durable x-queue-type=?
         B< 2047 close {plain}
         B> 2047 close-ok
         +20ms
@@ -221,9 +292,7 @@ const KEPT: &str = "
 /// A queue that expires is kept by a passive declare; so is one that a policy could let expire.
 #[test]
 fn the_queue_of_a_parked_consumer_is_kept_alive() {
-    for (declare, period) in
-        [("durable x-expires=6000", 2_000), ("durable x-expires=86400000", 20_000), ("durable", 20_000)]
-    {
+    for (declare, period) in [("x-expires=6000", 2_000), ("x-expires=86400000", 20_000), ("", 20_000)] {
         let twice = format!("+{}ms\n+1ms\n{KEPT}", period - 1).repeat(2);
         play(&format!(
             "{}
@@ -233,7 +302,7 @@ fn the_queue_of_a_parked_consumer_is_kept_alive() {
             B< 1 consume-ok t
             +60s
             ",
-            parked(declare),
+            parked(&format!("durable x-queue-type=classic {declare}")),
             KEPT.replace("B> 2047 close", "E FetchMoved broker\nB> 2047 close")
                 .replace("B< 2047 close-ok", "B> 1 consume q t\nB< 2047 close-ok")
         ));
@@ -244,7 +313,7 @@ fn the_queue_of_a_parked_consumer_is_kept_alive() {
 fn the_shortest_expiry_counts() {
     play(&format!(
         "{}
-        W= 1 declare r durable x-expires=3000
+        W= 1 declare r durable x-expires=3000 x-queue-type=classic
         B= 1 declare-ok r
         W> 1 consume r u
         E FetchAsked gate r blocking

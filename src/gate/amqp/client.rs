@@ -4,7 +4,7 @@ use super::channel::{Arriving, Channel, Content, Life, Owed, What};
 use super::consumer::{By, Consumer, Leave, State, leave};
 use super::inquiry::Question;
 use super::method::{self, Consume, Id, Settlement};
-use super::queues::Known;
+use super::queues::{self, Known};
 use super::{AmqpGate, Verdict, Wait};
 use crate::dialect::amqp::{self as dialect, Attributes, Role};
 use crate::gate::{Action, Side};
@@ -113,7 +113,8 @@ impl AmqpGate {
             single_active: matches!(argument("x-single-active-consumer"), Some(AMQPValue::Boolean(true))),
         };
         let expires = argument("x-expires").and_then(method::unsigned);
-        let is = (!declare.passive).then_some(Known { attributes, expires });
+        let kind = argument("x-queue-type").and_then(queues::kind);
+        let is = (!declare.passive).then_some(Known { attributes, expires, kind });
         let name = declare.queue.as_str().as_bytes().to_vec();
         let Some(channel) = self.channels.get_mut(&number) else { return };
         channel.last_queue = Some(name.clone());

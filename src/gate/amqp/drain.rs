@@ -238,7 +238,7 @@ impl AmqpGate {
         let now = self.now;
         let Some(channel) = self.channels.get(&number) else { return };
         let Some(consumer) = channel.consumers.get(tag) else { return };
-        if self.is_asked(&consumer.queue, Question::Exists) {
+        if self.is_asked(&consumer.queue, &Question::Exists) {
             return;
         }
         let in_hand = channel.unacked.of_consumer(consumer.no);

@@ -332,10 +332,8 @@ pub(super) fn does_exist(channel: u16, queue: &str) -> Bytes {
     declare(channel, queue::Declare { passive: true, ..a_declare(queue) })
 }
 
-/// A queue.declare that fits no queue and makes none.
-pub(super) fn cannot_fit(channel: u16, queue: &str, durable: bool) -> Bytes {
-    let mut arguments = FieldTable::default();
-    arguments.insert("x-expires".into(), AMQPValue::LongLongInt(-1));
+/// A queue.declare that is compared with the queue that is there.
+pub(super) fn declare_like(channel: u16, queue: &str, durable: bool, arguments: FieldTable) -> Bytes {
     declare(channel, queue::Declare { durable, arguments, ..a_declare(queue) })
 }
 

@@ -15,6 +15,7 @@ mod drain;
 mod frame;
 mod handshake;
 mod inquiry;
+mod likeness;
 mod method;
 mod proof;
 mod queues;

@@ -2,11 +2,31 @@
 
 use crate::dialect::amqp::Attributes;
 use crate::job::Millis;
+use amq_protocol::types::AMQPValue;
 use std::collections::HashMap;
 
 /// A client that declares ever new queues makes no more than so many be remembered; one that is not remembered is asked
 /// for when it matters.
 const KEPT: usize = 4_096;
+
+/// The types of queues.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Classic,
+    Quorum,
+    Stream,
+}
+
+/// The type that an `x-queue-type` says.
+pub(super) fn kind(value: &AMQPValue) -> Option<Kind> {
+    let AMQPValue::LongString(text) = value else { return None };
+    match text.as_bytes() {
+        b"classic" => Some(Kind::Classic),
+        b"quorum" => Some(Kind::Quorum),
+        b"stream" => Some(Kind::Stream),
+        _ => None,
+    }
+}
 
 /// What a queue is like: by its declare on this connection, which the broker has checked, or by its own word.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -14,6 +34,8 @@ pub(super) struct Known {
     pub(super) attributes: Attributes,
     /// `x-expires`, if it could be read.
     pub(super) expires: Option<Millis>,
+    /// A declare need not say it: then it is not known.
+    pub(super) kind: Option<Kind>,
 }
 
 /// See the module. Every queue in it was seen to exist.

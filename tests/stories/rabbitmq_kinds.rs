@@ -1,0 +1,70 @@
+//! Queues and consumers of special kinds, declared by somebody else than who consumes them: nothing is crashed, skipped or
+//! closed by a drain.
+
+use crate::support::gate::text;
+use crate::support::queues::{Consumers, declare, depth};
+use crate::support::rabbit::Release;
+use crate::support::story::System;
+use crate::support::{World, eventually, secs};
+use serde_json::Value;
+
+/// The worker's page as soon as it has something that cannot be stopped.
+fn await_blocked(world: &World, name: &str) -> Value {
+    eventually("it is told", secs(10), || {
+        let blocked = |worker: &Value| worker["blocked"].as_array().is_some_and(|reasons| !reasons.is_empty());
+        world.gate().worker(name).filter(blocked)
+    })
+}
+
+/// A single active consumer: were it cancelled, another would start while it works, and RabbitMQ 3 crashes the queue when
+/// the next job comes.
+fn single_active(release: Release) {
+    const QUEUE: &str = r#"{"durable": true, "arguments":
+        {"x-single-active-consumer": true, "x-dead-letter-exchange": "", "x-max-length": 1000}}"#;
+    let world = World::with(release);
+    declare(&world, "single", QUEUE);
+    let system = Consumers { queue: "single", prefetch: 1, number: 1, fed: &["single"] };
+    let _active = system.start(&world, "a", 1);
+    let _other = system.start(&world, "b", 1);
+    let mut producer = system.producer(&world);
+    (0..4).for_each(|number| producer.push(&format!("job{number}"), 0.5, 0.0));
+    world.log().await_line("start", "job0", secs(20));
+    world.gate().cli(&["drain", "worker=a", "--name", "d"]).expect(0);
+    let worker = await_blocked(&world, "a");
+    assert_eq!(worker["state"], "draining", "{worker}");
+    assert!(text(&worker["blocked"][0]).contains("is a single active consumer"), "{worker}");
+    // the next job that is published is the one that would crash it
+    producer.push("last", 0.1, 0.0);
+    world.log().await_line("end", "last", secs(20));
+    assert_eq!(depth(&world, "single"), "0", "the queue is still there");
+    world.log().assert_exactly_once(&[]);
+    let lines = world.log().lines();
+    let by = |worker: &str| lines.iter().filter(|line| line.what == "start" && line.worker == worker).count();
+    assert_eq!((by("a.1"), by("b.1")), (5, 0), "one at a time, and the same");
+}
+
+#[test]
+fn single_active_on_3() {
+    single_active(Release::Three);
+}
+
+#[test]
+fn single_active_on_4() {
+    single_active(Release::Four);
+}
+
+/// A quorum queue with an expiry: nothing but a consumer keeps it.
+#[test]
+fn an_expiring_quorum_queue() {
+    const QUEUE: &str = r#"{"durable": true, "arguments":
+        {"x-queue-type": "quorum", "x-expires": 2000, "x-dead-letter-exchange": ""}}"#;
+    let world = World::with(Release::Four);
+    declare(&world, "expiring", QUEUE);
+    let system = Consumers { queue: "expiring", prefetch: 1, number: 1, fed: &["expiring"] };
+    let _worker = system.start(&world, "w", 1);
+    world.gate().cli(&["drain", "worker=w", "--name", "d"]).expect(0);
+    let worker = await_blocked(&world, "w");
+    assert!(text(&worker["blocked"][0]).contains("reads a quorum queue with an x-expires"), "{worker}");
+    std::thread::sleep(secs(6));
+    assert_eq!(depth(&world, "expiring"), "0", "the queue is still there");
+}
