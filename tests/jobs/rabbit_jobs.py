@@ -3,6 +3,7 @@
     rabbit_jobs.py worker N          N consumers of QUEUE, each in a process and on a connection of its own
     rabbit_jobs.py producer Q..      a job for each line `ID SECONDS` of its standard input, to these queues in turn
     rabbit_jobs.py declare Q JSON    declares a queue, as its owner might: nobody else here does
+    rabbit_jobs.py hold Q            keeps a queue to itself, as its exclusive consumer, and takes nothing
     rabbit_jobs.py depth Q           says how many messages are ready in it, or `gone`
 
 A consumer works in threads and acknowledges when a job is done, PREFETCH at a time. Consumer 7 of `w` calls itself `w-7`
@@ -90,6 +91,14 @@ def declare(queue, options):
     connection.close()
 
 
+def hold(queue):
+    channel = connect(WORKER).channel()
+    channel.basic_qos(prefetch_count=1)
+    channel.basic_consume(queue, lambda *_: None, exclusive=True)
+    note("ready", "-")
+    channel.start_consuming()
+
+
 def depth(queue):
     connection = connect("owner")
     try:
@@ -99,4 +108,4 @@ def depth(queue):
     connection.close()
 
 
-{"worker": worker, "producer": producer, "declare": declare, "depth": depth}[sys.argv[1]](*sys.argv[2:])
+{"worker": worker, "producer": producer, "declare": declare, "hold": hold, "depth": depth}[sys.argv[1]](*sys.argv[2:])

@@ -2,7 +2,7 @@
 //! closed by a drain.
 
 use crate::support::gate::text;
-use crate::support::queues::{Consumers, declare, depth};
+use crate::support::queues::{Consumers, declare, deliveries, depth, hold};
 use crate::support::rabbit::Release;
 use crate::support::story::System;
 use crate::support::{World, eventually, secs};
@@ -67,4 +67,49 @@ fn an_expiring_quorum_queue() {
     assert!(text(&worker["blocked"][0]).contains("reads a quorum queue with an x-expires"), "{worker}");
     std::thread::sleep(secs(6));
     assert_eq!(depth(&world, "expiring"), "0", "the queue is still there");
+}
+
+/// Somebody takes the queue of a drained worker to himself. The worker's channel, with a job in flight on it, must not be
+/// the one that RabbitMQ closes for that; and whoever shares the queue is no obstacle.
+fn exclusive(release: Release) {
+    let world = World::with(release);
+    declare(&world, "taken", r#"{"durable": true}"#);
+    let system = Consumers { queue: "taken", prefetch: 2, number: 1, fed: &["taken"] };
+    let _worker = system.start(&world, "a", 1);
+    let mut producer = system.producer(&world);
+    producer.push("long", 6.0, 0.0);
+    world.log().await_line("start", "long", secs(20));
+    let drain = |name: &str| {
+        world.gate().cli(&["drain", "worker=a", "--name", name]).expect(0);
+        world.gate().cli(&["wait", name, "--for", "sealed", "--timeout", "20s"]).expect(0);
+    };
+    drain("first");
+    let holder = hold(&world, "taken");
+    world.gate().cli(&["undrain", "first"]).expect(0);
+    let worker = await_blocked(&world, "a");
+    assert!(text(&worker["blocked"][0]).contains("is in exclusive use by another consumer"), "{worker}");
+    drop(holder);
+    drain("second");
+    let _other = system.start(&world, "b", 1);
+    world.gate().cli(&["undrain", "second"]).expect(0);
+    (0..4).for_each(|number| producer.push(&format!("job{number}"), 2.0, 0.0));
+    drop(producer);
+    world.log().await_all_ended(secs(30));
+    world.log().assert_exactly_once(&[]);
+    let lines = world.log().lines();
+    for worker in ["a.1", "b.1"] {
+        let of = |line: &&crate::support::joblog::Line| line.worker == worker && line.id.starts_with("job");
+        assert!(lines.iter().filter(of).count() > 0, "{worker} got nothing");
+    }
+    assert_eq!(deliveries(&world).iter().filter(|delivery| delivery.redelivered).count(), 0, "taken and given back");
+}
+
+#[test]
+fn exclusive_on_3() {
+    exclusive(Release::Three);
+}
+
+#[test]
+fn exclusive_on_4() {
+    exclusive(Release::Four);
 }

@@ -41,6 +41,14 @@ pub(crate) fn declare(world: &World, queue: &str, options: &str) {
     assert!(done.success(), "{queue} cannot be declared: {options}");
 }
 
+/// An exclusive consumer of a queue, until it is dropped.
+pub(crate) fn hold(world: &World, queue: &str) -> Proc {
+    let mut run = run(world, &world.broker_address(), &["hold", queue]);
+    let mut process = Proc::start(run.env("WORKER", "holder"), &world.path().join("holder.log"));
+    world.log().await_ready("holder", &mut process);
+    process
+}
+
 /// How many messages are ready in a queue, or `gone`.
 pub(crate) fn depth(world: &World, queue: &str) -> String {
     let done = run(world, &world.broker_address(), &["depth", queue]).output().expect("python runs");

@@ -31,6 +31,10 @@ pub fn encode(line: &str) -> Result<Vec<u8>, String> {
             let publish = method(&["publish", exchange, key])?;
             Ok(content(channel, &publish, body, rest))
         }
+        ("send-nothing", [key]) => {
+            let header = Payload::of(60, 0).longlong(0).short(0).0;
+            Ok([frame(1, channel, &method(&["publish", "-", key])?), frame(2, channel, &header)].concat())
+        }
         _ => Ok(frame(1, channel, &method(&words[1..])?)),
     }
 }
@@ -204,6 +208,7 @@ fn method(words: &[&str]) -> Result<Vec<u8>, String> {
             Payload(declare)
         }
         ["declare-ok", queue] => Payload::of(50, 11).name(queue).long(0).long(0),
+        ["declare-ok", queue, consumers] => Payload::of(50, 11).name(queue).long(0).long(number(consumers)? as u32),
         ["bind", queue, exchange] => {
             Payload::of(50, 20).short(0).name(queue).name(exchange).name("k").bits(&[], &[]).long(0)
         }

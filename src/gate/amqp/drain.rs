@@ -238,7 +238,7 @@ impl AmqpGate {
         let now = self.now;
         let Some(channel) = self.channels.get(&number) else { return };
         let Some(consumer) = channel.consumers.get(tag) else { return };
-        if self.is_asked(&consumer.queue, &Question::Exists) {
+        if self.is_in_doubt(&consumer.queue) {
             return;
         }
         let in_hand = channel.unacked.of_consumer(consumer.no);
@@ -257,11 +257,11 @@ impl AmqpGate {
         let Some(consume) = consumer.consume.frame(number, &upstream, offset) else { return };
         let mut bytes = BytesMut::new();
         if limit != current {
-            bytes.extend_from_slice(&method::qos(number, limit));
+            bytes.extend_from_slice(&method::qos(number, limit, false));
         }
         bytes.extend_from_slice(&consume);
         if limit != current {
-            bytes.extend_from_slice(&method::qos(number, current));
+            bytes.extend_from_slice(&method::qos(number, current, false));
         }
         let Some(channel) = self.channels.get_mut(&number) else { return };
         if limit != current {

@@ -75,6 +75,8 @@ pub(super) enum At {
         /// The channel whose body it is, if somebody reads along.
         tap: Option<u16>,
     },
+    /// The same of a frame that is for the gate itself.
+    Dropping { left: usize },
 }
 
 /// Takes typed fields off the front of a payload. Everything is `None` once the payload is too short.

@@ -2,21 +2,24 @@
 //! and the client's, with all that is in flight on it, must not be that one.
 //!
 //! ```text
-//! Opening ──open-ok──▶ Asking ──declare-ok──▶ Closing ──close-ok──▶ (done)
-//!                        └──channel.close──▶ (done)
+//! Opening ──open-ok──▶ Asking ──declare-ok, consume-ok──▶ Closing ──close-ok──▶ (done)
+//!    └─open-ok──▶ Filling ──▲──channel.close──▶ (done)
 //! ```
 //! *Does it exist* is a passive queue.declare. It also counts as use, and so keeps a queue alive that would expire.
 //!
 //! *What is it like* has no method, and is learned from what a declare is refused for, in several rounds (`likeness`).
+//!
+//! *Would a consume be refused* is tried (`probe`), where the existence has told of one other consumer: it may be exclusive.
 
-use super::consumer::{Leave, leave};
+use super::consumer::{Consumer, Leave, leave};
 use super::frame::Fields;
 use super::likeness::{Guess, Likeness};
 use super::method::{self, Id};
-use super::queues::Known;
-use super::{AmqpGate, Wait};
+use super::queues::{Kind, Known};
+use super::{AmqpGate, Wait, probe};
 use crate::gate::{Action, Side};
 
+const ACCESS_REFUSED: u16 = 403;
 const RESOURCE_LOCKED: u16 = 405;
 const NOT_FOUND: u16 = 404;
 
@@ -27,11 +30,15 @@ pub(super) enum Question {
     Exists,
     /// What is it like: would a cancel do it harm?
     IsLike(Guess),
+    /// Would it refuse another consumer? Of classic queues only.
+    Admits,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     Opening,
+    /// What is to be tried must not be given a job.
+    Filling,
     Asking,
     Closing,
 }
@@ -69,6 +76,12 @@ impl AmqpGate {
             || self.inquiries.iter().any(|(q, of)| same(q, of))
     }
 
+    /// Whether anything is being asked about a queue.
+    pub(super) fn is_in_doubt(&self, queue: &[u8]) -> bool {
+        self.inquiry.as_ref().is_some_and(|inquiry| inquiry.stage != Stage::Closing && inquiry.queue == queue)
+            || self.inquiries.iter().any(|(other, _)| other == queue)
+    }
+
     /// Begins the next question, if none is under way.
     pub(super) fn next_inquiry(&mut self) {
         if self.inquiry.is_some() || self.closing {
@@ -92,66 +105,106 @@ impl AmqpGate {
         (1..=most).rev().find(|number| !self.channels.contains_key(number))
     }
 
+    /// A channel of the gate's own.
+    pub(super) fn is_own(&self, number: u16) -> bool {
+        self.inquiry.as_ref().is_some_and(|inquiry| inquiry.number == number)
+    }
+
     /// The broker speaks on the gate's own channel.
     pub(super) fn inquiry_answer(&mut self, id: Id, payload: &[u8], out: &mut Vec<Action>) {
         let Some(inquiry) = &mut self.inquiry else { return };
-        let (number, question) = (inquiry.number, inquiry.question.clone());
+        let number = inquiry.number;
         match (inquiry.stage, id) {
             (Stage::Opening, method::CHANNEL_OPEN_OK) => {
-                inquiry.stage = Stage::Asking;
+                self.consumers += 1; // no name comes twice
                 let name = String::from_utf8_lossy(&inquiry.queue);
-                let declare = match question {
+                inquiry.stage = if inquiry.question == Question::Admits { Stage::Filling } else { Stage::Asking };
+                let ask = match &inquiry.question {
                     Question::Exists => method::does_exist(number, &name),
                     Question::IsLike(guess) => guess.declare(number, &name),
+                    Question::Admits => probe::fill(number, &format!("draingate.{:x}.{}", self.seed, self.consumers)),
                 };
-                self.enqueue(Side::Broker, number, declare);
+                self.enqueue(Side::Broker, number, ask);
             }
-            (Stage::Asking, method::QUEUE_DECLARE_OK) => {
+            (Stage::Filling, method::BASIC_DELIVER) => {
+                inquiry.stage = Stage::Asking;
+                let consume = probe::consume(number, &inquiry.queue);
+                self.enqueue(Side::Broker, number, consume);
+            }
+            (Stage::Asking, method::QUEUE_DECLARE_OK | method::BASIC_CONSUME_OK) => {
                 inquiry.stage = Stage::Closing;
                 let queue = std::mem::take(&mut inquiry.queue);
+                let question = std::mem::replace(&mut inquiry.question, Question::Exists);
                 self.enqueue(Side::Broker, number, method::channel_close(number));
                 match question {
-                    Question::Exists => self.found(&queue, None, out),
+                    Question::Exists => self.found(&queue, Ok(method::consumer_count(payload)), out),
                     Question::IsLike(_) => self.examined(&queue, Likeness::Unreadable),
+                    Question::Admits => {}
                 }
             }
-            (stage, method::CHANNEL_CLOSE) => {
-                let mut fields = Fields(payload.get(4..).unwrap_or_default());
-                let (code, text) = (fields.short(), fields.shortstr().unwrap_or_default().to_vec());
-                let queue = std::mem::take(&mut inquiry.queue);
-                self.enqueue(Side::Broker, number, method::channel_close_ok(number));
-                self.inquiry = None;
-                match question {
-                    _ if stage == Stage::Closing => {}
-                    Question::Exists => self.found(&queue, code, out),
-                    Question::IsLike(guess) => self.examined(&queue, guess.read(&text)),
-                }
-            }
+            (_, method::CHANNEL_CLOSE) => self.inquiry_refused(payload, out),
             (Stage::Closing, method::CHANNEL_CLOSE_OK) => self.inquiry = None,
             _ => {}
         }
     }
 
-    /// It exists, unless it was refused with this code.
-    fn found(&mut self, queue: &[u8], refused: Option<u16>, out: &mut Vec<Action>) {
+    /// The broker has closed the gate's own channel.
+    fn inquiry_refused(&mut self, payload: &[u8], out: &mut Vec<Action>) {
+        let Some(Inquiry { number, queue, question, stage }) = self.inquiry.take() else { return };
+        let mut fields = Fields(payload.get(4..).unwrap_or_default());
+        let (code, text) = (fields.short().unwrap_or(0), fields.shortstr().unwrap_or_default());
+        self.enqueue(Side::Broker, number, method::channel_close_ok(number));
+        match question {
+            _ if stage == Stage::Closing => {}
+            Question::Exists => self.found(&queue, Err(code), out),
+            Question::IsLike(guess) => self.examined(&queue, guess.read(text)),
+            Question::Admits if stage == Stage::Asking && code == ACCESS_REFUSED => {
+                self.gone(&queue, Some("is in exclusive use by another consumer"), out);
+            }
+            // it could not be tried
+            Question::Admits => {}
+        }
+    }
+
+    /// It exists, with so many consumers, unless it was refused with this code.
+    fn found(&mut self, queue: &[u8], answer: Result<u32, u16>, out: &mut Vec<Action>) {
         // refused for another reason: it is there
-        let exists = refused != Some(NOT_FOUND);
+        let exists = answer != Err(NOT_FOUND);
         if exists {
             self.queues.exists(queue);
         } else {
             self.queues.deleted(queue);
         }
-        let gone = match refused {
-            Some(NOT_FOUND) => Some("has been deleted"),
-            Some(RESOURCE_LOCKED) => Some("is now exclusive to another connection"),
+        let gone = match answer {
+            Err(NOT_FOUND) => Some("has been deleted"),
+            Err(RESOURCE_LOCKED) => Some("is now exclusive to another connection"),
             _ => None,
         };
         if !self.marked && gone.is_some() {
             self.gone(queue, gone, out);
         }
+        if answer == Ok(1) {
+            self.doubt(queue);
+        }
         if matches!(&self.wait, Some(Wait::Existence { queue: of, .. }) if of == queue) {
             self.queues.answered(queue, exists);
             self.wait = None;
+        }
+    }
+
+    /// A queue has one consumer. If it is another's, and exclusive, then those that are parked here would be refused: the
+    /// broker would close their channels. (An exclusive consumer is the only one.)
+    fn doubt(&mut self, queue: &[u8]) {
+        let mut here =
+            self.channels.values().flat_map(|channel| channel.consumers.values()).filter(|c| c.queue == queue);
+        let waits = here.clone().any(Consumer::waits);
+        if self.marked || !waits || here.any(|c| c.is_at_broker() && !c.over) {
+            return;
+        }
+        match self.queues.known(queue).and_then(|known| known.kind) {
+            Some(Kind::Classic) => self.inquiries.push_front((queue.to_vec(), Question::Admits)),
+            Some(Kind::Quorum | Kind::Stream) => {}
+            None => self.inquiries.push_front((queue.to_vec(), Question::IsLike(Guess::default()))),
         }
     }
 
@@ -174,6 +227,9 @@ impl AmqpGate {
             }
             Likeness::Known(known) => {
                 self.queues.declared(queue, Some(known));
+                if known.kind == Some(Kind::Classic) {
+                    self.doubt(queue);
+                }
                 Some(known)
             }
             Likeness::Unreadable => None,

@@ -160,6 +160,12 @@ pub(super) fn queue_name(payload: &[u8]) -> Option<&[u8]> {
     Fields(payload.get(6..)?).shortstr()
 }
 
+/// How many consumers a queue has, by its declare-ok.
+pub(super) fn consumer_count(payload: &[u8]) -> u32 {
+    let mut fields = Fields(payload.get(4..).unwrap_or_default());
+    fields.shortstr().and_then(|_| fields.long()).and_then(|_| fields.long()).unwrap_or(0)
+}
+
 /// basic.get: the queue, and whether nothing will be acknowledged.
 pub(super) fn get(payload: &[u8]) -> Option<(&[u8], bool)> {
     let mut fields = Fields(payload.get(6..)?);
@@ -215,8 +221,12 @@ impl Consume {
 
 /// A method frame out of its payload.
 pub(super) fn raw_frame(channel: u16, payload: &[u8]) -> Bytes {
+    frame(1, channel, payload)
+}
+
+fn frame(kind: u8, channel: u16, payload: &[u8]) -> Bytes {
     let mut frame = Vec::with_capacity(payload.len() + HEAD + 1);
-    frame.push(1);
+    frame.push(kind);
     frame.extend_from_slice(&channel.to_be_bytes());
     frame.extend_from_slice(&u32::try_from(payload.len()).unwrap_or(u32::MAX).to_be_bytes());
     frame.extend_from_slice(payload);
@@ -306,9 +316,24 @@ pub(super) fn get_empty(channel: u16) -> Bytes {
     generate(channel, AMQPClass::Basic(basic::AMQPMethod::GetEmpty(basic::GetEmpty {})))
 }
 
-/// basic.qos of one consumer's prefetch.
-pub(super) fn qos(channel: u16, prefetch_count: u16) -> Bytes {
-    generate(channel, AMQPClass::Basic(basic::AMQPMethod::Qos(basic::Qos { prefetch_count, global: false })))
+/// basic.qos of each consumer to come, or (`global`) of the channel.
+pub(super) fn qos(channel: u16, prefetch_count: u16, global: bool) -> Bytes {
+    generate(channel, AMQPClass::Basic(basic::AMQPMethod::Qos(basic::Qos { prefetch_count, global })))
+}
+
+/// basic.consume without any arguments.
+pub(super) fn consume(channel: u16, queue: &[u8], tag: &[u8]) -> Bytes {
+    let consume = Consume { queue: queue.to_vec(), tag: tag.to_vec(), bits: 0, arguments: vec![0; 4] };
+    consume.frame(channel, tag, None).unwrap_or_default()
+}
+
+/// basic.publish of an empty message into a queue.
+pub(super) fn publish_nothing(channel: u16, queue: &str) -> Bytes {
+    let publish = basic::Publish { exchange: short(b""), routing_key: short(queue.as_bytes()), ..Default::default() };
+    let mut frames = generate(channel, AMQPClass::Basic(basic::AMQPMethod::Publish(publish))).to_vec();
+    // the content header: class, weight, size, no properties
+    frames.extend_from_slice(&frame(2, channel, &[&[0, 60][..], &[0; 12]].concat()));
+    frames.into()
 }
 
 /// channel.open.
@@ -335,6 +360,11 @@ pub(super) fn does_exist(channel: u16, queue: &str) -> Bytes {
 /// A queue.declare that is compared with the queue that is there.
 pub(super) fn declare_like(channel: u16, queue: &str, durable: bool, arguments: FieldTable) -> Bytes {
     declare(channel, queue::Declare { durable, arguments, ..a_declare(queue) })
+}
+
+/// A queue of the gate's own, for a moment.
+pub(super) fn declare_own(channel: u16, queue: &str) -> Bytes {
+    declare(channel, queue::Declare { exclusive: true, auto_delete: true, ..a_declare(queue) })
 }
 
 fn declare(channel: u16, declare: queue::Declare) -> Bytes {

@@ -17,6 +17,7 @@ mod handshake;
 mod inquiry;
 mod likeness;
 mod method;
+mod probe;
 mod proof;
 mod queues;
 mod relay;

@@ -98,6 +98,7 @@ impl AmqpGate {
         match *self.at(from) {
             At::Greeting => self.greeting(input),
             At::Passing { left, tap } => self.pass_on(from, input, left, tap, out),
+            At::Dropping { left } => self.drop_more(from, input, left),
             At::Boundary => match Head::read(input) {
                 // a broker that does not speak the client's version answers with a greeting of its own and leaves
                 Err(_) if from == Side::Broker && input[0] == b'A' => Step::Lost("a greeting instead of a frame"),
@@ -109,6 +110,11 @@ impl AmqpGate {
     }
 
     fn frame(&mut self, from: Side, head: Head, input: &[u8], out: &mut Vec<Action>) -> Step {
+        let content = matches!(head.kind, Kind::Header | Kind::Body);
+        if from == Side::Broker && content && self.is_own(head.channel) {
+            *self.at(from) = At::Dropping { left: head.whole() };
+            return self.step(from, input, out);
+        }
         let wanted = match head.kind {
             Kind::Method => head.size <= WHOLE_MAX,
             Kind::Header => self.wants_header(from, head),
@@ -146,6 +152,16 @@ impl AmqpGate {
                 Step::Rest
             }
         }
+    }
+
+    /// More of a message to the gate itself.
+    fn drop_more(&mut self, from: Side, input: &[u8], left: usize) -> Step {
+        let n = left.min(input.len());
+        if n == left && input[n - 1] != END {
+            return Step::Lost("a frame without its end octet");
+        }
+        *self.at(from) = if n < left { At::Dropping { left: left - n } } else { At::Boundary };
+        Step::Drop(n, None)
     }
 
     /// Framing is lost, or a side does what the protocol does not allow. The broker gets it as it is, for its own
