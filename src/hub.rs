@@ -17,6 +17,7 @@ pub use events::{Event, Events, Heard};
 pub use handle::{Flags, Handle};
 
 use crate::fleet::{ClosedBy, DrainAnswer, DrainError, DrainRequest, Effect, Fleet, FleetSettings, Peer};
+use crate::fleet::{PauseAnswer, PauseRequest};
 use crate::job::{ConnId, Millis, WorkerId};
 use crate::process::{self, Question};
 use crate::store::{Saved, Store, StoreError};
@@ -204,6 +205,28 @@ impl Hub {
         }
     }
 
+    /// Pauses a queue: on disk and handed to every connection when it returns.
+    pub fn pause(&self, request: &PauseRequest) -> Result<PauseAnswer, HubError> {
+        let saving = self.lock_saving();
+        let answer = self.with_fleet(|fleet, now| fleet.pause(now, request))?;
+        let Err(error) = self.save_drains_if_changed(&saving) else { return Ok(answer) };
+        // one that was in force before stays: only its new end is not on disk yet
+        if answer.created {
+            self.with_fleet(|fleet, _| fleet.resume(&answer.pause.name));
+        }
+        Err(HubError::Store(error.to_string()))
+    }
+
+    /// Lifts the pauses of a queue; false if there were none.
+    pub fn resume(&self, name: &str) -> Result<bool, HubError> {
+        let saving = self.lock_saving();
+        let lifted = self.with_fleet(|fleet, _| fleet.resume(name));
+        match self.save_drains_if_changed(&saving) {
+            Ok(()) => Ok(lifted),
+            Err(error) => Err(HubError::Store(format!("{error}; a gate restarted now would pause it again"))),
+        }
+    }
+
     /// A number that changes whenever anything in the fleet may have changed: what long polls wait on.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
@@ -282,7 +305,13 @@ impl Hub {
         let conn = ConnId(self.next_conn.fetch_add(1, Ordering::Relaxed));
         let handle = Arc::new(Handle::default());
         self.handles.insert(conn, handle.clone());
-        self.with_fleet(|fleet, now| fleet.connect(now, conn, peer));
+        self.with_fleet(|fleet, now| {
+            fleet.connect(now, conn, peer);
+            // under the lock, so that it does not come behind a newer one
+            if !fleet.paused().is_empty() {
+                handle.set_paused(Arc::clone(fleet.paused()));
+            }
+        });
         (conn, handle)
     }
 
@@ -314,6 +343,7 @@ impl Hub {
                     handle.set_system(system);
                 }
             }
+            Effect::Pauses(paused) => self.handles.iter().for_each(|handle| handle.set_paused(Arc::clone(&paused))),
             Effect::Journal(line) => {
                 if self.store.journal(&line) && !self.journal_unsaved.swap(true, Ordering::AcqRel) {
                     self.chores.notify_one();

@@ -286,6 +286,13 @@ pub enum JobEvent {
     },
     /// Framing was lost: the connection is a blind pipe from now on.
     Opaque,
+    /// The set of paused queues of this number is in force on the connection.
+    PausesTaken {
+        /// [`crate::queue::PausedQueues::number`].
+        number: u64,
+        /// The pauses under which something of this connection is still at the broker, and why if it will stay there.
+        open: Vec<(String, Option<String>)>,
+    },
 }
 
 /// See [`JobEvent::Orphan`].

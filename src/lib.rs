@@ -12,6 +12,8 @@ pub mod fleet;
 pub mod gate;
 #[deny(clippy::disallowed_methods)]
 pub mod job;
+#[deny(clippy::disallowed_methods)]
+pub mod queue;
 
 // the server half
 #[cfg(feature = "server")]

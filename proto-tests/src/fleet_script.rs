@@ -21,9 +21,10 @@
 //! ? w1@a drained reported running=0 blocked~text    a worker by name, by id or by `@c1`
 //! ? drain NAME sealed        ? c1 marked            ? notice text            ? no notice text
 //! ```
-//! After every line the script also checks what must always be true; see [`Script::check_always`].
+//! (queues and their pauses: see `pauses`). After every line the script also checks what must always be true; see [`Script::check_always`].
 
 mod check;
+mod pauses;
 mod words;
 
 use draingate::fleet::{ClosedBy, DrainAnswer, DrainError, Effect, Fleet, FleetSettings, Peer, Process};
@@ -114,6 +115,11 @@ impl Script {
             "drain" => self.drain(line),
             "undrain" => {
                 self.fleet.undrain(self.now, words[1]);
+                Ok(())
+            }
+            "pause" => self.pause(line),
+            "resume" => {
+                self.fleet.resume(words[1]);
                 Ok(())
             }
             "restart" => self.restart(),
@@ -209,8 +215,8 @@ impl Script {
         let rest = |from: usize| words.get(from).copied().map(str::to_owned).ok_or("a word is missing");
         let key = || rest(1).map(JobKey);
         let event = match words[0] {
-            "fetch" | "fetch!" | "poll" => {
-                let held = client.marked && words[0] != "fetch!";
+            "fetch" | "fetch!" | "poll" | "held" => {
+                let held = (client.marked && words[0] != "fetch!") || words[0] == "held";
                 let place = if held { Place::Gate } else { Place::Broker };
                 let blocking = words[0] != "poll";
                 client.fetches.push((place, blocking));
@@ -264,6 +270,7 @@ impl Script {
             "unrefused" => JobEvent::Unrefused { why: words[1..].join(" "), pop: true },
             "scripts" => JobEvent::Unrefused { why: words[1..].join(" "), pop: false },
             "opaque" => JobEvent::Opaque,
+            "takes" => self.taken(&words[1..]),
             "beat" | "online" | "offline" => celery_report(words, now)?,
             "sidekiq" => sidekiq_report(words, now)?,
             "work" => JobEvent::Report(Report::SidekiqWork {
@@ -349,7 +356,7 @@ impl Script {
                 Effect::Journal(line) => self.journal.push(line),
                 Effect::SaveDrains => self.drains = self.fleet.export_drains(),
                 Effect::Notice(notice) => self.notices.push(notice_text(&notice)),
-                Effect::System(..) => {}
+                Effect::System(..) | Effect::Pauses(_) => {}
             }
         }
         self.check_always()

@@ -1,15 +1,15 @@
 //! What the API asks of the gate, and nothing more. [`Hub`] is the one implementation that serves; tests put a made-up
 //! gate in its place.
 
-use crate::fleet::view::{DrainView, ReportView, WorkerDetail, WorkerView};
-use crate::fleet::{DrainAnswer, DrainError, DrainRequest};
+use crate::fleet::view::{DrainView, QueueView, ReportView, WorkerDetail, WorkerView};
+use crate::fleet::{DrainAnswer, DrainError, DrainRequest, PauseAnswer, PauseRequest};
 use crate::hub::{Heard, Hub, HubError, ListenerInfo};
 use crate::job::{Millis, WorkerId};
 use std::net::SocketAddr;
 use tokio::sync::watch;
 
-/// The gate as the API sees it. [`Backend::drain`], [`Backend::undrain`] and [`Backend::workers_of_caller`] may touch
-/// the disk and are called where blocking is allowed; all others only take the fleet's lock for a moment.
+/// The gate as the API sees it. [`Backend::drain`], [`Backend::undrain`], [`Backend::pause`], [`Backend::resume`] and
+/// [`Backend::workers_of_caller`] may touch the disk and are called where blocking is allowed; all others only take the fleet's lock for a moment.
 pub trait Backend: Send + Sync + 'static {
     /// Unix time in milliseconds by the gate's clock.
     fn now(&self) -> Millis;
@@ -27,6 +27,12 @@ pub trait Backend: Send + Sync + 'static {
     fn drain(&self, request: &DrainRequest) -> Result<DrainAnswer, HubError>;
     /// Lifts a drain; false if there was none.
     fn undrain(&self, name: &str) -> Result<bool, HubError>;
+    /// The queues that were asked for, and those that are paused.
+    fn queues(&self) -> Vec<QueueView>;
+    /// Pauses a queue; on disk and handed to every connection when it returns.
+    fn pause(&self, request: &PauseRequest) -> Result<PauseAnswer, HubError>;
+    /// Lifts the pauses of a queue; false if there were none.
+    fn resume(&self, name: &str) -> Result<bool, HubError>;
     /// The workers that a connection from the caller's process and address would belong to.
     fn workers_of_caller(&self, caller: SocketAddr) -> Vec<WorkerId>;
     /// A number that changes whenever anything in the fleet may have changed.
@@ -74,6 +80,18 @@ impl Backend for Hub {
 
     fn undrain(&self, name: &str) -> Result<bool, HubError> {
         Hub::undrain(self, name)
+    }
+
+    fn queues(&self) -> Vec<QueueView> {
+        self.look(|fleet, _| fleet.queues())
+    }
+
+    fn pause(&self, request: &PauseRequest) -> Result<PauseAnswer, HubError> {
+        Hub::pause(self, request)
+    }
+
+    fn resume(&self, name: &str) -> Result<bool, HubError> {
+        Hub::resume(self, name)
     }
 
     fn workers_of_caller(&self, caller: SocketAddr) -> Vec<WorkerId> {

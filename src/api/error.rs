@@ -33,6 +33,8 @@ pub enum Kind {
     BadSelector,
     /// Not a name for a drain.
     BadName,
+    /// Not a name for a queue.
+    BadQueue,
     /// The body is larger than anything that a drain needs.
     TooLarge,
     /// A token is needed, or the one given is none of ours.
@@ -87,6 +89,13 @@ const KINDS: &[(Kind, &str, StatusCode, &str, &str)] = &[
         StatusCode::BAD_REQUEST,
         "Not a name for a drain",
         "take a name such as deploy-2025.01, or none: then one is made up",
+    ),
+    (
+        Kind::BadQueue,
+        "bad-queue",
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "Not a name for a queue",
+        "name a queue as `draingate queues` shows it, or as its job system does",
     ),
     (
         Kind::TooLarge,
@@ -225,6 +234,7 @@ impl From<DrainError> for Problem {
         match error {
             DrainError::BadSelector(_) => Problem::new(Kind::BadSelector, detail),
             DrainError::BadName(_) => Problem::new(Kind::BadName, detail),
+            DrainError::BadQueue(_) => Problem::new(Kind::BadQueue, detail),
             DrainError::BadRequest(_) => Problem::new(Kind::BadRequest, detail),
             DrainError::NothingMatched(_) => Problem::new(Kind::NothingMatched, detail).hint(
                 "GET /v1/workers (`draingate workers`) lists the workers; \

@@ -1,6 +1,6 @@
 //! The admin API: HTTP with JSON over the fleet, errors as problem+json.
 //!
-//! `routes` has the calls, `model` what travels, `error` the problems, `auth` who may call, `poll` the waiting, `goal`
+//! `routes` and `queues` have the calls, `model` what travels, `error` the problems, `auth` who may call, `poll` the waiting, `goal`
 //! when a wait is over, `events` the stream, `backend` what is asked of the gate, `limit` how many connections there may be. Nothing here is on the way of a job: with the API dead the
 //! proxying goes on.
 
@@ -13,6 +13,7 @@ mod limit;
 pub mod model;
 pub mod openapi;
 mod poll;
+mod queues;
 mod request;
 pub mod routes;
 

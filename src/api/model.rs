@@ -5,11 +5,13 @@
 mod event;
 mod history;
 mod new_drain;
+mod queue;
 mod word;
 
 pub use event::{Event, What};
 pub use history::{Departure, Estimate, PastJob, Report};
 pub use new_drain::{NewDrain, Selectors};
+pub use queue::{NewPause, Pause, Paused, Queue, Queues};
 pub use word::{Time, Word};
 
 use crate::fleet::view::{

@@ -3,8 +3,8 @@
 
 use crate::api::error::{Kind, Problem};
 use crate::api::goal::Goal;
-use crate::api::model::NewDrain;
-use crate::fleet::DrainRequest;
+use crate::api::model::{NewDrain, NewPause};
+use crate::fleet::{DrainRequest, PauseRequest};
 use crate::job::{Evidence, Millis};
 use axum::extract::Query;
 use axum::http::Uri;
@@ -127,10 +127,7 @@ fn drain(body: NewDrain) -> Result<DrainRequest, Problem> {
         return Err(Problem::new(Kind::BadSelector, "the selector is empty")
             .hint("`all` selects every worker; a bare word a worker's name or id"));
     }
-    let reason = body.reason.map(|reason| reason.trim().to_owned()).filter(|reason| !reason.is_empty());
-    if reason.as_ref().is_some_and(|reason| reason.len() > LONGEST_REASON) {
-        return Err(Problem::new(Kind::BadRequest, format!("the reason is longer than {LONGEST_REASON} bytes")));
-    }
+    let reason = reason(body.reason)?;
     let ttl = body.ttl.as_deref().map(ttl).transpose()?;
     if ttl == Some(None) && reason.is_none() {
         return Err(Problem::new(Kind::BadRequest, "a drain without a TTL needs a reason")
@@ -151,6 +148,30 @@ fn drain(body: NewDrain) -> Result<DrainRequest, Problem> {
     })
 }
 
+/// The body of `PUT /v1/queues/{name}/pause`, which may be empty.
+pub(super) fn new_pause(queue: String, body: &[u8]) -> Result<PauseRequest, Problem> {
+    let queue = queue.trim().to_owned();
+    if queue.is_empty() {
+        return Err(Problem::new(Kind::BadQueue, "the queue has no name")
+            .hint("GET /v1/queues (`draingate queues`) lists those that have been asked for"));
+    }
+    let body = if body.trim_ascii().is_empty() { Ok(NewPause::default()) } else { serde_json::from_slice(body) };
+    let body = body.map_err(|error| {
+        Problem::new(Kind::BadRequest, format!("the body is not valid: {error}"))
+            .hint(r#"send JSON such as {"ttl": "10m", "reason": "mail provider is down"}, or nothing"#)
+    })?;
+    let ttl = body.ttl.as_deref().map(ttl).transpose()?;
+    Ok(PauseRequest { queue, ttl, reason: reason(body.reason)? })
+}
+
+fn reason(text: Option<String>) -> Result<Option<String>, Problem> {
+    let reason = text.map(|reason| reason.trim().to_owned()).filter(|reason| !reason.is_empty());
+    if reason.as_ref().is_some_and(|reason| reason.len() > LONGEST_REASON) {
+        return Err(Problem::new(Kind::BadRequest, format!("the reason is longer than {LONGEST_REASON} bytes")));
+    }
+    Ok(reason)
+}
+
 /// `none` is no expiry.
 fn ttl(text: &str) -> Result<Option<Millis>, Problem> {
     if text == "none" {
@@ -158,7 +179,7 @@ fn ttl(text: &str) -> Result<Option<Millis>, Problem> {
     }
     let ttl = duration("ttl", text)?;
     if ttl.is_zero() {
-        return Err(Problem::new(Kind::BadRequest, "a ttl of nothing would end the drain at once")
+        return Err(Problem::new(Kind::BadRequest, "a ttl of nothing would end it at once")
             .hint("give a duration such as 12h, or none"));
     }
     Ok(Some(u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX)))

@@ -5,7 +5,7 @@ use crate::api::backend::Backend;
 use crate::api::error::{Kind, Problem};
 use crate::api::model::{Drain, Drains, Listener, Report, Version, Worker, WorkerDetail, Workers};
 use crate::api::request::{EventsQuery, ReportQuery, SelfQuery, WaitQuery, WorkersQuery, new_drain, parameters};
-use crate::api::{Api, events, openapi, poll};
+use crate::api::{Api, events, openapi, poll, queues};
 use crate::fleet::{DrainAnswer, DrainRequest};
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, PathRejection};
@@ -13,7 +13,7 @@ use axum::extract::{ConnectInfo, DefaultBodyLimit, Path, Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use axum::{Extension, Json, Router};
 use std::sync::Arc;
 
@@ -23,6 +23,8 @@ pub const ROUTES: &[(&str, &[&str])] = &[
     ("/v1/workers/{id}", &["get"]),
     ("/v1/drains", &["get", "post"]),
     ("/v1/drains/{name}", &["get", "delete"]),
+    ("/v1/queues", &["get"]),
+    ("/v1/queues/{name}/pause", &["put", "delete"]),
     ("/v1/report", &["get"]),
     ("/v1/events", &["get"]),
     ("/v1/self/drain", &["post"]),
@@ -36,7 +38,7 @@ pub const ROUTES: &[(&str, &[&str])] = &[
 /// Largest body, in bytes: a drain with some hundred selectors.
 const BODY_LIMIT: usize = 256 * 1024;
 
-type Answer<T> = Result<T, Problem>;
+pub(super) type Answer<T> = Result<T, Problem>;
 
 pub(super) fn router(api: Arc<Api>) -> Router {
     let guarded = Router::new()
@@ -44,6 +46,9 @@ pub(super) fn router(api: Arc<Api>) -> Router {
         .route("/v1/workers/{id}", get(worker))
         .route("/v1/drains", get(drains).post(create))
         .route("/v1/drains/{name}", get(drain).delete(lift))
+        .route("/v1/queues", get(queues::queues))
+        .route("/v1/queues/{name}/pause", put(queues::pause).delete(queues::resume))
+        .route("/v1/queues//pause", put(queues::unnamed).delete(queues::unnamed))
         .route("/v1/report", get(report))
         .route("/v1/events", get(listen))
         .route("/v1/self/drain", post(drain_self))
@@ -122,11 +127,7 @@ async fn create(
     Extension(allowed): Extension<Allowed>,
     body: Result<Bytes, BytesRejection>,
 ) -> Answer<Response> {
-    let body = body.map_err(|rejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => Problem::new(Kind::TooLarge, format!("the body exceeds {BODY_LIMIT} bytes")),
-        _ => Problem::new(Kind::BadRequest, rejection.to_string()),
-    })?;
-    let request = new_drain(&body)?;
+    let request = new_drain(&body_of(body)?)?;
     let dry_run = request.dry_run;
     let answer = make(&api, request, &allowed).await?;
     let drain = Drain::new(answer.drain, api.backend.now());
@@ -243,7 +244,7 @@ fn made(created: bool, drain: Drain) -> Response {
 }
 
 /// Runs what may wait for the disk away from the runtime's own threads. It runs to its end even if the caller hangs up.
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     api: &Arc<Api>,
     work: impl FnOnce(&dyn Backend) -> T + Send + 'static,
 ) -> Answer<T> {
@@ -252,7 +253,14 @@ async fn blocking<T: Send + 'static>(
     done.map_err(|_| Problem::new(Kind::Internal, "the gate failed while doing this; its log says more"))
 }
 
-fn in_path(text: Result<Path<String>, PathRejection>) -> Answer<String> {
+pub(super) fn body_of(body: Result<Bytes, BytesRejection>) -> Answer<Bytes> {
+    body.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Problem::new(Kind::TooLarge, format!("the body exceeds {BODY_LIMIT} bytes")),
+        _ => Problem::new(Kind::BadRequest, rejection.to_string()),
+    })
+}
+
+pub(super) fn in_path(text: Result<Path<String>, PathRejection>) -> Answer<String> {
     let Path(text) = text.map_err(|rejection| Problem::new(Kind::BadRequest, rejection.to_string()))?;
     Ok(text)
 }

@@ -50,6 +50,12 @@ pub(super) enum Command {
     Report(ReportArgs),
     /// Lift drains: their workers get jobs again
     Undrain(UndrainArgs),
+    /// List the queues that were asked for, and those that are paused
+    Queues(QueuesArgs),
+    /// Hold a queue for everyone; other queues go on
+    Pause(PauseArgs),
+    /// Hand out the jobs of a paused queue again
+    Resume(ResumeArgs),
     /// Exit 0 if the gate is ready, 1 if not
     Healthcheck,
     /// Check a configuration file without serving
@@ -214,6 +220,42 @@ pub(super) struct UndrainArgs {
     pub(super) all: bool,
 }
 
+#[derive(Debug, Args)]
+pub(super) struct QueuesArgs {
+    /// How to print them
+    #[arg(short, long, value_enum, default_value = "table")]
+    pub(super) output: Format,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PauseArgs {
+    /// The queue, as `queues` shows it or as its job system calls it
+    #[arg(value_name = "queue=NAME")]
+    pub(super) queue: String,
+    /// How long it is in force: a duration such as 10m, or none (needs --reason) [default: the gate's]
+    #[arg(long, value_parser = ttl)]
+    pub(super) ttl: Option<String>,
+    /// Why
+    #[arg(long)]
+    pub(super) reason: Option<String>,
+    /// Wait until no fetch of it is at the broker any more
+    #[arg(long)]
+    pub(super) wait: bool,
+    /// Longest wait
+    #[arg(long, default_value = "30s", value_parser = duration, value_name = "DURATION")]
+    pub(super) timeout: Duration,
+    /// How to print it
+    #[arg(short, long, value_enum, default_value = "table")]
+    pub(super) output: Format,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ResumeArgs {
+    /// The queues
+    #[arg(value_name = "queue=NAME", required = true)]
+    pub(super) queue: Vec<String>,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Format {
     /// For people
@@ -334,6 +376,10 @@ mod tests {
             "report --since 90m -o json",
             "undrain a b",
             "undrain --all",
+            "queues -o json",
+            "pause queue=default --ttl 10m --reason r --wait --timeout 5s -o name",
+            "pause mail",
+            "resume queue=default mail",
             "check-config f",
             "healthcheck",
             "completions zsh",
@@ -363,6 +409,9 @@ mod tests {
             "wait",
             "wait n --for gone",
             "undrain",
+            "pause",
+            "pause q --ttl soon",
+            "resume",
             "undrain a --all",
         ] {
             let words = ["draingate"].into_iter().chain(line.split_whitespace());

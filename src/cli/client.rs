@@ -2,7 +2,7 @@
 
 use crate::api::error::{Kind, Problem};
 use crate::api::goal::Goal;
-use crate::api::model::{Drain, NewDrain};
+use crate::api::model::{Drain, NewDrain, NewPause, Pause};
 use crate::cli::exit::Exit;
 use crate::cli::{Failure, GateArgs};
 use reqwest::{Method, RequestBuilder, StatusCode, Url};
@@ -100,6 +100,17 @@ impl Client {
     /// Lifts a drain.
     pub(super) async fn lift(&self, name: &str) -> Result<(), ClientError> {
         self.text(self.request(Method::DELETE, &["v1", "drains", name]).timeout(ANSWER)).await.map(|_| ())
+    }
+
+    /// Pauses a queue.
+    pub(super) async fn pause(&self, name: &str, body: &NewPause) -> Result<Reply<Pause>, ClientError> {
+        self.send(self.request(Method::PUT, &["v1", "queues", name, "pause"]).json(body).timeout(ANSWER)).await
+    }
+
+    /// Lifts the pauses of a queue.
+    pub(super) async fn resume(&self, name: &str) -> Result<(), ClientError> {
+        let request = self.request(Method::DELETE, &["v1", "queues", name, "pause"]);
+        self.text(request.timeout(ANSWER)).await.map(|_| ())
     }
 
     /// The stream of events behind `last`; with `follow` it does not end by itself.

@@ -82,6 +82,12 @@ fn in_words(event: &Event) -> String {
         What::WorkerLost { name, jobs, .. } => format!("worker {name} lost with {}", jobs.join(", ")),
         What::DrainCreated { drain, workers } => format!("drain {drain} made for {}", table::count(*workers, "worker")),
         What::DrainEnded { drain, how } => format!("drain {drain} {how}"),
+        What::QueuePaused { queue, until, reason } => {
+            let until = until.map_or_else(String::new, |until| format!(" until {until}"));
+            let reason = reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
+            format!("queue {queue} paused{until}{reason}")
+        }
+        What::QueueResumed { queue, how } => format!("pause of queue {queue} {how}"),
         What::Missed => "earlier events are not kept any more".to_owned(),
         What::Unknown => "something that this version of the command does not know".to_owned(),
     };

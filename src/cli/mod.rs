@@ -1,7 +1,7 @@
 //! The `draingate` command: what an operator and a deploy script see.
 //!
 //! `args` is the command line, `client` speaks to the gate, `exit` decides the exit code; `drain`, `wait`, `look`, `history`,
-//! `events` and `about` are the commands, `table` and `progress` what they show. Results go to stdout, everything else to stderr.
+//! `queues`, `events` and `about` are the commands, `table` and `progress` what they show. Results go to stdout, everything else to stderr.
 
 mod about;
 mod args;
@@ -12,6 +12,7 @@ pub mod exit;
 mod history;
 mod look;
 mod progress;
+mod queues;
 mod report;
 mod table;
 mod wait;
@@ -88,6 +89,9 @@ fn talk(gate: &GateArgs, command: Command) -> Result<Exit, Failure> {
             Command::Events(args) => events::events(&client, args).await,
             Command::Report(args) => history::report(&client, args).await,
             Command::Undrain(args) => drain::undrain(&client, args).await,
+            Command::Queues(args) => queues::queues(&client, args).await,
+            Command::Pause(args) => queues::pause(&client, args).await,
+            Command::Resume(args) => queues::resume(&client, args).await,
             Command::Healthcheck => about::healthcheck(&client).await,
             Command::Version { output } => about::version(&client, output).await,
             // Done in `run`.

@@ -1,7 +1,7 @@
 //! Tables and the words in them. Plain columns without lines; colour only on a terminal.
 
-use crate::api::model::{Drain, DrainWorker, Estimate, InFlight, Job, Time, Word, Worker};
-use crate::fleet::view::WorkerState;
+use crate::api::model::{Drain, DrainWorker, Estimate, InFlight, Job, Queue, Time, Word, Worker};
+use crate::fleet::view::{QueueState, WorkerState};
 use crate::job::Evidence;
 use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table};
 use std::io::IsTerminal;
@@ -108,6 +108,32 @@ pub(super) fn drains(drains: &[Drain]) -> String {
         ]);
     }
     table.trim_fmt()
+}
+
+/// The queues, or a line that there are none.
+pub(super) fn queues(queues: &[Queue]) -> String {
+    if queues.is_empty() {
+        return "no queues".to_owned();
+    }
+    let mut table = table(&["NAME", "SYSTEM", "STATE", "CONSUMERS", "HELD", "RESUMES", "REASON"]);
+    for queue in queues {
+        let state = Cell::new(queue.state);
+        let resumes = queue.paused.as_ref().map(|paused| match paused.until {
+            Some(until) => format!("in {}", self::until(until)),
+            None => "never".to_owned(),
+        });
+        table.add_row(vec![
+            Cell::new(&queue.name),
+            Cell::new(list(&queue.systems)),
+            if queue.state.0 == QueueState::Open { state } else { state.fg(Color::Yellow) },
+            Cell::new(queue.consumers),
+            Cell::new(queue.held),
+            Cell::new(resumes.as_deref().unwrap_or("-")),
+            Cell::new(queue.paused.as_ref().and_then(|paused| paused.reason.as_deref()).unwrap_or("-")),
+        ]);
+    }
+    let blocked = queues.iter().flat_map(|q| q.blocked.iter().map(move |why| format!("{}: {why}", q.name)));
+    with_lines(&table, blocked)
 }
 
 /// `2 running, 1 delayed`; nothing known is only nothing if the evidence says so.

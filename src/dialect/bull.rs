@@ -90,6 +90,15 @@ impl<'a> Script<'a> {
     }
 }
 
+/// The queue whose part a pop takes from: BullMQ's marker, Bull's list of waiting jobs.
+pub(super) fn queue<'a>(name: &[u8], key: &'a [u8]) -> Option<(&'a [u8], System)> {
+    match name {
+        b"bzpopmin" => Some((key.strip_suffix(b":marker")?, System::Bullmq)),
+        b"brpoplpush" | b"blmove" => Some((key.strip_suffix(b":wait")?, System::Bull)),
+        _ => None,
+    }
+}
+
 impl Bull {
     fn bullmq(script: &Script<'_>) -> Option<Request> {
         let system = System::Bullmq;

@@ -303,6 +303,14 @@ pub fn queue_name(key: &[u8]) -> String {
     String::from_utf8_lossy(&key[..end]).into_owned()
 }
 
+/// The queue that a pop of this (lower-case) name asks for with a key, for people, and whose it is if the shape says so.
+pub fn asked_queue(name: &[u8], key: &[u8]) -> (String, System) {
+    match bull::queue(name, key) {
+        Some((queue, system)) => (queue_name(queue), system),
+        None => (queue_name(key), System::Unknown),
+    }
+}
+
 /// What it means that the broker refused commands with these notes.
 pub fn refused(notes: Vec<Note>, out: &mut Vec<JobEvent>) {
     for note in notes {

@@ -3,7 +3,9 @@
 
 use super::view;
 use crate::job::{ConnId, Evidence, Millis, System, WorkerId};
+use crate::queue::PausedQueues;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// What the fleet needs to know of the configuration. Times in milliseconds.
 #[derive(Clone, Debug)]
@@ -114,6 +116,28 @@ pub struct DrainAnswer {
     pub created: bool,
 }
 
+/// What an operator asks for: `PUT /v1/queues/{name}/pause`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PauseRequest {
+    /// The queue: its key, or what its job system calls it.
+    pub queue: String,
+    /// As in [`DrainRequest`].
+    pub ttl: Option<Option<Millis>>,
+    /// Why. `None`: as it was, if it was paused before.
+    pub reason: Option<String>,
+}
+
+/// The answer to an accepted [`PauseRequest`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct PauseAnswer {
+    /// The pause as it now stands.
+    pub pause: view::PauseView,
+    /// False when it was in force.
+    pub created: bool,
+    /// The queues seen so far that it holds.
+    pub queues: Vec<String>,
+}
+
 /// Why a drain was refused. Each reads as one clear line.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DrainError {
@@ -123,6 +147,9 @@ pub enum DrainError {
     /// Not a name for a drain; the text says what was expected.
     #[error("{0}")]
     BadName(String),
+    /// Not a name for a queue; the text says what was expected.
+    #[error("{0}")]
+    BadQueue(String),
     /// `ttl = none` without a reason, or the like.
     #[error("{0}")]
     BadRequest(String),
@@ -147,9 +174,11 @@ pub enum Effect {
     Mark(ConnId, bool),
     /// Tell the connection's gate its worker's job system.
     System(ConnId, System),
+    /// These queues are paused: tell the gates of all connections.
+    Pauses(Arc<PausedQueues>),
     /// Append a line to the journal (before the bytes that caused it go out). Opaque text without line breaks.
     Journal(String),
-    /// The drains changed: save [`Fleet::export_drains`] durably before answering.
+    /// The drains or the pauses changed: save [`Fleet::export_drains`] durably before answering.
     SaveDrains,
     /// Something worth an event, a log line and a metric.
     Notice(Notice),
@@ -205,6 +234,22 @@ pub enum Notice {
         /// Its name.
         drain: String,
         /// `lifted`, `expired` or `done`.
+        how: &'static str,
+    },
+    /// A queue was paused, or its pause renewed.
+    QueuePaused {
+        /// As it was named.
+        queue: String,
+        /// When it ends by itself.
+        until: Option<Millis>,
+        /// Why.
+        reason: Option<String>,
+    },
+    /// A pause ended.
+    QueueResumed {
+        /// As it was named.
+        queue: String,
+        /// `lifted` or `expired`.
         how: &'static str,
     },
     /// A job was delivered.

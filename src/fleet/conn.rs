@@ -1,6 +1,7 @@
 //! One connection as the fleet sees it, and the count of its outstanding fetches.
 
 use super::boundary::{Peer, Process};
+use super::pauses::Taken;
 use super::worker::{LifeNo, WorkerNo};
 use crate::job::{Millis, Place, System};
 
@@ -99,6 +100,9 @@ pub(super) struct Conn {
     pub(super) delivering: bool,
     /// It has asked for a job at least once.
     pub(super) fetched: bool,
+    /// The queues that it asked for last; with consumers (RabbitMQ) all of them.
+    pub(super) asked: Vec<String>,
+    pub(super) pauses: Taken,
     pub(super) blocked: Vec<String>,
     /// Consumers that the gate must not stop; what they bring is counted.
     pub(super) bound: Vec<String>,
@@ -136,6 +140,8 @@ impl Conn {
             fetches: Fetches::default(),
             delivering: false,
             fetched: false,
+            asked: Vec::new(),
+            pauses: Taken::default(),
             blocked: Vec::new(),
             bound: Vec::new(),
             unrefused: Vec::new(),

@@ -2,6 +2,7 @@
 //! one worker and nothing else, unless the worker is marked.
 
 use super::Fleet;
+use super::conn::Conn;
 use super::evidence::{generic, sidekiq};
 use super::ledger::Stage;
 use super::worker::{Adopted, Worker, WorkerNo};
@@ -54,6 +55,7 @@ impl Fleet {
             JobEvent::Opaque => self.blocked(now, id, None),
             // counted where it was seen; what it means for the ledger came with `Returned`
             JobEvent::Orphan(_) => {}
+            JobEvent::PausesTaken { number, open } => self.pauses_taken(id, number, open),
         }
         self.touched(now, id);
     }
@@ -84,7 +86,8 @@ impl Fleet {
         worker.fetches.add(place, blocking);
         conn.fetched = true;
         let (no, first) = (worker.no, !worker.fetching);
-        let news: Vec<String> = queues.into_iter().filter(|queue| !worker.queues.contains(queue)).collect();
+        let news: Vec<String> = queues.iter().filter(|queue| !worker.queues.contains(*queue)).cloned().collect();
+        note_asked(conn, queues);
         if !news.is_empty() {
             self.add_queues(no, news);
         }
@@ -241,4 +244,17 @@ fn take_nil(worker: &mut Worker, now: Millis) -> bool {
         worker.nils.pop_front();
     }
     worker.nils.pop_front().is_some()
+}
+
+/// Queues that one connection's consumers read: so many are remembered.
+const ASKED: usize = 64;
+
+/// What a connection asks for now: one fetch at a time, or one consumer after the other.
+fn note_asked(conn: &mut Conn, mut queues: Vec<String>) {
+    if conn.peer.protocol == "redis" {
+        return conn.asked = queues;
+    }
+    queues.retain(|queue| !conn.asked.contains(queue));
+    conn.asked.extend(queues);
+    conn.asked.truncate(ASKED);
 }

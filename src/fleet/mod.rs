@@ -3,7 +3,7 @@
 //!
 //! In reading order: [`boundary`] (what goes in and out), `identity` and `joining` (connections → workers),
 //! `incarnation` (one life or the next), `events` and `jobs` and `reports` (what gates tell), `evidence` (what can be
-//! said of a worker), `phase` (active → draining → sealed → drained), `drains`, `members` and `selector`, `snapshot`
+//! said of a worker), `phase` (active → draining → sealed → drained), `drains`, `members` and `selector`, `pauses`, `snapshot`
 //! (answers), `recorder` and `durations` (what was, and what it says about what is to come), `persist`.
 
 pub mod boundary;
@@ -18,6 +18,7 @@ mod jobs;
 mod joining;
 mod ledger;
 mod members;
+mod pauses;
 mod persist;
 mod phase;
 mod recorder;
@@ -28,9 +29,12 @@ pub mod view;
 mod worker;
 
 pub use boundary::{ClosedBy, DrainAnswer, DrainError, DrainRequest, Effect, FleetSettings, Notice, Peer, Process};
+pub use boundary::{PauseAnswer, PauseRequest};
 
 use crate::job::{ConnId, JobEvent, Millis, WorkerId};
+use crate::queue::PausedQueues;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
 use worker::{Key, Worker, WorkerNo};
 
 /// The fleet. One lock around it in the server half; every call is short.
@@ -56,6 +60,7 @@ pub struct Fleet {
     astray: BTreeSet<WorkerNo>,
     drains: BTreeMap<u64, drains::Drain>,
     archive: VecDeque<drains::Archived>,
+    pauses: pauses::Pauses,
     departures: recorder::Departures,
     /// Since when `departures` is complete.
     watched_since: Millis,
@@ -89,6 +94,7 @@ impl Fleet {
             astray: BTreeSet::new(),
             drains: BTreeMap::new(),
             archive: VecDeque::new(),
+            pauses: pauses::Pauses::default(),
             departures: recorder::Departures::default(),
             watched_since: now,
             durations: durations::Durations::default(),
@@ -115,6 +121,7 @@ impl Fleet {
     /// A connection was accepted. Its mark is in the effects before its first byte is judged.
     pub fn connect(&mut self, now: Millis, conn: ConnId, peer: Peer) {
         self.connected(now, conn, peer);
+        self.born_with_pauses(conn);
     }
 
     /// The look-up of a local peer's process ended: the owning process first, then its ancestors upwards; empty if it
@@ -188,7 +195,29 @@ impl Fleet {
         self.lift(now, name)
     }
 
+    // ── pauses ──
+
+    /// Pauses a queue, or renews its pause.
+    pub fn pause(&mut self, now: Millis, request: &PauseRequest) -> Result<PauseAnswer, DrainError> {
+        self.make_pause(now, request)
+    }
+
+    /// Lifts the pauses of the queue that is called so. False if there is none (idempotent).
+    pub fn resume(&mut self, name: &str) -> bool {
+        self.lift_pauses(name)
+    }
+
+    /// What is paused now: a connection that was entered by the same call's lock is born with it.
+    pub fn paused(&self) -> &Arc<PausedQueues> {
+        self.paused_set()
+    }
+
     // ── looking ──
+
+    /// The queues that were asked for, and those that are paused.
+    pub fn queues(&self) -> Vec<view::QueueView> {
+        self.all_queues()
+    }
 
     /// The workers that match (all of them for `None`), with `gone` those of the last hour too.
     pub fn workers(

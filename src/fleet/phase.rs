@@ -116,7 +116,7 @@ impl Fleet {
         let drain = self.drains.values().filter_map(|drain| drain.expires_at).min();
         let trial = self.drains.values().filter_map(|drain| drain.trials.values().min().copied()).min();
         let archive = self.archive.front().map(|ended| ended.at.saturating_add(HOUR));
-        [worker, drain, trial, archive].into_iter().flatten().min()
+        [worker, drain, trial, archive, self.pauses.first_end()].into_iter().flatten().min()
     }
 
     pub(super) fn time_passed(&mut self, now: Millis) {
@@ -128,6 +128,7 @@ impl Fleet {
             self.worker_due(now, no);
         }
         self.drains_due(now);
+        self.pauses_due(now);
     }
 
     fn worker_due(&mut self, now: Millis, no: WorkerNo) {

@@ -1,6 +1,10 @@
 //! Plain snapshots of the fleet for the API, the CLI and the store. No logic, no serde: `api/model` says how they look
 //! in JSON.
 
+mod queues;
+
+pub use queues::{PauseView, QueueState, QueueView};
+
 use crate::job::{ConnId, Evidence, Millis, System, WorkerId};
 use std::net::IpAddr;
 

@@ -5,8 +5,10 @@ pub mod amqp;
 pub mod resp;
 
 use crate::job::{JobEvent, Millis, System};
+use crate::queue::PausedQueues;
 use bytes::Bytes;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// One of the two sides of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -82,6 +84,10 @@ pub trait Gate {
     /// Marks or unmarks the connection's worker. Idempotent. To be called before each [`Gate::input`] with the mark in
     /// force at that moment, so that no fetch *read* after a drain was answered is forwarded.
     fn mark(&mut self, now: Millis, marked: bool, out: &mut Vec<Action>);
+
+    /// These queues are paused from now on, and no others: nobody fetches from them. To be called as [`Gate::mark`] is.
+    /// Answered with [`JobEvent::PausesTaken`], again whenever fewer of them are open.
+    fn pause(&mut self, now: Millis, paused: &Arc<PausedQueues>, out: &mut Vec<Action>);
 
     /// What the fleet knows of the worker's job system.
     fn set_system(&mut self, system: System);

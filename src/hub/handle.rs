@@ -2,8 +2,9 @@
 //! read, and a way to wake it.
 
 use crate::job::System;
+use crate::queue::PausedQueues;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Waker;
 
 const MARKED: u32 = 1;
@@ -13,11 +14,15 @@ const STOP_NOW: u32 = 8;
 const CONFIRM: u32 = 16;
 const SYSTEM_SHIFT: u32 = 8;
 const SYSTEM_MASK: u32 = 0xff << SYSTEM_SHIFT;
+/// Counts the changes of the set of paused queues.
+const PAUSES_SHIFT: u32 = 16;
+const PAUSES_ONE: u32 = 1 << PAUSES_SHIFT;
 
 /// Shared by a connection's task and the hub.
 #[derive(Debug, Default)]
 pub struct Handle {
     flags: AtomicU32,
+    paused: Mutex<Arc<PausedQueues>>,
     waker: Mutex<Option<Waker>>,
 }
 
@@ -46,6 +51,11 @@ impl Flags {
         self.0 & STOP_NOW != 0
     }
 
+    /// Differs if the set of paused queues has changed.
+    pub fn pauses(self) -> u32 {
+        self.0 >> PAUSES_SHIFT
+    }
+
     /// The worker's job system.
     pub fn system(self) -> System {
         System::ALL.get((self.0 >> SYSTEM_SHIFT & 0xff) as usize).copied().unwrap_or_default()
@@ -71,6 +81,17 @@ impl Handle {
     /// Tells the worker's job system.
     pub fn set_system(&self, system: System) {
         self.change(|flags| flags & !SYSTEM_MASK | (system as u32) << SYSTEM_SHIFT);
+    }
+
+    /// Hands the set of paused queues over.
+    pub fn set_paused(&self, paused: Arc<PausedQueues>) {
+        *self.paused.lock().unwrap_or_else(PoisonError::into_inner) = paused;
+        self.change(|flags| flags.wrapping_add(PAUSES_ONE));
+    }
+
+    /// The set of paused queues, not older than the flags that were read before.
+    pub fn paused(&self) -> Arc<PausedQueues> {
+        self.paused.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Holds fetches because the gate is leaving, whatever the drains say.
@@ -125,6 +146,11 @@ mod tests {
         handle.hold();
         handle.set_mark(false);
         assert!(handle.flags().marked());
+        let paused = Arc::new(PausedQueues::new(1, ["q".to_owned()]));
+        handle.set_paused(paused.clone());
+        assert!(handle.flags().pauses() == 1 && handle.paused() == paused && !handle.flags().stopping());
+        (0..0xffff).for_each(|_| handle.set_paused(paused.clone()));
+        assert_eq!(handle.flags().pauses(), 0);
         handle.stop_now();
         assert!(handle.flags().stopping() && handle.flags().stopping_now());
         assert_eq!(handle.flags().system(), System::Sidekiq);

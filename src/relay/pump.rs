@@ -237,6 +237,11 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
         if flags.system() != before.system() {
             self.parts.gate.set_system(flags.system());
         }
+        if flags.pauses() != before.pauses() && self.closing.is_none() {
+            let paused = self.parts.handle.paused();
+            self.parts.gate.pause(self.now, &paused, &mut scratch.actions);
+            self.carry_out(cx, scratch, Side::Client, 0);
+        }
         if flags.stopping_now() {
             self.close(Ok(()));
         } else if flags.marked() != before.marked() && self.closing.is_none() {

@@ -31,9 +31,9 @@ static QUEUES: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
 /// Sets all of them.
 pub(super) fn refresh(hub: &Hub, meter: &Meter) {
-    let (workers, drains, consumers) = hub.with_fleet(|fleet, now| {
+    let (workers, drains, consumers, paused) = hub.with_fleet(|fleet, now| {
         let workers = fleet.workers(now, None, true).unwrap_or_default();
-        (workers, fleet.drains(now), fleet.open_consumers())
+        (workers, fleet.drains(now), fleet.open_consumers(), fleet.paused().len())
     });
     of_workers(&workers);
     for state in DRAIN_STATES {
@@ -41,6 +41,7 @@ pub(super) fn refresh(hub: &Hub, meter: &Meter) {
         gauge!("draingate_drains", "state" => state.as_str()).set(number as f64);
     }
     of_queues(consumers);
+    gauge!("draingate_queues_paused").set(paused as f64);
     for listener in meter.listeners() {
         let name = listener.name.clone();
         gauge!("draingate_connections", "listener" => name.clone()).set(listener.open() as f64);

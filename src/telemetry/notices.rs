@@ -51,6 +51,11 @@ pub fn notice(notice: &Notice) {
         }
         Notice::DrainCreated { drain, workers } => tracing::info!(drain, workers, "drain made"),
         Notice::DrainEnded { drain, how } => tracing::info!(drain, "drain {how}"),
+        Notice::QueuePaused { queue, until, reason } => {
+            let seconds = until.map(|until| until / 1_000);
+            tracing::info!(queue, until = seconds, reason, "queue paused");
+        }
+        Notice::QueueResumed { queue, how } => tracing::info!(queue, "pause of a queue {how}"),
         Notice::Delivered { system } => {
             counter!("draingate_jobs_delivered_total", "system" => system.as_str()).increment(1);
         }

@@ -50,6 +50,11 @@ impl Script {
 
     pub(super) fn check(&mut self, words: &[&str], line: &str) -> Result<(), String> {
         match words {
+            ["queue", queue @ ..] => self.check_queue(queue),
+            ["no", "queue", name] => match self.fleet.queues().iter().any(|queue| queue.name == *name) {
+                true => Err("there is one".to_owned()),
+                false => Ok(()),
+            },
             ["notice", ..] => {
                 let text = line.split_once("notice").map_or("", |(_, text)| text.trim());
                 let found = self.notices.iter().any(|notice| notice.contains(text));

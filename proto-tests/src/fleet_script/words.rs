@@ -117,6 +117,8 @@ pub(super) fn notice_text(notice: &Notice) -> String {
         Notice::WorkerLost { name, jobs, .. } => format!("lost {name} with {}", jobs.join(" ")),
         Notice::DrainCreated { drain, workers } => format!("drain {drain} marks {workers}"),
         Notice::DrainEnded { drain, how } => format!("drain {drain} {how}"),
+        Notice::QueuePaused { queue, .. } => format!("queue {queue} paused"),
+        Notice::QueueResumed { queue, how } => format!("queue {queue} {how}"),
         Notice::Delivered { system } => format!("delivered {}", system.as_str()),
         Notice::Finished { system, outcome } => format!("{outcome} {}", system.as_str()),
     }

@@ -228,11 +228,11 @@ fn bull_4_pops_its_jobs() {
     play(&format!(
         "set events all
         W> brpoplpush bull:q:wait bull:q:active 5\n B> brpoplpush bull:q:wait bull:q:active ~
-        E FetchAsked broker bull:q:wait blocking
+        E FetchAsked broker bull:q blocking
         B= $$7\n E Recognised bull\n E Delivered bull:q:7 bull:q - 7\n E FetchAnswered broker job blocking
         DRAIN
         W= evalsha s 8 {BULL} 7\n E Recognised bull\n E Report lease 30000 false\n B= *2 *2 $$name $$mail $$7
-        W> brpoplpush bull:q:wait bull:q:active 5\n E FetchAsked gate bull:q:wait blocking\n +5s\n W< *-1
+        W> brpoplpush bull:q:wait bull:q:active 5\n E FetchAsked gate bull:q blocking\n +5s\n W< *-1
         E FetchAnswered gate empty blocking"
     ));
     // without an id it fetches by itself

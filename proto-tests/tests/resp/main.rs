@@ -12,6 +12,7 @@ mod generic;
 mod huey;
 mod identity;
 mod mode;
+mod pauses;
 mod pops;
 mod put_back;
 mod rq;

@@ -43,6 +43,13 @@ pub fn text(event: &JobEvent) -> String {
         JobEvent::Unbound(why) => format!("Unbound {why}"),
         JobEvent::Unrefused { why, .. } => format!("Unrefused {why}"),
         JobEvent::Opaque => "Opaque".to_owned(),
+        JobEvent::PausesTaken { number, open } => {
+            let open: Vec<String> = open
+                .iter()
+                .map(|(queue, why)| why.as_ref().map_or_else(|| queue.clone(), |why| format!("{queue} ({why})")))
+                .collect();
+            format!("PausesTaken {number} [{}]", open.join(","))
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use super::script::Want;
 use draingate::gate::resp::{RespGate, RespSettings};
 use draingate::gate::{Action, Gate, GateError, Side};
 use draingate::job::{JobEvent, Millis, System};
+use draingate::queue::PausedQueues;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -48,6 +49,8 @@ pub struct Player {
     /// Where in the script, for messages.
     pub place: String,
     cuts: Cuts,
+    /// How often the set of paused queues has changed.
+    pauses: u64,
     lanes: [Lane; 2],
     /// Ordered to each side and not yet expected.
     pub out: [Vec<u8>; 2],
@@ -72,6 +75,7 @@ impl Player {
             now: 1_795_000_000_000,
             place: String::new(),
             cuts,
+            pauses: 0,
             lanes: [Lane::default(), Lane::default()],
             out: [vec![], vec![]],
             events: VecDeque::new(),
@@ -158,6 +162,15 @@ impl Player {
     pub fn mark(&mut self, marked: bool) {
         let mut actions = vec![];
         self.gate.mark(self.now, marked, &mut actions);
+        self.carry_out(Side::Client, b"", actions);
+        self.present();
+    }
+
+    pub fn pause(&mut self, names: &[String]) {
+        let mut actions = vec![];
+        self.pauses += 1;
+        let paused = Arc::new(PausedQueues::new(self.pauses, names.iter().cloned()));
+        self.gate.pause(self.now, &paused, &mut actions);
         self.carry_out(Side::Client, b"", actions);
         self.present();
     }
@@ -268,7 +281,8 @@ impl Player {
         let of_fetch = |e: &JobEvent| {
             matches!(
                 e,
-                JobEvent::Acknowledges
+                JobEvent::PausesTaken { .. }
+                    | JobEvent::Acknowledges
                     | JobEvent::FetchAsked { .. }
                     | JobEvent::FetchMoved { .. }
                     | JobEvent::FetchAnswered { .. }

@@ -69,6 +69,22 @@ pub enum What {
         /// `lifted`, `expired` or `done`.
         how: String,
     },
+    /// A queue was paused, or its pause renewed.
+    QueuePaused {
+        /// The queue as it was named.
+        queue: String,
+        /// When it ends by itself.
+        until: Option<Time>,
+        /// Why.
+        reason: Option<String>,
+    },
+    /// A pause has ended.
+    QueueResumed {
+        /// The queue as it was named.
+        queue: String,
+        /// `lifted` or `expired`.
+        how: String,
+    },
     /// Events before the next one are not kept any more.
     Missed,
     /// One that this version does not know.
@@ -85,6 +101,8 @@ impl What {
             What::WorkerLost { .. } => "worker_lost",
             What::DrainCreated { .. } => "drain_created",
             What::DrainEnded { .. } => "drain_ended",
+            What::QueuePaused { .. } => "queue_paused",
+            What::QueueResumed { .. } => "queue_resumed",
             What::Missed => "missed",
             What::Unknown => "unknown",
         }
@@ -124,6 +142,10 @@ impl From<&Notice> for What {
             },
             Notice::DrainCreated { drain, workers } => What::DrainCreated { drain: drain.clone(), workers: *workers },
             Notice::DrainEnded { drain, how } => What::DrainEnded { drain: drain.clone(), how: (*how).to_owned() },
+            Notice::QueuePaused { queue, until, reason } => {
+                What::QueuePaused { queue: queue.clone(), until: until.map(Time), reason: reason.clone() }
+            }
+            Notice::QueueResumed { queue, how } => What::QueueResumed { queue: queue.clone(), how: (*how).to_owned() },
             // counted, never kept
             Notice::Delivered { .. } | Notice::Finished { .. } => What::Unknown,
         }

@@ -1,6 +1,6 @@
 //! How times and the closed vocabularies of the fleet are written in JSON. The fleet's own types know nothing of serde.
 
-use crate::fleet::view::{DrainState, WorkerState};
+use crate::fleet::view::{DrainState, QueueState, WorkerState};
 use crate::job::{Evidence, Millis};
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -95,6 +95,15 @@ impl Vocabulary for DrainState {
 
     fn as_str(self) -> &'static str {
         DrainState::as_str(self)
+    }
+}
+
+impl Vocabulary for QueueState {
+    const ALL: &'static [Self] = &[QueueState::Open, QueueState::Pausing, QueueState::Paused];
+    const OF: &'static str = "state of a queue";
+
+    fn as_str(self) -> &'static str {
+        QueueState::as_str(self)
     }
 }
 

@@ -1,8 +1,9 @@
-//! The drains as text: what the store keeps durably.
+//! The drains and pauses as text: what the store keeps durably.
 //!
 //! | record | says |
 //! |---|---|
 //! | `V` | the version |
+//! | `P` | a queue that is paused |
 //! | `D` | a drain in force; `S` (selectors) and `M` (members) that follow are its own |
 //! | `E` | a drain that has ended; `S` and `F` (its workers as they were) that follow are its own |
 
@@ -20,6 +21,10 @@ use std::collections::BTreeMap;
 impl Fleet {
     pub(in crate::fleet) fn drains_text(&self) -> String {
         let mut lines = vec![record('V', &[VERSION])];
+        for (name, pause) in self.pauses.iter() {
+            let (since, until) = (pause.since.to_string(), optional(pause.until));
+            lines.push(record('P', &[name, &since, &until, &maybe(pause.reason.as_deref())]));
+        }
         for drain in self.drains.values() {
             self.write_drain(drain, &mut lines);
         }
@@ -104,6 +109,12 @@ impl Fleet {
             "E" => {
                 *in_ended = true;
                 self.archive.push_back(read_ended(&mut fields)?);
+                Ok(())
+            }
+            "P" => {
+                let name = fields.text("a queue's name")?;
+                let (since, until) = (fields.moment("a time")?, fields.optional("a time")?);
+                self.pauses.restore(name, since, until, fields.maybe("a reason")?);
                 Ok(())
             }
             "S" => self.read_selector(&mut fields, *in_ended),

@@ -26,6 +26,7 @@ mod unacked;
 
 use super::{Action, Gate, GateError, Side};
 use crate::job::{FetchEnd, JobEvent, Millis, Place, System};
+use crate::queue::PausedQueues;
 use bytes::Bytes;
 use channel::Channel;
 use drain::Hold;
@@ -309,6 +310,12 @@ impl Gate for AmqpGate {
             }
             _ => {}
         }
+    }
+
+    fn pause(&mut self, now: Millis, paused: &Arc<PausedQueues>, out: &mut Vec<Action>) {
+        self.now = now;
+        let (number, open) = (paused.number(), Vec::new());
+        out.push(Action::Event(JobEvent::PausesTaken { number, open }));
     }
 
     fn set_system(&mut self, system: System) {

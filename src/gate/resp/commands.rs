@@ -109,7 +109,8 @@ impl RespGate {
 
     /// Whether `name key`, which answers at once, asks for no job and there is nothing to be told about it.
     pub(super) fn is_plain_pop(&mut self, name: &[u8], key: &[u8]) -> bool {
-        if !matches!(name, b"lpop" | b"rpop" | b"spop" | b"zpopmin" | b"zpopmax") {
+        // a pause may be about it
+        if !self.pauses.is_empty() || !matches!(name, b"lpop" | b"rpop" | b"spop" | b"zpopmin" | b"zpopmax") {
             return false;
         }
         let shape = PopShape { name, keys: Keys::One(key), blocking: false, forever: false };

@@ -40,13 +40,17 @@ impl RespGate {
     pub(super) fn claim(&self, pop: &Pop) -> Claim {
         let (name, keys, blocking) = (pop.name(), Keys::Many(pop.keys()), pop.is_blocking());
         let shape = PopShape { name, keys, blocking, forever: pop.wait() == Some(Wait::Forever) };
-        match self.declared(keys) {
-            None if name == b"xclaim" && self.claims_only_own(pop) => Claim::Pass,
-            declared => declared.unwrap_or_else(|| dialect::claim(&self.memory, shape)),
+        if name == b"xclaim" && self.declared(keys).is_none() && self.claims_only_own(pop) {
+            return Claim::Pass;
+        }
+        match self.claim_of(shape) {
+            // who pauses a key says that it holds jobs
+            Claim::NotMine if self.asks_paused(pop) => Claim::Fetch,
+            claim => claim,
         }
     }
 
-    /// The same of one of which only the shape has been read (and which is no XCLAIM).
+    /// The same of one of which only the shape has been read.
     pub(super) fn claim_of(&self, shape: PopShape<'_>) -> Claim {
         self.declared(shape.keys).unwrap_or_else(|| dialect::claim(&self.memory, shape))
     }
@@ -79,19 +83,20 @@ impl RespGate {
             self.waiting_since = now;
             return false;
         }
-        let place = if self.marked { Place::Gate } else { Place::Broker };
+        let refused = self.refuses(&pop);
+        let place = if refused { Place::Gate } else { Place::Broker };
         if !takes_due {
             let mut events = Vec::new();
             dialect::asks(&self.memory, &mut events);
             Self::emit(events, out);
         }
-        let mut queues: Vec<String> = pop.keys().iter().map(|k| dialect::queue_name(k)).collect();
+        let mut queues: Vec<String> = pop.queues().map(|(queue, _)| queue).collect();
         queues.dedup();
         if pop.stays_pending() {
             out.push(Action::Event(JobEvent::Acknowledges));
         }
         out.push(Action::Event(JobEvent::FetchAsked { place, queues, blocking }));
-        if self.marked && !blocking {
+        if refused && !blocking {
             out.push(Action::Event(JobEvent::FetchAnswered { from: Place::Gate, end: FetchEnd::Empty, blocking }));
             self.owed.push(Owed::Nothing(pop.empty()));
             self.settle_front(out);
@@ -102,8 +107,8 @@ impl RespGate {
             Some(Wait::Forever) | None => None,
         };
         let long = matches!(wait, Some(Wait::Forever)) || deadline.is_some_and(|d| d > now + SLICE_OVER);
-        let fetch = Box::new(Fetch { pop, deadline, sliced: long, takes_due });
-        if self.marked {
+        let fetch = Box::new(Fetch { pop, deadline, sliced: long, takes_due, left_out: None });
+        if refused {
             self.hold(now, fetch);
             return false;
         }
@@ -112,8 +117,7 @@ impl RespGate {
             return false;
         }
         self.asked |= blocking;
-        self.owed.push(Owed::Fetch(fetch));
-        true
+        self.forward_fetch(fetch, out)
     }
 
     fn hold(&mut self, now: Millis, fetch: Box<Fetch>) {
@@ -126,8 +130,8 @@ impl RespGate {
         let left = fetch.deadline.map_or(Millis::MAX, |d| d.saturating_sub(now));
         let ms = self.jittered_slice(now).min(left);
         fetch.sliced = true;
-        let bytes = Bytes::from(fetch.pop.sliced(ms, self.whole_seconds));
-        self.send(Side::Broker, bytes, out);
+        let args = self.without_paused(&mut fetch, ms);
+        self.send(Side::Broker, Bytes::from(encode(&args)), out);
         self.asked = true;
         self.owed.push(Owed::Fetch(fetch));
     }
@@ -144,8 +148,12 @@ impl RespGate {
         fetch.deadline.is_some_and(|d| d < now + least)
     }
 
-    /// The mark was lifted: a held fetch is served at once with what is left of its time-out.
+    /// A mark or a pause was lifted: a held fetch that nothing refuses any more is served at once with what is left of its
+    /// time-out.
     pub(super) fn resume(&mut self, now: Millis, out: &mut Vec<Action>) {
+        if self.held.as_ref().is_none_or(|fetch| self.refuses(&fetch.pop)) {
+            return;
+        }
         let Some(fetch) = self.held.take() else { return };
         if self.is_short(&fetch, now) {
             self.held = Some(fetch);
@@ -165,7 +173,7 @@ impl RespGate {
             self.answered(Place::Broker, FetchEnd::Empty, true, out);
             let nothing = fetch.pop.empty().reply(self.session.proto);
             self.send(Side::Client, nothing, out);
-        } else if (self.marked && self.is_fetch(&fetch.pop)) || self.is_short(&fetch, now) {
+        } else if (self.refuses(&fetch.pop) && self.is_fetch(&fetch.pop)) || self.is_short(&fetch, now) {
             out.push(Action::Event(JobEvent::FetchMoved { to: Place::Gate }));
             self.hold(now, fetch);
         } else {
@@ -176,23 +184,22 @@ impl RespGate {
     /// The server does not know fractions of a second (before Redis 6): the same again in whole ones.
     pub(super) fn slice_refused(&mut self, now: Millis, fetch: Box<Fetch>, out: &mut Vec<Action>) {
         self.whole_seconds = true;
-        self.asked = false;
-        self.send_slice(now, fetch, out);
+        self.slice_over(now, fetch, out);
     }
 
     /// The worker's job system has become known: what was taken for a fetch goes to the broker if it is none.
     pub(super) fn release_if_no_fetch(&mut self, now: Millis, out: &mut Vec<Action>) {
         let Some(fetch) = self.held.take_if(|f| f.deadline.is_none_or(|d| now < d)) else { return };
-        if !self.marked || self.is_fetch(&fetch.pop) {
+        if !self.refuses(&fetch.pop) || self.is_fetch(&fetch.pop) {
             self.held = Some(fetch);
             return;
         }
         self.answered(Place::Gate, FetchEnd::Empty, true, out);
-        let bytes = match fetch.deadline {
+        let args = match fetch.deadline {
             Some(deadline) => fetch.pop.sliced(deadline - now, self.whole_seconds),
-            None => encode(fetch.pop.args()),
+            None => fetch.pop.args().to_vec(),
         };
-        self.send(Side::Broker, Bytes::from(bytes), out);
+        self.send(Side::Broker, Bytes::from(encode(&args)), out);
         self.owed.push(Owed::Blocking);
     }
 

@@ -12,6 +12,7 @@ mod commands;
 mod empty;
 mod fetch;
 mod owed;
+mod pause;
 mod pop;
 mod quick;
 mod reply;
@@ -25,11 +26,13 @@ mod undo;
 use super::{Action, Gate, GateError, Side};
 use crate::dialect::Memory;
 use crate::job::{Fate, JobEvent, JobKey, Millis, System};
+use crate::queue::PausedQueues;
 use broker::Current;
 use bytes::Bytes;
 use client::ClientAt;
 use globset::GlobSet;
 use owed::{Fetch, Owed, Replies};
+use pause::Pauses;
 use pop::Pop;
 use reply::Leaf;
 use scan::Scanner;
@@ -106,6 +109,7 @@ pub struct RespGate {
     marked: bool,
     /// Since when.
     marked_at: Millis,
+    pauses: Pauses,
     client: ClientAt,
     scanner: Scanner,
     current: Current,
@@ -147,6 +151,7 @@ impl RespGate {
             mode: Mode::Running,
             marked: false,
             marked_at: 0,
+            pauses: Pauses::default(),
             client: ClientAt::Start,
             scanner: Scanner::new(),
             current: Current::None,
@@ -236,7 +241,11 @@ impl Gate for RespGate {
                 input.len()
             }
             (_, Side::Client) => self.client_input(now, input, out),
-            (_, Side::Broker) => self.broker_input(now, input, out),
+            (_, Side::Broker) => {
+                let consumed = self.broker_input(now, input, out);
+                self.tell_pauses_if_fewer(out);
+                consumed
+            }
         }
     }
 
@@ -267,6 +276,13 @@ impl Gate for RespGate {
             }
             (Mode::Running, false) => self.resume(now, out),
             _ => {}
+        }
+    }
+
+    fn pause(&mut self, now: Millis, paused: &Arc<PausedQueues>, out: &mut Vec<Action>) {
+        self.take_pauses(now, paused, out);
+        if self.mode == Mode::Running {
+            self.resume(now, out);
         }
     }
 

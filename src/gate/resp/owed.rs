@@ -7,8 +7,10 @@ use super::empty::Empty;
 use super::pop::Pop;
 use crate::dialect::{Note, Request};
 use crate::job::{JobKey, Millis};
+use crate::queue::PausedQueues;
 use bytes::Bytes;
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 /// What is due next.
 #[derive(Debug)]
@@ -112,6 +114,8 @@ pub(super) struct Fetch {
     pub(super) sliced: bool,
     /// A script that takes a due job to be pushed on, rather than a pop.
     pub(super) takes_due: bool,
+    /// What was paused when it was sent: these queues it does not ask for.
+    pub(super) left_out: Option<Arc<PausedQueues>>,
 }
 
 /// See [`Owed::Request`].
@@ -148,6 +152,10 @@ impl Replies {
 
     pub(super) fn front_or_nothing(&self) -> &Owed {
         self.queue.front().unwrap_or(&Owed::Plain(0))
+    }
+
+    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = &Owed> {
+        self.queue.iter()
     }
 
     pub(super) fn front_mut(&mut self) -> Option<&mut Owed> {

@@ -34,7 +34,7 @@ pub(super) enum Judged {
     Replaced(usize),
 }
 
-/// So long after the mark a worker that is refused may have eaten what would have woken another one: longer than a slice.
+/// So long after the mark or the pause a worker that is refused may have eaten what would have woken another one: longer than a slice.
 const WAKES_FOR: Millis = 10_000;
 /// A watched argument that is longer makes no request fetch.
 const WATCHED_MAX: usize = 64;
@@ -55,12 +55,14 @@ impl RespGate {
         let queues = vec![request.queue.clone()];
         match request.refusal {
             Refusal::Needless => self.owe_request(request, false),
-            Refusal::Answer(_) | Refusal::Nothing if self.marked => self.answer_request(now, request, out),
+            Refusal::Answer(_) | Refusal::Nothing if self.refuses_request(&request) => {
+                self.answer_request(now, request, out)
+            }
             Refusal::Rewrite { arg, from, to } => {
                 let Some(text) = args.get_mut(arg).filter(|text| fetches(text, from, to)) else {
                     return self.owe_request(request, false);
                 };
-                if !self.marked {
+                if !self.refuses_request(&request) {
                     return self.ask_request(request, queues, out);
                 }
                 *text = Bytes::from_static(to);
@@ -78,7 +80,7 @@ impl RespGate {
         let (place, blocking) = (Place::Gate, false);
         out.push(Action::Event(JobEvent::FetchAsked { place, queues: vec![request.queue], blocking }));
         self.answered(place, FetchEnd::Empty, blocking, out);
-        if let Some(key) = request.wakes.filter(|_| now < self.marked_at + WAKES_FOR) {
+        if let Some(key) = request.wakes.filter(|_| now < self.refused_since() + WAKES_FOR) {
             let word = Bytes::from_static;
             let wake = [word(b"ZADD"), Bytes::from(key), word(b"NX"), word(b"0"), word(b"0")];
             self.send(Side::Broker, Bytes::from(encode(&wake)), out);
@@ -165,10 +167,12 @@ impl RespGate {
             Err(_) => return Judged::Passes,
         };
         let fetches = fetches(text, watch.from, watch.to);
+        let asked = self.owed.iter().next_back();
+        let refused = matches!(asked, Some(Owed::Request(asked)) if self.refuses_request(&asked.request));
         let Some(Owed::Request(asked)) = self.owed.back_mut().filter(|_| fetches) else { return Judged::Passes };
         let queues = vec![asked.request.queue.clone()];
         Self::flush(run, out);
-        if !self.marked {
+        if !refused {
             asked.fetches = true;
             out.push(Action::Event(JobEvent::FetchAsked { place: Place::Broker, queues, blocking: false }));
             return Judged::Passes;
