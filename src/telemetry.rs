@@ -64,6 +64,7 @@ fn describe() {
     describe_counter!("draingate_workers_lost_total", "Workers that went away with jobs in flight");
     describe_counter!("draingate_orphan_replies_total", "Jobs the broker handed out for a worker that had vanished");
     describe_gauge!("draingate_queue_open_consumers", "Consumers of a queue that are not held");
+    describe_gauge!("draingate_queues_paused", "Pauses of queues in force");
     describe_gauge!("draingate_opaque_connections", "Connections that could not be judged any more");
     describe_counter!("draingate_protocol_errors_total", "Connections given up because of what was sent on them");
     describe_counter!("draingate_upstream_connect_errors_total", "Brokers that could not be reached");

@@ -4,11 +4,12 @@ use crate::samples;
 use draingate::api::auth::{Scope, Token};
 use draingate::api::backend::Backend;
 use draingate::api::{ApiSettings, serve_backend};
-use draingate::fleet::view::{DrainState, DrainView, DrainWorker, ReportView, WorkerDetail, WorkerView};
-use draingate::fleet::{DrainAnswer, DrainError, DrainRequest};
+use draingate::fleet::view::{DrainState, DrainView, DrainWorker, QueueView, ReportView, WorkerDetail, WorkerView};
+use draingate::fleet::{DrainAnswer, DrainError, DrainRequest, PauseAnswer, PauseRequest};
 use draingate::hub::{Events, Heard, HubError, ListenerInfo};
 use draingate::job::{Millis, WorkerId};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::net::TcpListener;
@@ -32,6 +33,7 @@ pub(crate) struct State {
     pub(crate) of_caller: Vec<WorkerId>,
     pub(crate) requests: Vec<DrainRequest>,
     pub(crate) ready: bool,
+    pub(crate) paused: BTreeSet<String>,
 }
 
 /// The API of a fake, being served.
@@ -56,6 +58,7 @@ impl Fake {
             of_caller: vec![],
             requests: vec![],
             ready: true,
+            paused: BTreeSet::new(),
         };
         Arc::new(Fake { state: Mutex::new(state), changes: watch::Sender::new(0), events: Events::new(samples::NOON) })
     }
@@ -169,6 +172,29 @@ impl Backend for Fake {
         drop(fake);
         self.changes.send_modify(|n| *n += 1);
         Ok(true)
+    }
+
+    fn queues(&self) -> Vec<QueueView> {
+        samples::queues()
+    }
+
+    /// `queue:mail` is known, everything else is not; `full` finds no room on the disk.
+    fn pause(&self, request: &PauseRequest) -> Result<PauseAnswer, HubError> {
+        if request.queue == "full" {
+            return Err(HubError::Store("no space left".to_owned()));
+        }
+        let mut fake = self.state();
+        let created = fake.paused.insert(request.queue.clone());
+        let queues = ["queue:mail"].into_iter().filter(|known| known.ends_with(&request.queue));
+        Ok(PauseAnswer {
+            pause: samples::pause(&request.queue, request.ttl, request.reason.clone()),
+            created,
+            queues: queues.map(str::to_owned).collect(),
+        })
+    }
+
+    fn resume(&self, name: &str) -> Result<bool, HubError> {
+        Ok(self.state().paused.remove(name))
     }
 
     fn workers_of_caller(&self, _: SocketAddr) -> Vec<WorkerId> {

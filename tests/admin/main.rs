@@ -7,4 +7,5 @@ mod fake;
 mod guard;
 mod model;
 mod openapi;
+mod queues;
 mod samples;

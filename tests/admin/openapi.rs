@@ -1,11 +1,13 @@
 //! The OpenAPI text says what there is: every route, every field.
 
 use crate::samples;
-use draingate::api::model::{Drain, Event, NewDrain, Report, Time, Version, What, Worker, WorkerDetail};
+use draingate::api::model::{
+    Drain, Event, NewDrain, NewPause, Pause, Queue, Report, Time, Version, What, Worker, WorkerDetail,
+};
 use draingate::api::openapi;
 use draingate::api::routes::ROUTES;
-use draingate::fleet::Notice;
 use draingate::fleet::view::{DrainState, WorkerState};
+use draingate::fleet::{Notice, PauseAnswer};
 use draingate::job::{System, WorkerId};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -43,6 +45,9 @@ fn it_has_every_field_of_what_is_sent() {
     let detail = json!(WorkerDetail::from(samples::worker_detail()));
     let report = json!(Report::from(samples::report()));
     let version = Version { version: String::new(), listeners: vec![], admin: String::new() };
+    let queue = json!(Queue::from(samples::queues().remove(1)));
+    let answer = PauseAnswer { pause: samples::pause("mail", None, None), created: true, queues: vec![] };
+    let pause = json!(Pause::new(answer, |_| vec![]));
     for (name, sent) in [
         ("Worker", &json!(Worker::from(samples::worker()))),
         ("WorkerDetail", &detail),
@@ -56,6 +61,9 @@ fn it_has_every_field_of_what_is_sent() {
         ("Drain", &drain),
         ("DrainWorker", &drain["workers"][0]),
         ("Version", &json!(version)),
+        ("Queue", &queue),
+        ("Paused", &queue["paused"]),
+        ("Pause", &pause),
     ] {
         let schema = schema(&document, name);
         assert_eq!(keys(&schema["properties"]), keys(sent), "{name}");
@@ -81,6 +89,8 @@ fn it_has_every_field_of_a_new_drain() {
         ..NewDrain::default()
     };
     assert_eq!(keys(&schema(&document, "NewDrain")["properties"]), keys(&json!(all)));
+    let all = NewPause { ttl: Some(String::new()), reason: Some(String::new()) };
+    assert_eq!(keys(&schema(&document, "NewPause")["properties"]), keys(&json!(all)));
 }
 
 #[test]
@@ -94,6 +104,8 @@ fn it_has_every_field_of_every_event() {
         Notice::WorkerLost { worker, name, system, jobs: vec![] },
         Notice::DrainCreated { drain: "d".into(), workers: 1 },
         Notice::DrainEnded { drain: "d".into(), how: "lifted" },
+        Notice::QueuePaused { queue: "q".into(), until: Some(0), reason: None },
+        Notice::QueueResumed { queue: "q".into(), how: "lifted" },
     ];
     let schema = schema(&document, "Event");
     let names = schema["properties"]["event"]["enum"].as_array().expect("a list");

@@ -2,7 +2,7 @@
 
 use draingate::fleet::view::{
     ConnView, Departure, DrainState, DrainView, DrainWorker, Estimate, Identity, InFlight, JobKind, JobView, PastJob,
-    ReportView, WorkerDetail, WorkerState, WorkerView,
+    PauseView, QueueState, QueueView, ReportView, WorkerDetail, WorkerState, WorkerView,
 };
 use draingate::job::{ConnId, Evidence, Millis, System, WorkerId};
 use std::net::{IpAddr, Ipv4Addr};
@@ -130,4 +130,32 @@ pub(crate) fn drain(name: &str, state: DrainState, workers: Vec<DrainWorker>) ->
         workers,
         starving: vec!["mail".to_owned()],
     }
+}
+
+/// One is paused, by what its job system calls it; one is open.
+pub(crate) fn queues() -> Vec<QueueView> {
+    let paused = QueueView {
+        name: "queue:mail".to_owned(),
+        seen: true,
+        systems: vec![System::Sidekiq],
+        consumers: 2,
+        held: 3,
+        state: QueueState::Paused,
+        pause: Some(pause("mail", None, Some("provider".to_owned()))),
+        blocked: vec!["w1: it fetches by BRPOP inside MULTI, which cannot be held".to_owned()],
+    };
+    let open = QueueView {
+        name: "queue:low".to_owned(),
+        state: QueueState::Open,
+        pause: None,
+        blocked: vec![],
+        ..paused.clone()
+    };
+    vec![open, paused]
+}
+
+/// As the fleet would make it, at noon; the default is twelve hours.
+pub(crate) fn pause(name: &str, ttl: Option<Option<Millis>>, reason: Option<String>) -> PauseView {
+    let until = ttl.unwrap_or(Some(12 * 3_600_000)).map(|ttl| NOON + ttl);
+    PauseView { name: name.to_owned(), since: NOON, until, reason }
 }

@@ -2,6 +2,7 @@
 
 use draingate::gate::{Action, Gate, Side};
 use draingate::job::{Millis, System};
+use draingate::queue::PausedQueues;
 use std::sync::{Arc, Mutex};
 
 pub(crate) type Input = Box<dyn FnMut(&mut State, Side, &[u8], &mut Vec<Action>) -> usize + Send>;
@@ -82,6 +83,10 @@ impl Gate for TestGate {
         state.now = now;
         state.calls.push(format!("end {from:?}"));
         (self.end)(&mut state, from, written, out);
+    }
+
+    fn pause(&mut self, _now: Millis, paused: &Arc<PausedQueues>, _out: &mut Vec<Action>) {
+        self.state.lock().expect("no test panics with the lock").calls.push(format!("paused {}", paused.number()));
     }
 
     fn mark(&mut self, _now: Millis, marked: bool, out: &mut Vec<Action>) {

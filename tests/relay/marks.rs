@@ -5,6 +5,8 @@ use crate::support::{SURELY, pump};
 use draingate::fleet::ClosedBy;
 use draingate::gate::{Action, Side};
 use draingate::job::System;
+use draingate::queue::PausedQueues;
+use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
@@ -41,6 +43,20 @@ async fn every_mark_is_confirmed_also_one_that_changes_nothing() {
     ends.pump.handle.set_mark(true);
     ends.pump.until(|state| state.calls.len() == 3).await;
     assert_eq!(ends.pump.calls(), ["mark true", "mark seen", "mark seen"]);
+}
+
+#[tokio::test]
+async fn pauses_are_told_before_what_is_read_after_them() {
+    let mut ends = pump(pass()).await;
+    let set = |number| Arc::new(PausedQueues::new(number, ["q".to_owned()]));
+    ends.pump.handle.set_paused(set(1));
+    ends.client.write_all(b"1").await.expect("written");
+    ends.pump.until(|state| state.calls.len() == 2).await;
+    ends.pump.handle.set_paused(set(2));
+    ends.pump.until(|state| state.calls.len() == 3).await;
+    ends.pump.handle.set_mark(true);
+    ends.pump.until(|state| state.calls.len() == 5).await;
+    assert_eq!(ends.pump.calls(), ["paused 1", "Client 1", "paused 2", "mark true", "mark seen"]);
 }
 
 /// Holds whatever the client says until the broker speaks.

@@ -13,6 +13,7 @@ mod drains;
 mod dramatiq_redis;
 mod failures;
 mod huey;
+mod pauses;
 mod quiet;
 mod rabbitmq;
 mod rabbitmq_bad_input;

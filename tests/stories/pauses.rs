@@ -1,0 +1,117 @@
+//! Queues that are paused while jobs never stop coming: what is pushed to them waits, other queues go on, and nothing is
+//! lost or doubled.
+
+use crate::support::celery::Celery;
+use crate::support::gate::text;
+use crate::support::joblog::Line;
+use crate::support::sidekiq::Sidekiq;
+use crate::support::story::{Load, System, random, with_jobs};
+use crate::support::{World, eventually, now, rounds, secs};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// The times of one pause: from when its `--wait` returned until it was lifted.
+struct Window {
+    from: f64,
+    until: f64,
+}
+
+/// The producers feed two queues in turn: jobs with even numbers go to the first.
+fn is_first(id: &str) -> bool {
+    id.trim_start_matches("job").parse::<u32>().is_ok_and(|number| number % 2 == 0)
+}
+
+fn queue(world: &World, name: &str) -> Value {
+    let queues = world.gate().get("/v1/queues");
+    let queues = queues["queues"].as_array().expect("a list");
+    queues.iter().find(|queue| queue["name"] == name).unwrap_or_else(|| panic!("no {name} in {queues:?}")).clone()
+}
+
+/// What was pushed while the first queue was paused: did any of it begin before it was resumed?
+fn begun_while_paused(lines: &[Line], window: &Window) -> Vec<String> {
+    let within = |time: f64| time > window.from && time < window.until;
+    let of = |what: &str| -> Vec<&Line> {
+        lines.iter().filter(|line| line.what == what && is_first(&line.id) && within(line.time)).collect()
+    };
+    let pushed = of("push");
+    assert!(!pushed.is_empty(), "nothing was pushed to the paused queue");
+    of("start").iter().map(|line| line.id.clone()).filter(|id| pushed.iter().any(|line| line.id == *id)).collect()
+}
+
+/// Pauses the first of two queues and resumes it, over and over, while two workers work on both.
+fn story(world: &World, system: &dyn System, name: &str, shown: &str) {
+    let workers = [system.start(world, "w1", 1), system.start(world, "w2", 1)];
+    let mut random = random();
+    let mut windows = Vec::new();
+    with_jobs(world, system, Load { longest: 0.6, open: 400, ..Load::default() }, || {
+        for _ in 0..rounds().max(2) {
+            std::thread::sleep(Duration::from_millis(random.u64(500..2000)));
+            world.gate().cli(&["pause", &format!("queue={name}"), "--ttl", "10m", "--wait"]).expect(0);
+            let from = now();
+            let state = queue(world, shown);
+            assert_eq!((&state["state"], &state["paused"]["name"]), (&json!("paused"), &json!(name)), "{state}");
+            eventually("the other queue goes on", secs(60), || {
+                let lines = world.log().lines();
+                let other = |line: &&Line| line.what == "end" && line.time > from && !is_first(&line.id);
+                (lines.iter().filter(other).count() >= 8).then_some(())
+            });
+            assert!(workers.iter().all(|w| world.gate().await_known(&w.name)["state"] == "active"));
+            let until = now();
+            world.gate().cli(&["resume", name]).expect(0);
+            windows.push(Window { from, until });
+        }
+    });
+    world.log().await_all_ended(secs(120));
+    world.log().assert_exactly_once(&[]);
+    let lines = world.log().lines();
+    for window in &windows {
+        assert_eq!(begun_while_paused(&lines, window), Vec::<String>::new());
+    }
+    assert_eq!(queue(world, shown)["state"], "open");
+}
+
+#[test]
+fn one_of_two_queues_of_sidekiq() {
+    let system = Sidekiq { queues: &["default", "low"], ..Sidekiq::new(7) };
+    story(&World::new(), &system, "default", "queue:default");
+}
+
+/// With its priority keys.
+#[test]
+fn one_of_two_queues_of_celery() {
+    let system = Celery { queues: "mail,celery", priorities: true, ..Celery::default() };
+    story(&World::new(), &system, "mail", "mail");
+}
+
+/// Paused before anybody has asked for it, the gate killed and started again, and drained and lifted besides.
+#[test]
+fn a_pause_of_an_unseen_queue_outlives_the_gate() {
+    let mut world = World::new();
+    let answer = world.gate().cli(&["pause", "default", "--ttl", "10m", "--reason", "provider is down"]).expect(0);
+    assert!(answer.err.contains("no queue of that name has been seen yet"), "{answer:?}");
+    world.gate_mut().kill();
+    world.gate_mut().up();
+    let system = Sidekiq { queues: &["default", "low"], ..Sidekiq::new(6) };
+    let worker = system.start(&world, "w1", 1);
+    let mut producer = system.producer(&world);
+    for number in 0..6 {
+        producer.push(&format!("job{number}"), 0.1, 0.0);
+    }
+    for other in ["job1", "job3", "job5"] {
+        world.log().await_line("end", other, secs(60));
+    }
+    world.gate().cli(&["drain", &worker.name, "--name", "d", "--wait", "--timeout", "60s"]).expect(0);
+    world.gate().cli(&["undrain", "d"]).expect(0);
+    producer.push("job6", 0.1, 0.0);
+    producer.push("job7", 0.1, 0.0);
+    world.log().await_line("end", "job7", secs(60));
+    let begun: Vec<Line> =
+        world.log().lines().into_iter().filter(|line| line.what == "start" && is_first(&line.id)).collect();
+    assert_eq!(begun, vec![]);
+    let shown = queue(&world, "queue:default");
+    assert_eq!((&shown["state"], text(&shown["paused"]["reason"])), (&json!("paused"), "provider is down"), "{shown}");
+    assert_eq!(world.gate().metric("draingate_queues_paused"), 1.0);
+    world.gate().cli(&["resume", "queue=queue:default"]).expect(0);
+    world.log().await_all_ended(secs(60));
+    world.log().assert_exactly_once(&[]);
+}
