@@ -113,3 +113,55 @@ fn exclusive_on_3() {
 fn exclusive_on_4() {
     exclusive(Release::Four);
 }
+
+/// A stream's consumer that begins at the end and has got nothing is drained. What is published meanwhile it gets when the
+/// drain is lifted, each once, and nothing of what was published before it began.
+fn stream(release: Release) {
+    let world = World::with(release);
+    declare(&world, "stream", r#"{"durable": true, "arguments": {"x-queue-type": "stream"}}"#);
+    let system = Consumers { queue: "stream", prefetch: 9, number: 1, fed: &["stream"] };
+    let mut producer = system.producer(&world);
+    let mut push = |name: &str| (0..3).for_each(|number| producer.push(&format!("{name}{number}"), 0.1, 0.0));
+    push("before");
+    world.log().await_line("push", "before2", secs(20));
+    eventually("they are in the stream", secs(20), || (depth(&world, "stream") == "3").then_some(()));
+    let worker = system.start(&world, "w", 1);
+    let drain = |name: &str| {
+        world.gate().cli(&["drain", "worker=w", "--name", name, "--wait", "--timeout", "20s"]).expect(0);
+    };
+    drain("with-jobs-meanwhile");
+    push("meanwhile");
+    eventually("they are in the stream", secs(20), || (depth(&world, "stream") == "6").then_some(()));
+    assert_eq!(world.log().find("start", "meanwhile0"), None);
+    world.gate().cli(&["undrain", "with-jobs-meanwhile"]).expect(0);
+    world.log().await_line("end", "meanwhile2", secs(20));
+    drain("with-a-place");
+    world.gate().cli(&["undrain", "with-a-place"]).expect(0);
+    push("after");
+    world.log().await_line("end", "after2", secs(20));
+    drop(worker);
+    // another life, which gets nothing before its drain nor in it
+    let _worker = system.start(&world, "w", 2);
+    drain("with-nothing");
+    world.gate().cli(&["undrain", "with-nothing"]).expect(0);
+    push("last");
+    world.log().await_line("end", "last2", secs(20));
+    let lines = world.log().lines();
+    for name in ["before", "meanwhile", "after", "last"] {
+        for number in 0..3 {
+            let id = format!("{name}{number}");
+            let times = lines.iter().filter(|line| line.what == "start" && line.id == id).count();
+            assert_eq!(times, usize::from(name != "before"), "{id}");
+        }
+    }
+}
+
+#[test]
+fn stream_on_3() {
+    stream(Release::Three);
+}
+
+#[test]
+fn stream_on_4() {
+    stream(Release::Four);
+}

@@ -15,6 +15,7 @@ mod park;
 mod probes;
 mod queues;
 mod refusals;
+mod streams;
 mod systems;
 mod transparent;
 mod undrain;

@@ -113,13 +113,9 @@ fn where_another_is_admitted_the_consumer_is_resumed() {
 /// With none nobody can refuse it; of two neither is exclusive; and other types know no exclusive consumers.
 #[test]
 fn nothing_is_tried_where_nobody_can_refuse() {
-    for (declare, consumers) in [
-        ("x-queue-type=classic", 0),
-        ("x-queue-type=classic", 2),
-        ("x-queue-type=quorum", 1),
-        ("x-queue-type=stream", 1),
-        ("", 0),
-    ] {
+    for (declare, consumers) in
+        [("x-queue-type=classic", 0), ("x-queue-type=classic", 2), ("x-queue-type=quorum", 1), ("", 0)]
+    {
         let script = lifted(declare, consumers);
         play(&format!("{script}\nE FetchMoved broker\nB> 2047 close 200 0/0\n{RESUMED}\nB< 2047 close-ok"));
     }

@@ -38,8 +38,8 @@ fn refusal(argument: &str, rest: &str) -> String {
 fn an_ordinary_queue_differs_in_its_type_alone() {
     let plain = refusal("x-queue-type", "the value '?' of type 'longstr' but current is none");
     play(&format!("{ASKS}\nB< 2047 close {plain}\n{CANCELLED}"));
-    let stream = refusal("x-queue-type", "'?' but current is 'stream'");
-    play(&format!("{ASKS}\nB< 2047 close {stream}\n{CANCELLED}"));
+    let classic = refusal("x-queue-type", "'?' but current is 'classic'");
+    play(&format!("{ASKS}\nB< 2047 close {classic}\n{CANCELLED}"));
 }
 
 #[test]

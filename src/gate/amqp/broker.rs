@@ -14,6 +14,10 @@ impl AmqpGate {
             self.inquiry_answer(id, payload, out);
             return Verdict::Swallow;
         }
+        if let Some(at) = self.anchors.iter().position(|anchor| anchor.number == number) {
+            self.anchor_answer(at, id);
+            return Verdict::Swallow;
+        }
         if number == 0 {
             if matches!(id, method::CONNECTION_CLOSE | method::CONNECTION_CLOSE_OK) {
                 self.stop_own();

@@ -18,8 +18,9 @@ const ASK_AT_MOST: u64 = 1_000;
 
 impl AmqpGate {
     pub(super) fn client_method(&mut self, number: u16, id: Id, payload: &[u8], out: &mut Vec<Action>) -> Verdict {
-        if self.inquiry.as_ref().is_some_and(|inquiry| inquiry.number == number) {
-            return Verdict::Wait(Wait::Number);
+        if self.is_own(number) {
+            self.give_way(number);
+            return Verdict::Wait(Wait::Number(number));
         }
         match (number, id) {
             (0, method::CONNECTION_START_OK) => return self.start_ok(payload, out),

@@ -53,6 +53,17 @@ pub(super) enum Leave {
     Denied(&'static str),
 }
 
+/// How it is known where a stream's consumer goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// By what it has got or, if nothing, by its own words. No other kind of queue has places.
+    Own,
+    /// An anchor is being set.
+    Sought,
+    /// By an anchor.
+    Kept,
+}
+
 /// A consumer was resumed with less than its prefetch, because jobs were in the client's hands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Short {
@@ -80,6 +91,7 @@ pub(super) struct Consumer {
     pub(super) cancels: VecDeque<By>,
     /// Where a stream was read to.
     pub(super) offset: Option<i64>,
+    pub(super) place: Place,
     pub(super) short: Option<Short>,
     /// It is being cancelled to be resumed with all of its prefetch.
     pub(super) renew: bool,
@@ -107,6 +119,7 @@ impl Consumer {
             state: State::Asked,
             cancels: VecDeque::new(),
             offset: None,
+            place: Place::Own,
             short: None,
             renew: false,
             renewals: 0,
@@ -128,12 +141,22 @@ impl Consumer {
 
     /// To be cancelled now.
     pub(super) fn is_due(&self, marked: bool) -> bool {
-        self.is_movable() && self.state == State::Active && (marked || self.renew)
+        self.is_movable() && self.state == State::Active && self.place != Place::Sought && (marked || self.renew)
     }
 
-    /// To be cancelled, if that turns out to be harmless.
+    /// To be cancelled, if that turns out to be harmless; or parked, and it may be a stream's that is at its end.
     pub(super) fn is_in_question(&self) -> bool {
-        self.is_job() && self.leave == Leave::Unasked && self.state == State::Active
+        let matters = match self.state {
+            State::Active => true,
+            State::Parked => self.consume.speaks_of_the_end(),
+            _ => false,
+        };
+        matters && self.is_job() && self.leave == Leave::Unasked
+    }
+
+    /// Its stream has nothing for it yet.
+    pub(super) fn is_at_the_end(&self) -> bool {
+        self.place != Place::Own && self.offset.is_none()
     }
 
     /// Waits to be resumed.
@@ -146,7 +169,9 @@ impl Consumer {
         let queue = || String::from_utf8_lossy(&self.queue);
         match (&self.leave, self.gone) {
             _ if !self.is_job() || self.over => None,
-            (Leave::Denied(why), _) => Some(format!("its consumer of {} cannot be stopped: it {why}", queue())),
+            (Leave::Denied(why), _) if self.is_at_broker() => {
+                Some(format!("its consumer of {} cannot be stopped: it {why}", queue()))
+            }
             (_, Some(why)) => Some(format!("its consumer of {} could not be resumed: the queue {why}", queue())),
             _ => None,
         }
@@ -194,11 +219,11 @@ pub(super) fn leave(consume: &Consume, known: Option<Known>) -> Leave {
         return Leave::Denied("reads a queue with an x-expires that it could not be kept from");
     }
     match kind {
-        _ if !attributes.expires => Leave::Given,
         // a virtual host may have a type of its own for whoever names none
-        None => Leave::Unasked,
+        None if attributes.expires || consume.speaks_of_the_end() => Leave::Unasked,
+        _ if !attributes.expires => Leave::Given,
         // measured on 3.10 and 4.0
         Some(Kind::Quorum) => Leave::Denied("reads a quorum queue with an x-expires, which only a consumer keeps"),
-        Some(_) => Leave::Given,
+        _ => Leave::Given,
     }
 }

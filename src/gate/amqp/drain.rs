@@ -73,6 +73,7 @@ impl AmqpGate {
 
     /// Begins a hold if a consumer is to be cancelled and none is in force.
     pub(super) fn mark_may_be_due(&mut self) {
+        self.keep_places();
         if self.hold.is_none() && !self.overdue && !self.closing && !self.ending && self.has_due() {
             self.hold = Some(Hold { until: self.now + AT_MOST });
         }
@@ -161,9 +162,10 @@ impl AmqpGate {
 
     /// What may have become possible, done once per call.
     pub(super) fn advance(&mut self, out: &mut Vec<Action>) {
-        self.cancel_overdue();
         self.examine();
-        if self.inquiry.is_none() && self.wait == Some(Wait::Number) {
+        self.keep_places();
+        self.cancel_overdue();
+        if matches!(self.wait, Some(Wait::Number(number)) if !self.is_own(number)) {
             self.wait = None;
         }
         if self.attention && !self.marked && !self.closing {
@@ -238,7 +240,7 @@ impl AmqpGate {
         let now = self.now;
         let Some(channel) = self.channels.get(&number) else { return };
         let Some(consumer) = channel.consumers.get(tag) else { return };
-        if self.is_in_doubt(&consumer.queue) {
+        if self.is_in_doubt(&consumer.queue) || consumer.is_at_the_end() {
             return;
         }
         let in_hand = channel.unacked.of_consumer(consumer.no);
@@ -276,6 +278,7 @@ impl AmqpGate {
         consumer.state = State::Resuming;
         consumer.short = (limit < whole).then_some(Short { since: now, highest, in_hand });
         consumer.until = None;
+        self.reasons_changed = true;
         self.attention |= limit < whole;
         out.push(Action::Event(JobEvent::FetchMoved { to: Place::Broker }));
         self.enqueue(Side::Broker, number, Bytes::from(bytes));

@@ -94,7 +94,7 @@ impl AmqpGate {
     }
 
     /// A number that the client does not use, far from those that it will use next.
-    fn free_number(&self) -> Option<u16> {
+    pub(super) fn free_number(&self) -> Option<u16> {
         let most = match self.tuned.channel_max {
             0 => u16::MAX,
             most => most,
@@ -102,12 +102,13 @@ impl AmqpGate {
         if self.channels.len() >= usize::from(most) / 2 {
             return None;
         }
-        (1..=most).rev().find(|number| !self.channels.contains_key(number))
+        (1..=most).rev().find(|number| !self.channels.contains_key(number) && !self.is_own(*number))
     }
 
-    /// A channel of the gate's own.
+    /// Whether it is a channel of the gate's own.
     pub(super) fn is_own(&self, number: u16) -> bool {
         self.inquiry.as_ref().is_some_and(|inquiry| inquiry.number == number)
+            || self.anchors.iter().any(|anchor| anchor.number == number)
     }
 
     /// The broker speaks on the gate's own channel.

@@ -2,6 +2,7 @@
 //! allocation, and the frames of the gate's own making (by `amq-protocol`).
 
 use super::frame::{END, Fields, HEAD};
+use super::table::{Entries, Value};
 use amq_protocol::frame::{AMQPFrame, WriteContext, gen_frame, parsing::traits::ParsableInput};
 use amq_protocol::protocol::{AMQPClass, basic, channel, parse_class, queue};
 use amq_protocol::types::{AMQPValue, FieldTable, ShortString};
@@ -182,6 +183,8 @@ pub(super) struct Consume {
     arguments: Vec<u8>,
 }
 
+/// Where a stream is read from, in the arguments of a consume.
+const STREAM_OFFSET: &[u8] = b"x-stream-offset";
 const NO_ACK: u8 = 1 << 1;
 const EXCLUSIVE: u8 = 1 << 2;
 const NOWAIT: u8 = 1 << 3;
@@ -205,6 +208,25 @@ impl Consume {
         self.bits & NOWAIT != 0
     }
 
+    /// Begins at what is the end of a stream at the time, if it is one.
+    pub(super) fn begins_at_the_end(&self) -> bool {
+        self.offset().is_none() || self.speaks_of_the_end()
+    }
+
+    /// Says so (`next`, `last`, `1h`), as opposed to `first`, an offset and a time.
+    pub(super) fn speaks_of_the_end(&self) -> bool {
+        matches!(self.offset(), Some(Value::Text(text)) if text != b"first")
+    }
+
+    fn offset(&self) -> Option<Value<'_>> {
+        Entries::of(&self.arguments).get(STREAM_OFFSET)
+    }
+
+    /// The same of the gate's own, on another channel.
+    pub(super) fn beside(&self, channel: u16) -> Option<Bytes> {
+        Consume { bits: 0, ..self.clone() }.frame(channel, b"draingate-anchor", None)
+    }
+
     /// The frame, under another tag and never `nowait`; a stream goes on at `offset`.
     pub(super) fn frame(&self, channel: u16, tag: &[u8], offset: Option<i64>) -> Option<Bytes> {
         let mut payload = vec![0, 60, 0, 20, 0, 0];
@@ -213,7 +235,7 @@ impl Consume {
         payload.push(self.bits & !NOWAIT);
         match offset {
             None => payload.extend_from_slice(&self.arguments),
-            Some(offset) => super::table::set_integer(&self.arguments, b"x-stream-offset", offset, &mut payload)?,
+            Some(offset) => super::table::set_integer(&self.arguments, STREAM_OFFSET, offset, &mut payload)?,
         }
         Some(raw_frame(channel, &payload))
     }

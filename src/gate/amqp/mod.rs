@@ -6,6 +6,7 @@
 //! queue exists is asked on a channel of the gate's own (`inquiry`). Consume-ok and cancel-ok keep no order and are
 //! matched by their tag; a frame of the gate's own goes in between two frames and never inside a message of its channel.
 
+mod anchor;
 mod broker;
 mod channel;
 mod client;
@@ -27,6 +28,7 @@ mod unacked;
 use super::{Action, Gate, GateError, Side};
 use crate::job::{FetchEnd, JobEvent, Millis, Place, System};
 use crate::queue::PausedQueues;
+use anchor::Anchor;
 use bytes::Bytes;
 use channel::Channel;
 use drain::Hold;
@@ -75,8 +77,8 @@ enum Wait {
     Existence { queue: Vec<u8>, until: Millis },
     /// A consume-ok or cancel-ok on this channel is under way, and what the client sends must not overtake it.
     Tag { channel: u16 },
-    /// The client uses the number of the gate's own channel.
-    Number,
+    /// The client uses the number of a channel of the gate's own.
+    Number(u16),
 }
 
 /// The gate of one RabbitMQ connection.
@@ -99,6 +101,8 @@ pub struct AmqpGate {
     overdue: bool,
     wait: Option<Wait>,
     inquiry: Option<Inquiry>,
+    /// Places of streams' consumers that are kept.
+    anchors: Vec<Anchor>,
     /// Queues to be asked for next.
     inquiries: VecDeque<(Vec<u8>, Question)>,
     /// When the queues of parked consumers are asked for.
@@ -143,6 +147,7 @@ impl AmqpGate {
             overdue: false,
             wait: None,
             inquiry: None,
+            anchors: Vec::new(),
             inquiries: VecDeque::new(),
             keep: None,
             forwarded: 0,
@@ -166,6 +171,7 @@ impl AmqpGate {
     fn is_plain(&self) -> bool {
         self.hold.is_none()
             && self.inquiry.is_none()
+            && self.anchors.is_empty()
             && self.outbox.iter().all(VecDeque::is_empty)
             && self.channels.values().all(Channel::is_plain)
     }

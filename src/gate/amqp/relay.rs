@@ -112,6 +112,11 @@ impl AmqpGate {
     fn frame(&mut self, from: Side, head: Head, input: &[u8], out: &mut Vec<Action>) -> Step {
         let content = matches!(head.kind, Kind::Header | Kind::Body);
         if from == Side::Broker && content && self.is_own(head.channel) {
+            if head.kind == Kind::Header
+                && let Some(rest) = self.anchored(head, input)
+            {
+                return rest;
+            }
             *self.at(from) = At::Dropping { left: head.whole() };
             return self.step(from, input, out);
         }

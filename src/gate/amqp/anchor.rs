@@ -1,0 +1,183 @@
+//! Where a stream's consumer goes on that has got nothing before it is parked. By its own words it would begin at what is
+//! the stream's end *then* (`next`, `last`, `1h` ago), and skip what was published meanwhile. So before it is cancelled a
+//! consumer of the gate's own with the same words begins beside it, on a channel of its own and for one message: a stream
+//! hands everything to everybody, nothing is taken away. The first message that comes is the one to go on with; as long
+//! as none comes there is nothing to go on with, and the consumer stays parked.
+//!
+//! ```text
+//! Opening ──open-ok──▶ Asking ──consume-ok──▶ Set ──message──▶ Closing ──close-ok──▶ (gone)
+//!                                              └──its consumer has gone, or goes on──▲
+//! ```
+
+use super::consumer::{Consumer, Leave, Place, State};
+use super::frame::{AROUND, Head, WHOLE_MAX};
+use super::method::{self, Id};
+use super::queues::Kind;
+use super::table::{Properties, Value};
+use super::{AmqpGate, Step};
+use crate::gate::Side;
+use bytes::BytesMut;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Opening,
+    Asking,
+    Set,
+    Closing,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Anchor {
+    /// The gate's own channel.
+    pub(super) number: u16,
+    /// Whose place it keeps: the client's channel and the consumer's number.
+    of: (u16, u32),
+    stage: Stage,
+}
+
+impl AmqpGate {
+    /// Keeps the places of streams' consumers that are, or will be, parked.
+    pub(super) fn keep_places(&mut self) {
+        if self.closing {
+            return;
+        }
+        self.drop_anchors();
+        if !self.marked || self.ending {
+            return;
+        }
+        let open = self.channels.iter().filter(|(_, channel)| channel.is_open());
+        let consumers = open.flat_map(|(number, channel)| channel.consumers.values().map(|c| (*number, c)));
+        let adrift = consumers.filter(|(_, c)| self.is_adrift(c)).map(|(number, c)| (number, c.no));
+        for of in adrift.collect::<Vec<_>>() {
+            let Some(number) = self.free_number() else {
+                self.lost_place(of);
+                continue;
+            };
+            self.anchors.push(Anchor { number, of, stage: Stage::Opening });
+            self.enqueue(Side::Broker, number, method::channel_open(number));
+            self.at_place(of, Place::Sought);
+        }
+    }
+
+    /// Nothing says where it would go on.
+    fn is_adrift(&self, consumer: &Consumer) -> bool {
+        let stream = self.queues.known(&consumer.queue).is_some_and(|known| known.kind == Some(Kind::Stream));
+        stream
+            && consumer.place == Place::Own
+            && consumer.is_movable()
+            && matches!(consumer.state, State::Active | State::Parked)
+            && consumer.offset.is_none()
+            && consumer.gone.is_none()
+            && !consumer.over
+            && consumer.consume.begins_at_the_end()
+    }
+
+    /// Ends the anchors that nobody needs any more.
+    fn drop_anchors(&mut self) {
+        let marked = self.marked;
+        let mut close = Vec::new();
+        for anchor in self.anchors.iter_mut().filter(|anchor| matches!(anchor.stage, Stage::Asking | Stage::Set)) {
+            let (channel, no) = anchor.of;
+            let consumers = self.channels.get_mut(&channel).into_iter().flat_map(|c| c.consumers.values_mut());
+            let consumer = consumers.into_iter().find(|consumer| consumer.no == no && !consumer.over);
+            let stays = |c: &Consumer| !marked && c.state == State::Active;
+            if consumer.as_ref().is_none_or(|c| c.offset.is_some() || stays(c)) {
+                consumer.into_iter().for_each(|c| c.place = Place::Own);
+                anchor.stage = Stage::Closing;
+                close.push(anchor.number);
+            }
+        }
+        for number in close {
+            self.enqueue(Side::Broker, number, method::channel_close(number));
+        }
+    }
+
+    fn consumer_of(&mut self, (channel, no): (u16, u32)) -> Option<&mut Consumer> {
+        self.channels.get_mut(&channel)?.consumers.values_mut().find(|consumer| consumer.no == no)
+    }
+
+    fn at_place(&mut self, of: (u16, u32), place: Place) {
+        self.consumer_of(of).into_iter().for_each(|consumer| consumer.place = place);
+    }
+
+    /// It cannot be kept: who is at the broker stays there, and who is parked stays parked.
+    fn lost_place(&mut self, of: (u16, u32)) {
+        self.reasons_changed = true;
+        let Some(consumer) = self.consumer_of(of) else { return };
+        consumer.place = Place::Own;
+        if consumer.state == State::Parked {
+            consumer.gone = Some("is a stream, and where it stood there is not known");
+        } else {
+            consumer.leave = Leave::Denied("reads a stream, and where it stands there cannot be told");
+        }
+    }
+
+    /// The broker speaks on an anchor's channel.
+    pub(super) fn anchor_answer(&mut self, at: usize, id: Id) {
+        let Some(anchor) = self.anchors.get_mut(at).filter(|_| !self.closing) else { return };
+        let (number, of) = (anchor.number, anchor.of);
+        match (anchor.stage, id) {
+            (Stage::Opening, method::CHANNEL_OPEN_OK) => {
+                anchor.stage = Stage::Asking;
+                let Some(consume) = self.consumer_of(of).and_then(|c| c.consume.beside(number)) else { return };
+                let mut bytes = BytesMut::from(&method::qos(number, 1, false)[..]);
+                bytes.extend_from_slice(&consume);
+                self.enqueue(Side::Broker, number, bytes.freeze());
+            }
+            (Stage::Asking, method::BASIC_CONSUME_OK) => {
+                anchor.stage = Stage::Set;
+                self.at_place(of, Place::Kept);
+                self.mark_may_be_due();
+            }
+            (Stage::Closing, method::CHANNEL_CLOSE_OK) => self.anchor_gone(at),
+            // the stream has been deleted, or it is refused
+            (stage, method::CHANNEL_CLOSE) => {
+                self.enqueue(Side::Broker, number, method::channel_close_ok(number));
+                self.anchor_gone(at);
+                if stage != Stage::Closing {
+                    self.lost_place(of);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn anchor_gone(&mut self, at: usize) {
+        self.anchors.remove(at);
+        self.attention = true;
+    }
+
+    /// The client opens the channel that an anchor lies in.
+    pub(super) fn give_way(&mut self, number: u16) {
+        let set = |anchor: &&mut Anchor| anchor.number == number && anchor.stage == Stage::Set;
+        let Some(anchor) = self.anchors.iter_mut().find(set) else { return };
+        anchor.stage = Stage::Closing;
+        let of = anchor.of;
+        self.enqueue(Side::Broker, number, method::channel_close(number));
+        self.lost_place(of);
+    }
+
+    /// A message on a channel of the gate's own begins. Of the first on an anchor's channel it is read where it stands;
+    /// `Some` while more bytes are needed for that.
+    pub(super) fn anchored(&mut self, head: Head, input: &[u8]) -> Option<Step> {
+        let set = |anchor: &&Anchor| anchor.number == head.channel && anchor.stage == Stage::Set;
+        let of = self.anchors.iter().find(set)?.of;
+        if head.size > WHOLE_MAX {
+            self.lost_place(of);
+            return None;
+        }
+        let Some(frame) = input.get(..head.whole()) else { return Some(Step::Rest) };
+        let properties = Properties::read(&frame[AROUND - 1..head.whole() - 1]);
+        let offset = properties.headers.get(b"x-stream-offset");
+        match (offset, self.consumer_of(of)) {
+            (Some(Value::Integer(offset)), Some(consumer)) => {
+                // what has reached the client itself meanwhile counts
+                consumer.offset.get_or_insert(offset - 1);
+                self.attention = true;
+            }
+            _ => self.lost_place(of),
+        }
+        None
+    }
+}
