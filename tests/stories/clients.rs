@@ -114,3 +114,13 @@ fn java() {
 fn php() {
     story(Client::Php, "unknown", "job");
 }
+
+#[test]
+fn go() {
+    story(Client::Go, "unknown", "job");
+}
+
+#[test]
+fn lapin() {
+    story(Client::Lapin, "unknown", "job");
+}

@@ -18,6 +18,8 @@ pub(crate) enum Client {
     Bunny,
     Java,
     Php,
+    Go,
+    Lapin,
 }
 
 /// Jobs at a time, and in the hands of those that do not keep more than they work at.
@@ -55,6 +57,8 @@ impl Client {
                 plain("java", &["-XX:TieredStopAtLevel=1", "-cp", jars, "JavaJobs.java"])
             }
             Client::Php => plain("php", &["php_jobs.php"]),
+            Client::Go => command(installed(".cache/go/go_jobs")),
+            Client::Lapin => command(installed(".cache/lapin/debug/lapin_jobs")),
         }
     }
 
@@ -102,7 +106,13 @@ impl System for Client {
         let script = match self {
             Client::Dramatiq | Client::NamedDramatiq => "dramatiq_jobs.py",
             Client::Taskiq => "taskiq_jobs.py",
-            Client::AioPika | Client::Amqplib | Client::Bunny | Client::Java | Client::Php => {
+            Client::AioPika
+            | Client::Amqplib
+            | Client::Bunny
+            | Client::Java
+            | Client::Php
+            | Client::Go
+            | Client::Lapin => {
                 return Pika { prefetch: 1, queue: "" }.producer(world);
             }
         };
