@@ -24,7 +24,7 @@ enum Op<'a> {
 }
 
 const QUEUES: [&str; 4] = ["q", "r", "w@h.celery.pidbox", ""];
-const TAGS: [&str; 4] = ["t", "~", "!", "~draingate-1"];
+const TAGS: [&str; 8] = ["t", "~", "!", "~draingate-1", "draingate-anchor", "draingate-probe", "draingate-plug", "u"];
 
 fn frame(kind: u8, channel: u16, payload: &[u8]) -> Vec<u8> {
     let mut frame = vec![kind];
@@ -49,13 +49,44 @@ fn header(channel: u16, size: u64) -> Vec<u8> {
     frame(2, channel, &[&[0, 60, 0, 0][..], &size.to_be_bytes(), &[0, 0]].concat())
 }
 
+/// What the gate's own questions are refused with, and what they are refused for.
+fn refusal(what: u8) -> Vec<u8> {
+    let (argument, current) = [
+        ("durable", "'true' but current is 'false'"),
+        ("auto_delete", "'false' but current is 'true'"),
+        ("x-expires", "none but current is the value '60000' of type 'long'"),
+        ("x-single-active-consumer", "none but current is the value 'true' of type 'bool'"),
+        ("x-queue-type", "'?' but current is 'stream'"),
+        ("x-queue-type", "'?' but current is 'classic'"),
+        ("x-queue-type", "'?' but current is 'quorum'"),
+        ("x-overflow", "none but current is the value 'x"),
+    ][usize::from(what) % 8];
+    let text = format!("PRECONDITION_FAILED - inequivalent arg '{argument}' for queue 'q': received {current}");
+    let code = [406_u16, 404, 403, 405][usize::from(what >> 4) % 4];
+    [&code.to_be_bytes()[..], &short(&text), &[0, 50, 0, 10]].concat()
+}
+
+/// A content header with a stream's offset.
+fn offset_header(channel: u16, offset: u8) -> Vec<u8> {
+    let entry = [&short("x-stream-offset")[..], b"l", &u64::from(offset).to_be_bytes()].concat();
+    let table = [&(entry.len() as u32).to_be_bytes()[..], &entry].concat();
+    frame(2, channel, &[&[0, 60, 0, 0][..], &[0; 8], &[0x20, 0], &table].concat())
+}
+
 fn client_says(which: u8, channel: u16, what: u8) -> Vec<u8> {
-    let (queue, tag) = (short(QUEUES[usize::from(what) % 4]), short(TAGS[usize::from(what >> 2) % 4]));
+    let (queue, tag) = (short(QUEUES[usize::from(what) % 4]), short(TAGS[usize::from(what >> 2) % 8]));
     let (bits, number) = ([what >> 4], u64::from(what & 7).to_be_bytes());
     match which % 16 {
         0 => method(channel, 20, 10, &[&[0]]),
         1 => method(channel, 60, 10, &[&[0; 4], &[0, what & 7], &[what >> 7]]),
-        2 => method(channel, 50, 10, &[&[0, 0], &queue, &bits, &[0; 4]]),
+        2 if what & 4 == 0 => method(channel, 50, 10, &[&[0, 0], &queue, &bits, &[0; 4]]),
+        2 => {
+            let kind = ["classic", "quorum", "stream", "?"][usize::from(what >> 4) % 4];
+            let size = (kind.len() as u32).to_be_bytes();
+            let entry = [&short("x-queue-type")[..], b"S", &size, kind.as_bytes()].concat();
+            let size = (entry.len() as u32).to_be_bytes();
+            method(channel, 50, 10, &[&[0, 0], &queue, &[2], &size, &entry])
+        }
         3 | 4 => method(channel, 60, 20, &[&[0, 0], &queue, &tag, &bits, &[0; 4]]),
         5 => method(channel, 60, 30, &[&tag, &bits]),
         6 | 7 => method(channel, 60, 80, &[&number, &bits]),
@@ -71,12 +102,12 @@ fn client_says(which: u8, channel: u16, what: u8) -> Vec<u8> {
 }
 
 fn broker_says(which: u8, channel: u16, what: u8) -> Vec<u8> {
-    let (queue, tag) = (short(QUEUES[usize::from(what) % 4]), short(TAGS[usize::from(what >> 2) % 4]));
+    let (queue, tag) = (short(QUEUES[usize::from(what) % 4]), short(TAGS[usize::from(what >> 2) % 8]));
     let number = u64::from(what & 7).to_be_bytes();
-    match which % 14 {
+    match which % 17 {
         0 => method(channel, 20, 11, &[&[0; 4]]),
         1 => method(channel, 60, 11, &[]),
-        2 => method(channel, 50, 11, &[&queue, &[0; 8]]),
+        2 => method(channel, 50, 11, &[&queue, &[0; 7], &[what >> 6]]),
         3 => method(channel, 60, 21, &[&tag]),
         4 => method(channel, 60, 31, &[&tag]),
         5 | 6 => method(channel, 60, 60, &[&tag, &number, &[0], &short(""), &queue]),
@@ -86,6 +117,8 @@ fn broker_says(which: u8, channel: u16, what: u8) -> Vec<u8> {
         10 => method(channel, 20, 40 + u16::from(what & 1), &[&[1, 148, 0, 0, 50, 0, 10]]),
         11 => method(channel, 60, 30, &[&tag, &[1]]),
         12 => method(channel, 60, 111, &[]),
+        13 | 14 => method(channel, 20, 40, &[&refusal(what)]),
+        15 => offset_header(channel, what),
         _ => method(channel, 90, 11 + 10 * u16::from(what % 3), &[]),
     }
 }
