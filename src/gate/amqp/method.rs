@@ -196,6 +196,11 @@ impl Consume {
         Some(Consume { queue, tag, bits: fields.octet()?, arguments: fields.0.to_vec() })
     }
 
+    /// Without any arguments.
+    pub(super) fn plain(queue: &[u8], tag: &[u8]) -> Consume {
+        Consume { queue: queue.to_vec(), tag: tag.to_vec(), bits: 0, arguments: vec![0; 4] }
+    }
+
     pub(super) fn no_ack(&self) -> bool {
         self.bits & NO_ACK != 0
     }
@@ -246,7 +251,8 @@ pub(super) fn raw_frame(channel: u16, payload: &[u8]) -> Bytes {
     frame(1, channel, payload)
 }
 
-fn frame(kind: u8, channel: u16, payload: &[u8]) -> Bytes {
+/// A frame of any kind.
+pub(super) fn frame(kind: u8, channel: u16, payload: &[u8]) -> Bytes {
     let mut frame = Vec::with_capacity(payload.len() + HEAD + 1);
     frame.push(kind);
     frame.extend_from_slice(&channel.to_be_bytes());
@@ -298,7 +304,7 @@ pub(super) fn unsigned(value: &AMQPValue) -> Option<u64> {
 }
 
 /// The bytes of a method of the gate's own.
-fn generate(channel: u16, class: AMQPClass) -> Bytes {
+pub(super) fn generate(channel: u16, class: AMQPClass) -> Bytes {
     let frame = AMQPFrame::Method(channel, class);
     let mut buffer = vec![0; 1_024];
     let made = gen_frame(&frame)(WriteContext::from(std::io::Cursor::new(buffer.as_mut_slice())));
@@ -307,7 +313,7 @@ fn generate(channel: u16, class: AMQPClass) -> Bytes {
     buffer.into()
 }
 
-fn short(text: &[u8]) -> ShortString {
+pub(super) fn short(text: &[u8]) -> ShortString {
     ShortString::try_new(String::from_utf8_lossy(text)).unwrap_or_else(|_| ShortString::from(""))
 }
 
@@ -343,21 +349,6 @@ pub(super) fn qos(channel: u16, prefetch_count: u16, global: bool) -> Bytes {
     generate(channel, AMQPClass::Basic(basic::AMQPMethod::Qos(basic::Qos { prefetch_count, global })))
 }
 
-/// basic.consume without any arguments.
-pub(super) fn consume(channel: u16, queue: &[u8], tag: &[u8]) -> Bytes {
-    let consume = Consume { queue: queue.to_vec(), tag: tag.to_vec(), bits: 0, arguments: vec![0; 4] };
-    consume.frame(channel, tag, None).unwrap_or_default()
-}
-
-/// basic.publish of an empty message into a queue.
-pub(super) fn publish_nothing(channel: u16, queue: &str) -> Bytes {
-    let publish = basic::Publish { exchange: short(b""), routing_key: short(queue.as_bytes()), ..Default::default() };
-    let mut frames = generate(channel, AMQPClass::Basic(basic::AMQPMethod::Publish(publish))).to_vec();
-    // the content header: class, weight, size, no properties
-    frames.extend_from_slice(&frame(2, channel, &[&[0, 60][..], &[0; 12]].concat()));
-    frames.into()
-}
-
 /// channel.open.
 pub(super) fn channel_open(number: u16) -> Bytes {
     generate(number, AMQPClass::Channel(channel::AMQPMethod::Open(channel::Open {})))
@@ -384,16 +375,12 @@ pub(super) fn declare_like(channel: u16, queue: &str, durable: bool, arguments: 
     declare(channel, queue::Declare { durable, arguments, ..a_declare(queue) })
 }
 
-/// A queue of the gate's own, for a moment.
-pub(super) fn declare_own(channel: u16, queue: &str) -> Bytes {
-    declare(channel, queue::Declare { exclusive: true, auto_delete: true, ..a_declare(queue) })
-}
-
-fn declare(channel: u16, declare: queue::Declare) -> Bytes {
+pub(super) fn declare(channel: u16, declare: queue::Declare) -> Bytes {
     generate(channel, AMQPClass::Queue(queue::AMQPMethod::Declare(declare)))
 }
 
-fn a_declare(queue: &str) -> queue::Declare {
+/// One that says nothing.
+pub(super) fn a_declare(queue: &str) -> queue::Declare {
     queue::Declare {
         queue: short(queue.as_bytes()),
         passive: false,

@@ -6,7 +6,8 @@
 //! with jobs waiting and without. Quorum queues refuse such a limit (by closing the connection) and streams too, but they
 //! know no exclusive consumers either: only classic queues are tried.
 
-use super::method;
+use super::method::{self, Consume};
+use amq_protocol::protocol::{AMQPClass, basic, queue};
 use bytes::{Bytes, BytesMut};
 
 /// Whom the gate calls its consumer of jobs.
@@ -21,9 +22,9 @@ pub(super) fn fill(channel: u16, queue: &str) -> Bytes {
     for frame in [
         method::qos(channel, 1, false),
         method::qos(channel, 1, true),
-        method::declare_own(channel, queue),
-        method::publish_nothing(channel, queue),
-        method::consume(channel, queue.as_bytes(), PLUG),
+        own_queue(channel, queue),
+        nothing(channel, queue),
+        a_consume(channel, queue.as_bytes(), PLUG),
     ] {
         bytes.extend_from_slice(&frame);
     }
@@ -32,5 +33,24 @@ pub(super) fn fill(channel: u16, queue: &str) -> Bytes {
 
 /// Then this consume gets nothing, if it is not refused.
 pub(super) fn consume(channel: u16, queue: &[u8]) -> Bytes {
-    method::consume(channel, queue, PROBE)
+    a_consume(channel, queue, PROBE)
+}
+
+fn a_consume(channel: u16, queue: &[u8], tag: &[u8]) -> Bytes {
+    Consume::plain(queue, tag).frame(channel, tag, None).unwrap_or_default()
+}
+
+/// A queue of the gate's own, for a moment.
+fn own_queue(channel: u16, name: &str) -> Bytes {
+    method::declare(channel, queue::Declare { exclusive: true, auto_delete: true, ..method::a_declare(name) })
+}
+
+/// An empty message into a queue.
+fn nothing(channel: u16, queue: &str) -> Bytes {
+    let (exchange, routing_key) = (method::short(b""), method::short(queue.as_bytes()));
+    let publish = basic::Publish { exchange, routing_key, ..Default::default() };
+    let mut frames = method::generate(channel, AMQPClass::Basic(basic::AMQPMethod::Publish(publish))).to_vec();
+    // the content header: class, weight, size, no properties
+    frames.extend_from_slice(&method::frame(2, channel, &[&[0, 60][..], &[0; 12]].concat()));
+    frames.into()
 }
