@@ -2,21 +2,24 @@
 
 use super::pump::{self, Closed, Parts, Pump};
 use super::quiet::Quiet;
+use super::reactor::Life;
+use super::socket::Socket;
 use super::{Relay, Seat, upstream};
 use crate::config::{Config, IdentityBy, ListenerConfig, Protocol};
 use crate::fleet::{ClosedBy, Peer};
 use crate::gate::Gate;
 use crate::gate::amqp::{AmqpGate, AmqpSettings};
 use crate::gate::resp::{RespGate, RespSettings};
-use crate::hub::{Handle, Hub};
-use crate::job::{ConnId, JobEvent};
+use crate::hub::{self, Hub};
+use crate::job::{ConnId, JobEvent, Millis};
 use crate::process::{self, Question};
 use crate::telemetry::{self, ListenerMeter};
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Context;
 use tokio::net::TcpStream;
+use tokio::runtime::Handle;
 use tokio::sync::OwnedSemaphorePermit;
 
 /// What the connections of one listener share.
@@ -39,10 +42,16 @@ pub(super) struct Arrival {
 
 /// A connection that is connected on both sides.
 struct Open<G> {
-    pump: Box<Pump<TcpStream, TcpStream, G, Facts>>,
+    front: Arc<Front>,
+    pump: Pump<Socket, Socket, G, Facts>,
     entry: Entry,
     peer: SocketAddr,
+    /// How it ended.
+    closed: Option<Closed>,
+    /// Where its sockets are closed.
+    runtime: Handle,
     permit: OwnedSemaphorePermit,
+    seat: Seat,
 }
 
 impl Front {
@@ -60,40 +69,37 @@ impl Front {
         Front { config: listener, relay, gate, meter, unreachable: Quiet::default(), given_up: Quiet::default() }
     }
 
-    /// The whole life, on the thread of this seat. What only the beginning needs is in a box of its own, for most of
-    /// its life a connection idles and should be small.
-    pub(super) async fn serve(self: Arc<Front>, arrival: Arrival, seat: Seat) {
-        match &self.gate {
+    /// Opens a connection and hands it to the thread on which it lives from then on. To be called on a runtime.
+    pub(super) async fn serve(self: Arc<Front>, arrival: Arrival) {
+        let seat = self.relay.threads.seat();
+        let thread = seat.thread;
+        let life: Option<Box<dyn Life>> = match &self.gate {
             Gates::Resp(settings) => {
                 let gate = |number| RespGate::new(settings.clone(), number);
-                self.live(Box::pin(self.open(arrival, seat.thread, gate))).await;
+                self.clone().open(arrival, seat, gate).await.map(|open| Box::new(open) as Box<dyn Life>)
             }
             Gates::Amqp(settings) => {
                 // jobs are named by the seed in the journal, which outlives this gate and its numbers
                 let seed = |number: u64| self.relay.hub.now() << 20 | (number & 0xF_FFFF);
                 let gate = |number| AmqpGate::new(settings.clone(), seed(number));
-                self.live(Box::pin(self.open(arrival, seat.thread, gate))).await;
+                self.clone().open(arrival, seat, gate).await.map(|open| Box::new(open) as Box<dyn Life>)
             }
+        };
+        if let Some(life) = life {
+            self.relay.threads.enter(thread, life);
         }
-        drop(seat);
-    }
-
-    async fn live<G: Gate>(&self, opening: Pin<Box<impl Future<Output = Option<Open<G>>>>>) {
-        let Some(Open { mut pump, mut entry, peer, permit }) = opening.await else { return };
-        let closed = pump.run().await;
-        entry.closed_by = closed.by;
-        drop(entry);
-        self.say_closed(peer, &closed);
-        Box::pin(pump.part()).await;
-        drop(permit);
     }
 
     /// Into the fleet and to the broker.
-    async fn open<G: Gate>(&self, arrival: Arrival, thread: usize, gate: impl FnOnce(u64) -> G) -> Option<Open<G>> {
+    async fn open<G: Gate>(
+        self: Arc<Front>,
+        arrival: Arrival,
+        seat: Seat,
+        gate: impl FnOnce(u64) -> G,
+    ) -> Option<Open<G>> {
         let Arrival { stream, peer, permit } = arrival;
-        let prepared = stream.local_addr().and_then(|local| Ok((TcpStream::from_std(stream)?, local)));
-        let (client, local) = match prepared {
-            Ok(prepared) => prepared,
+        let local = match stream.local_addr() {
+            Ok(local) => local,
             Err(error) => {
                 // it was gone before it began
                 tracing::debug!(listener = self.config.name, %peer, %error, "a connection was lost at once");
@@ -110,17 +116,17 @@ impl Front {
         };
         self.count("ok");
         entry.closed_by = ClosedBy::Gate;
-        let gate = gate(entry.conn.0);
-        let pump = Box::new(Pump::new(Parts {
-            client,
-            broker,
-            gate,
+        let pump = Pump::new(Parts {
+            client: Socket::new(stream),
+            broker: Socket::new(broker),
+            gate: gate(entry.conn.0),
             facts: entry.facts(),
             handle: entry.handle.clone(),
             clock: self.relay.hub.clock(),
-            meter: self.meter.thread(thread),
-        }));
-        Some(Open { pump, entry, peer, permit })
+            meter: self.meter.thread(seat.thread),
+        });
+        let runtime = Handle::current();
+        Some(Open { front: self, pump, entry, peer, closed: None, runtime, permit, seat })
     }
 
     /// Enters the connection into the fleet, and asks for its process.
@@ -172,17 +178,52 @@ impl Front {
     }
 }
 
+impl<G: Gate + Send + 'static> Life for Open<G> {
+    fn sockets(&mut self) -> [&mut Socket; 2] {
+        self.pump.streams()
+    }
+
+    fn turn(&mut self, now: Millis, cx: &mut Context<'_>) -> bool {
+        self.closed = self.pump.turn(now, cx);
+        self.closed.is_some()
+    }
+
+    fn timer(&mut self) -> Option<Millis> {
+        self.pump.timer()
+    }
+
+    /// The fleet hears of the end before a socket is closed.
+    fn close(self: Box<Self>) {
+        let Open { front, pump, mut entry, peer, closed, runtime, permit, seat } = *self;
+        if let Some(closed) = &closed {
+            entry.closed_by = closed.by;
+        }
+        drop(entry);
+        if let Some(closed) = &closed {
+            front.say_closed(peer, closed);
+        }
+        let client_ended_first = pump.client_ended_first();
+        let [client, broker] = pump.into_streams().map(Socket::into_std);
+        runtime.spawn(async move {
+            if let (Ok(mut client), Ok(mut broker)) = (TcpStream::from_std(client), TcpStream::from_std(broker)) {
+                pump::part(&mut client, &mut broker, client_ended_first).await;
+            }
+            drop((permit, seat));
+        });
+    }
+}
+
 /// What the gates of a listener share.
 enum Gates {
     Resp(Arc<RespSettings>),
     Amqp(Arc<AmqpSettings>),
 }
 
-/// A connection's place in the fleet, given up however its task ends.
+/// A connection's place in the fleet, given up however it ends.
 struct Entry {
     hub: Arc<Hub>,
     conn: ConnId,
-    handle: Arc<Handle>,
+    handle: Arc<hub::Handle>,
     meter: Arc<ListenerMeter>,
     closed_by: ClosedBy,
 }
@@ -204,7 +245,7 @@ impl Drop for Entry {
 struct Facts {
     hub: Arc<Hub>,
     conn: ConnId,
-    handle: Arc<Handle>,
+    handle: Arc<hub::Handle>,
     opaque: bool,
 }
 
@@ -234,11 +275,7 @@ mod tests {
     /// Thousands of connections idle at the same time: what each keeps is worth a test.
     #[test]
     fn an_idle_connection_is_small() {
-        fn size<F: Future>(_life: impl Fn(Arc<Front>, Arrival, Seat) -> F) -> usize {
-            size_of::<F>()
-        }
-        let life = size(Front::serve);
-        let pump = size_of::<Pump<TcpStream, TcpStream, RespGate, Facts>>();
-        assert!(life <= 512 && pump <= 1024, "{life} + {pump} bytes");
+        let (resp, amqp) = (size_of::<Open<RespGate>>(), size_of::<Open<AmqpGate>>());
+        assert!(resp <= 1280 && amqp <= 1536, "{resp} and {amqp} bytes");
     }
 }

@@ -121,7 +121,7 @@ impl Bound {
                 accepted = accept(&socket, &front) => accepted,
             };
             let arrival = Arrival { stream, peer, permit };
-            relay.threads.spawn(|seat| front.clone().serve(arrival, seat));
+            tokio::spawn(front.clone().serve(arrival));
         }
     }
 }
@@ -130,7 +130,7 @@ impl Bound {
 async fn accept(socket: &tokio::net::TcpListener, front: &Front) -> (TcpStream, SocketAddr) {
     let mut pause = SHORTEST_PAUSE;
     loop {
-        // it leaves this runtime for the one of its thread
+        // it leaves this runtime for the thread that it will live on
         let accepted = socket.accept().await.and_then(|(stream, peer)| Ok((stream.into_std()?, peer)));
         match accepted {
             Ok((stream, peer)) => {

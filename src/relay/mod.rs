@@ -1,19 +1,23 @@
 //! Sockets: accept, connect to the broker, and let a pump relay through a gate.
 //!
-//! `listener` accepts and hands each connection to one of the `threads`, where `connection` leads it through its life
-//! and `pump` (on top of `lane`) moves its bytes. `resolver` asks which process is behind a peer on this host.
+//! `listener` accepts, `connection` opens and hands each connection to one of the `threads`, where a `reactor` gives it a
+//! turn whenever one of its `socket`s has news, and `pump` (on top of `lane`) moves its bytes. `resolver` asks which process is behind a peer on this host.
 
 mod connection;
 mod lane;
 mod listener;
 pub mod pump;
 mod quiet;
+mod reactor;
 mod resolver;
+mod socket;
 mod threads;
 mod upstream;
 
 pub use listener::{BindError, Bound, bind};
+pub use reactor::Life;
 pub use resolver::Resolver;
+pub use socket::Socket;
 pub use threads::{Seat, Threads};
 
 use crate::hub::Hub;

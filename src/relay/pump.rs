@@ -22,13 +22,13 @@ use crate::telemetry::ThreadMeter;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use std::cell::RefCell;
 use std::future::poll_fn;
-use std::pin::{Pin, pin};
+use std::os::fd::AsFd;
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream};
 use tokio::net::TcpStream;
-use tokio::time::Sleep;
 
 /// Read at once. 32 KiB were measured best: larger ones leave the processor's cache.
 const READ: usize = 32 * 1024;
@@ -48,11 +48,16 @@ pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {
 
 impl Stream for TcpStream {
     fn peer_has_left(&self) -> bool {
-        let end = PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR;
-        let mut question = [PollFd::new(self, end)];
-        let told = rustix::event::poll(&mut question, Some(&Timespec::default()));
-        told.is_ok() && question[0].revents().intersects(end)
+        has_left(self)
     }
+}
+
+/// [`Stream::peer_has_left`] of a plain socket.
+pub(super) fn has_left(socket: &impl AsFd) -> bool {
+    let end = PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR;
+    let mut question = [PollFd::new(socket, end)];
+    let told = rustix::event::poll(&mut question, Some(&Timespec::default()));
+    told.is_ok() && question[0].revents().intersects(end)
 }
 
 impl Stream for DuplexStream {}
@@ -130,6 +135,30 @@ thread_local! {
     static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch { buffer: vec![0; 2 * READ], actions: Vec::new() });
 }
 
+impl<S: Stream, G: Gate, F: FactSink> Pump<S, S, G, F> {
+    /// The client's stream and the broker's.
+    pub fn streams(&mut self) -> [&mut S; 2] {
+        [&mut self.parts.client, &mut self.parts.broker]
+    }
+
+    /// The same, taken apart.
+    pub fn into_streams(self) -> [S; 2] {
+        [self.parts.client, self.parts.broker]
+    }
+}
+
+/// Ends both streams. A client that has not closed is given a moment to read its last bytes: closing with something unread
+/// would reset the connection and could take them away.
+pub async fn part(client: &mut impl Stream, broker: &mut impl Stream, client_ended_first: bool) {
+    let _ = broker.shutdown().await;
+    if client.shutdown().await.is_err() || client_ended_first {
+        return;
+    }
+    let mut rest = [0; 64];
+    let until_end = async { while matches!(client.read(&mut rest).await, Ok(number) if number > 0) {} };
+    let _ = tokio::time::timeout(PARTING, until_end).await;
+}
+
 impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
     /// A pump for a connection whose sockets are both open.
     pub fn new(parts: Parts<C, B, G, F>) -> Self {
@@ -148,46 +177,53 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
         }
     }
 
-    /// Relays until the end. The sockets stay open until [`Pump::part`], so that the fleet hears of the end first.
+    /// Relays until the end, on a tokio runtime: for streams that are no plain sockets. Those stay open until
+    /// [`Pump::part`], so that the fleet hears of the end first.
     pub async fn run(&mut self) -> Closed {
         // the pump counts its own turns (MAX_ROUNDS); being cut short by the runtime could lose a timer
         let mut sleep = pin!(tokio::time::sleep(Duration::ZERO));
-        tokio::task::unconstrained(poll_fn(|cx| self.poll(cx, sleep.as_mut()))).await
+        tokio::task::unconstrained(poll_fn(|cx| {
+            if let Some(closed) = self.turn(self.parts.clock.now(), cx) {
+                return Poll::Ready(closed);
+            }
+            if let Some(at) = self.timer() {
+                sleep.as_mut().reset(self.parts.clock.instant(at));
+            }
+            if self.armed.is_some() && sleep.as_mut().poll(cx).is_ready() {
+                self.armed = None;
+                cx.waker().wake_by_ref();
+            }
+            Poll::Pending
+        }))
+        .await
     }
 
-    /// Ends both sockets, which are closed when the pump is dropped. A client that has not closed is given a moment to
-    /// read its last bytes: closing with something unread would reset the connection and could take them away.
+    /// Ends both streams, see [`part`].
     pub async fn part(&mut self) {
-        let client = &mut self.parts.client;
-        let _ = self.parts.broker.shutdown().await;
-        let gone = matches!(self.first_end, Some((Side::Client, _)));
-        if client.shutdown().await.is_err() || gone {
-            return;
-        }
-        let mut rest = [0; 64];
-        let until_end = async { while matches!(client.read(&mut rest).await, Ok(number) if number > 0) {} };
-        let _ = tokio::time::timeout(PARTING, until_end).await;
+        let client_ended_first = self.client_ended_first();
+        part(&mut self.parts.client, &mut self.parts.broker, client_ended_first).await;
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>, sleep: Pin<&mut Sleep>) -> Poll<Closed> {
+    /// Whether it was the client.
+    pub fn client_ended_first(&self) -> bool {
+        matches!(self.first_end, Some((Side::Client, _)))
+    }
+
+    /// Moves what can be moved now, at `now`. `Some`: that was the end. The context's waker is called from other threads, and
+    /// by streams that are no [`super::socket::Socket`].
+    pub fn turn(&mut self, now: Millis, cx: &mut Context<'_>) -> Option<Closed> {
         if !self.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
             self.parts.handle.register(cx.waker());
             self.waker = Some(cx.waker().clone());
         }
-        self.now = self.parts.clock.now();
-        let closed = SCRATCH.with_borrow_mut(|scratch| self.turn(cx, scratch));
+        self.now = now;
+        let closed = SCRATCH.with_borrow_mut(|scratch| self.relay(cx, scratch));
         self.lanes.iter_mut().for_each(Lane::trim);
-        match closed {
-            Some(closed) => Poll::Ready(closed),
-            None => {
-                self.arm(cx, sleep);
-                Poll::Pending
-            }
-        }
+        closed
     }
 
     /// Moves what can be moved now.
-    fn turn(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) -> Option<Closed> {
+    fn relay(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) -> Option<Closed> {
         self.heed_flags(cx, scratch);
         self.heed_time(cx, scratch);
         for round in 1.. {

@@ -1,22 +1,20 @@
-//! The threads that connections live on: one single-threaded runtime each, so that a connection never changes its
-//! processor and nothing on its way takes a lock. A new one goes to the thread that has the fewest.
+//! The threads that connections live on: each drives its own, so that a connection never changes its processor and nothing
+//! on its way takes a lock. A new one goes to the thread that has the fewest.
 
-use std::future::Future;
+use super::reactor::{Caller, Life, Reactor};
+use crate::hub::Clock;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::{io, thread};
-use tokio::runtime::{Builder, Handle};
-use tokio_util::sync::CancellationToken;
 
 /// See the module. Dropping it ends all connections at once.
 pub struct Threads {
     threads: Vec<Thread>,
-    stop: CancellationToken,
 }
 
 struct Thread {
-    runtime: Handle,
+    caller: Caller,
     connections: Arc<AtomicUsize>,
     join: Option<JoinHandle<()>>,
 }
@@ -36,10 +34,9 @@ impl Drop for Seat {
 
 impl Threads {
     /// Starts so many.
-    pub fn start(number: usize) -> io::Result<Threads> {
-        let stop = CancellationToken::new();
-        let threads = (0..number.max(1)).map(|index| Thread::start(index, stop.clone())).collect::<io::Result<_>>()?;
-        Ok(Threads { threads, stop })
+    pub fn start(number: usize, clock: Clock) -> io::Result<Threads> {
+        let threads = (0..number.max(1)).map(|index| Thread::start(index, clock)).collect::<io::Result<_>>()?;
+        Ok(Threads { threads })
     }
 
     /// How many there are if nobody says: as many as processors, or `DRAINGATE_THREADS`.
@@ -54,29 +51,39 @@ impl Threads {
         self.threads.len()
     }
 
-    /// Runs a life on the least loaded thread, on which it takes the seat. (The future is the life itself: one around it
-    /// would keep each connection's state twice.)
-    pub fn spawn<F: Future<Output = ()> + Send + 'static>(&self, life: impl FnOnce(Seat) -> F) {
+    /// Takes a seat on the least loaded thread.
+    pub fn seat(&self) -> Seat {
         let by_load = |(_, thread): &(usize, &Thread)| thread.connections.load(Ordering::Relaxed);
-        let Some((index, thread)) = self.threads.iter().enumerate().min_by_key(by_load) else { return };
-        thread.connections.fetch_add(1, Ordering::Relaxed);
-        thread.runtime.spawn(life(Seat { thread: index, connections: thread.connections.clone() }));
+        let least = self.threads.iter().enumerate().min_by_key(by_load);
+        let (thread, connections) = least.map(|(index, t)| (index, t.connections.clone())).unwrap_or_default();
+        connections.fetch_add(1, Ordering::Relaxed);
+        Seat { thread, connections }
+    }
+
+    /// Lets a connection live on the thread on which it has its seat.
+    pub fn enter(&self, thread: usize, life: Box<dyn Life>) {
+        if let Some(thread) = self.threads.get(thread) {
+            thread.caller.enter(life);
+        }
     }
 }
 
 impl Thread {
-    fn start(index: usize, stop: CancellationToken) -> io::Result<Thread> {
-        let runtime = Builder::new_current_thread().enable_io().enable_time().build()?;
-        let handle = runtime.handle().clone();
-        let join =
-            thread::Builder::new().name(format!("relay-{index}")).spawn(move || runtime.block_on(stop.cancelled()))?;
-        Ok(Thread { runtime: handle, connections: Arc::default(), join: Some(join) })
+    fn start(index: usize, clock: Clock) -> io::Result<Thread> {
+        let (reactor, caller) = Reactor::new(clock)?;
+        let run = move || {
+            if let Err(error) = reactor.run() {
+                tracing::error!(%error, "a thread has ended, and its connections with it");
+            }
+        };
+        let join = thread::Builder::new().name(format!("relay-{index}")).spawn(run)?;
+        Ok(Thread { caller, connections: Arc::default(), join: Some(join) })
     }
 }
 
 impl Drop for Threads {
     fn drop(&mut self) {
-        self.stop.cancel();
+        self.threads.iter().for_each(|thread| thread.caller.stop());
         for join in self.threads.iter_mut().filter_map(|thread| thread.join.take()) {
             // a thread that panicked has said so
             let _ = join.join();

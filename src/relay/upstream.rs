@@ -13,8 +13,8 @@ const CONNECT: Duration = Duration::from_secs(10);
 const KEEPALIVE: TcpKeepalive =
     TcpKeepalive::new().with_time(Duration::from_secs(60)).with_interval(Duration::from_secs(15)).with_retries(4);
 
-/// Connects to the first address that answers; fails with what the last one said.
-pub(super) async fn connect(upstream: &Upstream) -> Result<TcpStream, (HostPort, io::Error)> {
+/// Connects to the first address that answers; fails with what the last one said. The stream does not block.
+pub(super) async fn connect(upstream: &Upstream) -> Result<std::net::TcpStream, (HostPort, io::Error)> {
     let mut failed = None;
     for address in &upstream.addresses {
         match connect_to(address).await {
@@ -25,13 +25,13 @@ pub(super) async fn connect(upstream: &Upstream) -> Result<TcpStream, (HostPort,
     Err(failed.unwrap_or_else(|| (HostPort::new("", 0), io::ErrorKind::InvalidInput.into())))
 }
 
-async fn connect_to(address: &HostPort) -> io::Result<TcpStream> {
+async fn connect_to(address: &HostPort) -> io::Result<std::net::TcpStream> {
     let mut failed = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     for socket in resolve(address).await? {
         match tokio::time::timeout(CONNECT, TcpStream::connect(socket)).await {
             Ok(Ok(stream)) => {
                 prepare(SockRef::from(&stream));
-                return Ok(stream);
+                return stream.into_std();
             }
             Ok(Err(error)) => failed = error,
             Err(_) => failed = io::Error::new(io::ErrorKind::TimedOut, "it did not answer within 10 s"),

@@ -7,10 +7,7 @@ use super::{Closed, FactSink, Pump, Scratch, Stream};
 use crate::fleet::ClosedBy;
 use crate::gate::{Gate, Side};
 use crate::job::Millis;
-use std::future::Future;
-use std::pin::Pin;
 use std::task::Context;
-use tokio::time::Sleep;
 
 /// Silence after which a gate that does not close after its client's end is not waited for.
 const LINGER: Millis = 30_000;
@@ -97,21 +94,16 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
         Some(Closed { by, error, settled: self.settled, to_client: client.written, to_broker: broker.written })
     }
 
-    /// Sets the timer if it would fire too late. One that fires too early finds nothing to do, which costs less than
-    /// setting it anew for every command.
-    pub(super) fn arm(&mut self, cx: &mut Context<'_>, mut sleep: Pin<&mut Sleep>) {
-        let Some(due) = self.deadline() else { return };
+    /// When the timer is to be set, if it would fire too late. One that fires too early finds nothing to do, which costs
+    /// less than setting it anew for every command.
+    pub fn timer(&mut self) -> Option<Millis> {
         // a gate whose time-out is always due must not make this spin
-        let due = due.max(self.now + 1);
+        let due = self.deadline()?.max(self.now + 1);
         if self.armed.is_some_and(|at| at <= due) {
-            return;
+            return None;
         }
-        sleep.as_mut().reset(self.parts.clock.instant(due));
         self.armed = Some(due);
-        if sleep.poll(cx).is_ready() {
-            self.armed = None;
-            cx.waker().wake_by_ref();
-        }
+        Some(due)
     }
 
     fn deadline(&mut self) -> Option<Millis> {

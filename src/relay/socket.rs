@@ -1,0 +1,105 @@
+//! A socket that knows whether it is worth asking: the reactor notes what the kernel reports of it, and a read or write
+//! that could only find nothing is answered without a system call.
+
+use super::pump::{Stream, has_left};
+use mio::event::Event;
+use mio::{Interest, Registry, Token};
+use std::io::{self, Read, Write};
+use std::net::Shutdown;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// See the module. It wakes nobody: whoever polls it is told by the reactor when to do so again.
+#[derive(Debug)]
+pub struct Socket {
+    stream: mio::net::TcpStream,
+    readable: bool,
+    writable: bool,
+    /// The peer will send no more; what it has sent may still be unread.
+    ending: bool,
+}
+
+impl Socket {
+    /// The stream must not block. It is taken for ready until it has been tried.
+    pub fn new(stream: std::net::TcpStream) -> Socket {
+        let stream = mio::net::TcpStream::from_std(stream);
+        Socket { stream, readable: true, writable: true, ending: false }
+    }
+
+    /// From now on the kernel reports changes of it under this token.
+    pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        registry.register(&mut self.stream, token, Interest::READABLE | Interest::WRITABLE)
+    }
+
+    /// And no longer.
+    pub(super) fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
+        registry.deregister(&mut self.stream)
+    }
+
+    /// The kernel has reported a change.
+    pub(super) fn note(&mut self, event: &Event) {
+        let broken = event.is_error();
+        self.ending |= event.is_read_closed() || broken;
+        self.readable |= event.is_readable() || self.ending;
+        self.writable |= event.is_writable() || event.is_write_closed() || broken;
+    }
+
+    /// The stream, for another runtime.
+    pub(super) fn into_std(self) -> std::net::TcpStream {
+        self.stream.into()
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(mut self: Pin<&mut Self>, _cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        while self.readable {
+            let room = into.remaining();
+            match self.stream.read(into.initialize_unfilled()) {
+                Ok(number) => {
+                    into.advance(number);
+                    // less than there was room for: the kernel has no more, and will report what comes. It reports an
+                    // end only once
+                    self.readable = number == room || self.ending;
+                    return Poll::Ready(Ok(()));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.readable = false,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => (),
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+        Poll::Pending
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(mut self: Pin<&mut Self>, _cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        while self.writable {
+            match self.stream.write(bytes) {
+                Ok(number) => {
+                    // it took less than it was given: it is full
+                    self.writable = number == bytes.len();
+                    return Poll::Ready(Ok(number));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.writable = false,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => (),
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+        Poll::Pending
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(self.stream.shutdown(Shutdown::Write))
+    }
+}
+
+impl Stream for Socket {
+    fn peer_has_left(&self) -> bool {
+        has_left(&self.stream)
+    }
+}
