@@ -12,6 +12,7 @@ mod drain;
 mod handshake;
 mod kinds;
 mod park;
+mod pauses;
 mod probes;
 mod queues;
 mod refusals;

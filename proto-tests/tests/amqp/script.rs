@@ -8,7 +8,7 @@
 //! W= .., B= ..        it is sent, and has arrived unchanged
 //! W+ .., B+ ..        sent, together with the next line
 //! E Delivered ..      this event came next (a * at the end stands for any rest)
-//! DRAIN, UNDRAIN, SYSTEM celery, +20ms, +1s, SAFE, UNSAFE, HELD, FREE
+//! DRAIN, UNDRAIN, PAUSE q,r (these queues and no others), RESUME (none), SYSTEM celery, +20ms, +1s, SAFE, UNSAFE, HELD, FREE
 //! W gone, B gone      that side has closed (`W ending`: it will say no more)
 //! CLOSED, CLOSED text the gate closed both sides (with an error that contains the text)
 //! handshake           the usual beginning, with channel 1
@@ -21,6 +21,7 @@ use crate::rng::Rng;
 use draingate::gate::amqp::{AmqpGate, AmqpSettings};
 use draingate::gate::{Action, Gate, GateError, Side};
 use draingate::job::System;
+use draingate::queue::PausedQueues;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -45,6 +46,8 @@ pub struct World {
     pub written: [Vec<u8>; 2],
     events: VecDeque<String>,
     closed: Option<Result<(), GateError>>,
+    /// How often the set of paused queues has changed.
+    pauses: u64,
 }
 
 /// Zero of the scripts' clock.
@@ -77,6 +80,7 @@ impl World {
             written: Default::default(),
             events: VecDeque::new(),
             closed: None,
+            pauses: 0,
         }
     }
 
@@ -169,6 +173,8 @@ impl World {
                 self.carry_out(Side::Client, &[], out);
                 self.pump();
             }
+            "RESUME" => self.pause("")?,
+            _ if line.starts_with("PAUSE ") => self.pause(&line["PAUSE ".len()..])?,
             "SYSTEM celery" => self.gate.set_system(System::Celery),
             "SAFE" | "UNSAFE" if self.gate.at_safe_boundary() != (line == "SAFE") => {
                 return Err("it is the contrary".to_owned());
@@ -194,6 +200,17 @@ impl World {
             }
             _ => return self.time(line),
         }
+        Ok(())
+    }
+
+    fn pause(&mut self, names: &str) -> Result<(), String> {
+        self.nothing_left()?;
+        self.pauses += 1;
+        let names = names.split(',').filter(|name| !name.is_empty()).map(str::to_owned);
+        let mut out = Vec::new();
+        self.gate.pause(self.now, &Arc::new(PausedQueues::new(self.pauses, names)), &mut out);
+        self.carry_out(Side::Client, &[], out);
+        self.pump();
         Ok(())
     }
 

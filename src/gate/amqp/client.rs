@@ -161,7 +161,7 @@ impl AmqpGate {
         let known = channel.declaring(&queue).or_else(|| self.queues.known(&queue));
         let role = self.role(&queue, known.map(|known| known.attributes), consume.no_ack());
         let leave = leave(&consume, known);
-        let parks = self.marked && role == Role::Job && !matches!(leave, Leave::Denied(_)) && !self.ending;
+        let parks = self.stops(&queue) && role == Role::Job && !matches!(leave, Leave::Denied(_)) && !self.ending;
         if parks {
             match self.existence(&queue) {
                 Ok(true) => return self.park(number, consume, queue, leave, out),
@@ -192,7 +192,8 @@ impl AmqpGate {
     fn consumer(&mut self, number: u16, consume: Consume, queue: Vec<u8>, role: Role) -> Consumer {
         self.consumers += 1;
         let prefetch = self.channels.get(&number).map_or(0, |channel| channel.prefetch);
-        Consumer::new(self.consumers, consume, queue, role, prefetch)
+        let stopped = self.stops(&queue);
+        Consumer { stopped, ..Consumer::new(self.consumers, consume, queue, role, prefetch) }
     }
 
     /// A consumer is there now, as the client sees it.
@@ -222,7 +223,7 @@ impl AmqpGate {
         Err(Wait::Existence { queue: queue.to_vec(), until: self.now + ASK_AT_MOST })
     }
 
-    /// A consume of a marked worker: to the client it is one.
+    /// A consume of a marked worker, or of a paused queue: to the client it is one.
     fn park(
         &mut self,
         number: u16,
@@ -289,7 +290,8 @@ impl AmqpGate {
         patched.map_or(Verdict::Pass, Verdict::Replace)
     }
 
-    /// The client asks for one message. A marked worker gets none, in its turn among the replies.
+    /// The client asks for one message. A marked worker gets none, and nobody of a paused queue, in its turn among the
+    /// replies.
     fn get(&mut self, number: u16, payload: &[u8], out: &mut Vec<Action>) -> Verdict {
         let (Some((queue, no_ack)), Some(channel)) = (method::get(payload), self.channels.get(&number)) else {
             return Verdict::Pass;
@@ -298,7 +300,7 @@ impl AmqpGate {
         let known = channel.declaring(&queue).or_else(|| self.queues.known(&queue));
         let job = self.role(&queue, known.map(|known| known.attributes), no_ack) == Role::Job;
         let name = String::from_utf8_lossy(&queue).into_owned();
-        if job && self.marked && !self.ending {
+        if job && self.stops(&queue) && !self.ending {
             match self.existence(&queue) {
                 Ok(true) => return self.refuse_get(number, name, out),
                 Ok(false) => {} // the broker closes the channel (404)

@@ -9,8 +9,8 @@ use std::collections::VecDeque;
 /// What the client sees is a consumer from its consume-ok to its cancel-ok, whatever stands here.
 ///
 /// ```text
-/// Asked ──consume-ok──▶ Active ──mark: cancel──▶ Cancelling ──cancel-ok──▶ Parked
-///                         ▲ │                                              │  ▲ consume while marked
+/// Asked ──consume-ok──▶ Active ──stop: cancel──▶ Cancelling ──cancel-ok──▶ Parked
+///                         ▲ │                                              │  ▲ consume while stopped
 ///                         │ └──client's cancel──▶ Ending ──cancel-ok──▶ (gone) ◀──client's cancel
 ///                         └────────consume-ok──── Resuming ◀───lifted: consume────┘
 /// ```
@@ -88,6 +88,8 @@ pub(super) struct Consumer {
     /// The basic.qos in force when the client asked; 0: no limit.
     pub(super) prefetch: u16,
     pub(super) state: State,
+    /// It is to be kept from the broker: its worker is marked, or its queue paused.
+    pub(super) stopped: bool,
     pub(super) cancels: VecDeque<By>,
     /// Where a stream was read to.
     pub(super) offset: Option<i64>,
@@ -117,6 +119,7 @@ impl Consumer {
             leave: Leave::Given,
             prefetch,
             state: State::Asked,
+            stopped: false,
             cancels: VecDeque::new(),
             offset: None,
             place: Place::Own,
@@ -140,8 +143,9 @@ impl Consumer {
     }
 
     /// To be cancelled now.
-    pub(super) fn is_due(&self, marked: bool) -> bool {
-        self.is_movable() && self.state == State::Active && self.place != Place::Sought && (marked || self.renew)
+    pub(super) fn is_due(&self) -> bool {
+        let wanted = self.stopped || self.renew;
+        self.is_movable() && self.state == State::Active && self.place != Place::Sought && wanted
     }
 
     /// To be cancelled, if that turns out to be harmless; or parked, and it may be a stream's that is at its end.
@@ -151,7 +155,7 @@ impl Consumer {
             State::Parked => self.consume.speaks_of_the_end(),
             _ => false,
         };
-        matters && self.is_job() && self.leave == Leave::Unasked
+        self.stopped && matters && self.is_job() && self.leave == Leave::Unasked
     }
 
     /// Its stream has nothing for it yet.
@@ -159,9 +163,14 @@ impl Consumer {
         self.place != Place::Own && self.offset.is_none()
     }
 
-    /// Waits to be resumed.
+    /// Waits to be resumed, now or later.
     pub(super) fn waits(&self) -> bool {
         self.state == State::Parked && self.gone.is_none()
+    }
+
+    /// Is to be resumed now.
+    pub(super) fn resumes(&self) -> bool {
+        self.waits() && !self.stopped
     }
 
     /// What the worker's `blocked` says of it.

@@ -1,4 +1,4 @@
-//! Drain and undrain.
+//! Drain and undrain, and the same for paused queues.
 //!
 //! A mark *holds* the client: its bytes are not taken any more, at a frame's end outside of any message, and about 20 ms
 //! after the last that were forwarded the job consumers are cancelled. (Cancelled right behind an ack, a quorum queue
@@ -11,7 +11,7 @@
 //! consumer that still has jobs in hand gets so much less, under a tag of the gate's own (RabbitMQ 3.x crashes on the old
 //! one), and is renewed later.
 
-use super::consumer::{By, Short, State};
+use super::consumer::{By, Consumer, Short, State};
 use super::inquiry::Question;
 use super::{AmqpGate, Wait, method};
 use crate::gate::{Action, Side};
@@ -42,33 +42,22 @@ pub(super) struct Hold {
 impl AmqpGate {
     pub(super) fn mark_changed(&mut self) {
         if self.marked {
-            self.try_again();
             self.ask_all_proofs();
-            self.mark_may_be_due();
-        } else {
-            self.overdue = false;
-            self.attention = true;
-            if !self.has_due() {
-                self.hold = None;
-            }
-            for number in self.channels.keys().copied().collect::<Vec<_>>() {
-                self.resume_later(number);
-            }
         }
+        self.stops_changed();
     }
 
-    /// What could not be resumed is parked like all others, and tried again when the mark is lifted.
-    fn try_again(&mut self) {
-        for consumer in self.channels.values_mut().flat_map(|channel| channel.consumers.values_mut()) {
-            consumer.renewals = 0;
-            self.reasons_changed |= consumer.gone.take().is_some();
+    /// Some consumers need not be cancelled any more, perhaps all.
+    pub(super) fn call_off(&mut self) {
+        if !self.has_due() {
+            self.overdue = false;
+            self.hold = None;
         }
     }
 
     /// Consumers that are to be cancelled, on channels that can be spoken on.
     fn has_due(&self) -> bool {
-        let marked = self.marked;
-        self.channels.values().any(|c| c.is_open() && c.consumers.values().any(|consumer| consumer.is_due(marked)))
+        self.channels.values().any(|c| c.is_open() && c.consumers.values().any(Consumer::is_due))
     }
 
     /// Begins a hold if a consumer is to be cancelled and none is in force.
@@ -86,8 +75,7 @@ impl AmqpGate {
 
     /// No channel with a consumer to be cancelled is within a message of the client's.
     fn is_quiet_place(&self) -> bool {
-        let marked = self.marked;
-        let due = |c: &&super::Channel| c.is_open() && c.consumers.values().any(|consumer| consumer.is_due(marked));
+        let due = |c: &&super::Channel| c.is_open() && c.consumers.values().any(Consumer::is_due);
         self.channels.values().filter(due).all(|channel| channel.is_clear(Side::Client))
     }
 
@@ -100,11 +88,10 @@ impl AmqpGate {
 
     /// When the cancels go out, if nothing happens before.
     fn cancel_at(&self) -> Millis {
-        let marked = self.marked;
         let expects = |c: &&super::Channel| {
             c.consumers.values().any(|consumer| {
                 let in_hand = c.unacked.of_consumer(consumer.no);
-                consumer.is_due(marked) && (consumer.prefetch == 0 || in_hand < usize::from(consumer.prefetch))
+                consumer.is_due() && (consumer.prefetch == 0 || in_hand < usize::from(consumer.prefetch))
             })
         };
         let freed = self.channels.values().filter(|c| c.is_open()).filter(expects).filter_map(|c| c.freed).max();
@@ -128,10 +115,9 @@ impl AmqpGate {
         if self.at[0] != super::At::Boundary || self.closing {
             return;
         }
-        let marked = self.marked;
         let mut frames = Vec::new();
         for (number, channel) in self.channels.iter_mut().filter(|(_, c)| c.is_open() && c.is_clear(Side::Client)) {
-            for consumer in channel.consumers.values_mut().filter(|c| c.is_due(marked)) {
+            for consumer in channel.consumers.values_mut().filter(|c| c.is_due()) {
                 consumer.state = State::Cancelling;
                 consumer.cancels.push_back(By::Gate);
                 frames.push((*number, method::cancel(*number, &consumer.upstream)));
@@ -152,8 +138,7 @@ impl AmqpGate {
 
     /// All cancel-oks may be back.
     pub(super) fn lift_hold(&mut self) {
-        let marked = self.marked;
-        let under_way = |c: &super::consumer::Consumer| c.state == State::Cancelling || c.is_due(marked);
+        let under_way = |c: &Consumer| c.state == State::Cancelling || c.is_due();
         if !self.channels.values().any(|channel| channel.is_open() && channel.consumers.values().any(under_way)) {
             self.hold = None;
             self.overdue = false;
@@ -168,7 +153,7 @@ impl AmqpGate {
         if matches!(self.wait, Some(Wait::Number(number)) if !self.is_own(number)) {
             self.wait = None;
         }
-        if self.attention && !self.marked && !self.closing {
+        if self.attention && !self.closing {
             self.attention = false;
             self.resume(out);
             self.renew();
@@ -211,11 +196,8 @@ impl AmqpGate {
 
     /// The consumers of a channel may be resumable now.
     pub(super) fn resume_later(&mut self, number: u16) {
-        if self.marked {
-            return;
-        }
         let Some(channel) = self.channels.get(&number).filter(|channel| channel.is_open()) else { return };
-        let parked = channel.consumers.values().filter(|c| c.waits());
+        let parked = channel.consumers.values().filter(|c| c.resumes());
         let queues: Vec<Vec<u8>> = parked.map(|c| c.queue.clone()).collect();
         for queue in queues {
             self.inquire(&queue, Question::Exists);
@@ -227,7 +209,7 @@ impl AmqpGate {
         let numbers: Vec<u16> = self.channels.keys().copied().collect();
         for number in numbers {
             let Some(channel) = self.channels.get(&number).filter(|c| c.is_open()) else { continue };
-            let parked = channel.consumers.values().filter(|c| c.waits());
+            let parked = channel.consumers.values().filter(|c| c.resumes());
             let tags: Vec<Vec<u8>> = parked.map(|c| c.consume.tag.clone()).collect();
             self.attention |= !tags.is_empty();
             for tag in tags {
@@ -291,7 +273,7 @@ impl AmqpGate {
         let now = self.now;
         for channel in self.channels.values_mut().filter(|channel| channel.is_open()) {
             for consumer in channel.consumers.values_mut() {
-                let Some(short) = consumer.short else { continue };
+                let Some(short) = consumer.short.filter(|_| !consumer.stopped) else { continue };
                 self.attention = true;
                 let due = now >= short.since + (RENEW_AFTER << consumer.renewals.min(8));
                 let gains = channel.unacked.of_consumer_up_to(consumer.no, short.highest) < short.in_hand;
@@ -306,11 +288,11 @@ impl AmqpGate {
 
     /// When a pause is over.
     pub(super) fn pause_ends(&self) -> Option<Millis> {
-        if !self.attention || self.marked {
+        if !self.attention {
             return None;
         }
         let parked = self.channels.values().flat_map(|channel| channel.consumers.values());
-        parked.filter(|c| c.waits()).filter_map(|c| c.until).filter(|at| *at > self.now).min()
+        parked.filter(|c| c.resumes()).filter_map(|c| c.until).filter(|at| *at > self.now).min()
     }
 
     /// A channel of the client's is being closed: nothing of the gate's own goes there any more.

@@ -198,8 +198,8 @@ impl AmqpGate {
     fn doubt(&mut self, queue: &[u8]) {
         let mut here =
             self.channels.values().flat_map(|channel| channel.consumers.values()).filter(|c| c.queue == queue);
-        let waits = here.clone().any(Consumer::waits);
-        if self.marked || !waits || here.any(|c| c.is_at_broker() && !c.over) {
+        let resumes = here.clone().any(Consumer::resumes);
+        if !resumes || here.any(|c| c.is_at_broker() && !c.over) {
             return;
         }
         match self.queues.known(queue).and_then(|known| known.kind) {
@@ -212,7 +212,7 @@ impl AmqpGate {
     /// A queue that parked consumers were to be resumed on: they stay parked, and it is told.
     fn gone(&mut self, queue: &[u8], why: Option<&'static str>, out: &mut Vec<Action>) {
         for consumer in self.channels.values_mut().flat_map(|channel| channel.consumers.values_mut()) {
-            if consumer.waits() && consumer.queue == queue {
+            if consumer.resumes() && consumer.queue == queue {
                 consumer.gone = why;
             }
         }
@@ -259,7 +259,7 @@ impl AmqpGate {
 
     /// Asks about the queues of consumers that are to be cancelled and that were declared elsewhere.
     pub(super) fn examine(&mut self) {
-        if !self.marked || self.closing || self.ending {
+        if !self.stops_any() || self.closing || self.ending {
             return;
         }
         let consumers = self.channels.values().filter(|c| c.is_open()).flat_map(|c| c.consumers.values());

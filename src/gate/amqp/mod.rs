@@ -2,9 +2,10 @@
 //!
 //! Frames stream through; methods are read, bodies are not (`frame`, `method`, `table`). Of each channel the gate keeps
 //! what is half-way, the ordered replies owed, the consumers and the unsettled jobs (`channel`, `consumer`, `unacked`).
-//! A marked worker's job consumers are cancelled at the broker and resumed when the mark is lifted (`drain`); whether a
-//! queue exists is asked on a channel of the gate's own (`inquiry`). Consume-ok and cancel-ok keep no order and are
-//! matched by their tag; a frame of the gate's own goes in between two frames and never inside a message of its channel.
+//! A marked worker's job consumers are cancelled at the broker and resumed when the mark is lifted (`drain`), and so are
+//! those of paused queues (`pause`); whether a queue exists is asked on a channel of the gate's own (`inquiry`).
+//! Consume-ok and cancel-ok keep no order and are matched by their tag; a frame of the gate's own goes in between two
+//! frames and never inside a message of its channel.
 
 mod anchor;
 mod broker;
@@ -18,6 +19,7 @@ mod handshake;
 mod inquiry;
 mod likeness;
 mod method;
+mod pause;
 mod probe;
 mod proof;
 mod queues;
@@ -36,6 +38,7 @@ use frame::At;
 use globset::GlobSet;
 use handshake::Tuned;
 use inquiry::{Inquiry, Question};
+use pause::Pauses;
 use queues::Queues;
 use relay::{Step, Verdict};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -88,6 +91,7 @@ pub struct AmqpGate {
     system: System,
     mode: Mode,
     marked: bool,
+    pauses: Pauses,
     /// By the side that sends.
     at: [At; 2],
     /// Frames of the gate's own that wait for their place, by the side they go to.
@@ -137,6 +141,7 @@ impl AmqpGate {
             system: System::Unknown,
             mode: Mode::Running,
             marked: false,
+            pauses: Pauses::default(),
             at: [At::Greeting, At::Boundary],
             outbox: [VecDeque::new(), VecDeque::new()],
             tuned: Tuned::default(),
@@ -242,6 +247,7 @@ impl AmqpGate {
             return;
         }
         self.advance(out);
+        self.tell_pauses_if_changed(out);
         for to in [Side::Client, Side::Broker] {
             if !self.outbox[to as usize].is_empty() {
                 self.post(to, out);
@@ -320,8 +326,8 @@ impl Gate for AmqpGate {
 
     fn pause(&mut self, now: Millis, paused: &Arc<PausedQueues>, out: &mut Vec<Action>) {
         self.now = now;
-        let (number, open) = (paused.number(), Vec::new());
-        out.push(Action::Event(JobEvent::PausesTaken { number, open }));
+        self.take_pauses(paused, out);
+        self.settle(out);
     }
 
     fn set_system(&mut self, system: System) {
