@@ -4,6 +4,8 @@
 use crate::support::celery::Celery;
 use crate::support::gate::text;
 use crate::support::joblog::Line;
+use crate::support::rabbit::Release;
+use crate::support::scripted::{Named, Scripted};
 use crate::support::sidekiq::Sidekiq;
 use crate::support::story::{Load, System, random, with_jobs};
 use crate::support::{World, eventually, now, rounds, secs};
@@ -27,11 +29,11 @@ fn queue(world: &World, name: &str) -> Value {
     queues.iter().find(|queue| queue["name"] == name).unwrap_or_else(|| panic!("no {name} in {queues:?}")).clone()
 }
 
-/// What was pushed while the first queue was paused: did any of it begin before it was resumed?
-fn begun_while_paused(lines: &[Line], window: &Window) -> Vec<String> {
+/// What was pushed to a queue while it was paused: did any of it begin before it was resumed?
+fn begun_while_paused(lines: &[Line], window: &Window, is_of: fn(&str) -> bool) -> Vec<String> {
     let within = |time: f64| time > window.from && time < window.until;
     let of = |what: &str| -> Vec<&Line> {
-        lines.iter().filter(|line| line.what == what && is_first(&line.id) && within(line.time)).collect()
+        lines.iter().filter(|line| line.what == what && is_of(&line.id) && within(line.time)).collect()
     };
     let pushed = of("push");
     assert!(!pushed.is_empty(), "nothing was pushed to the paused queue");
@@ -65,7 +67,7 @@ fn story(world: &World, system: &dyn System, name: &str, shown: &str) {
     world.log().assert_exactly_once(&[]);
     let lines = world.log().lines();
     for window in &windows {
-        assert_eq!(begun_while_paused(&lines, window), Vec::<String>::new());
+        assert_eq!(begun_while_paused(&lines, window, is_first), Vec::<String>::new());
     }
     assert_eq!(queue(world, shown)["state"], "open");
 }
@@ -81,6 +83,55 @@ fn one_of_two_queues_of_sidekiq() {
 fn one_of_two_queues_of_celery() {
     let system = Celery { queues: "mail,celery", priorities: true, ..Celery::default() };
     story(&World::new(), &system, "mail", "mail");
+}
+
+/// Two consumers of one channel.
+#[test]
+fn one_of_two_queues_of_celery_on_rabbitmq() {
+    let system = Celery { queues: "mail,celery", ..Celery::default() };
+    story(&World::with(Release::Four), &system, "mail", "mail");
+}
+
+/// BullMQ waits for a marker, and takes jobs with a script that may end another: with all of them refused nobody starts
+/// what was added, and when they are resumed nobody sleeps on it.
+#[test]
+fn the_queue_of_bullmq() {
+    let world = World::new();
+    let system = Scripted {
+        program: "node",
+        worker: &["bull_jobs.js", "worker"],
+        producer: &["bull_jobs.js", "producer"],
+        environment: &[("MODULES", concat!(env!("CARGO_MANIFEST_DIR"), "/.cache/bullmq6")), ("LIBRARY", "bullmq")],
+        named: Named::ByProcess,
+    };
+    let _workers = [system.start(&world, "w1", 1), system.start(&world, "w2", 1)];
+    let mut random = random();
+    let mut windows = Vec::new();
+    with_jobs(&world, &system, Load { longest: 0.6, open: 400, ..Load::default() }, || {
+        for _ in 0..rounds().max(2) {
+            std::thread::sleep(Duration::from_millis(random.u64(500..2000)));
+            world.gate().cli(&["pause", "jobs", "--wait"]).expect(0);
+            let from = now();
+            eventually("jobs pile up, and those that ran have ended", secs(60), || {
+                let lines = world.log().lines();
+                let count = |what: &str| lines.iter().filter(|line| line.what == what).count();
+                let piled = lines.iter().filter(|line| line.what == "push" && line.time > from).count() >= 15;
+                (piled && count("start") == count("end")).then_some(())
+            });
+            let until = now();
+            world.gate().cli(&["resume", "jobs"]).expect(0);
+            windows.push(Window { from, until });
+            eventually("they are taken up at once", secs(3), || {
+                world.log().lines().into_iter().find(|line| line.what == "start" && line.time > until)
+            });
+        }
+    });
+    world.log().await_all_ended(secs(120));
+    world.log().assert_exactly_once(&[]);
+    let lines = world.log().lines();
+    for window in &windows {
+        assert_eq!(begun_while_paused(&lines, window, |_| true), Vec::<String>::new());
+    }
 }
 
 /// Paused before anybody has asked for it, the gate killed and started again, and drained and lifted besides.
