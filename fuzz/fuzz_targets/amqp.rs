@@ -6,6 +6,7 @@ use arbitrary::Arbitrary;
 use draingate::gate::amqp::{AmqpGate, AmqpSettings};
 use draingate::gate::{Action, Gate, Side};
 use draingate::job::System;
+use draingate::queue::PausedQueues;
 use libfuzzer_sys::fuzz_target;
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ enum Op<'a> {
     ClientSays(u8, u8, u8),
     BrokerSays(u8, u8, u8),
     Mark(bool),
+    Pause(bool),
     Wait(u16),
     System(u8),
     Ending,
@@ -154,6 +156,10 @@ fuzz_target!(|ops: Vec<Op>| {
                 input(&mut gate, Side::Broker, &broker_says(which, channel(on), what), &mut out);
             }
             Op::Mark(marked) => gate.mark(now, marked, &mut out),
+            Op::Pause(paused) => {
+                let set = PausedQueues::new(now, paused.then(|| "q".to_owned()));
+                gate.pause(now, &Arc::new(set), &mut out);
+            }
             Op::Wait(ms) => {
                 now += u64::from(ms);
                 gate.timeout(now, &mut out);

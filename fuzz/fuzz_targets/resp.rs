@@ -6,6 +6,7 @@ use arbitrary::Arbitrary;
 use draingate::gate::resp::{RespGate, RespSettings};
 use draingate::gate::{Action, Gate, Side};
 use draingate::job::System;
+use draingate::queue::PausedQueues;
 use libfuzzer_sys::fuzz_target;
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ enum Op<'a> {
     Fetch(u8),
     Reply(u8),
     Mark(bool),
+    Pause(bool),
     Wait(u16),
     System(u8),
     Flushed(u16),
@@ -52,6 +54,10 @@ fuzz_target!(|ops: Vec<Op>| {
             Op::Fetch(n) => input(&mut gate, Side::Client, FETCHES[usize::from(n) % 4], &mut out),
             Op::Reply(n) => input(&mut gate, Side::Broker, REPLIES[usize::from(n) % 4], &mut out),
             Op::Mark(marked) => gate.mark(now, marked, &mut out),
+            Op::Pause(paused) => {
+                let set = PausedQueues::new(now, paused.then(|| "q".to_owned()));
+                gate.pause(now, &Arc::new(set), &mut out);
+            }
             Op::Wait(ms) => {
                 now += u64::from(ms);
                 gate.timeout(now, &mut out);

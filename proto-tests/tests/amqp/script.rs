@@ -97,6 +97,16 @@ impl World {
         self.pump();
     }
 
+    /// Pauses these queues, and no others.
+    pub fn pause(&mut self, names: &[&str]) {
+        self.pauses += 1;
+        let names = names.iter().map(|name| (*name).to_owned());
+        let mut out = Vec::new();
+        self.gate.pause(self.now, &Arc::new(PausedQueues::new(self.pauses, names)), &mut out);
+        self.carry_out(Side::Client, &[], out);
+        self.pump();
+    }
+
     /// The delivery tags that the events so far have left in flight.
     pub fn in_flight(&self) -> std::collections::BTreeSet<u64> {
         let mut open = std::collections::BTreeSet::new();
@@ -173,8 +183,11 @@ impl World {
                 self.carry_out(Side::Client, &[], out);
                 self.pump();
             }
-            "RESUME" => self.pause("")?,
-            _ if line.starts_with("PAUSE ") => self.pause(&line["PAUSE ".len()..])?,
+            _ if line == "RESUME" || line.starts_with("PAUSE ") => {
+                self.nothing_left()?;
+                let names = line.strip_prefix("PAUSE ").map(|names| names.split(',').collect::<Vec<_>>());
+                self.pause(&names.unwrap_or_default());
+            }
             "SYSTEM celery" => self.gate.set_system(System::Celery),
             "SAFE" | "UNSAFE" if self.gate.at_safe_boundary() != (line == "SAFE") => {
                 return Err("it is the contrary".to_owned());
@@ -203,16 +216,6 @@ impl World {
         Ok(())
     }
 
-    fn pause(&mut self, names: &str) -> Result<(), String> {
-        self.nothing_left()?;
-        self.pauses += 1;
-        let names = names.split(',').filter(|name| !name.is_empty()).map(str::to_owned);
-        let mut out = Vec::new();
-        self.gate.pause(self.now, &Arc::new(PausedQueues::new(self.pauses, names)), &mut out);
-        self.carry_out(Side::Client, &[], out);
-        self.pump();
-        Ok(())
-    }
 
     fn time(&mut self, line: &str) -> Result<(), String> {
         let text = line.strip_prefix('+').ok_or_else(|| format!("what is {line}?"))?;

@@ -103,11 +103,11 @@ proptest! {
         }
     }
 
-    /// Marked or not, at any moment: no panic, and what goes to the broker is whole frames, never one of the gate's own
+    /// Marked or not, its queue paused or not, at any moment: no panic, and what goes to the broker is whole frames, never one of the gate's own
     /// inside a message.
     #[test]
     fn nothing_goes_into_a_message(
-        lines in prop::collection::vec((0..6_u8, client_line(), broker_line()), 0..60),
+        lines in prop::collection::vec((0..8_u8, client_line(), broker_line()), 0..60),
         seed in any::<u64>(),
     ) {
         let mut world = World::random(seed);
@@ -119,7 +119,9 @@ proptest! {
                 0 | 1 => world.feed(Side::Client, &encode(&ours).expect("a frame")),
                 2 | 3 => world.feed(Side::Broker, &encode(&theirs).expect("a frame")),
                 4 => world.mark(true),
-                _ => world.mark(false),
+                5 => world.mark(false),
+                6 => world.pause(&["q"]),
+                _ => world.pause(&[]),
             }
             world.pass(7);
         }

@@ -5,6 +5,7 @@ use crate::support::{Rng, cases, command};
 use draingate::gate::resp::{RespGate, RespSettings};
 use draingate::gate::{Action, Gate, Side};
 use draingate::job::System;
+use draingate::queue::PausedQueues;
 use proptest::prelude::*;
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ const MOST: isize = 10 << 20;
 enum Op {
     Bytes(bool, Vec<u8>),
     Mark(bool),
+    Pause(bool),
     Wait(u64),
     System(u8),
     Flushed(u64),
@@ -108,6 +110,7 @@ fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         12 => (any::<bool>(), bytes()).prop_map(|(client, bytes)| Op::Bytes(client, bytes)),
         2 => any::<bool>().prop_map(Op::Mark),
+        1 => any::<bool>().prop_map(Op::Pause),
         2 => (0..40_000u64).prop_map(Op::Wait),
         1 => (0..3u8).prop_map(Op::System),
         1 => (0..500u64).prop_map(Op::Flushed),
@@ -141,6 +144,10 @@ proptest! {
                     }
                 }
                 Op::Mark(marked) => gate.mark(now, marked, &mut out),
+                Op::Pause(paused) => {
+                    let set = PausedQueues::new(now, paused.then(|| "q".to_owned()));
+                    gate.pause(now, &Arc::new(set), &mut out);
+                }
                 Op::Wait(ms) => {
                     now += ms;
                     gate.timeout(now, &mut out);

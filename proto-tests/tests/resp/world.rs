@@ -2,7 +2,8 @@
 //! pushes, marks, time-outs and vanishing clients.
 //!
 //! What must hold: replies are right and in order; an empty reply never comes before its time-out; nothing is handed
-//! out to a gate that has no fetch at the broker; and in the end each element is in exactly one place.
+//! out to a gate that has no fetch at the broker, nor from a paused queue to one that has said that none of its fetches is
+//! there; and in the end each element is in exactly one place.
 
 use crate::support::redis::{Redis, value};
 use crate::support::{Cuts, Player, cases, command};
@@ -36,6 +37,10 @@ enum Op {
         worker: usize,
         marked: bool,
     },
+    /// These queues are paused, and no others.
+    Pause {
+        queues: &'static [&'static str],
+    },
     /// The client goes, and comes again with a new connection.
     Vanish {
         worker: usize,
@@ -52,6 +57,8 @@ fn op() -> impl Strategy<Value = Op> {
         4 => prop_oneof![1..50u64, 50..3000u64].prop_map(|ms| Op::Wait { ms }),
         2 => (worker.clone(), any::<bool>()).prop_map(|(worker, marked)| Op::Mark { worker, marked }),
         1 => worker.prop_map(|worker| Op::Vanish { worker }),
+        1 => prop_oneof![Just(&[][..]), Just(&["q"][..]), Just(&["other"][..]), Just(&["other", "q"][..])]
+            .prop_map(|queues| Op::Pause { queues }),
     ]
 }
 
@@ -81,6 +88,8 @@ struct Line {
     three: bool,
     /// Fetches at the broker, as the gate tells it.
     at_broker: i64,
+    /// The pauses under which it has one there, as the gate tells it.
+    open: Vec<String>,
     lost: usize,
     gone: bool,
     ended: bool,
@@ -92,6 +101,7 @@ struct World {
     /// The line of each worker now.
     workers: Vec<usize>,
     marked: Vec<bool>,
+    paused: Vec<String>,
     pushed: usize,
     /// Elements that a client got, by name.
     received: BTreeMap<Vec<u8>, usize>,
@@ -105,6 +115,7 @@ impl World {
             lines: vec![],
             workers: vec![],
             marked: vec![false; 3],
+            paused: vec![],
             pushed: 0,
             received: BTreeMap::new(),
             echoes: 0,
@@ -131,6 +142,7 @@ impl World {
             due: VecDeque::new(),
             three: false,
             at_broker: 0,
+            open: vec![],
             lost: 0,
             gone: false,
             ended: false,
@@ -164,6 +176,14 @@ impl World {
                 let line = self.connect();
                 self.workers[worker] = line;
                 self.lines[line].player.mark(self.marked[worker]);
+                self.lines[line].player.pause(&self.paused);
+            }
+            Op::Pause { queues } => {
+                self.paused = queues.iter().map(|queue| (*queue).to_owned()).collect();
+                for line in 0..self.lines.len() {
+                    self.lines[line].player.pause(&self.paused);
+                    self.look(line);
+                }
             }
         }
     }
@@ -252,6 +272,7 @@ impl World {
                 }
                 JobEvent::Delivered(_) => assert!(it.at_broker > 0, "a delivery while sealed"),
                 JobEvent::Orphan(Fate::Lost) => it.lost += 1,
+                JobEvent::PausesTaken { open, .. } => it.open = open.into_iter().map(|(name, _)| name).collect(),
                 JobEvent::Orphan(_)
                 | JobEvent::Returned(_)
                 | JobEvent::FetchAsked { .. }
@@ -273,6 +294,9 @@ impl World {
         for conn in std::mem::take(&mut self.redis.handed) {
             let line = self.lines.iter().find(|l| l.conn == conn).expect("a line");
             assert!(line.at_broker > 0, "handed out to a gate without a fetch");
+            let paused = self.paused.iter().any(|queue| queue == "q");
+            let open = line.open.iter().any(|queue| queue == "q");
+            assert!(!paused || open, "handed out from a paused queue");
         }
     }
 
@@ -302,11 +326,12 @@ impl World {
         }
     }
 
-    /// Everything comes to rest: marks are lifted, all bytes move, time-outs end.
+    /// Everything comes to rest: marks and pauses are lifted, all bytes move, time-outs end.
     fn settle(&mut self) {
         for worker in 0..3 {
             self.apply(&Op::Mark { worker, marked: false });
         }
+        self.apply(&Op::Pause { queues: &[] });
         for _ in 0..2_000 {
             for _ in 0..12 {
                 for line in 0..self.lines.len() {
