@@ -212,7 +212,7 @@ impl Hub {
         let Err(error) = self.save_drains_if_changed(&saving) else { return Ok(answer) };
         // one that was in force before stays: only its new end is not on disk yet
         if answer.created {
-            self.with_fleet(|fleet, _| fleet.resume(&answer.pause.name));
+            self.with_fleet(|fleet, _| fleet.take_back(&answer.pause.name));
         }
         Err(HubError::Store(error.to_string()))
     }

@@ -1,5 +1,9 @@
 //! The command line as clap reads it. Names and defaults are part of the contract.
 
+mod queues;
+
+pub(super) use queues::{PauseArgs, QueuesArgs, ResumeArgs};
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -218,42 +222,6 @@ pub(super) struct UndrainArgs {
     /// Every drain in force
     #[arg(long)]
     pub(super) all: bool,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct QueuesArgs {
-    /// How to print them
-    #[arg(short, long, value_enum, default_value = "table")]
-    pub(super) output: Format,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct PauseArgs {
-    /// The queue, as `queues` shows it or as its job system calls it
-    #[arg(value_name = "queue=NAME")]
-    pub(super) queue: String,
-    /// How long it is in force: a duration such as 10m, or none (needs --reason) [default: the gate's]
-    #[arg(long, value_parser = ttl)]
-    pub(super) ttl: Option<String>,
-    /// Why
-    #[arg(long)]
-    pub(super) reason: Option<String>,
-    /// Wait until no fetch of it is at the broker any more
-    #[arg(long)]
-    pub(super) wait: bool,
-    /// Longest wait
-    #[arg(long, default_value = "30s", value_parser = duration, value_name = "DURATION")]
-    pub(super) timeout: Duration,
-    /// How to print it
-    #[arg(short, long, value_enum, default_value = "table")]
-    pub(super) output: Format,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct ResumeArgs {
-    /// The queues
-    #[arg(value_name = "queue=NAME", required = true)]
-    pub(super) queue: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -207,6 +207,11 @@ impl Fleet {
         self.lift_pauses(name)
     }
 
+    /// A pause that was made just now could not be made durable: it is none.
+    pub fn take_back(&mut self, pause: &str) {
+        self.end_pause(pause, "lifted");
+    }
+
     /// What is paused now: a connection that was entered by the same call's lock is born with it.
     pub fn paused(&self) -> &Arc<PausedQueues> {
         self.paused_set()

@@ -119,7 +119,7 @@ impl Fleet {
         names.iter().for_each(|name| self.end_pause(name, "expired"));
     }
 
-    fn end_pause(&mut self, name: &str, how: &'static str) {
+    pub(super) fn end_pause(&mut self, name: &str, how: &'static str) {
         if self.pauses.by_name.remove(name).is_some() {
             self.pauses_changed();
             self.effects.push(Effect::Notice(Notice::QueueResumed { queue: name.to_owned(), how }));

@@ -165,3 +165,49 @@ fn a_look_does_not_count_as_a_change() {
     assert!(changes.has_changed().expect("the hub lives"));
     assert_eq!(hub.connections(), 0);
 }
+
+fn pause(queue: &str) -> PauseRequest {
+    PauseRequest { queue: queue.into(), ttl: Some(Some(90_000)), reason: None }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_is_with_every_connection_outlives_the_gate_and_ends() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let hub = open(dir.path());
+    let (_, before) = worker(&hub, [10, 0, 0, 1]);
+    assert!(hub.pause(&pause("jobs")).expect("made").created);
+    let (_, behind) = worker(&hub, [10, 0, 0, 2]);
+    for handle in [&before, &behind] {
+        assert!(handle.flags().pauses() == 1 && handle.paused().covers("jobs", Default::default()));
+    }
+    assert!(!hub.pause(&pause("jobs")).expect("renewed").created);
+
+    drop(hub);
+    let hub = open(dir.path());
+    let chores = tokio::spawn(hub.clone().chores());
+    let (_, handle) = worker(&hub, [10, 0, 0, 1]);
+    assert!(handle.paused().covers("jobs", Default::default()));
+    let mut changes = hub.changes();
+    while !handle.paused().is_empty() {
+        changes.changed().await.expect("the hub lives");
+    }
+    assert!(!hub.resume("jobs").expect("nothing to save"));
+    chores.abort();
+}
+
+#[test]
+fn a_pause_that_cannot_be_saved_is_not_in_force() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let state = dir.path().join("state");
+    let hub = open(&state);
+    let (_, handle) = worker(&hub, [10, 0, 0, 1]);
+    hub.pause(&pause("mail")).expect("saved");
+    std::fs::rename(&state, dir.path().join("away")).expect("renamed");
+    let refused = hub.pause(&pause("queue:mail")).expect_err("it cannot be saved");
+    assert!(matches!(refused, HubError::Store(_)), "{refused}");
+    let set = handle.paused();
+    assert!(set.covers("mail", Default::default()), "the other one stays");
+    assert_eq!(set.len(), 1);
+    std::fs::rename(dir.path().join("away"), &state).expect("renamed");
+    assert!(hub.resume("mail").expect("saved") && handle.paused().is_empty());
+}

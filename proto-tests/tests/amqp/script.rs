@@ -216,7 +216,6 @@ impl World {
         Ok(())
     }
 
-
     fn time(&mut self, line: &str) -> Result<(), String> {
         let text = line.strip_prefix('+').ok_or_else(|| format!("what is {line}?"))?;
         let millis = match text.strip_suffix("ms") {
