@@ -8,7 +8,6 @@
 
 use super::Fleet;
 use super::boundary::{DrainError, Effect, Notice, PauseAnswer, PauseRequest};
-use super::conn::Conn;
 use super::view::{PauseView, QueueState, QueueView};
 use super::worker::Worker;
 use crate::job::{ConnId, Millis, System};
@@ -106,8 +105,7 @@ impl Fleet {
     /// Lifts whatever holds the queue that is called so. False if nothing does.
     pub(super) fn lift_pauses(&mut self, name: &str) -> bool {
         let name = name.trim();
-        let means = |said: &str, queue: &str| self.systems_of(queue).any(|system| is_called(said, queue, system));
-        let over = |pause: &&String| means(pause, name) || means(name, pause);
+        let over = |pause: &&String| self.means(pause, name) || self.means(name, pause);
         let names: Vec<String> = self.pauses.by_name.keys().filter(over).cloned().collect();
         names.iter().for_each(|name| self.end_pause(name, "lifted"));
         !names.is_empty()
@@ -164,11 +162,14 @@ impl Fleet {
                 systems.entry(queue).or_default().insert(worker.system);
             }
         }
-        let mut queues: Vec<QueueView> =
-            systems.into_iter().map(|(queue, systems)| self.queue_view(queue, &systems, &progress)).collect();
+        let held = self.held_by_queue();
+        let view = |queue: &str, systems: &BTreeSet<System>| {
+            let held = held.get(queue).copied().unwrap_or(0);
+            QueueView { held, ..self.queue_view(queue, systems, &progress) }
+        };
+        let mut queues: Vec<QueueView> = systems.iter().map(|(queue, systems)| view(queue, systems)).collect();
         let unseen = self.pauses.by_name.keys().filter(|name| self.seen(name).next().is_none());
-        queues
-            .extend(unseen.map(|name| QueueView { seen: false, ..self.queue_view(name, &BTreeSet::new(), &progress) }));
+        queues.extend(unseen.map(|name| QueueView { seen: false, ..view(name, &BTreeSet::new()) }));
         queues.sort_by(|a, b| a.name.cmp(&b.name));
         queues
     }
@@ -190,20 +191,26 @@ impl Fleet {
             seen: true,
             systems: systems.iter().copied().filter(|system| *system != System::Unknown).collect(),
             consumers: self.open.get(queue).copied().unwrap_or(0),
-            held: self.conns.values().filter(|conn| self.is_held(conn, queue, &over)).count(),
+            held: 0,
             state,
             blocked: blocked.collect::<BTreeSet<_>>().into_iter().collect(),
             pause: over.iter().filter_map(|name| self.pause_view(name)).max_by_key(longest),
         }
     }
 
-    /// Whether a connection waits for this queue at the gate. Of several consumers those of paused queues do.
-    fn is_held(&self, conn: &Conn, queue: &str, over: &BTreeSet<&str>) -> bool {
-        let marked = || self.workers.get(&conn.worker).is_some_and(Worker::is_marked);
-        let paused = || over.iter().any(|name| conn.pauses.open.iter().all(|(open, _)| open != name));
-        conn.fetches.held() > 0
-            && conn.asked.iter().any(|asked| asked == queue)
-            && (conn.peer.protocol == "redis" || marked() || paused())
+    /// On how many connections a fetch of each queue waits at the gate. Of several consumers on one connection
+    /// (RabbitMQ) those of paused queues do, or all.
+    fn held_by_queue(&self) -> BTreeMap<&str, usize> {
+        let mut held: BTreeMap<&str, usize> = BTreeMap::new();
+        for conn in self.conns.values().filter(|conn| conn.fetches.held() > 0) {
+            let all = conn.peer.protocol == "redis" || self.workers.get(&conn.worker).is_some_and(Worker::is_marked);
+            let at_broker = |name: &str| conn.pauses.open.iter().any(|(open, _)| open == name);
+            let paused = |queue: &str| self.pauses.set.over(queue, System::Unknown).any(|name| !at_broker(name));
+            for queue in conn.asked.iter().filter(|queue| all || paused(queue)) {
+                *held.entry(queue).or_default() += 1;
+            }
+        }
+        held
     }
 
     fn pause_view(&self, name: &str) -> Option<PauseView> {
@@ -239,14 +246,14 @@ impl Fleet {
 
     /// The queues that have been asked for and that `name` means.
     fn seen<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        let called = move |queue: &&String| self.systems_of(queue).any(|system| is_called(name, queue, system));
-        self.open.keys().filter(called).map(String::as_str)
+        self.open.keys().map(String::as_str).filter(move |queue| self.means(name, queue))
     }
 
-    /// Whose queue it may be.
-    fn systems_of<'a>(&'a self, queue: &'a str) -> impl Iterator<Item = System> + 'a {
-        let readers = self.workers.values().filter(move |worker| worker.queues.contains(queue));
-        [System::Unknown].into_iter().chain(readers.map(|worker| worker.system))
+    /// Whether who says `name` means this queue. Whose it is, is looked up only if it matters.
+    fn means(&self, name: &str, queue: &str) -> bool {
+        let reads = |worker: &Worker| is_called(name, queue, worker.system) && worker.queues.contains(queue);
+        let any = |system| is_called(name, queue, system);
+        any(System::Unknown) || (System::ALL.into_iter().any(any) && self.workers.values().any(reads))
     }
 }
 

@@ -52,8 +52,9 @@ pub fn notice(notice: &Notice) {
         Notice::DrainCreated { drain, workers } => tracing::info!(drain, workers, "drain made"),
         Notice::DrainEnded { drain, how } => tracing::info!(drain, "drain {how}"),
         Notice::QueuePaused { queue, until, reason } => {
-            let seconds = until.map(|until| until / 1_000);
-            tracing::info!(queue, until = seconds, reason, "queue paused");
+            let until = until.and_then(|until| jiff::Timestamp::from_millisecond(i64::try_from(until).ok()?).ok());
+            let until = until.map(|until| until.to_string());
+            tracing::info!(queue, until, reason, "queue paused");
         }
         Notice::QueueResumed { queue, how } => tracing::info!(queue, "pause of a queue {how}"),
         Notice::Delivered { system } => {
