@@ -5,6 +5,7 @@
 //! Rules are (command, key, argument), never a script's SHA; what no dialect claims passes.
 
 pub mod amqp;
+mod arq;
 mod bull;
 mod celery;
 mod dramatiq;
@@ -39,9 +40,12 @@ fn told(name: &[u8]) -> &'static [&'static dyn Dialect] {
     match name {
         b"publish" | b"hdel" => &[&celery::Celery],
         b"set" => &[&celery::Celery, &taskiq::Taskiq],
-        b"setex" | b"psetex" => &[&celery::Celery],
+        b"setex" => &[&celery::Celery],
+        b"psetex" => &[&celery::Celery, &arq::Arq],
         b"sadd" => &[&celery::Celery, &sidekiq::Sidekiq],
-        b"srem" | b"unlink" | b"del" => &[&sidekiq::Sidekiq],
+        b"srem" | b"unlink" => &[&sidekiq::Sidekiq],
+        b"del" => &[&sidekiq::Sidekiq, &arq::Arq],
+        b"zrangebyscore" | b"exists" | b"watch" | b"unwatch" | b"pexpire" => &[&arq::Arq],
         b"hset" | b"hmset" => &[&sidekiq::Sidekiq, &rq::Rq],
         b"rpush" | b"lpush" => &[&celery::Celery, &sidekiq::Sidekiq],
         b"xack" => &[&streams::Streams],
@@ -180,6 +184,8 @@ pub struct Memory {
     pub nameless: u64,
     /// Makes those numbers unique among the worker's connections.
     pub seed: u64,
+    /// What arq is about to claim.
+    pub arq: arq::Claiming,
 }
 
 /// One job system.
@@ -198,6 +204,10 @@ pub trait Dialect: Sync {
     fn asks(&self, _memory: &Memory, _out: &mut Vec<JobEvent>) {}
     /// Reads the reply to a request of its own that the broker has not answered with an error.
     fn replied(&self, _memory: &mut Memory, _request: &Request, _reply: Reply<'_>, _out: &mut Vec<JobEvent>) {}
+    /// A request of its own has not been carried out.
+    fn failed(&self, _memory: &mut Memory, _request: &Request, _out: &mut Vec<JobEvent>) {}
+    /// The client or the broker has gone: nothing that was asked for is answered any more.
+    fn closed(&self, _memory: &mut Memory, _out: &mut Vec<JobEvent>) {}
 }
 
 /// All of them; the first that claims something has it.
@@ -210,6 +220,7 @@ pub static DIALECTS: &[&dyn Dialect] = &[
     &bull::Bull(System::Bull),
     &dramatiq::Dramatiq,
     &huey::Huey,
+    &arq::Arq,
     &taskiq::Taskiq,
     &streams::Streams,
 ];
@@ -282,6 +293,20 @@ pub fn asks(memory: &Memory, out: &mut Vec<JobEvent>) {
 pub fn replied(memory: &mut Memory, request: &Request, reply: Reply<'_>, out: &mut Vec<JobEvent>) {
     if let Some(dialect) = dialect(request.system) {
         dialect.replied(memory, request, reply, out);
+    }
+}
+
+/// A request was not carried out: the broker refused it, or its transaction was not executed.
+pub fn failed(memory: &mut Memory, request: &Request, out: &mut Vec<JobEvent>) {
+    if let Some(dialect) = dialect(request.system) {
+        dialect.failed(memory, request, out);
+    }
+}
+
+/// The client or the broker has gone.
+pub fn closed(memory: &mut Memory, out: &mut Vec<JobEvent>) {
+    for dialect in DIALECTS {
+        dialect.closed(memory, out);
     }
 }
 

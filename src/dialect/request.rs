@@ -33,6 +33,8 @@ pub enum Verb {
     Finish,
     /// A job goes back to the queue, or to wait for its time or for others.
     Requeue,
+    /// It makes a job the worker's own that it was told of before.
+    Claim,
     /// It says that a job is still being worked on.
     Renew,
 }

@@ -4,6 +4,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod arq;
 mod bull;
 mod celery;
 mod celery_rabbitmq;

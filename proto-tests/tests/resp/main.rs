@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod arq;
 mod bounds;
 mod bull;
 mod celery;

@@ -180,7 +180,8 @@ impl RespGate {
                 let lower = &mut lower[..name.len()];
                 lower.copy_from_slice(name);
                 lower.make_ascii_lowercase();
-                match self.verdict(lower, argc as usize, first) {
+                // a command without arguments may be wanted, too
+                match self.verdict(lower, argc as usize, first.or_else(|| (argc == 1).then_some(b""))) {
                     Verdict::Whole => match read_whole(buf) {
                         Ok(None) if buf.len() < WHOLE_MAX => return None,
                         Ok(Some((args, used))) if used <= WHOLE_MAX => {

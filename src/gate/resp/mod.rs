@@ -24,7 +24,7 @@ mod table;
 mod undo;
 
 use super::{Action, Gate, GateError, Side};
-use crate::dialect::Memory;
+use crate::dialect::{self, Memory};
 use crate::job::{Fate, JobEvent, JobKey, Millis, System};
 use crate::queue::PausedQueues;
 use broker::Current;
@@ -178,6 +178,9 @@ impl RespGate {
     fn close(&mut self, why: Result<(), GateError>, out: &mut Vec<Action>) {
         if self.mode != Mode::Closed {
             self.mode = Mode::Closed;
+            let mut events = Vec::new();
+            dialect::closed(&mut self.memory, &mut events);
+            Self::emit(events, out);
             // nobody will say whether these went back
             out.extend(self.owed.abandon().iter().map(|_| Action::Event(JobEvent::Orphan(Fate::Lost))));
             out.push(Action::Close(why));

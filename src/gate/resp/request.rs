@@ -52,7 +52,7 @@ impl RespGate {
         if !self.may_refuse(name, &request, out) {
             return self.plain();
         }
-        let queues = vec![request.queue.clone()];
+        let queues = queues(&request);
         match request.refusal {
             Refusal::Needless => self.owe_request(request, false),
             Refusal::Answer(_) | Refusal::Nothing if self.refuses_request(&request) => {
@@ -78,7 +78,7 @@ impl RespGate {
     /// Answers in the broker's place.
     fn answer_request(&mut self, now: Millis, request: Request, out: &mut Vec<Action>) -> bool {
         let (place, blocking) = (Place::Gate, false);
-        out.push(Action::Event(JobEvent::FetchAsked { place, queues: vec![request.queue], blocking }));
+        out.push(Action::Event(JobEvent::FetchAsked { place, queues: queues(&request), blocking }));
         self.answered(place, FetchEnd::Empty, blocking, out);
         if let Some(key) = request.wakes.filter(|_| now < self.refused_since() + WAKES_FOR) {
             let word = Bytes::from_static;
@@ -207,7 +207,11 @@ impl RespGate {
     /// A transaction with requests in it was not executed.
     pub(super) fn requests_failed(&mut self, notes: &[(u32, Note)], out: &mut Vec<Action>) {
         for (_, note) in notes {
-            if let Note::Request { fetches: true, .. } = note {
+            let Note::Request { request, fetches } = note else { continue };
+            let mut events = Vec::new();
+            dialect::failed(&mut self.memory, request, &mut events);
+            Self::emit(events, out);
+            if *fetches {
                 self.answered(Place::Broker, FetchEnd::Error, false, out);
             }
         }
@@ -224,8 +228,9 @@ impl RespGate {
     ) {
         let mut events = Vec::new();
         let failed = reply.is_none();
-        if let Some(reply) = reply {
-            dialect::replied(&mut self.memory, request, reply, &mut events);
+        match reply {
+            Some(reply) => dialect::replied(&mut self.memory, request, reply, &mut events),
+            None => dialect::failed(&mut self.memory, request, &mut events),
         }
         let key = |event: &JobEvent| if let JobEvent::Delivered(job) = event { Some(job.key.clone()) } else { None };
         let keys: Vec<JobKey> = events.iter().filter_map(key).collect();
@@ -249,6 +254,11 @@ impl RespGate {
             self.retained.push_back(Retained { end, pop: None, leaves: vec![], overflow: false, keys });
         }
     }
+}
+
+/// The queues that a request asks, as far as known.
+fn queues(request: &Request) -> Vec<String> {
+    Some(&request.queue).filter(|queue| !queue.is_empty()).cloned().into_iter().collect()
 }
 
 /// Whether the argument that decides makes the request fetch.
