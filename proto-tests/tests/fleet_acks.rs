@@ -326,3 +326,67 @@ fn entries_of_streams_end_with_their_acks() {
         ));
     }
 }
+
+/// Resque's child tells of the end on a connection of its own, which may find its worker late: by then the worker may have
+/// its next job, under the same name.
+#[test]
+fn a_late_word_of_a_child_ends_no_later_job() {
+    play(
+        "
+        + c1 127.0.0.1 local
+        = c1 100:1@3599s
+        c1 named resque vm:7
+        c1 poll q
+        c1 gets k
+        + c2 127.0.0.1 local
+        c2 end k
+        c1 idle
+        +1s
+        c1 poll q
+        c1 gets k
+        drain d all
+        ? @c1 draining running=1
+        = c2 200:1@3600s < 100:1@3599s
+        ? @c1 sealed running=1
+        c1 end k
+        ? @c1 drained exact
+    ",
+    );
+    // the word of the child is all there is
+    play(
+        "
+        + c1 127.0.0.1 local
+        = c1 100:1@3599s
+        c1 named resque vm:7
+        c1 poll q
+        c1 gets k
+        + c2 127.0.0.1 local
+        c2 end k
+        drain d all
+        = c2 200:1@3600s < 100:1@3599s
+        ? @c1 drained exact
+    ",
+    );
+}
+
+/// The word of one of Resque's workers says nothing of the jobs of others beside it.
+#[test]
+fn one_of_resques_workers_is_idle() {
+    play(
+        "
+        + c1 10.0.0.5
+        + c2 10.0.0.5
+        +13s
+        c1 named resque vm:7
+        c1 poll q
+        c1 gets k1
+        c2 poll q
+        c2 gets k2
+        drain d all
+        c1 idle
+        ? @c1 sealed running=1
+        c2 end k2
+        ? @c1 drained exact
+    ",
+    );
+}

@@ -13,6 +13,7 @@ mod generic;
 mod huey;
 pub mod json;
 mod request;
+mod resque;
 mod rq;
 mod sidekiq;
 pub mod streams;
@@ -39,14 +40,16 @@ pub enum Interest {
 fn told(name: &[u8]) -> &'static [&'static dyn Dialect] {
     match name {
         b"publish" | b"hdel" => &[&celery::Celery],
-        b"set" => &[&celery::Celery, &taskiq::Taskiq],
+        b"set" => &[&celery::Celery, &taskiq::Taskiq, &resque::Resque],
         b"setex" => &[&celery::Celery],
         b"psetex" => &[&celery::Celery, &arq::Arq],
-        b"sadd" => &[&celery::Celery, &sidekiq::Sidekiq],
-        b"srem" | b"unlink" => &[&sidekiq::Sidekiq],
-        b"del" => &[&sidekiq::Sidekiq, &arq::Arq],
-        b"zrangebyscore" | b"exists" | b"watch" | b"unwatch" | b"pexpire" => &[&arq::Arq],
-        b"hset" | b"hmset" => &[&sidekiq::Sidekiq, &rq::Rq],
+        b"sadd" => &[&celery::Celery, &sidekiq::Sidekiq, &resque::Resque],
+        b"srem" => &[&sidekiq::Sidekiq, &resque::Resque],
+        b"unlink" => &[&sidekiq::Sidekiq],
+        b"del" => &[&sidekiq::Sidekiq, &arq::Arq, &resque::Resque],
+        b"zrangebyscore" => &[&arq::Arq, &resque::Resque],
+        b"exists" | b"watch" | b"unwatch" | b"pexpire" => &[&arq::Arq],
+        b"hset" | b"hmset" => &[&sidekiq::Sidekiq, &rq::Rq, &resque::Resque],
         b"rpush" | b"lpush" => &[&celery::Celery, &sidekiq::Sidekiq],
         b"xack" => &[&streams::Streams],
         b"evalsha" | b"eval" => DIALECTS,
@@ -92,12 +95,21 @@ impl<'a> Keys<'a> {
 pub enum Claim {
     /// It asks for a job.
     Fetch,
+    /// It takes a due job for the client to push on.
+    Due,
     /// It waits for a sign that there are jobs; what comes is none.
     Wakeup,
     /// It is this system's, and asks for something else.
     Pass,
     /// Not known to this dialect, or to any.
     NotMine,
+}
+
+impl Claim {
+    /// It is not let through while the worker is marked.
+    pub fn brings_something(self) -> bool {
+        matches!(self, Claim::Fetch | Claim::Due | Claim::Wakeup)
+    }
 }
 
 /// What a command means once the broker has confirmed it (in a transaction: its EXEC).
@@ -117,6 +129,8 @@ pub enum Note {
     Left(String),
     /// The process has nothing in hand.
     Idle,
+    /// A worker that works one job at a time is done with this one.
+    Done(JobKey),
     /// Jobs are over.
     Ended(Vec<JobKey>, Outcome),
     /// The worker has made a job its own.
@@ -186,6 +200,8 @@ pub struct Memory {
     pub seed: u64,
     /// What arq is about to claim.
     pub arq: arq::Claiming,
+    /// What is known of Resque's workers.
+    pub resque: resque::Workers,
 }
 
 /// One job system.
@@ -221,6 +237,7 @@ pub static DIALECTS: &[&dyn Dialect] = &[
     &dramatiq::Dramatiq,
     &huey::Huey,
     &arq::Arq,
+    &resque::Resque,
     &taskiq::Taskiq,
     &streams::Streams,
 ];
@@ -361,6 +378,10 @@ pub fn confirmed(notes: Vec<Note>, out: &mut Vec<JobEvent>) {
             Note::Left(name) => out.push(JobEvent::Report(Report::SidekiqLeft { name })),
             Note::Pushed | Note::Request { .. } => {}
             Note::Idle => out.push(JobEvent::Report(Report::Idle)),
+            Note::Done(key) => {
+                out.push(JobEvent::Ended { key, outcome: Outcome::Finished });
+                out.push(JobEvent::Report(Report::Idle));
+            }
             Note::Ended(keys, outcome) => out.extend(keys.into_iter().map(|key| JobEvent::Ended { key, outcome })),
             Note::Delivered(job) => out.push(JobEvent::Delivered(job)),
         }

@@ -19,7 +19,8 @@ const STRAYS: usize = 1_024;
 #[derive(Clone, Debug)]
 pub(super) enum Stray {
     Acked(JobKey),
-    Ended(JobKey, &'static str),
+    /// With its time: what was delivered later under the same key is another job.
+    Ended(JobKey, &'static str, Millis),
     Result(String),
 }
 
@@ -123,7 +124,7 @@ impl Fleet {
         let Some((conn, worker)) = self.pair(id) else { return };
         let no = worker.no;
         if worker.ledger.any(&key).is_none() {
-            return self.stray(now, id, Stray::Ended(key, outcome));
+            return self.stray(now, id, Stray::Ended(key, outcome, now));
         }
         // counted like an ack: a job that ran and was given back has raised `processed` too
         conn.acks += 1;
@@ -186,9 +187,13 @@ impl Fleet {
         let Some(worker) = self.workers.get_mut(&no) else { return };
         let provisional = worker.is_provisional();
         if (!provisional && !waits) || worker.strays.len() >= STRAYS {
-            // a consumer of streams may acknowledge what was pending before it came
-            let streams = worker.protocol == "redis" && matches!(worker.system, System::Unknown | System::Taskiq);
-            return if streams { worker.bump(now) } else { worker.adopt(Adopted::Unseen, now) };
+            // a consumer of streams may acknowledge what was pending before it came; others tidy up after the dead
+            let lenient = matches!(worker.system, System::Unknown | System::Taskiq | System::Resque);
+            return if lenient && worker.protocol == "redis" {
+                worker.bump(now)
+            } else {
+                worker.adopt(Adopted::Unseen, now)
+            };
         }
         worker.strays.push(stray);
         if !provisional {
@@ -212,11 +217,13 @@ impl Fleet {
             let Some(worker) = self.workers.get_mut(&no) else { return };
             match stray {
                 Stray::Result(job) => self.result(now, no, job),
-                Stray::Acked(ref key) | Stray::Ended(ref key, _) if worker.ledger.any(key).is_none() => {
-                    self.unplaced(now, no, stray);
-                }
-                Stray::Ended(key, outcome) => {
-                    self.strike_key(now, no, &key, outcome);
+                Stray::Acked(ref key) if worker.ledger.any(key).is_none() => self.unplaced(now, no, stray),
+                Stray::Ended(ref key, outcome, at) => {
+                    let before = |seq: &u64| worker.ledger.entry(*seq).is_some_and(|entry| entry.at <= at);
+                    match worker.ledger.any(key).filter(before) {
+                        Some(seq) => self.strike(now, no, &[seq], outcome),
+                        None => self.unplaced(now, no, stray),
+                    }
                 }
                 Stray::Acked(key) => {
                     let Some(seq) = worker.ledger.oldest(&key, Stage::Delivered) else { continue };

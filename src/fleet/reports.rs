@@ -38,7 +38,7 @@ impl Fleet {
             }
             Report::Idle => {
                 let Some((_, worker)) = self.pair(id) else { return };
-                let (no, over) = (worker.no, acks::idle(worker, id));
+                let (no, over) = (worker.no, acks::idle(worker, id, now));
                 self.strike(now, no, &over, "finished");
             }
             Report::SidekiqWork { running } => {

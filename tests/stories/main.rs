@@ -23,6 +23,7 @@ mod rabbitmq_queues;
 mod rabbitmq_restarts;
 mod recorder;
 mod recovery;
+mod resque;
 mod rq;
 mod servers;
 mod settings;

@@ -16,6 +16,7 @@ mod mode;
 mod pauses;
 mod pops;
 mod put_back;
+mod resque;
 mod rq;
 mod sidekiq;
 mod silent;

@@ -1,7 +1,7 @@
 //! Job systems whose workers tell the broker of each job's end (RQ, BullMQ, Dramatiq, arq ...): delivered minus confirmed
 //! ends, exact as long as the ledger is whole. After a gap the worker's own state has to answer first ([`idle`]).
 
-use super::{Doubt, Verdict};
+use super::{Doubt, FIRST_WORD, Verdict};
 use crate::fleet::boundary::FleetSettings;
 use crate::fleet::worker::{Adopted, Key, Worker};
 use crate::job::{ConnId, Evidence, Millis, System};
@@ -49,13 +49,17 @@ pub(in crate::fleet) fn quiet_at(worker: &Worker) -> Option<Millis> {
 /// A process has said on `conn` that it does nothing now: the entries that are over. The word of the only process that
 /// there is tells of the whole ledger, and what was before does not matter any more. Behind an address that the gate met
 /// in mid-life there may be others that have not spoken yet.
-pub(in crate::fleet) fn idle(worker: &mut Worker, conn: ConnId) -> Vec<u64> {
+pub(in crate::fleet) fn idle(worker: &mut Worker, conn: ConnId, now: Millis) -> Vec<u64> {
     // one that is at a long job says nothing of itself meanwhile: whoever was ever here may still be
     let alone = worker.lives.len() < 2;
     let known = matches!(worker.key, Key::Process { .. }) || worker.adopted == Some(Adopted::Restart);
+    // several of Resque's workers can be one process; each of them speaks every few seconds
+    let resque = worker.system == System::Resque;
+    let known = known && (!resque || now >= worker.since.saturating_add(FIRST_WORD));
     if alone && known && !worker.is_blocked() {
         worker.adopted = None;
         worker.untracked = 0;
     }
-    worker.ledger.select(|entry| alone || entry.conn == Some(conn))
+    let others = alone && (known || !resque);
+    worker.ledger.select(|entry| entry.conn == Some(conn) || (others && (!resque || entry.conn.is_none())))
 }

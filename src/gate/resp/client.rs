@@ -180,8 +180,7 @@ impl RespGate {
                 let lower = &mut lower[..name.len()];
                 lower.copy_from_slice(name);
                 lower.make_ascii_lowercase();
-                // a command without arguments may be wanted, too
-                match self.verdict(lower, argc as usize, first.or_else(|| (argc == 1).then_some(b""))) {
+                match self.verdict(lower, argc as usize, first) {
                     Verdict::Whole => match read_whole(buf) {
                         Ok(None) if buf.len() < WHOLE_MAX => return None,
                         Ok(Some((args, used))) if used <= WHOLE_MAX => {
@@ -274,7 +273,8 @@ impl RespGate {
         if is_script(name) {
             return Verdict::Whole;
         }
-        if let Some(first) = first {
+        // a command without arguments may be wanted, too
+        if let Some(first) = first.or_else(|| (argc == 1).then_some(b"")) {
             return match dialect::interest(&self.memory, name, first) {
                 Interest::None => Verdict::Stream,
                 Interest::Tap => Verdict::Tap,

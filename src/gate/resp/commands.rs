@@ -84,7 +84,7 @@ impl RespGate {
             Ok(pop) => pop,
         };
         let claim = self.claim(&pop);
-        if !matches!(claim, Claim::Fetch | Claim::Wakeup) {
+        if !claim.brings_something() {
             if claim == Claim::NotMine {
                 // even if it finds nothing now: the next one may
                 self.unrefused(name, UNDECLARED, out);
@@ -104,7 +104,11 @@ impl RespGate {
             self.blocked(name, "with its replies switched off", out);
             return self.owe(Owed::Blocking);
         }
-        self.ask(now, pop, false, out)
+        let due = claim == Claim::Due;
+        if due {
+            out.push(Action::Event(JobEvent::SchedulerReturned));
+        }
+        self.ask(now, pop, due, out)
     }
 
     /// Whether `name key`, which answers at once, asks for no job and there is nothing to be told about it.
@@ -117,7 +121,7 @@ impl RespGate {
         let plain = match self.claim_of(shape) {
             Claim::Pass => true,
             Claim::NotMine => self.has_told(name, UNDECLARED),
-            Claim::Fetch | Claim::Wakeup => false,
+            Claim::Fetch | Claim::Due | Claim::Wakeup => false,
         };
         self.memory.mixed |= plain;
         plain

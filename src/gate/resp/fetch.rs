@@ -33,7 +33,7 @@ const ENTRIES_MAX: usize = 1_024;
 impl RespGate {
     /// Whether a well-formed pop asks for a job.
     pub(super) fn is_fetch(&self, pop: &Pop) -> bool {
-        matches!(self.claim(pop), Claim::Fetch | Claim::Wakeup)
+        self.claim(pop).brings_something()
     }
 
     /// What a well-formed pop asks for. The operator's patterns come first.
