@@ -34,6 +34,7 @@ pub mod method {
     pub const ACK: u32 = 60 << 16 | 80;
     pub const CLOSE: u32 = 10 << 16 | 50;
     pub const CHANNEL_CLOSE: u32 = 20 << 16 | 40;
+    pub const CHANNEL_CLOSE_OK: u32 = 20 << 16 | 41;
 }
 
 /// A payload, or a part of one, in the making.

@@ -25,9 +25,9 @@ pub fn result() -> String {
     )
 }
 
-/// A task as kombu keeps it in a list of Redis; `padding` makes its body longer.
-pub fn envelope(padding: usize) -> String {
-    let body = format!("W1s1LCA1XSwge30sIHsiY2FsbGJhY2tzIjogbnVsbH1d{}", "A".repeat(padding));
+/// A task as kombu keeps it in a list of Redis; its body begins with `mark` and is of so many bytes.
+pub fn envelope(mark: &str, size: usize) -> String {
+    let body = format!("{mark}{}", "A".repeat(size.saturating_sub(mark.len())));
     format!(
         concat!(
             r#"{{"body": "{body}", "content-encoding": "utf-8", "content-type": "application/json", "headers": "#,

@@ -3,8 +3,8 @@
 
 pub mod amqp;
 pub mod celery;
+pub mod redis;
 pub mod resp;
 pub mod scenario;
 
 mod rabbitmq;
-mod redis;

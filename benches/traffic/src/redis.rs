@@ -62,37 +62,34 @@ fn large(name: &'static str, set: bool) -> Scenario {
     plain(name, 1, cycle)
 }
 
-/// A fetch, the job, its entry into `unacked`, and its early ack: all on one connection.
-fn celery_worker() -> Scenario {
-    let envelope = celery::envelope(40);
-    let fetch = command(&[b"BRPOP", b"celery", b"celery\x06\x163", b"celery\x06\x166", b"celery\x06\x169", b"1"]);
-    let multi = words("MULTI");
-    let kept = [
-        multi.clone(),
-        command(&[b"ZADD", b"unacked_index", b"1795000000.25", celery::TAG.as_bytes()]),
-        command(&[b"HSET", b"unacked", celery::TAG.as_bytes(), envelope.as_bytes()]),
-        words("EXEC"),
-    ];
-    let acked = [
-        multi,
-        command(&[b"ZREM", b"unacked_index", celery::TAG.as_bytes()]),
-        command(&[b"HDEL", b"unacked", celery::TAG.as_bytes()]),
-        words("EXEC"),
-    ];
-    let done = b"+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n:1\r\n:1\r\n";
-    let cycle = vec![
-        Turn::client(fetch),
-        Turn::broker(command(&[b"celery", envelope.as_bytes()])),
-        Turn::client(kept.concat()),
-        Turn::broker(&done[..]),
-        Turn::client(acked.concat()),
-        Turn::broker(&done[..]),
-    ];
-    Scenario { system: System::Celery, ..plain("redis celery brpop ack", 9, cycle) }
+/// A fetch of Celery's from a queue and its priorities.
+pub fn celery_fetch(queue: &str) -> Vec<u8> {
+    let key = |priority: &str| format!("{queue}{priority}").into_bytes();
+    let keys = ["", "\x06\x163", "\x06\x166", "\x06\x169"].map(key);
+    command(&[b"BRPOP", &keys[0], &keys[1], &keys[2], &keys[3], b"1"])
 }
 
-/// A result, and a heartbeat.
-fn celery_child() -> Scenario {
+/// The transaction that enters a delivery into `unacked`.
+pub fn celery_kept(envelope: &str) -> Vec<u8> {
+    let tag = celery::TAG.as_bytes();
+    let kept = [
+        words("MULTI"),
+        command(&[b"ZADD", b"unacked_index", b"1795000000.25", tag]),
+        command(&[b"HSET", b"unacked", tag, envelope.as_bytes()]),
+        words("EXEC"),
+    ];
+    kept.concat()
+}
+
+/// The transaction that acknowledges it.
+pub fn celery_acked() -> Vec<u8> {
+    let tag = celery::TAG.as_bytes();
+    let acked = [words("MULTI"), command(&[b"ZREM", b"unacked_index", tag]), command(&[b"HDEL", b"unacked", tag])];
+    [acked.concat(), words("EXEC")].concat()
+}
+
+/// A child's look for a result, and the transaction that stores one.
+pub fn celery_result() -> Vec<u8> {
     let key = format!("celery-task-meta-{}", celery::ID);
     let result = celery::result();
     let stored = [
@@ -102,11 +99,30 @@ fn celery_child() -> Scenario {
         command(&[b"PUBLISH", key.as_bytes(), result.as_bytes()]),
         words("EXEC"),
     ];
-    let beat = celery::beat();
+    stored.concat()
+}
+
+/// A fetch, the job, its entry into `unacked`, and its early ack: all on one connection.
+fn celery_worker() -> Scenario {
+    let envelope = celery::envelope("W1s1LCA1XSwge30sIHsiY2FsbGJhY2tzIjogbnVsbH1d", 84);
+    let done = b"+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n:1\r\n:1\r\n";
     let cycle = vec![
-        Turn::client(stored.concat()),
+        Turn::client(celery_fetch("celery")),
+        Turn::broker(command(&[b"celery", envelope.as_bytes()])),
+        Turn::client(celery_kept(&envelope)),
+        Turn::broker(&done[..]),
+        Turn::client(celery_acked()),
+        Turn::broker(&done[..]),
+    ];
+    Scenario { system: System::Celery, ..plain("redis celery brpop ack", 9, cycle) }
+}
+
+/// A result, and a heartbeat.
+fn celery_child() -> Scenario {
+    let cycle = vec![
+        Turn::client(celery_result()),
         Turn::broker(&b"$-1\r\n+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n+OK\r\n:0\r\n"[..]),
-        Turn::client(command(&[b"PUBLISH", b"/0.celeryev/worker.heartbeat", beat.as_bytes()])),
+        Turn::client(command(&[b"PUBLISH", b"/0.celeryev/worker.heartbeat", celery::beat().as_bytes()])),
         Turn::broker(&b":1\r\n"[..]),
     ];
     Scenario { system: System::Celery, ..plain("redis celery result heartbeat", 6, cycle) }

@@ -1,0 +1,44 @@
+//! Connections that do what they are told, line by line: `send PING` (and wait for all answers), `block BRPOP q 0` (and
+//! wait for none), `close`.
+
+use std::io::{self, BufRead, Read, Write};
+use std::net::TcpStream;
+use traffic::resp::{reply, words};
+
+pub(crate) fn run(to: &str, connections: usize) -> io::Result<()> {
+    let mut all = Vec::new();
+    for _ in 0..connections {
+        all.push(TcpStream::connect(to)?);
+    }
+    println!("ready");
+    for line in io::stdin().lock().lines() {
+        let line = line?;
+        match line.split_once(' ') {
+            Some(("send", text)) => {
+                write(&all, text)?;
+                all.iter().try_for_each(answered)?;
+            }
+            Some(("block", text)) => write(&all, text)?,
+            _ if line == "close" => all.clear(),
+            _ => return Err(io::Error::other(format!("what is {line}?"))),
+        }
+        println!("ok");
+    }
+    Ok(())
+}
+
+fn write(all: &[TcpStream], text: &str) -> io::Result<()> {
+    let bytes = words(text);
+    all.iter().try_for_each(|mut socket| socket.write_all(&bytes))
+}
+
+fn answered(mut socket: &TcpStream) -> io::Result<()> {
+    let (mut bytes, mut some) = (Vec::new(), [0; 512]);
+    while reply(&bytes).is_none() {
+        match socket.read(&mut some)? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            number => bytes.extend_from_slice(&some[..number]),
+        }
+    }
+    Ok(())
+}
