@@ -2,6 +2,7 @@
 //! the fleet when somebody scrapes.
 
 mod gauges;
+mod jobs;
 mod log;
 mod meter;
 mod notices;

@@ -85,17 +85,13 @@ impl Skim {
             if self.at == At::Lost {
                 return;
             }
-            // the long parts of a text are strings that nobody wants: leap to where something happens
-            if let At::Text { key: false, escape: Escape::No } = self.at
-                && self.keep.is_none()
-            {
-                match memchr::memchr2(b'"', b'\\', rest) {
-                    Some(0) => {}
-                    Some(n) => {
-                        rest = &rest[n..];
-                        continue;
-                    }
-                    None => return,
+            // most of a text is in strings, and most strings nobody wants: leap to where something happens
+            if let At::Text { key, escape: Escape::No } = self.at {
+                let run = memchr::memchr2(b'"', b'\\', rest).unwrap_or(rest.len());
+                if run > 0 {
+                    self.push_run(key, &rest[..run]);
+                    rest = &rest[run..];
+                    continue;
                 }
             }
             self.step(byte);
@@ -112,7 +108,7 @@ impl Skim {
                 return self.step(byte);
             }
             (At::Plain, byte) => {
-                self.push(byte);
+                self.push_run(false, &[byte]);
                 At::Plain
             }
             (at, b' ' | b'\t' | b'\r' | b'\n') => at,
@@ -130,7 +126,7 @@ impl Skim {
             }
             (At::Value, b'-' | b'0'..=b'9' | b't' | b'f' | b'n' | b'N' | b'I') => {
                 self.begin_value();
-                self.push(byte);
+                self.push_run(false, &[byte]);
                 At::Plain
             }
             (At::After, b',') => match self.open.last() {
@@ -170,22 +166,20 @@ impl Skim {
             }
             (Escape::No, b'\\') => Escape::Slash,
             (Escape::No, byte) => {
-                self.push_text(key, byte);
+                self.push_run(key, &[byte]);
                 Escape::No
             }
             (Escape::Slash, b'u') => Escape::Unicode { digits: 0, code: 0 },
             (Escape::Slash, byte) => {
-                self.push_text(
-                    key,
-                    match byte {
-                        b'n' => b'\n',
-                        b't' => b'\t',
-                        b'r' => b'\r',
-                        b'b' => 8,
-                        b'f' => 12,
-                        other => other,
-                    },
-                );
+                let byte = match byte {
+                    b'n' => b'\n',
+                    b't' => b'\t',
+                    b'r' => b'\r',
+                    b'b' => 8,
+                    b'f' => 12,
+                    other => other,
+                };
+                self.push_run(key, &[byte]);
                 Escape::No
             }
             (Escape::Unicode { digits, code }, byte) => {
@@ -196,9 +190,7 @@ impl Skim {
                 } else {
                     // halves of a surrogate pair show as a replacement: names for people, no identities
                     let shown = char::from_u32(u32::from(code)).unwrap_or(char::REPLACEMENT_CHARACTER);
-                    for byte in shown.encode_utf8(&mut [0; 4]).bytes() {
-                        self.push_text(key, byte);
-                    }
+                    self.push_run(key, shown.encode_utf8(&mut [0; 4]).as_bytes());
                     Escape::No
                 }
             }
@@ -206,25 +198,20 @@ impl Skim {
         At::Text { key, escape }
     }
 
-    fn push_text(&mut self, key: bool, byte: u8) {
-        if key {
-            if self.text.len() <= KEY_MAX {
-                self.text.push(byte);
-            }
-        } else {
-            self.push(byte);
-        }
-    }
-
-    fn push(&mut self, byte: u8) {
-        if self.keep.is_some() && self.text.len() < VALUE_MAX {
-            self.text.push(byte);
-        }
+    /// More of a key's or a value's content, as far as it is kept.
+    fn push_run(&mut self, key: bool, run: &[u8]) {
+        let most = match key {
+            true => KEY_MAX + 1,
+            false if self.keep.is_some() => VALUE_MAX,
+            false => return,
+        };
+        let room = most.saturating_sub(self.text.len()).min(run.len());
+        self.text.extend_from_slice(&run[..room]);
     }
 
     fn end_key(&mut self) {
         if let depth @ 1..=2 = self.open.len() {
-            self.path[depth - 1] = std::mem::take(&mut self.text);
+            self.path[depth - 1].clone_from(&self.text);
         }
     }
 
@@ -232,9 +219,7 @@ impl Skim {
         self.keep = None;
         let wanted = match *self.open.as_slice() {
             [true] => self.wanted.iter().position(|w| w.as_bytes() == self.path[0]),
-            [true, true] => self.wanted.iter().position(|w| {
-                w.split_once('.').is_some_and(|(a, b)| a.as_bytes() == self.path[0] && b.as_bytes() == self.path[1])
-            }),
+            [true, true] => self.wanted.iter().position(|w| is_path(w.as_bytes(), &self.path)),
             _ => None,
         };
         if wanted.is_some() {
@@ -249,6 +234,12 @@ impl Skim {
             self.found[at] = (quoted || value != "null").then_some(value);
         }
     }
+}
+
+/// Whether these two keys, one below the other, are what is wanted.
+fn is_path(wanted: &[u8], [outer, inner]: &[Vec<u8>; 2]) -> bool {
+    let rest = wanted.strip_prefix(outer.as_slice()).and_then(|rest| rest.strip_prefix(b"."));
+    rest == Some(inner.as_slice())
 }
 
 #[cfg(test)]

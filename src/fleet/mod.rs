@@ -18,6 +18,7 @@ mod jobs;
 mod joining;
 mod ledger;
 mod members;
+mod numbers;
 mod pauses;
 mod persist;
 mod phase;
@@ -33,6 +34,7 @@ pub use boundary::{PauseAnswer, PauseRequest};
 
 use crate::job::{ConnId, JobEvent, Millis, WorkerId};
 use crate::queue::PausedQueues;
+use numbers::NumberMap;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use worker::{Key, Worker, WorkerNo};
@@ -43,8 +45,8 @@ pub struct Fleet {
     settings: FleetSettings,
     /// The gate's start.
     born: Millis,
-    conns: HashMap<ConnId, conn::Conn>,
-    workers: HashMap<WorkerNo, Worker>,
+    conns: NumberMap<ConnId, conn::Conn>,
+    workers: NumberMap<WorkerNo, Worker>,
     /// Ids and aliases.
     ids: HashMap<String, WorkerNo>,
     /// All incarnations under a key, the present one last.
@@ -82,8 +84,8 @@ impl Fleet {
         Fleet {
             settings,
             born: now,
-            conns: HashMap::new(),
-            workers: HashMap::new(),
+            conns: NumberMap::default(),
+            workers: NumberMap::default(),
             ids: HashMap::new(),
             keys: HashMap::new(),
             kin: HashMap::new(),

@@ -1,5 +1,6 @@
 //! What the fleet and the gates tell, as counters and log lines.
 
+use super::jobs;
 use crate::fleet::Notice;
 use crate::fleet::view::WorkerState;
 use crate::gate::{GateError, Side};
@@ -8,6 +9,7 @@ use metrics::{counter, gauge, histogram};
 
 /// Makes the counters exist before anything has happened: an alert on one that is missing never fires.
 pub(super) fn begin() {
+    jobs::begin();
     counter!("draingate_workers_lost_total").increment(0);
     gauge!("draingate_opaque_connections").set(0.0);
     for action in ["returned", "delivered", "lost"] {
@@ -17,12 +19,8 @@ pub(super) fn begin() {
         counter!("draingate_protocol_errors_total", "kind" => kind).increment(0);
     }
     for system in System::ALL.map(System::as_str) {
-        counter!("draingate_jobs_delivered_total", "system" => system).increment(0);
         counter!("draingate_fetches_held_total", "system" => system).increment(0);
         counter!("draingate_fetches_rewritten_total", "system" => system).increment(0);
-        for outcome in ["finished", "requeued", "returned"] {
-            counter!("draingate_jobs_finished_total", "system" => system, "outcome" => outcome).increment(0);
-        }
     }
 }
 
@@ -57,13 +55,8 @@ pub fn notice(notice: &Notice) {
             tracing::info!(queue, until, reason, "queue paused");
         }
         Notice::QueueResumed { queue, how } => tracing::info!(queue, "pause of a queue {how}"),
-        Notice::Delivered { system } => {
-            counter!("draingate_jobs_delivered_total", "system" => system.as_str()).increment(1);
-        }
-        Notice::Finished { system, outcome } => {
-            let labels = [("system", system.as_str()), ("outcome", outcome)];
-            counter!("draingate_jobs_finished_total", &labels).increment(1);
-        }
+        Notice::Delivered { system } => jobs::delivered(*system),
+        Notice::Finished { system, outcome } => jobs::ended(*system, outcome),
     }
 }
 

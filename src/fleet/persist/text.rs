@@ -9,6 +9,12 @@ pub(in crate::fleet) fn record(letter: char, fields: &[&str]) -> String {
     let mut line = String::from(letter);
     for field in fields {
         line.push('\t');
+        // hardly any has something to be escaped
+        if memchr::memchr3(b'\t', b'\n', b'\r', field.as_bytes()).or(memchr::memchr(b'\\', field.as_bytes())).is_none()
+        {
+            line.push_str(field);
+            continue;
+        }
         for c in field.chars() {
             match c {
                 '\t' => line.push_str("\\t"),
