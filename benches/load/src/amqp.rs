@@ -132,6 +132,7 @@ impl Role for Publisher {
         }
         if self.closes && world.sent >= world.goal {
             self.closes = false;
+            world.moved = true;
             wire.send(&Fields::of(method::CHANNEL_CLOSE).short(200).name("").short(0).short(0).frame(1));
         }
     }

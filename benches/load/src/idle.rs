@@ -5,10 +5,16 @@ use std::io::{self, BufRead, Read, Write};
 use std::net::TcpStream;
 use traffic::resp::{reply, words};
 
-pub(crate) fn run(to: &str, connections: usize) -> io::Result<()> {
+/// `proxied`: each says first, as a proxy would, that it comes from an address of its own.
+pub(crate) fn run(to: &str, connections: usize, proxied: bool) -> io::Result<()> {
     let mut all = Vec::new();
-    for _ in 0..connections {
-        all.push(TcpStream::connect(to)?);
+    for number in 0..connections {
+        let mut socket = TcpStream::connect(to)?;
+        if proxied {
+            let (high, low) = (number / 250, number % 250 + 1);
+            write!(socket, "PROXY TCP4 10.1.{high}.{low} 10.255.0.1 40000 6379\r\n")?;
+        }
+        all.push(socket);
     }
     println!("ready");
     for line in io::stdin().lock().lines() {

@@ -13,7 +13,7 @@ mod pops;
 mod requests;
 mod world;
 
-use clap::{Parser, ValueEnum};
+use clap::{ArgAction, Parser, ValueEnum};
 use net::{Loop, Role};
 use std::io;
 use world::World;
@@ -65,6 +65,9 @@ struct Options {
     /// Jobs under way at a time, if no rate is given.
     #[arg(long, default_value_t = 100)]
     window: u64,
+    /// Idle connections say where they come from (PROXY protocol), each something else.
+    #[arg(long, action = ArgAction::Set, default_value_t = false)]
+    proxied: bool,
     /// The queue.
     #[arg(long, default_value = "jobs")]
     queue: String,
@@ -102,7 +105,7 @@ fn roles(options: &Options) -> Vec<(String, Box<dyn Role>)> {
 fn main() -> io::Result<()> {
     let options = Options::parse();
     match options.mode {
-        Mode::Idle => return idle::run(&options.to, options.connections),
+        Mode::Idle => return idle::run(&options.to, options.connections, options.proxied),
         Mode::Canned => return canned::run(&options.to, options.size),
         _ => {}
     }

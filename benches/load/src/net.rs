@@ -171,6 +171,7 @@ impl Loop {
 
     /// Pokes those who may send.
     fn feed(&mut self) -> io::Result<()> {
+        self.world.moved = false;
         if self.world.open_loop {
             let connections = self.lines.len() as u64;
             while self.world.idle() == Some(0) {
@@ -191,7 +192,7 @@ impl Loop {
 
     /// One wake-up.
     pub(crate) fn turn(&mut self) -> io::Result<()> {
-        let idle = self.world.idle().filter(|_| self.world.running);
+        let idle = if self.world.moved { Some(0) } else { self.world.idle().filter(|_| self.world.running) };
         let timeout =
             idle.map(|ns| Timespec { tv_sec: (ns / 1_000_000_000) as i64, tv_nsec: (ns % 1_000_000_000) as i64 });
         let mut events: Vec<Event> = Vec::with_capacity(EVENTS);

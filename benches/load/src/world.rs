@@ -13,6 +13,8 @@ pub(crate) struct World {
     pub(crate) sent: u64,
     rate: u64,
     window: u64,
+    /// Something was sent when all could send last: more may go without anything coming in between.
+    pub(crate) moved: bool,
     pub(crate) running: bool,
     /// Connections that have not said yet that they are ready.
     pub(crate) unready: usize,
@@ -36,6 +38,7 @@ impl World {
             sent: 0,
             rate,
             window,
+            moved: false,
             running: false,
             unready: 0,
             mail: Vec::new(),
@@ -75,6 +78,7 @@ impl World {
             _ => Some(self.due()).filter(|due| *due <= now)?,
         };
         self.sent += 1;
+        self.moved = true;
         Some(stamp)
     }
 
