@@ -30,17 +30,17 @@ def until_closed(pid, before):
 
 
 def memory(port, pid, connections):
-    """The second time is measured: what the first leaves behind is no connection's."""
-    for _ in range(2):
-        before, files = settled(pid), open_files(pid)
-        loader = Loader("idle", port, connections=connections)
-        loader.say("send PING")
-        ping = settled(pid)
-        loader.say("block BRPOP idle 30")
-        brpop = settled(pid)
-        loader.say("close")
-        loader.close()
-        until_closed(pid, files)
+    """Against a process that has seen some traffic, and as many connections at a time as redis-benchmark makes."""
+    load(pid, "requests", port, jobs=20_000)
+    before, files = settled(pid), open_files(pid)
+    loader = Loader("idle", port, connections=connections)
+    loader.say("send PING")
+    ping = settled(pid)
+    loader.say("block BRPOP idle 30")
+    brpop = settled(pid)
+    loader.say("close")
+    loader.close()
+    until_closed(pid, files)
     left = settled(pid) - before
     return {"ping": (ping - before) / connections, "brpop": (brpop - before) / connections, "left": left}
 
@@ -68,11 +68,11 @@ def beside(port):
 def seal(children, program, threads, workers):
     broker, process = stage.redis(children)
     upstreams = {"redis": broker, "redis-many": broker}
-    ports, gate, url = stage.gate(children, program, upstreams, threads, proxied="redis-many")
+    ports, gate, url = stage.gate(children, program, upstreams, threads, tagged="redis-many")
     load(gate.pid, "requests", ports["redis"], jobs=20_000)
     quiet = load(gate.pid, "requests", ports["redis"], rate=BESIDE, jobs=BESIDE * SECONDS, size=64)
     before = settled(gate.pid)
-    loader = Loader("idle", ports["redis-many"], connections=workers, proxied="true")
+    loader = Loader("idle", ports["redis-many"], connections=workers, tagged="true")
     loader.say("block BRPOP q 0")
     resident = settled(gate.pid)
     used, began = (cpu_seconds(gate.pid), cpu_seconds(process.pid)), time.monotonic()
@@ -82,7 +82,8 @@ def seal(children, program, threads, workers):
     others = beside(ports["redis"])
     time.sleep(1)
     began = time.monotonic()
-    drain = call(f"{url}/v1/drains", {"selector": "ip=10.0.0.0/8", "reason": "a measurement"})
+    drain = call(f"{url}/v1/drains", {"selector": "listener=redis-many", "reason": "a measurement"})
+    answered = time.monotonic() - began
     told = call(f"{url}/v1/drains/{drain['name']}?wait=sealed&timeout=60s")
     seconds = time.monotonic() - began
     during = others()
@@ -94,6 +95,7 @@ def seal(children, program, threads, workers):
     return {
         "workers": marked,
         "state": told["state"],
+        "answered": answered,
         "seconds": seconds,
         "p99_before": quiet["p99"],
         "p99": during["p99"],
@@ -116,5 +118,5 @@ def measure(folder, program, threads, connections):
             ports, proxy, *_ = start({"redis": broker})
             found["memory"][name] = memory(ports["redis"], proxy.pid, connections)
             children.stop(process, proxy)
-        found["seal"] = seal(children, program, threads, connections)
+        found["seal"] = seal(children, program, threads, connections - 100)
     return found

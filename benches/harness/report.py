@@ -83,7 +83,8 @@ def idle(found):
         lines.append(f"| {proxy} | {row['ping']:.2f} | {row['brpop']:.2f} | {row['left']:,} |")
     seal = found["seal"]
     others = f"p99 of others' requests {seal['p99_before']:.0f} µs before, {seal['p99']:.0f} µs during that"
-    text = f"{seal['workers']:,} workers (an address each) in BRPOP q 0: sealed in {seal['seconds']:.2f} s; {others}; "
+    text = f"{seal['workers']:,} workers with a connection each in BRPOP q 0: the drain is answered in "
+    text += f"{seal['answered']:.2f} s, all are sealed in {seal['seconds']:.2f} s; {others}; "
     text += (
         f"{seal['kb']:.2f} kB per worker with its connection. While they wait the gate uses {seal['cpu_gate']:.0%} of "
     )

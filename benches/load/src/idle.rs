@@ -5,14 +5,14 @@ use std::io::{self, BufRead, Read, Write};
 use std::net::TcpStream;
 use traffic::resp::{reply, words};
 
-/// `proxied`: each says first, as a proxy would, that it comes from an address of its own.
-pub(crate) fn run(to: &str, connections: usize, proxied: bool) -> io::Result<()> {
+/// `tagged`: each is another worker, as the tag in its user name says.
+pub(crate) fn run(to: &str, connections: usize, tagged: bool) -> io::Result<()> {
     let mut all = Vec::new();
     for number in 0..connections {
         let mut socket = TcpStream::connect(to)?;
-        if proxied {
-            let (high, low) = (number / 250, number % 250 + 1);
-            write!(socket, "PROXY TCP4 10.1.{high}.{low} 10.255.0.1 40000 6379\r\n")?;
+        if tagged {
+            socket.write_all(&words(&format!("AUTH default+idle{number} any")))?;
+            answered(&socket)?;
         }
         all.push(socket);
     }

@@ -65,9 +65,9 @@ struct Options {
     /// Jobs under way at a time, if no rate is given.
     #[arg(long, default_value_t = 100)]
     window: u64,
-    /// Idle connections say where they come from (PROXY protocol), each something else.
+    /// Each idle connection is a worker of its own.
     #[arg(long, action = ArgAction::Set, default_value_t = false)]
-    proxied: bool,
+    tagged: bool,
     /// The queue.
     #[arg(long, default_value = "jobs")]
     queue: String,
@@ -105,7 +105,7 @@ fn roles(options: &Options) -> Vec<(String, Box<dyn Role>)> {
 fn main() -> io::Result<()> {
     let options = Options::parse();
     match options.mode {
-        Mode::Idle => return idle::run(&options.to, options.connections, options.proxied),
+        Mode::Idle => return idle::run(&options.to, options.connections, options.tagged),
         Mode::Canned => return canned::run(&options.to, options.size),
         _ => {}
     }
