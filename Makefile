@@ -9,6 +9,7 @@ ROUNDS ?= 100
 SEED ?= 1
 CASES ?= 50000
 BROKER ?= redis
+BENCH ?=
 STATIC_TARGET := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
 STATIC_BINARY := target/$(STATIC_TARGET)/release/draingate
 # What the Dockerfile builds from, and nothing else of the tree.
@@ -74,9 +75,10 @@ evidence: setup ## each real story ROUNDS times (100), and docs/evidence.md
 demo: ## two Celery workers, a drain, a kill -9 and the proof; BROKER=rabbitmq for the same with RabbitMQ
 	@demo/drain.py $(BROKER)
 
-bench: build ## requests per second and CPU, compared with HAProxy and with no proxy at all
+bench: build ## throughput, CPU, latency and memory, compared with HAProxy, nginx and no proxy at all; BENCH="--rows p16 --rounds 3"
 	@tests/setup bench
-	benches/compare.py
+	$(CARGO) build --release --locked -p load
+	benches/compare.py $(BENCH)
 
 # A static binary for the host's own target: the C library is linked in, so an empty image is enough for it.
 static: image-context ## a static binary, built from what the image is built from and tried in an empty root directory
