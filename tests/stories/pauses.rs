@@ -92,25 +92,17 @@ fn one_of_two_queues_of_celery_on_rabbitmq() {
     story(&World::with(Release::Four), &system, "mail", "mail");
 }
 
-/// BullMQ waits for a marker, and takes jobs with a script that may end another: with all of them refused nobody starts
-/// what was added, and when they are resumed nobody sleeps on it.
-#[test]
-fn the_queue_of_bullmq() {
+/// Pauses the only queue and resumes it, over and over: nobody starts what is pushed meanwhile, and when it is resumed
+/// nobody sleeps on it.
+fn alone(system: &Scripted, name: &str) {
     let world = World::new();
-    let system = Scripted {
-        program: "node",
-        worker: &["bull_jobs.js", "worker"],
-        producer: &["bull_jobs.js", "producer"],
-        environment: &[("MODULES", concat!(env!("CARGO_MANIFEST_DIR"), "/.cache/bullmq6")), ("LIBRARY", "bullmq")],
-        named: Named::ByProcess,
-    };
     let _workers = [system.start(&world, "w1", 1), system.start(&world, "w2", 1)];
     let mut random = random();
     let mut windows = Vec::new();
-    with_jobs(&world, &system, Load { longest: 0.6, open: 400, ..Load::default() }, || {
+    with_jobs(&world, system, Load { longest: 0.6, open: 400, ..Load::default() }, || {
         for _ in 0..rounds().max(2) {
             std::thread::sleep(Duration::from_millis(random.u64(500..2000)));
-            world.gate().cli(&["pause", "jobs", "--wait"]).expect(0);
+            world.gate().cli(&["pause", name, "--wait"]).expect(0);
             let from = now();
             eventually("jobs pile up, and those that ran have ended", secs(60), || {
                 let lines = world.log().lines();
@@ -119,7 +111,7 @@ fn the_queue_of_bullmq() {
                 (piled && count("start") == count("end")).then_some(())
             });
             let until = now();
-            world.gate().cli(&["resume", "jobs"]).expect(0);
+            world.gate().cli(&["resume", name]).expect(0);
             windows.push(Window { from, until });
             eventually("they are taken up at once", secs(3), || {
                 world.log().lines().into_iter().find(|line| line.what == "start" && line.time > until)
@@ -132,6 +124,45 @@ fn the_queue_of_bullmq() {
     for window in &windows {
         assert_eq!(begun_while_paused(&lines, window, |_| true), Vec::<String>::new());
     }
+}
+
+/// It waits for a marker, and takes jobs with a script that may end another.
+#[test]
+fn the_queue_of_bullmq() {
+    let bullmq = Scripted {
+        program: "node",
+        worker: &["bull_jobs.js", "worker"],
+        producer: &["bull_jobs.js", "producer"],
+        environment: &[("MODULES", concat!(env!("CARGO_MANIFEST_DIR"), "/.cache/bullmq6")), ("LIBRARY", "bullmq")],
+        named: Named::ByProcess,
+    };
+    alone(&bullmq, "jobs");
+}
+
+/// Its fetch is its heartbeat too.
+#[test]
+fn the_queue_of_dramatiq() {
+    let dramatiq = Scripted {
+        program: ".venvs/dramatiq_redis/bin/python",
+        worker: &["-m", "dramatiq", "dramatiq_redis_jobs", "-p", "1", "-t", "3"],
+        producer: &["dramatiq_redis_jobs.py"],
+        environment: &[],
+        named: Named::ByProcess,
+    };
+    alone(&dramatiq, "default");
+}
+
+/// A consumer group: reads of new entries, and claims of those that others have left.
+#[test]
+fn the_stream_of_taskiq() {
+    let taskiq = Scripted {
+        program: ".venvs/taskiq_redis/bin/python",
+        worker: &["-m", "taskiq", "worker", "taskiq_redis_jobs:broker", "--workers", "1", "--max-async-tasks", "3"],
+        producer: &["taskiq_redis_jobs.py"],
+        environment: &[("BROKER_KIND", "stream")],
+        named: Named::ByProcess,
+    };
+    alone(&taskiq, "taskiq");
 }
 
 /// Paused before anybody has asked for it, the gate killed and started again, and drained and lifted besides.
