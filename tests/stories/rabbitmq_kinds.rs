@@ -141,13 +141,22 @@ fn stream(release: Release) {
     world.log().await_line("end", "after2", secs(20));
     drop(worker);
     // another life, which gets nothing before its drain nor in it
-    let _worker = system.start(&world, "w", 2);
+    let worker = system.start(&world, "w", 2);
     drain("with-nothing");
     world.gate().cli(&["undrain", "with-nothing"]).expect(0);
     push("last");
     world.log().await_line("end", "last2", secs(20));
+    drop(worker);
+    // the same for a queue that is paused
+    let _worker = system.start(&world, "w", 3);
+    world.gate().cli(&["pause", "stream", "--wait"]).expect(0);
+    push("paused");
+    eventually("they are in the stream", secs(20), || (depth(&world, "stream") == "15").then_some(()));
+    assert_eq!(world.log().find("start", "paused0"), None);
+    world.gate().cli(&["resume", "stream"]).expect(0);
+    world.log().await_line("end", "paused2", secs(20));
     let lines = world.log().lines();
-    for name in ["before", "meanwhile", "after", "last"] {
+    for name in ["before", "meanwhile", "after", "last", "paused"] {
         for number in 0..3 {
             let id = format!("{name}{number}");
             let times = lines.iter().filter(|line| line.what == "start" && line.id == id).count();

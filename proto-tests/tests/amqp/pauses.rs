@@ -253,3 +253,52 @@ fn who_leaves_while_parked_leaves_nothing_behind() {
         "
     ));
 }
+
+/// A consumer that waits at a stream's end would skip what is published while it is parked: its place is kept, and that of
+/// a consumer whose stream is not paused is left alone.
+#[test]
+fn a_streams_consumer_goes_on_where_it_was() {
+    play(
+        "
+        handshake
+        W= 1 qos 9
+        B= 1 qos-ok
+        W= 1 declare s durable x-queue-type=stream
+        B= 1 declare-ok s
+        W= 1 declare r durable x-queue-type=stream
+        B= 1 declare-ok r
+        W= 1 consume s cs
+        E FetchAsked broker s blocking
+        B= 1 consume-ok cs
+        W= 1 consume r cr
+        E FetchAsked broker r blocking
+        B= 1 consume-ok cr
+        PAUSE s
+        E PausesTaken 1 [s]
+        B> 2047 open
+        B< 2047 open-ok
+        B> 2047 qos 1
+        B> 2047 consume s draingate-anchor
+        B< 2047 qos-ok
+        B< 2047 consume-ok draingate-anchor
+        +20ms
+        B> 1 cancel cs
+        B< 1 cancel-ok cs
+        E FetchMoved gate
+        E PausesTaken 1 []
+        +5s
+        B< 2047 message draingate-anchor 1 abc offset=41
+        B> 2047 close 200 0/0
+        B< 2047 close-ok
+        RESUME
+        E PausesTaken 2 []
+        B> 2047 open
+        B< 2047 open-ok
+        B> 2047 declare s passive
+        B< 2047 declare-ok s
+        E FetchMoved broker
+        B> 2047 close 200 0/0
+        B> 1 consume s cs x-stream-offset=41
+        ",
+    );
+}

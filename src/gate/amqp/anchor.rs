@@ -43,7 +43,7 @@ impl AmqpGate {
             return;
         }
         self.drop_anchors();
-        if !self.marked || self.ending {
+        if !self.stops_any() || self.ending {
             return;
         }
         let open = self.channels.iter().filter(|(_, channel)| channel.is_open());
@@ -65,6 +65,7 @@ impl AmqpGate {
         let stream = self.queues.known(&consumer.queue).is_some_and(|known| known.kind == Some(Kind::Stream));
         stream
             && consumer.place == Place::Own
+            && consumer.stopped
             && consumer.is_movable()
             && matches!(consumer.state, State::Active | State::Parked)
             && consumer.offset.is_none()
@@ -75,13 +76,12 @@ impl AmqpGate {
 
     /// Ends the anchors that nobody needs any more.
     fn drop_anchors(&mut self) {
-        let marked = self.marked;
         let mut close = Vec::new();
         for anchor in self.anchors.iter_mut().filter(|anchor| matches!(anchor.stage, Stage::Asking | Stage::Set)) {
             let (channel, no) = anchor.of;
             let consumers = self.channels.get_mut(&channel).into_iter().flat_map(|c| c.consumers.values_mut());
             let consumer = consumers.into_iter().find(|consumer| consumer.no == no && !consumer.over);
-            let stays = |c: &Consumer| !marked && c.state == State::Active;
+            let stays = |c: &Consumer| !c.stopped && c.state == State::Active;
             if consumer.as_ref().is_none_or(|c| c.offset.is_some() || stays(c)) {
                 consumer.into_iter().for_each(|c| c.place = Place::Own);
                 anchor.stage = Stage::Closing;
