@@ -7,8 +7,9 @@
     rabbit_jobs.py depth Q           says how many messages are ready in it, or `gone`
 
 A consumer works in threads and acknowledges when a job is done, PREFETCH at a time. Consumer 7 of `w` calls itself `w-7`
-(the only one of its kind: `w`). A job called `back..` is given back at its first delivery. Lines of the job log are those
-of celery_app.py; in COUNTS stands for each delivery `ID REDELIVERED COUNT`, the last being x-delivery-count.
+(the only one of its kind: `w`). A job called `back..` is given back at its first delivery, of one called `told..` the id
+is published when it is done. Lines of the job log are those of celery_app.py, and `blocked` when the broker takes no more;
+in COUNTS stands for each delivery `ID REDELIVERED COUNT`, the last being x-delivery-count.
 """
 
 import functools
@@ -42,6 +43,7 @@ def connect(name):
 
 def consume(name, label):
     connection = connect(name)
+    connection.add_on_connection_blocked_callback(lambda *_: note("blocked", "-", label))
     channel = connection.channel()
     channel.basic_qos(prefetch_count=int(os.environ["PREFETCH"]))
 
@@ -49,7 +51,12 @@ def consume(name, label):
         note("start", job_id, label)
         time.sleep(float(seconds))
         note("end", job_id, label)
-        connection.add_callback_threadsafe(functools.partial(channel.basic_ack, tag))
+        connection.add_callback_threadsafe(functools.partial(done, tag, job_id))
+
+    def done(tag, job_id):
+        if job_id.startswith("told"):
+            channel.basic_publish("", "results", job_id.encode())
+        channel.basic_ack(tag)
 
     def take(_channel, method, properties, body):
         job_id, seconds = body.decode().split()

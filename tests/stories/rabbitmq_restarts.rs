@@ -1,6 +1,7 @@
 //! RabbitMQ or the gate goes away under a worker that is drained: it stays drained, and goes on when it is lifted.
 
 use crate::support::celery::Celery;
+use crate::support::queues::{Consumers, declare};
 use crate::support::rabbit::Release;
 use crate::support::story::{System, Worker};
 use crate::support::{World, eventually, secs};
@@ -67,4 +68,38 @@ fn the_gate_is_killed() {
         world.gate_mut().kill();
         world.gate_mut().up();
     });
+}
+
+/// A connection that publishes while the broker is short of memory is not read any more: its acks and the gate's cancel
+/// lie where they are. It stays `draining` as long as that, and nothing is closed or run twice for it.
+fn memory_alarm(release: Release) {
+    let world = World::with(release);
+    let rabbit = world.rabbit.as_ref().expect("it is there");
+    declare(&world, "jobs", r#"{"durable": true}"#);
+    let system = Consumers { queue: "jobs", prefetch: 2, number: 1, fed: &["jobs"] };
+    let _worker = system.start(&world, "w", 1);
+    let mut producer = system.producer(&world);
+    (0..4).for_each(|number| producer.push(&format!("told{number}"), 2.0, 0.0));
+    drop(producer);
+    world.log().await_line("start", "told1", secs(20));
+    rabbit.ctl(&["set_vm_memory_high_watermark", "absolute", "1"]);
+    world.log().await_line("blocked", "-", secs(30));
+    world.gate().cli(&["drain", "worker=w", "--name", "d"]).expect(0);
+    world.gate().cli(&["wait", "d", "--for", "sealed", "--timeout", "4s"]).expect(4);
+    assert_eq!(world.gate().worker("w").expect("it is there")["state"], "draining");
+    rabbit.ctl(&["set_vm_memory_high_watermark", "0.9"]);
+    world.gate().cli(&["wait", "d", "--timeout", "30s"]).expect(0);
+    world.gate().cli(&["undrain", "d"]).expect(0);
+    world.log().await_all_ended(secs(30));
+    world.log().assert_exactly_once(&[]);
+}
+
+#[test]
+fn memory_alarm_on_3() {
+    memory_alarm(Release::Three);
+}
+
+#[test]
+fn memory_alarm_on_4() {
+    memory_alarm(Release::Four);
 }

@@ -20,19 +20,19 @@ pub(crate) enum Release {
 }
 
 impl Release {
-    fn server(self) -> Command {
-        const SERVER: &str = "lib/rabbitmq/bin/rabbitmq-server";
+    fn program(self, name: &str) -> Command {
+        let program = Path::new("lib/rabbitmq/bin").join(name);
         match self {
             Release::Three => {
-                let server = Path::new("/usr").join(SERVER);
-                assert!(server.exists(), "{} is missing: run `make setup`", server.display());
-                command(server)
+                let program = Path::new("/usr").join(program);
+                assert!(program.exists(), "{} is missing: run `make setup`", program.display());
+                command(program)
             }
             Release::Four => {
-                let mut server = command(installed(".cache/rabbitmq4/usr").join(SERVER));
+                let mut run = command(installed(".cache/rabbitmq4/usr").join(program));
                 let path = std::env::var("PATH").unwrap_or_default();
-                server.env("PATH", format!("{}:{path}", installed(".cache/rabbitmq4/bin").display()));
-                server
+                run.env("PATH", format!("{}:{path}", installed(".cache/rabbitmq4/bin").display()));
+                run
             }
         }
     }
@@ -68,11 +68,8 @@ impl Rabbit {
 
     /// Starts it (again): on the same port, with the same queues.
     pub(crate) fn up(&mut self) {
-        let home = self.dir.join("rabbitmq");
-        let mut server = self.release.server();
-        settings(&mut server, &home);
-        server.env("ERL_EPMD_PORT", self.mapper_port.to_string()).env("ERL_EPMD_ADDRESS", "127.0.0.1");
-        server.env("RABBITMQ_NODENAME", format!("draingate{}@localhost", self.port));
+        let mut server = self.command("rabbitmq-server");
+        server.env("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", "+S 1:1 +sbwt none");
         server.env("RABBITMQ_DIST_PORT", self.distribution.to_string());
         server.env("RABBITMQ_NODE_PORT", self.port.to_string());
         let mut node = Proc::start(&mut server, &self.dir.join("rabbitmq.log"));
@@ -81,6 +78,21 @@ impl Rabbit {
             greets(self.port).ok()
         });
         self.node = Some(node);
+    }
+
+    /// A program of RabbitMQ's with what all of them need to know of this node.
+    fn command(&self, program: &str) -> Command {
+        let mut run = self.release.program(program);
+        settings(&mut run, &self.dir.join("rabbitmq"));
+        run.env("ERL_EPMD_PORT", self.mapper_port.to_string()).env("ERL_EPMD_ADDRESS", "127.0.0.1");
+        run.env("RABBITMQ_NODENAME", format!("draingate{}@localhost", self.port));
+        run
+    }
+
+    /// Tells the node something.
+    pub(crate) fn ctl(&self, arguments: &[&str]) {
+        let done = self.command("rabbitmqctl").arg("-q").args(arguments).output().expect("rabbitmqctl runs");
+        assert!(done.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
     }
 
     /// As its folder says.
@@ -116,8 +128,7 @@ fn settings(server: &mut Command, home: &Path) {
         .env("RABBITMQ_NODE_IP_ADDRESS", "127.0.0.1")
         .env("RABBITMQ_ENABLED_PLUGINS_FILE", home.join("enabled_plugins"))
         .env("RABBITMQ_CONFIG_FILE", home.join("none"))
-        .env("RABBITMQ_CONF_ENV_FILE", "/dev/null")
-        .env("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", "+S 1:1 +sbwt none");
+        .env("RABBITMQ_CONF_ENV_FILE", "/dev/null");
 }
 
 /// Says the protocol's first word and waits for the answer.

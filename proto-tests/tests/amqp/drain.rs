@@ -235,6 +235,37 @@ fn nothing_is_put_into_a_message() {
     ));
 }
 
+/// Heartbeats are both sides' own, and come at any time: within a message, and while the client is held.
+#[test]
+fn heartbeats_pass_within_messages() {
+    play(&format!(
+        "{CONSUMER}
+        W= 1 publish - other
+        W= 0 heartbeat
+        W= 1 header 6
+        B= 1 deliver t 1
+        B= 0 heartbeat
+        B< 1 header 4 id=x
+        W< 1 header 4 id=x
+        B= 0 heartbeat
+        W= 1 body abc
+        W= 0 heartbeat
+        W= 1 body def
+        B= 1 body ab
+        B= 0 heartbeat
+        DRAIN
+        +20ms
+        B> 1 cancel t
+        B= 0 heartbeat
+        B= 1 body cd
+        E Delivered 7.1.1 q - x
+        B< 1 cancel-ok t
+        E FetchMoved gate
+        W= 0 heartbeat
+        "
+    ));
+}
+
 #[test]
 fn other_channels_are_no_obstacle() {
     play(&format!(

@@ -170,7 +170,14 @@ fn method(words: &[&str]) -> Result<Vec<u8>, String> {
             let properties = table(&named);
             let mut start = Payload::of(10, 11).0;
             start.extend(properties);
-            Payload(start).name("PLAIN").text(format!("\0{user}\0guest").as_bytes()).name("en_US")
+            let plain = format!("\0{user}\0guest").into_bytes();
+            let (mechanism, response) = match rest.iter().find_map(|w| w.strip_prefix("mechanism=")) {
+                // the entries of a table, without its length
+                Some("AMQPLAIN") => ("AMQPLAIN", table(&[&format!("LOGIN={user}"), "PASSWORD=guest"]).split_off(4)),
+                Some("EXTERNAL") => ("EXTERNAL", Vec::new()),
+                _ => ("PLAIN", plain),
+            };
+            Payload(start).name(mechanism).text(&response).name("en_US")
         }
         ["tune"] => Payload::of(10, 30).short(2047).long(131_072).short(60),
         ["tune-ok", rest @ ..] => {

@@ -44,6 +44,27 @@ fn a_tag_in_the_user_name_is_stripped() {
     );
 }
 
+/// Who comes with a certificate says nothing. A tag is stripped of PLAIN alone: in a table its user stays as he is.
+#[test]
+fn other_ways_to_prove_who_one_is_pass() {
+    let settings = AmqpSettings { user_tag: true, ..AmqpSettings::default() };
+    let with = |mechanism: &str, event: &str| {
+        let script = format!(
+            "
+            W= greeting
+            B= 0 start
+            W= 0 start-ok mechanism={mechanism} user=app+blue connection_name=mailer-1
+            E ClientNamed mailer-1
+            {event}
+            B= 0 tune
+            "
+        );
+        play_with(settings.clone(), &script);
+    };
+    with("AMQPLAIN", "E User app+blue");
+    with("EXTERNAL", "");
+}
+
 #[test]
 fn what_is_no_amqp_is_the_brokers_business() {
     play(
