@@ -5,6 +5,12 @@ use crate::script::World;
 use draingate::gate::{Gate, Side};
 use proptest::prelude::*;
 
+/// How often a property is tried, unless PROPTEST_CASES says otherwise.
+fn cases(n: u32) -> ProptestConfig {
+    let asked = std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok());
+    ProptestConfig { cases: asked.unwrap_or(n), failure_persistence: None, ..ProptestConfig::default() }
+}
+
 /// A frame that a client may send on an open channel, or a whole message.
 fn client_line() -> impl Strategy<Value = String> {
     let channel = 1..4_u8;
@@ -52,7 +58,7 @@ fn open() -> (Vec<u8>, Vec<u8>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(400))]
 
     /// Whatever is sent, in whatever cut: it arrives, and nothing else does. (The gate's own proofs come with time,
     /// which does not pass here.)
@@ -197,7 +203,7 @@ impl Model {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(300))]
 
     /// Deliveries and settlements in any order: what the gate takes for in flight is what the broker does.
     #[test]
