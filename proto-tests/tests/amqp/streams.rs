@@ -237,3 +237,36 @@ fn a_place_that_is_lost_is_told() {
         anchored("")
     ));
 }
+
+/// The broker counts the channels of a connection, and closes it for one too many (530).
+#[test]
+fn there_are_no_more_anchors_than_channels() {
+    play(
+        "
+        W= greeting
+        B= 0 start
+        W= 0 start-ok
+        E User guest
+        B= 0 tune
+        W= 0 tune-ok 4
+        W= 0 connection.open
+        B= 0 connection.open-ok
+        W= 1 open
+        B= 1 open-ok
+        W= 1 declare s durable x-queue-type=stream
+        B= 1 declare-ok s
+        W= 1 consume s a
+        E FetchAsked broker s blocking
+        B= 1 consume-ok a
+        W= 1 consume s b
+        E FetchAsked broker s blocking
+        B= 1 consume-ok b
+        DRAIN
+        E Bound its consumer of s cannot be stopped: it reads a stream, and where it stands there cannot be told
+        B> 4 open
+        B< 4 open-ok
+        B> 4 qos 1
+        B> 4 consume s draingate-anchor
+        ",
+    );
+}

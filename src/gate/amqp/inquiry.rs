@@ -99,7 +99,8 @@ impl AmqpGate {
             0 => u16::MAX,
             most => most,
         };
-        if self.channels.len() >= usize::from(most) / 2 {
+        // the broker counts them, and closes the connection for one too many (530)
+        if self.channels.len() + self.anchors.len() >= usize::from(most) / 2 {
             return None;
         }
         (1..=most).rev().find(|number| !self.channels.contains_key(number) && !self.is_own(*number))
