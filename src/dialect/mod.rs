@@ -12,6 +12,7 @@ mod dramatiq;
 mod generic;
 mod huey;
 pub mod json;
+pub mod lists;
 mod request;
 mod resque;
 mod rq;
@@ -52,6 +53,7 @@ fn told(name: &[u8]) -> &'static [&'static dyn Dialect] {
         b"hset" | b"hmset" => &[&sidekiq::Sidekiq, &rq::Rq, &resque::Resque],
         b"rpush" | b"lpush" => &[&celery::Celery, &sidekiq::Sidekiq],
         b"xack" => &[&streams::Streams],
+        b"lrem" => &[&lists::Lists],
         b"evalsha" | b"eval" => DIALECTS,
         _ => &[],
     }
@@ -202,6 +204,8 @@ pub struct Memory {
     pub arq: arq::Claiming,
     /// What is known of Resque's workers.
     pub resque: resque::Workers,
+    /// The worker's private lists.
+    pub lists: lists::Own,
 }
 
 /// One job system.
@@ -240,6 +244,7 @@ pub static DIALECTS: &[&dyn Dialect] = &[
     &resque::Resque,
     &taskiq::Taskiq,
     &streams::Streams,
+    &lists::Lists,
 ];
 
 /// The values that dialects read from a job's payload.
@@ -308,7 +313,7 @@ pub fn asks(memory: &Memory, out: &mut Vec<JobEvent>) {
 
 /// Reads the reply to a request.
 pub fn replied(memory: &mut Memory, request: &Request, reply: Reply<'_>, out: &mut Vec<JobEvent>) {
-    if let Some(dialect) = dialect(request.system) {
+    for dialect in DIALECTS.iter().filter(|dialect| dialect.system() == request.system) {
         dialect.replied(memory, request, reply, out);
     }
 }

@@ -44,7 +44,7 @@ impl Dialect for Sidekiq {
         }
         let known = memory.system == System::Sidekiq;
         // other fetchers than the built-in one move jobs from their queues, or pop without waiting
-        if (known || pop.name == b"brpop") && pop.keys.iter().all(|k| is_queue(k)) {
+        if (known || pop.name == b"brpop") && pop.keys.iter().all(|k| is_queue(k) && !is_private(k)) {
             return Claim::Fetch;
         }
         if known { Claim::Pass } else { Claim::NotMine }
@@ -153,6 +153,12 @@ fn worker_of(key: &[u8]) -> Option<&[u8]> {
 /// `queue:x`, with a namespace in front or not. RQ's `rq:queue:x` has the same look, but another command.
 fn is_queue(key: &[u8]) -> bool {
     key.starts_with(b"queue:") || memmem::find(key, b":queue:").is_some()
+}
+
+/// A list that a fetcher keeps the jobs of one process in: Sidekiq Pro's `queue:sq|PROCESS|default`, others'
+/// `working:queue:default:PROCESS`.
+pub(super) fn is_private(key: &[u8]) -> bool {
+    key.contains(&b'|') || memmem::find(key, b"working:").is_some()
 }
 
 fn is_due_set(key: &[u8]) -> bool {

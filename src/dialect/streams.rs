@@ -38,6 +38,9 @@ impl Dialect for Streams {
     }
 
     fn replied(&self, memory: &mut Memory, request: &Request, reply: Reply<'_>, out: &mut Vec<JobEvent>) {
+        if request.verb != Verb::Fetch {
+            return;
+        }
         for (system, job) in entries(memory, b"xautoclaim", request.queue.as_bytes(), reply.words) {
             if system != System::Unknown && system != memory.system {
                 out.push(JobEvent::Recognised(system));

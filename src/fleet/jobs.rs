@@ -188,7 +188,7 @@ impl Fleet {
         let provisional = worker.is_provisional();
         if (!provisional && !waits) || worker.strays.len() >= STRAYS {
             // a consumer of streams may acknowledge what was pending before it came; others tidy up after the dead
-            let lenient = matches!(worker.system, System::Unknown | System::Taskiq | System::Resque);
+            let lenient = matches!(worker.system, System::Unknown | System::Taskiq | System::Resque | System::Sidekiq);
             return if lenient && worker.protocol == "redis" {
                 worker.bump(now)
             } else {
@@ -269,6 +269,7 @@ fn note_delivery(conn: &mut Conn, worker: &mut Worker, entry: &mut Entry, declar
         entry.acknowledged = true;
         return;
     }
+    worker.unkept = true;
     let blocking = conn.fetches.blocking() > 0;
     if blocking && !conn.delivering {
         conn.delivering = true;

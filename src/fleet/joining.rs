@@ -69,6 +69,7 @@ impl Fleet {
             }
             old.deliveries = old.deliveries.saturating_sub(deliveries);
             new.deliveries += deliveries;
+            new.unkept |= old.unkept;
             new.acks += acks;
             new.fetching |= conn.fetched || conn.name.is_some();
             new.took |= !conn.unrefused.is_empty();
@@ -128,6 +129,7 @@ impl Fleet {
         new.since = new.since.min(old.since);
         new.born = new.born.min(old.born);
         new.deliveries += old.deliveries;
+        new.unkept |= old.unkept;
         new.undeclared += old.undeclared;
         new.polled += old.polled;
         new.acks += old.acks;

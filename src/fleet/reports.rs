@@ -52,7 +52,8 @@ impl Fleet {
                     return;
                 }
                 let over = worker.ledger.select(|entry| {
-                    entry.stage == Stage::Delivered && entry.at < before && !running.contains(&entry.job.id)
+                    let listed = entry.acknowledged || running.contains(&entry.job.id);
+                    entry.stage == Stage::Delivered && entry.at < before && !listed
                 });
                 self.strike(now, no, &over, "finished");
             }

@@ -154,6 +154,8 @@ pub(super) struct Worker {
 
     pub(super) ledger: Ledger,
     pub(super) deliveries: u64,
+    /// Some of them are not acknowledged when they are over.
+    pub(super) unkept: bool,
     pub(super) undeclared: u64,
     pub(super) polled: u64,
     pub(super) acks: u64,
@@ -254,6 +256,7 @@ impl Worker {
             peak: 0,
             ledger: Ledger::default(),
             deliveries: 0,
+            unkept: false,
             undeclared: 0,
             polled: 0,
             acks: 0,

@@ -22,6 +22,10 @@ class Job
 end
 
 Sidekiq.configure_server do |config|
+  if ENV["PRIVATE_LISTS"] == "1"
+    require_relative "private_list_fetch"
+    config[:fetch_class] = PrivateListFetch
+  end
   if ENV["CAPSULE"] == "1"
     config.capsule("single") do |capsule|
       capsule.concurrency = 1

@@ -15,6 +15,7 @@ mod dramatiq_redis;
 mod failures;
 mod huey;
 mod pauses;
+mod loops;
 mod quiet;
 mod rabbitmq;
 mod rabbitmq_bad_input;

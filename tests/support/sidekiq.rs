@@ -19,13 +19,16 @@ pub(crate) struct Sidekiq {
     pub(crate) queues: &'static [&'static str],
     /// From 7 on: a capsule with a thread of its own for the queue `single`.
     pub(crate) capsule: bool,
+    /// From 7 on: with a fetcher that keeps each job in a list of the process's own until it is done.
+    pub(crate) private_lists: bool,
     /// So many seconds jobs have after TERM; what is not done then goes back to its queue.
     pub(crate) timeout: usize,
 }
 
 impl Sidekiq {
     pub(crate) fn new(version: u8) -> Sidekiq {
-        Sidekiq { version, concurrency: 3, shell: false, queues: &["default"], capsule: false, timeout: 25 }
+        let (concurrency, queues, timeout) = (3, &["default"], 25);
+        Sidekiq { version, concurrency, shell: false, queues, capsule: false, private_lists: false, timeout }
     }
 }
 
@@ -50,6 +53,7 @@ impl System for Sidekiq {
             run.args(["-q", queue]);
         }
         run.env("CAPSULE", if self.capsule { "1" } else { "0" });
+        run.env("PRIVATE_LISTS", if self.private_lists { "1" } else { "0" });
         run.env("REDIS_URL", format!("redis://{}/0", world.worker_address()));
         run.env("JOB_LOG", world.log_path()).env("WORKER", &label);
         let mut process = Proc::start(&mut run, &world.path().join(format!("{label}.log")));

@@ -5,12 +5,12 @@ use crate::support::{play, play_rows};
 #[test]
 fn every_blocking_pop_is_a_fetch() {
     play_rows(
-        "W= <1>\n B= <2>\n E Delivered #1-1 <3> - -",
+        "W= <1>\n B= <2>\n E Delivered <3> - -",
         &[
-            "BRPOP mine.x 1 | *2 $$mine.x $$pickle | mine.x",
-            "BLPOP mine:a mine:b 1 | *2 $$mine:b $$id | mine:b",
-            "BLMOVE mine:a mine:a:intermediate LEFT RIGHT 1 | $$id | mine:a",
-            "BZPOPMIN mine:z 1 | *3 $$mine:z $$0 $$0 | mine:z",
+            "BRPOP mine.x 1 | *2 $$mine.x $$pickle | #1-1 mine.x",
+            "BLPOP mine:a mine:b 1 | *2 $$mine:b $$id | #1-1 mine:b",
+            "BLMOVE mine:a mine:a:intermediate LEFT RIGHT 1 | $$id | 08b72e07b55c3ac0@mine:a:intermediate mine:a",
+            "BZPOPMIN mine:z 1 | *3 $$mine:z $$0 $$0 | #1-1 mine:z",
         ],
     );
     play(

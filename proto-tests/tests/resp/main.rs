@@ -12,6 +12,7 @@ mod framing;
 mod generic;
 mod huey;
 mod identity;
+mod lists;
 mod mode;
 mod pauses;
 mod pops;

@@ -46,7 +46,12 @@ fn each(template: &str) {
             1 => "B< :1\n",
             _ => "B+ +OK\n B+ +OK\n B+ +QUEUED\n B+ +QUEUED\n B< *2 :1 :1\n",
         };
-        let returned: String = (1..=jobs).map(|i| format!("E Returned #1-{i}\n")).collect();
+        // in a list of the worker's own it is called by what it is
+        let moved = commands.len() > 1;
+        let returned: String = match moved {
+            true => "E Returned *\n".to_owned(),
+            false => (1..=jobs).map(|i| format!("E Returned #1-{i}\n")).collect(),
+        };
         let text = template
             .replace("<told>", &"E Delivered *\n".repeat(jobs))
             .replace("<returned>", &returned)

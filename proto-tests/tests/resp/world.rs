@@ -274,6 +274,7 @@ impl World {
                 JobEvent::Orphan(Fate::Lost) => it.lost += 1,
                 JobEvent::PausesTaken { open, .. } => it.open = open.into_iter().map(|(name, _)| name).collect(),
                 JobEvent::Orphan(_)
+                | JobEvent::Acknowledges
                 | JobEvent::Returned(_)
                 | JobEvent::FetchAsked { .. }
                 | JobEvent::FetchAnswered { .. } => {}

@@ -156,6 +156,11 @@ impl Doubt {
 pub(super) const FIRST_WORD: Millis = 12_000;
 
 impl Worker {
+    /// All its jobs were put into lists of its own, and the gate has seen them all.
+    fn keeps_jobs(&self) -> bool {
+        self.is_whole() && self.deliveries > 0 && !self.unkept
+    }
+
     /// What it did before it came may not be over, and its first report is still due.
     pub(super) fn is_unheard(&self, now: Millis) -> bool {
         // what an AMQP consumer had on another connection the broker took back with it
@@ -238,6 +243,7 @@ pub(super) fn judge(worker: &Worker, settings: &FleetSettings, now: Millis) -> V
 fn judge_present(worker: &Worker, settings: &FleetSettings, now: Millis) -> Verdict {
     let mut verdict = match worker.system {
         System::Celery => celery::judge(worker, settings, now),
+        System::Sidekiq if worker.keeps_jobs() => acks::judge(worker, settings, now),
         System::Sidekiq => sidekiq::judge(worker, now),
         _ if worker.protocol == "amqp" => consumer::judge(worker, settings, now),
         system if system.tells_nothing() => generic::judge(worker, settings, now),

@@ -83,6 +83,10 @@ impl RespGate {
             Err(Unread::Unknown) => return self.doubted(name, "in a form unknown to the gate", true),
             Ok(pop) => pop,
         };
+        if !pop.is_blocking() && self.memory.lists.has(&pop.keys()[0]) {
+            let request = dialect::lists::taken_out(&pop.keys()[0], pop.destination().is_some());
+            return self.request(now, name, pop.args().to_vec(), request, out);
+        }
         let claim = self.claim(&pop);
         if !claim.brings_something() {
             if claim == Claim::NotMine {
@@ -113,8 +117,8 @@ impl RespGate {
 
     /// Whether `name key`, which answers at once, asks for no job and there is nothing to be told about it.
     pub(super) fn is_plain_pop(&mut self, name: &[u8], key: &[u8]) -> bool {
-        // a pause may be about it
-        if !self.pauses.is_empty() || !matches!(name, b"lpop" | b"rpop" | b"spop" | b"zpopmin" | b"zpopmax") {
+        // a pause may be about it, or it ends a job
+        if !self.pauses.is_empty() || self.memory.lists.has(key) || !matches!(name, b"lpop" | b"rpop" | b"spop" | b"zpopmin" | b"zpopmax") {
             return false;
         }
         let shape = PopShape { name, keys: Keys::One(key), blocking: false, forever: false };

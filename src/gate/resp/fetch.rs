@@ -38,9 +38,8 @@ impl RespGate {
 
     /// What a well-formed pop asks for. The operator's patterns come first.
     pub(super) fn claim(&self, pop: &Pop) -> Claim {
-        let (name, keys, blocking) = (pop.name(), Keys::Many(pop.keys()), pop.is_blocking());
-        let shape = PopShape { name, keys, blocking, forever: pop.wait() == Some(Wait::Forever) };
-        if name == b"xclaim" && self.declared(keys).is_none() && self.claims_only_own(pop) {
+        let shape = Self::shape(pop);
+        if shape.name == b"xclaim" && self.declared(shape.keys).is_none() && self.claims_only_own(pop) {
             return Claim::Pass;
         }
         match self.claim_of(shape) {
@@ -48,6 +47,17 @@ impl RespGate {
             Claim::NotMine if self.asks_paused(pop) => Claim::Fetch,
             claim => claim,
         }
+    }
+
+    /// The list of the worker's own that a pop puts its job into, if it does.
+    fn private_list(&self, pop: &Pop) -> Option<Bytes> {
+        let list = pop.destination()?;
+        dialect::lists::keeps(&self.memory, Self::shape(pop)).then(|| list.clone())
+    }
+
+    fn shape(pop: &Pop) -> PopShape<'_> {
+        let (name, keys, blocking) = (pop.name(), Keys::Many(pop.keys()), pop.is_blocking());
+        PopShape { name, keys, blocking, forever: pop.wait() == Some(Wait::Forever) }
     }
 
     /// The same of one of which only the shape has been read.
@@ -92,8 +102,12 @@ impl RespGate {
         }
         let mut queues: Vec<String> = pop.queues().map(|(queue, _)| queue).collect();
         queues.dedup();
-        if pop.stays_pending() {
+        let list = self.private_list(&pop);
+        if pop.stays_pending() || list.is_some() {
             out.push(Action::Event(JobEvent::Acknowledges));
+        }
+        if let Some(list) = list {
+            self.memory.lists.add(&list);
         }
         out.push(Action::Event(JobEvent::FetchAsked { place, queues, blocking }));
         if refused && !blocking {
@@ -257,9 +271,13 @@ impl RespGate {
             None => fetch.pop.keys().first().map_or(b"".as_slice(), |k| k.as_ref()),
         };
         let queue = dialect::queue_name(key);
+        let list = self.private_list(&fetch.pop);
         let mut keys = Vec::new();
         let mut tell = |memory: &mut dialect::Memory, payload: Option<dialect::Payload<'_>>| {
-            let (system, job) = dialect::job(memory, &queue, payload);
+            let (system, mut job) = dialect::job(memory, &queue, payload);
+            if let (Some(list), Some(payload)) = (&list, payload) {
+                job.key = dialect::lists::key(list, payload.skim, payload.text);
+            }
             if system != memory.system && system != crate::job::System::Unknown && !fetch.takes_due {
                 events.push(JobEvent::Recognised(system));
             }

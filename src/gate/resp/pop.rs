@@ -134,6 +134,11 @@ impl Pop {
         &self.args[self.keys.clone()]
     }
 
+    /// Where a move puts the element, if that is another list.
+    pub(crate) fn destination(&self) -> Option<&Bytes> {
+        self.args.get(2).filter(|to| self.row.undo == Undo::Move && Some(*to) != self.args.get(1))
+    }
+
     /// All arguments, the name first.
     pub(crate) fn args(&self) -> &[Bytes] {
         &self.args

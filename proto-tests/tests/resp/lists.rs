@@ -1,0 +1,93 @@
+//! Private lists: Sidekiq's fetchers, and loops of people's own.
+
+use crate::support::{play, play_rows};
+
+const JOB: &str = r#"'$${"class":"Job","args":["a",1],"jid":"000000000000000000000001","queue":"default"}'"#;
+const JID: &str = "000000000000000000000001";
+
+/// The name of an element `a` in the list `p`.
+const A: &str = "af63dc4c8601ec8c@p";
+
+#[test]
+fn an_element_is_in_flight_until_it_is_removed() {
+    play_rows(
+        &format!(
+            "set events all\n set fetch q
+            W= <1>\n E Acknowledges\n E FetchAsked broker q <2>
+            B= $$a\n E Delivered {A} q - -\n E FetchAnswered broker job <2>
+            W= LREM p 1 a\n B= :1\n E Ended {A} finished
+            DRAIN
+            W> <1>\n E Acknowledges\n E FetchAsked gate q <2>\n <3>"
+        ),
+        &[
+            "BLMOVE q p RIGHT LEFT 1 | blocking | +1s\n W< *-1\n E FetchAnswered gate empty blocking",
+            "BRPOPLPUSH q p 1 | blocking | +1s\n W< *-1\n E FetchAnswered gate empty blocking",
+            "LMOVE q p RIGHT LEFT | poll | E FetchAnswered gate empty poll\n W< $-1",
+            "RPOPLPUSH q p | poll | E FetchAnswered gate empty poll\n W< $-1",
+        ],
+    );
+}
+
+#[test]
+fn only_what_was_removed_is_over() {
+    let moved = format!("W= BLMOVE q p RIGHT LEFT 1\n B= $$a\n E Delivered {A} *\n DRAIN\n");
+    play_rows(
+        &format!("{moved} W= <1>\n B= <2>\n <3>"),
+        &[
+            "LREM p 1 a | :0 | ",
+            "LREM p 1 a | '-READONLY no' | ",
+            &format!("LREM p 0 a | :2 | E Ended {A} finished\n E Ended {A} finished"),
+            // popped from there
+            &format!("LPOP p | $$a | E Ended {A} finished"),
+            &format!("RPOP p 2 | *1 $$a | E Ended {A} finished"),
+            "LPOP p | $-1 | ",
+            // and given back
+            &format!("LMOVE p q LEFT RIGHT | $$a | E Ended {A} requeued"),
+            &format!("RPOPLPUSH p q | $$a | E Ended {A} requeued"),
+        ],
+    );
+    play(&format!("{moved} W= MULTI\n W= RPUSH q a\n W= LREM p 1 a\n W= EXEC\n B= +OK +QUEUED +QUEUED *2 :1 :1\n E Ended {A} finished"));
+    play(&format!("{moved} W= MULTI\n W= LREM p 1 a\n W= EXEC\n B= +OK +QUEUED *-1"));
+    // the same list at both ends keeps nothing
+    play("set events all\n W= BRPOPLPUSH q q 1\n E FetchAsked broker q blocking\n B= *-1\n E FetchAnswered broker empty blocking");
+}
+
+/// Job systems that move jobs and say otherwise when these are over.
+#[test]
+fn moves_of_others() {
+    play(
+        "set events all
+        W= BLMOVE rq:queue:a rq:queue:a:intermediate LEFT RIGHT 1\n E FetchAsked broker rq:queue:a blocking
+        B= *-1\n E FetchAnswered broker empty blocking",
+    );
+    play("SYSTEM rq\n W= LREM rq:queue:a:intermediate 1 j1\n B= :1");
+}
+
+/// Sidekiq's fetchers: each job is called by its id, whatever it was pushed back with.
+#[test]
+fn sidekiq() {
+    for list in ["queue:sq|vm:1:0123456789ab|default", "working:queue:default:vm:1:0123456789ab"] {
+        play(&format!(
+            "SYSTEM sidekiq
+            W= LMOVE queue:default {list} RIGHT LEFT\n B= {JOB}\n E Delivered {JID} queue:default Job {JID}
+            DRAIN
+            W= LREM {list} -1 {}\n B= :1\n E Ended {JID} finished
+            W> LMOVE queue:default {list} RIGHT LEFT\n W< $-1",
+            JOB.replace("$$", "")
+        ));
+        // what a dead process left is given back by another one, drained or not
+        play(&format!("SYSTEM sidekiq\n DRAIN\n W= RPOPLPUSH {list} queue:default\n B= {JOB}"));
+    }
+    // a job's own list
+    play("SYSTEM sidekiq\n W= LREM mine 1 a\n B= :1");
+}
+
+/// What came for one that had gone goes back to where it was.
+#[test]
+fn put_back() {
+    play(
+        "W= BLMOVE q p RIGHT LEFT 1\n W gone\n B< $$a
+        B> UNWATCH\n B> MULTI\n B> LREM p 1 a\n B> RPUSH q a\n B> EXEC\n B< +OK +OK +QUEUED +QUEUED *2 :1 :1
+        E Orphan returned\n CLOSED",
+    );
+}

@@ -1,0 +1,117 @@
+//! Private lists: a worker moves each job from a queue to a list of its own (`LMOVE`, `BLMOVE`, `RPOPLPUSH`, `BRPOPLPUSH`)
+//! and takes it out of there when it is done, so that somebody can give it back if the worker dies. Sidekiq Pro does so,
+//! fetchers of others for Sidekiq, and loops of people's own. An element is in flight until `LREM` has removed it, or a pop
+//! of that list; a move out of it gives it back.
+
+use super::json::Skim;
+use super::request::{Refusal, Reply, Request, Verb};
+use super::{Claim, DIALECTS, Dialect, Interest, Meaning, Memory, Payload, PopShape, sidekiq};
+use crate::job::{Job, JobEvent, JobKey, Outcome, System};
+use std::collections::BTreeSet;
+
+/// So much of an element tells it from others; of two that begin alike one is as good as the other.
+const TELLING: usize = 256;
+/// So many lists of its own are remembered of a connection.
+const OWN_MAX: usize = 64;
+/// What names Sidekiq's jobs.
+const NAMES: &[&str] = &["jid", "class", "wrapped"];
+
+pub(super) struct Lists;
+
+/// Lists that jobs have been moved to on a connection.
+#[derive(Debug, Default)]
+pub struct Own(BTreeSet<Vec<u8>>);
+
+impl Own {
+    /// Jobs are moved to this one.
+    pub fn add(&mut self, list: &[u8]) {
+        if self.0.len() < OWN_MAX && !self.0.contains(list) {
+            self.0.insert(list.to_vec());
+        }
+    }
+
+    /// Whether it is one of them.
+    pub fn has(&self, list: &[u8]) -> bool {
+        self.0.contains(list)
+    }
+}
+
+impl Dialect for Lists {
+    fn system(&self) -> System {
+        System::Unknown
+    }
+
+    fn interest(&self, memory: &Memory, name: &[u8], first: &[u8]) -> Interest {
+        let told = match memory.system {
+            System::Unknown => true,
+            // its jobs may have lists, too
+            System::Sidekiq => sidekiq::is_private(first),
+            _ => false,
+        };
+        if told && name == b"lrem" { Interest::Whole } else { Interest::None }
+    }
+
+    fn claim(&self, _memory: &Memory, _pop: PopShape<'_>) -> Claim {
+        Claim::NotMine
+    }
+
+    fn command(&self, _memory: &mut Memory, args: &[&[u8]], _out: &mut Vec<JobEvent>) -> Meaning {
+        match args {
+            [name, list, _, element] if name.eq_ignore_ascii_case(b"lrem") => {
+                let jobs = vec![key(list, &Skim::of(NAMES, element), element)];
+                Meaning::Request(Box::new(request(list, Verb::Finish, jobs)))
+            }
+            _ => Meaning::Nothing,
+        }
+    }
+
+    fn job(&self, _memory: &mut Memory, _queue: &str, _payload: Payload<'_>) -> Option<Job> {
+        None
+    }
+
+    fn replied(&self, _memory: &mut Memory, request: &Request, reply: Reply<'_>, out: &mut Vec<JobEvent>) {
+        let outcome = match request.verb {
+            Verb::Finish => Outcome::Finished,
+            Verb::Requeue => Outcome::Requeued,
+            _ => return,
+        };
+        if let [job] = request.jobs.as_slice() {
+            let removed = reply.number().and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
+            out.extend((0..removed.min(TELLING)).map(|_| JobEvent::Ended { key: job.clone(), outcome }));
+            return;
+        }
+        for word in reply.words.iter().filter(|word| word.kind == b'$' && word.text != b"-1") {
+            let Some(skim) = &word.skim else { continue };
+            out.push(JobEvent::Ended { key: key(request.queue.as_bytes(), skim, &word.text), outcome });
+        }
+    }
+}
+
+/// Whether a move puts jobs into a list of the worker's own: no job system that is known by its queues' names, or
+/// Sidekiq's fetchers.
+pub fn keeps(memory: &Memory, pop: PopShape<'_>) -> bool {
+    let mut claims = DIALECTS.iter().filter(|dialect| dialect.claim(memory, pop) == Claim::Fetch);
+    matches!(memory.system, System::Unknown | System::Sidekiq)
+        && claims.next().is_none_or(|dialect| dialect.system() == System::Sidekiq)
+}
+
+/// A pop or a move that takes jobs out of a list of the worker's own again.
+pub fn taken_out(list: &[u8], moved: bool) -> Request {
+    request(list, if moved { Verb::Requeue } else { Verb::Finish }, Vec::new())
+}
+
+fn request(list: &[u8], verb: Verb, jobs: Vec<JobKey>) -> Request {
+    let queue = String::from_utf8_lossy(list).into_owned();
+    Request { system: System::Unknown, queue, verb, jobs, refusal: Refusal::Needless, skim: NAMES, wakes: None }
+}
+
+/// What the job of an element is called while it is in that list: by its id, if it is one of Sidekiq's.
+pub fn key(list: &[u8], skim: &Skim, element: &[u8]) -> JobKey {
+    if let Some(jid) = skim.get("jid").filter(|_| skim.get("class").or(skim.get("wrapped")).is_some()) {
+        return JobKey(jid.to_owned());
+    }
+    let hash = element.iter().take(TELLING).fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
+    JobKey(format!("{hash:016x}@{}", String::from_utf8_lossy(list)))
+}
