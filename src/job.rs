@@ -284,6 +284,8 @@ pub enum JobEvent {
         /// It was a pop; a script may have returned anything.
         pop: bool,
     },
+    /// A script passed of which nothing is known. It says nothing of a job: that comes with [`JobEvent::Unrefused`].
+    UnknownScript,
     /// Framing was lost: the connection is a blind pipe from now on.
     Opaque,
     /// The set of paused queues of this number is in force on the connection.

@@ -58,6 +58,7 @@ fn describe() {
     describe_counter!("draingate_jobs_delivered_total", "Jobs that reached a worker");
     describe_counter!("draingate_jobs_finished_total", "Jobs that left a worker, by how");
     describe_counter!("draingate_fetches_held_total", "Fetches that the gate kept to itself");
+    describe_counter!("draingate_unknown_scripts_total", "Scripts and functions of which the gate knows nothing");
     describe_counter!("draingate_fetches_rewritten_total", "Scripts that were kept from fetching along the way");
     describe_gauge!("draingate_drains", "Drains by state");
     describe_histogram!("draingate_drain_seal_seconds", "From the mark of a worker until it was sealed");

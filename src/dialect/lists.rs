@@ -110,8 +110,9 @@ pub fn key(list: &[u8], skim: &Skim, element: &[u8]) -> JobKey {
     if let Some(jid) = skim.get("jid").filter(|_| skim.get("class").or(skim.get("wrapped")).is_some()) {
         return JobKey(jid.to_owned());
     }
-    let hash = element.iter().take(TELLING).fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
+    let hash = element
+        .iter()
+        .take(TELLING)
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3));
     JobKey(format!("{hash:016x}@{}", String::from_utf8_lossy(list)))
 }

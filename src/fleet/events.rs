@@ -54,7 +54,7 @@ impl Fleet {
             JobEvent::Unrefused { why, pop } => self.unrefused(id, why, pop),
             JobEvent::Opaque => self.blocked(now, id, None),
             // counted where it was seen; what it means for the ledger came with `Returned`
-            JobEvent::Orphan(_) => {}
+            JobEvent::Orphan(_) | JobEvent::UnknownScript => {}
             JobEvent::PausesTaken { number, open } => self.pauses_taken(id, number, open),
         }
         self.touched(now, id);

@@ -252,6 +252,10 @@ struct Facts {
 impl pump::FactSink for Facts {
     fn event(&mut self, event: JobEvent) {
         telemetry::connection_event(self.handle.flags().system(), &event);
+        if event == JobEvent::UnknownScript {
+            // no news of a job
+            return;
+        }
         self.opaque |= event == JobEvent::Opaque;
         self.hub.with_fleet(|fleet, now| fleet.event(now, self.conn, event));
     }

@@ -21,6 +21,7 @@ pub(super) fn begin() {
     for system in System::ALL.map(System::as_str) {
         counter!("draingate_fetches_held_total", "system" => system).increment(0);
         counter!("draingate_fetches_rewritten_total", "system" => system).increment(0);
+        counter!("draingate_unknown_scripts_total", "system" => system).increment(0);
     }
 }
 
@@ -70,6 +71,9 @@ pub fn connection_event(system: System, event: &JobEvent) {
             counter!("draingate_fetches_rewritten_total", "system" => system.as_str()).increment(1);
         }
         JobEvent::Orphan(fate) => counter!("draingate_orphan_replies_total", "action" => fate.as_str()).increment(1),
+        JobEvent::UnknownScript => {
+            counter!("draingate_unknown_scripts_total", "system" => system.as_str()).increment(1);
+        }
         JobEvent::Opaque => gauge!("draingate_opaque_connections").increment(1),
         _ => (),
     }

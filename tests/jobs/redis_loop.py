@@ -40,7 +40,7 @@ def take():
     found = CLIENT.xreadgroup("workers", OWN, {"jobs": ">"}, count=2, block=1000)
     if not found:
         return None
-    entries = found["jobs"][0] if isinstance(found, dict) else found[0][1]
+    entries = found[b"jobs"][0] if isinstance(found, dict) else found[0][1]
     for entry, fields in entries[:-1]:
         run(json.loads(fields[b"job"]))
         CLIENT.xack("jobs", "workers", entry)

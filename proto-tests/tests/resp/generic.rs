@@ -141,3 +141,16 @@ fn a_claim_in_a_transaction_claims_nothing_while_drained() {
         W= EXEC\n B= *1 *3 $$0-0 *0 *0",
     );
 }
+
+/// It passes and is counted; what a job system says with a script is known, and so is one that reads only.
+#[test]
+fn unknown_scripts_are_told_of() {
+    play_rows(
+        "set events all\n W= <1>\n E UnknownScript\n B= :1",
+        &["EVALSHA ab 1 q", "eval 'return 1' 0", "FCALL f 1 q x"],
+    );
+    play(&format!("set events all\n W= EVAL '{}' 1 q\n E UnknownScript\n B= :1", "x".repeat(200_000)));
+    play("set events all\n SYSTEM celery\n DRAIN\n W= EVALSHA ab 1 q\n E UnknownScript\n B= $$x");
+    play("set events all\n W= EVALSHA_RO ab 1 q\n B= $$x");
+    play("set events all\n W= EVALSHA ab 1 q\n E UnknownScript\n B= $$x\n E Unrefused *");
+}

@@ -46,10 +46,14 @@ fn only_what_was_removed_is_over() {
             &format!("RPOPLPUSH p q | $$a | E Ended {A} requeued"),
         ],
     );
-    play(&format!("{moved} W= MULTI\n W= RPUSH q a\n W= LREM p 1 a\n W= EXEC\n B= +OK +QUEUED +QUEUED *2 :1 :1\n E Ended {A} finished"));
+    play(&format!(
+        "{moved} W= MULTI\n W= RPUSH q a\n W= LREM p 1 a\n W= EXEC\n B= +OK +QUEUED +QUEUED *2 :1 :1\n E Ended {A} finished"
+    ));
     play(&format!("{moved} W= MULTI\n W= LREM p 1 a\n W= EXEC\n B= +OK +QUEUED *-1"));
     // the same list at both ends keeps nothing
-    play("set events all\n W= BRPOPLPUSH q q 1\n E FetchAsked broker q blocking\n B= *-1\n E FetchAnswered broker empty blocking");
+    play(
+        "set events all\n W= BRPOPLPUSH q q 1\n E FetchAsked broker q blocking\n B= *-1\n E FetchAnswered broker empty blocking",
+    );
 }
 
 /// Job systems that move jobs and say otherwise when these are over.

@@ -37,6 +37,7 @@ pub fn text(event: &JobEvent) -> String {
         JobEvent::PushedOn(keys) => format!("PushedOn [{}]", listed(keys)),
         JobEvent::PushRefused(keys) => format!("PushRefused [{}]", listed(keys)),
         JobEvent::Report(report) => format!("Report {}", reported(report)),
+        JobEvent::UnknownScript => "UnknownScript".to_owned(),
         JobEvent::Orphan(fate) => format!("Orphan {}", fate.as_str()),
         JobEvent::Blocked(why) => format!("Blocked {why}"),
         JobEvent::Bound(why) => format!("Bound {why}"),

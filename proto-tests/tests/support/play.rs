@@ -282,6 +282,7 @@ impl Player {
             matches!(
                 e,
                 JobEvent::PausesTaken { .. }
+                    | JobEvent::UnknownScript
                     | JobEvent::Acknowledges
                     | JobEvent::FetchAsked { .. }
                     | JobEvent::FetchMoved { .. }

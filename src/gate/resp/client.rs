@@ -222,6 +222,9 @@ impl RespGate {
         let meaning = dialect::command(&mut self.memory, &read_beginning(buf), &mut events);
         Self::emit(events, out);
         let mut watch = None;
+        if meaning == Meaning::Nothing {
+            out.push(Action::Event(JobEvent::UnknownScript));
+        }
         match meaning {
             Meaning::Request(request) => watch = self.long_request(name, argc, *request, out),
             _ if self.memory.system == System::Unknown => {
@@ -345,6 +348,6 @@ impl RespGate {
 }
 
 /// Scripts are judged by the shape of their arguments, however long their text is.
-fn is_script(name: &[u8]) -> bool {
+pub(super) fn is_script(name: &[u8]) -> bool {
     matches!(name, b"eval" | b"evalsha" | b"fcall")
 }

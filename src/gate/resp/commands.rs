@@ -1,7 +1,7 @@
 //! What each command that was read whole does to the session and to the replies owed. All of these return whether the
 //! command is to be forwarded as it stands.
 
-use super::client::ClientAt;
+use super::client::{ClientAt, is_script};
 use super::owed::{Change, Doubted, Owed, PubsubKind};
 use super::pop::{Pop, Unread, is_pop};
 use super::session::{ReplyMode, Transaction};
@@ -118,7 +118,10 @@ impl RespGate {
     /// Whether `name key`, which answers at once, asks for no job and there is nothing to be told about it.
     pub(super) fn is_plain_pop(&mut self, name: &[u8], key: &[u8]) -> bool {
         // a pause may be about it, or it ends a job
-        if !self.pauses.is_empty() || self.memory.lists.has(key) || !matches!(name, b"lpop" | b"rpop" | b"spop" | b"zpopmin" | b"zpopmax") {
+        if !self.pauses.is_empty()
+            || self.memory.lists.has(key)
+            || !matches!(name, b"lpop" | b"rpop" | b"spop" | b"zpopmin" | b"zpopmax")
+        {
             return false;
         }
         let shape = PopShape { name, keys: Keys::One(key), blocking: false, forever: false };
@@ -142,6 +145,10 @@ impl RespGate {
         let borrowed: Vec<&[u8]> = args.iter().map(|a| a.as_ref()).collect();
         let meaning = dialect::command(&mut self.memory, &borrowed, &mut events);
         Self::emit(events, out);
+        let script = is_script(name);
+        if script && meaning == Meaning::Nothing {
+            out.push(Action::Event(JobEvent::UnknownScript));
+        }
         let plain_session = self.session.transaction.is_none() && self.session.replies == ReplyMode::On;
         match meaning {
             Meaning::TakesDue { key, many } if plain_session => {
@@ -154,9 +161,7 @@ impl RespGate {
                 self.plain()
             }
             Meaning::Note(note) => self.plain_noted(note),
-            Meaning::Nothing if matches!(name, b"eval" | b"evalsha" | b"fcall") && self.may_fetch(&args) => {
-                self.doubted(name, "that returns elements", false)
-            }
+            Meaning::Nothing if script && self.may_fetch(&args) => self.doubted(name, "that returns elements", false),
             Meaning::Nothing | Meaning::Passes => self.plain(),
         }
     }
