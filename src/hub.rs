@@ -16,7 +16,7 @@ pub use clock::Clock;
 pub use events::{Event, Events, Heard};
 pub use handle::{Flags, Handle};
 
-use crate::fleet::{ClosedBy, DrainAnswer, DrainError, DrainRequest, Effect, Fleet, FleetSettings, Peer};
+use crate::fleet::{ClosedBy, DrainAnswer, DrainError, DrainRequest, Effect, Fleet, FleetSettings, Notice, Peer};
 use crate::fleet::{PauseAnswer, PauseRequest};
 use crate::job::{ConnId, Millis, WorkerId};
 use crate::process::{self, Question};
@@ -135,15 +135,15 @@ impl Hub {
     pub fn with_fleet<R>(&self, f: impl FnOnce(&mut Fleet, Millis) -> R) -> R {
         let mut fleet = self.lock_fleet();
         let result = f(&mut fleet, self.now());
-        for effect in fleet.take_effects() {
-            self.carry_out(effect);
-        }
+        let notices = self.carry_out(fleet.take_effects());
         // under the lock, as the chores arm themselves: no time-out can slip in between
         let due = fleet.next_timeout().unwrap_or(Millis::MAX);
         if due < self.armed.load(Ordering::Acquire) {
             self.chores.notify_one();
         }
         drop(fleet);
+        // log lines take long: nobody has to wait for them
+        notices.iter().for_each(telemetry::notice);
         // who subscribes later looks at the fleet later, so nobody can miss this change
         if self.changes.receiver_count() > 0 {
             self.changes.send_modify(|number| *number += 1);
@@ -331,33 +331,43 @@ impl Hub {
         self.handles.len()
     }
 
-    fn carry_out(&self, effect: Effect) {
-        match effect {
-            Effect::Mark(conn, marked) => {
-                if let Some(handle) = self.handles.get(&conn) {
-                    handle.set_mark(marked);
+    /// All but the log lines and metrics, which are left for when the lock is free.
+    fn carry_out(&self, effects: Vec<Effect>) -> Vec<Notice> {
+        let (mut notices, mut lines) = (Vec::new(), String::new());
+        for effect in effects {
+            match effect {
+                Effect::Mark(conn, marked) => {
+                    if let Some(handle) = self.handles.get(&conn) {
+                        handle.set_mark(marked);
+                    }
                 }
-            }
-            Effect::System(conn, system) => {
-                if let Some(handle) = self.handles.get(&conn) {
-                    handle.set_system(system);
+                Effect::System(conn, system) => {
+                    if let Some(handle) = self.handles.get(&conn) {
+                        handle.set_system(system);
+                    }
                 }
-            }
-            Effect::Pauses(paused) => self.handles.iter().for_each(|handle| handle.set_paused(Arc::clone(&paused))),
-            Effect::Journal(line) => {
-                if self.store.journal(&line) && !self.journal_unsaved.swap(true, Ordering::AcqRel) {
+                Effect::Pauses(paused) => {
+                    self.handles.iter().for_each(|handle| handle.set_paused(Arc::clone(&paused)));
+                }
+                Effect::Journal(line) => {
+                    lines.push_str(&line);
+                    lines.push('\n');
+                }
+                Effect::SaveDrains => {
+                    self.drains_unsaved.store(true, Ordering::Release);
                     self.chores.notify_one();
                 }
-            }
-            Effect::SaveDrains => {
-                self.drains_unsaved.store(true, Ordering::Release);
-                self.chores.notify_one();
-            }
-            Effect::Notice(notice) => {
-                telemetry::notice(&notice);
-                self.events.push(self.now(), &notice);
+                Effect::Notice(notice) => {
+                    self.events.push(self.now(), &notice);
+                    notices.push(notice);
+                }
             }
         }
+        let full = !lines.is_empty() && self.store.journal(&lines);
+        if full && !self.journal_unsaved.swap(true, Ordering::AcqRel) {
+            self.chores.notify_one();
+        }
+        notices
     }
 
     fn save_drains_if_changed(&self, _saving: &MutexGuard<'_, ()>) -> std::io::Result<()> {

@@ -250,14 +250,15 @@ struct Facts {
 }
 
 impl pump::FactSink for Facts {
-    fn event(&mut self, event: JobEvent) {
-        telemetry::connection_event(self.handle.flags().system(), &event);
-        if event == JobEvent::UnknownScript {
-            // no news of a job
-            return;
+    fn events(&mut self, events: &mut Vec<JobEvent>) {
+        let system = self.handle.flags().system();
+        events.iter().for_each(|event| telemetry::connection_event(system, event));
+        self.opaque |= events.contains(&JobEvent::Opaque);
+        // no news of a job
+        events.retain(|event| *event != JobEvent::UnknownScript);
+        if !events.is_empty() {
+            self.hub.with_fleet(|fleet, now| events.drain(..).for_each(|event| fleet.event(now, self.conn, event)));
         }
-        self.opaque |= event == JobEvent::Opaque;
-        self.hub.with_fleet(|fleet, now| fleet.event(now, self.conn, event));
     }
 
     fn mark_seen(&mut self) {
@@ -280,6 +281,6 @@ mod tests {
     #[test]
     fn an_idle_connection_is_small() {
         let (resp, amqp) = (size_of::<Open<RespGate>>(), size_of::<Open<AmqpGate>>());
-        assert!(resp <= 1280 && amqp <= 1536, "{resp} and {amqp} bytes");
+        assert!(resp <= 1344 && amqp <= 1344, "{resp} and {amqp} bytes");
     }
 }

@@ -64,8 +64,8 @@ impl Stream for DuplexStream {}
 
 /// Where the facts go that a gate tells.
 pub trait FactSink: Send {
-    /// In the order of the bytes. Those behind the fact are written after it returns.
-    fn event(&mut self, event: JobEvent);
+    /// In the order of the bytes, to be taken out. Those behind the facts are written after it returns.
+    fn events(&mut self, events: &mut Vec<JobEvent>);
     /// The gate has taken over the mark that was set: no fetch that it judges from here on is forwarded.
     fn mark_seen(&mut self);
 }
@@ -125,14 +125,15 @@ pub struct Pump<C, B, G, F> {
     settled: bool,
 }
 
-/// One per thread: the buffer that everything is read into, and the list that gates append to.
+/// One per thread: the buffer that everything is read into, the list that gates append to, and the facts among it.
 struct Scratch {
     buffer: Vec<u8>,
     actions: Vec<Action>,
+    events: Vec<JobEvent>,
 }
 
 thread_local! {
-    static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch { buffer: vec![0; 2 * READ], actions: Vec::new() });
+    static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch { buffer: vec![0; 2 * READ], actions: Vec::new(), events: Vec::new() });
 }
 
 impl<S: Stream, G: Gate, F: FactSink> Pump<S, S, G, F> {

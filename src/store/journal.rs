@@ -17,8 +17,6 @@ pub(super) struct Journal {
     size: u64,
     /// Size after it was last written anew.
     base: u64,
-    /// The line being built, so that each append is one write.
-    line: Vec<u8>,
     /// A line could not be written: the file has been emptied, and appending is pointless until a rewrite.
     failed: bool,
 }
@@ -28,19 +26,16 @@ impl Journal {
         let file = appendable(&path)?;
         let size = file.metadata()?.len();
         // whatever is there is of an earlier gate and may end in a torn line: nothing is appended to that
-        Ok(Journal { path, file, size, base: size, line: Vec::new(), failed: true })
+        Ok(Journal { path, file, size, base: size, failed: true })
     }
 
-    pub(super) fn append(&mut self, line: &str) {
+    pub(super) fn append(&mut self, lines: &str) {
         if self.failed {
             return;
         }
-        debug_assert!(!line.contains('\n'));
-        self.line.clear();
-        self.line.extend_from_slice(line.as_bytes());
-        self.line.push(b'\n');
-        match self.file.write_all(&self.line) {
-            Ok(()) => self.size += self.line.len() as u64,
+        debug_assert!(lines.ends_with('\n'));
+        match self.file.write_all(lines.as_bytes()) {
+            Ok(()) => self.size += lines.len() as u64,
             Err(error) => self.fail(&error),
         }
     }

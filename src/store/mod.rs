@@ -101,11 +101,11 @@ impl Store {
         replace(&self.dir, DRAINS, text.as_bytes(), Durability::Synced)
     }
 
-    /// Appends a line to the journal with one write. Never fails for the caller (see the module), but says whether the
+    /// Appends lines, each with its end, to the journal with one write. Never fails for the caller (see the module), but says whether the
     /// journal has grown so much, or failed, that it is to be written anew.
-    pub fn journal(&self, line: &str) -> bool {
+    pub fn journal(&self, lines: &str) -> bool {
         let mut journal = self.locked_journal();
-        journal.append(line);
+        journal.append(lines);
         journal.wants_rewrite()
     }
 

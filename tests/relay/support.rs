@@ -21,8 +21,8 @@ pub(crate) type Facts = Box<dyn FnMut(JobEvent) + Send>;
 struct Sink(Facts, Arc<Mutex<State>>);
 
 impl FactSink for Sink {
-    fn event(&mut self, event: JobEvent) {
-        (self.0)(event);
+    fn events(&mut self, events: &mut Vec<JobEvent>) {
+        events.drain(..).for_each(&mut self.0);
     }
 
     fn mark_seen(&mut self) {

@@ -162,22 +162,17 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
     }
 
     /// Carries out what the gate ordered about the first `whole` bytes of the buffer, which `from` sent. Forwards in a
-    /// row become one write; facts among them are told before it.
+    /// row become one write; all facts are told before the first.
     pub(super) fn carry_out(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch, from: Side, whole: usize) {
-        let Scratch { buffer, actions } = scratch;
+        self.tell(scratch);
+        let Scratch { buffer, actions, .. } = scratch;
         let input = &buffer[..whole];
         let before = self.lane(Side::Client).written;
         let mut run: Range<usize> = 0..0;
-        let mut looked = false;
         for action in actions.drain(..) {
             match action {
-                Action::Event(event) => {
-                    if !looked && matches!(event, JobEvent::Delivered(_) | JobEvent::Taken(_)) {
-                        looked = true;
-                        self.look_before_delivery();
-                    }
-                    self.parts.facts.event(event);
-                }
+                // told, or behind the end
+                Action::Event(_) => (),
                 Action::Forward(range) if range.start == run.end => run.end = range.end,
                 Action::Forward(range) => {
                     let done = std::mem::replace(&mut run, range);
@@ -200,6 +195,25 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
         if written != before {
             self.parts.gate.flushed(written);
         }
+    }
+
+    /// Tells the facts among the actions, together: each telling is a turn with the fleet, and a line in the journal.
+    fn tell(&mut self, scratch: &mut Scratch) {
+        let Scratch { actions, events, .. } = scratch;
+        let mut closed = false;
+        let facts = actions.extract_if(.., |action| {
+            closed |= matches!(action, Action::Close(_));
+            !closed && matches!(action, Action::Event(_))
+        });
+        events.extend(facts.filter_map(|action| if let Action::Event(event) = action { Some(event) } else { None }));
+        if events.is_empty() {
+            return;
+        }
+        if events.iter().any(|event| matches!(event, JobEvent::Delivered(_) | JobEvent::Taken(_))) {
+            self.look_before_delivery();
+        }
+        self.parts.facts.events(events);
+        events.clear();
     }
 
     fn send(&mut self, cx: &mut Context<'_>, to: Side, bytes: &[u8]) {
