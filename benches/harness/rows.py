@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import io
+import itertools
 import statistics
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from collections.abc import Callable
 
 from .children import cpu_seconds, load
 
+NUMBERS = itertools.count()
 TESTS = ["set", "get", "lpush", "rpop"]
 
 
@@ -52,6 +54,9 @@ def loader(mode, broker, jobs, **options):
         more = {"rate": rate} if rate else {}
         if options.get("direct"):
             more["direct"] = f"127.0.0.1:{stage.port('direct', broker)}"
+        if broker == "redis":
+            # a list of its own: a pop of the run before may still be there, and take a job with it
+            more["queue"] = f"jobs{next(NUMBERS)}"
         # at a fixed rate: for about a second
         number = max(500, int((rate if rate else jobs) * scale))
         fixed = {key: value for key, value in options.items() if key != "direct"}
