@@ -165,6 +165,19 @@ fn the_stream_of_taskiq() {
     alone(&taskiq, "taskiq");
 }
 
+/// A list of ids that was read before the pause starts nothing either.
+#[test]
+fn the_queue_of_arq() {
+    let arq = Scripted {
+        program: ".venvs/arq/bin/python",
+        worker: &["arq_jobs.py", "worker"],
+        producer: &["arq_jobs.py", "producer"],
+        environment: &[],
+        named: Named::ByProcess,
+    };
+    alone(&arq, "arq:queue");
+}
+
 /// Paused before anybody has asked for it, the gate killed and started again, and drained and lifted besides.
 #[test]
 fn a_pause_of_an_unseen_queue_outlives_the_gate() {

@@ -233,6 +233,7 @@ fn names_of_job_systems() {
     }
     play("PAUSE mail\n W> BLMOVE rq:queue:mail rq:queue:mail:intermediate LEFT RIGHT 9\n +9s\n W< *-1");
     play("PAUSE mail\n W> BLPOP rq:queue:mail rq:queue:low 1\n B> BLPOP rq:queue:low 1\n B= *-1");
+    play("PAUSE high\n W> lpop resque:queue:high\n W< $-1\n W= lpop resque:queue:low\n B= $-1");
     // Celery's priorities go with their queue
     let keys = |queue: &str| {
         [3, 6, 9].iter().fold(queue.to_owned(), |keys, step| format!("{keys} \"{queue}\\x06\\x16{step}\""))
@@ -371,4 +372,15 @@ fn a_queue_of_dramatiq_and_the_one_that_follows_it() {
 fn a_scheduler_goes_on() {
     // what comes due is pushed on to its queue, and waits there
     play("PAUSE default\n SYSTEM sidekiq\n W= evalsha s 1 schedule 1795000000.5\n E SchedulerReturned\n B= $-1");
+}
+
+/// Its poll takes nothing: what was read before the pause is refused when it is about to be claimed.
+#[test]
+fn a_queue_of_arq() {
+    let poll = "ZRANGEBYSCORE arq:queue -inf 1795000000000 LIMIT 0 100";
+    play(&format!(
+        "W= {poll}\n E Recognised arq\n B= *1 $$a\n PAUSE arq:queue
+        W= WATCH arq:in-progress:a\n E Recognised arq\n B= +OK\n W> EXISTS arq:in-progress:a\n W< :1
+        W> {poll}\n E Recognised arq\n W< *0\n PAUSE other\n W= {poll}\n E Recognised arq\n B= *0"
+    ));
 }
