@@ -90,7 +90,7 @@ impl Dialect for Resque {
 
     fn claim(&self, memory: &Memory, pop: PopShape<'_>) -> Claim {
         let known = memory.system == System::Resque;
-        let all = |of: &dyn Fn(&[u8]) -> bool| pop.keys.iter().all(|key| of(key));
+        let all = |of: &dyn Fn(&[u8]) -> bool| pop.keys.iter().all(of);
         match pop.name {
             b"lpop" | b"blpop" | b"rpop" | b"brpop" if all(&|key| is_queue(key, known)) => Claim::Fetch,
             b"lpop" if all(&|key| is_delayed(key, known)) => Claim::Due,
