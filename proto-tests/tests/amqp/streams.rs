@@ -270,3 +270,46 @@ fn there_are_no_more_anchors_than_channels() {
         ",
     );
 }
+
+/// A stream that is paused: its consumer's place is kept as that of a marked worker's, and a consumer of another queue has
+/// none.
+#[test]
+fn a_paused_stream_is_gone_on_with_too() {
+    play(&format!(
+        "
+        handshake
+        W= 1 declare s durable x-queue-type=stream
+        B= 1 declare-ok s
+        W= 1 declare r durable x-queue-type=stream
+        B= 1 declare-ok r
+        W= 1 consume s t
+        E FetchAsked broker s blocking
+        B= 1 consume-ok t
+        W= 1 consume r u
+        E FetchAsked broker r blocking
+        B= 1 consume-ok u
+        PAUSE s
+        E PausesTaken 1 [s]
+        B> 2047 open
+        B< 2047 open-ok
+        B> 2047 qos 1
+        B> 2047 consume s draingate-anchor
+        B< 2047 consume-ok draingate-anchor
+        +20ms
+        B> 1 cancel t
+        B< 1 cancel-ok t
+        E FetchMoved gate
+        E PausesTaken 1 []
+        B< 2047 message draingate-anchor 1 abc offset=41
+        B> 2047 close 200 0/0
+        B< 2047 close-ok
+        RESUME
+        E PausesTaken 2 []
+        {}
+        E FetchMoved broker
+        B> 2047 close 200 0/0
+        B> 1 consume s t x-stream-offset=41
+        ",
+        exists(2047)
+    ));
+}

@@ -64,6 +64,7 @@ impl AmqpGate {
     fn is_adrift(&self, consumer: &Consumer) -> bool {
         let stream = self.queues.known(&consumer.queue).is_some_and(|known| known.kind == Some(Kind::Stream));
         stream
+            && consumer.stopped
             && consumer.place == Place::Own
             && consumer.stopped
             && consumer.is_movable()

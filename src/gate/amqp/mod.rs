@@ -3,7 +3,9 @@
 //! Frames stream through; methods are read, bodies are not (`frame`, `method`, `table`). Of each channel the gate keeps
 //! what is half-way, the ordered replies owed, the consumers and the unsettled jobs (`channel`, `consumer`, `unacked`).
 //! A marked worker's job consumers are cancelled at the broker and resumed when the mark is lifted (`drain`), and so are
-//! those of paused queues (`pause`); whether a queue exists is asked on a channel of the gate's own (`inquiry`).
+//! those of paused queues (`pause`); whether a queue exists, what it is like and whether it would refuse a
+//! consumer is asked on a channel of the gate's own (`inquiry`, `likeness`, `probe`), and on others the places of streams'
+//! consumers are kept (`anchor`).
 //! Consume-ok and cancel-ok keep no order and are matched by their tag; a frame of the gate's own goes in between two
 //! frames and never inside a message of its channel.
 
