@@ -1,5 +1,6 @@
 //! arq 0.28.
 
+use crate::support::redis::Server;
 use crate::support::scripted::{Named, Scripted};
 use crate::support::story::{Load, System, drain_and_kill};
 use crate::support::{World, rounds, secs};
@@ -26,7 +27,7 @@ fn deferred_jobs() {
 #[test]
 fn retries_and_cron_jobs() {
     let arq = arq(&[("RETRIES", "1"), ("CRON", "1"), ("ABORT", "1"), ("QUEUE", "mine")]);
-    drain_and_kill(&World::new(), &arq, Load { longest: 0.8, ..EXACT }, rounds());
+    drain_and_kill(&World::on(Server::Valkey9), &arq, Load { longest: 0.8, ..EXACT }, rounds());
 }
 
 /// A worker with its hands full does not even poll; it is sealed at once all the same.

@@ -1,5 +1,6 @@
 //! BullMQ 5 with ioredis 5 (RESP2), BullMQ 6 with ioredis 6 (RESP3), and Bull 4.
 
+use crate::support::redis::Server;
 use crate::support::scripted::{Named, Scripted};
 use crate::support::story::{Load, System, drain_and_kill};
 use crate::support::{World, eventually, rounds, secs};
@@ -24,6 +25,13 @@ fn bull(environment: &'static [(&'static str, &'static str)]) -> Scripted {
         environment,
         named: Named::ByProcess,
     }
+}
+
+/// Its scripts are those of the year before: other numbers of keys, other SHAs, no names of workers.
+#[test]
+fn bullmq_5_12_on_valkey_9() {
+    let bull = bull(environment!("bullmq512", "bullmq"));
+    drain_and_kill(&World::on(Server::Valkey9), &bull, Load { countdown: 2.0, ..EXACT }, rounds());
 }
 
 #[test]

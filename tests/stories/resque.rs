@@ -1,6 +1,7 @@
 //! Resque: node-resque 9.7, and pyres 1.5, which forks a child for each job as Ruby's does.
 
 use crate::support::World;
+use crate::support::redis::Server;
 use crate::support::rounds;
 use crate::support::scripted::{Named, Scripted};
 use crate::support::story::{Load, drain_and_kill};
@@ -25,7 +26,7 @@ macro_rules! node {
 /// Three workers in one process on one connection: one of them has nothing to say about the others' jobs.
 #[test]
 fn workers_on_one_connection() {
-    drain_and_kill(&World::new(), &node!("WORKERS" = "3"), EXACT, rounds());
+    drain_and_kill(&World::on(Server::Redis8), &node!("WORKERS" = "3"), EXACT, rounds());
 }
 
 /// A scheduler beside the worker takes due jobs and pushes them one by one: a kill must not lose one.

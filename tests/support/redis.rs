@@ -17,6 +17,8 @@ pub(crate) enum Server {
     Redis8,
     /// Valkey 8, of Debian 13.
     Valkey8,
+    /// Valkey 9, of Debian's testing.
+    Valkey9,
 }
 
 impl Server {
@@ -25,6 +27,7 @@ impl Server {
             Server::Redis7 => command("redis-server"),
             Server::Redis8 => command(installed(".cache/redis8/server")),
             Server::Valkey8 => command(installed(".cache/valkey8/server")),
+            Server::Valkey9 => command(installed(".cache/valkey9/server")),
         }
     }
 }
