@@ -45,6 +45,14 @@ def capacity(stage, row, scale):
     return max(100, int(rates[1] / 2))
 
 
+def attempt(stage, row, variant, scale, rate):
+    try:
+        return row.measure(stage, variant, scale, rate)
+    except BaseException:
+        print(f"ended in row {row.name}, {variant}", file=sys.stderr)
+        raise
+
+
 def alternate(stage, some, args):
     """All rounds of all rows: {row: [{variant: measured}]}, and the rates of those that have one."""
     results = {row.name: [] for row in some}
@@ -55,7 +63,7 @@ def alternate(stage, some, args):
             # another order each round, so that no variant always runs after the same one
             order = NAMES[number % len(NAMES) :] + NAMES[: number % len(NAMES)]
             rate = rates.get(row.name, 0)
-            results[row.name].append({name: row.measure(stage, name, args.scale, rate) for name in order})
+            results[row.name].append({name: attempt(stage, row, name, args.scale, rate) for name in order})
         seconds = time.monotonic() - began
         print(f"round {number + 1} of {args.rounds}: {seconds:.0f} s", file=sys.stderr, flush=True)
     return results, rates
