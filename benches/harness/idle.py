@@ -68,7 +68,7 @@ def beside(port):
 def seal(children, program, threads, workers):
     broker, process = stage.redis(children)
     upstreams = {"redis": broker, "redis-many": broker}
-    ports, gate, url = stage.gate(children, program, upstreams, threads, tagged="redis-many")
+    ports, gate, url = stage.gate(children, program, upstreams, threads)
     load(gate.pid, "requests", ports["redis"], jobs=20_000)
     quiet = load(gate.pid, "requests", ports["redis"], rate=BESIDE, jobs=BESIDE * SECONDS, size=64)
     before = settled(gate.pid)

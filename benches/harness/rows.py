@@ -52,6 +52,7 @@ def redis_benchmark(pipeline, size, requests):
 def loader(mode, broker, jobs, **options):
     def measure(stage, variant, scale, rate):
         more = {"rate": rate} if rate else {}
+        more["tagged"] = str(variant == "draingate").lower()
         if options.get("direct"):
             more["direct"] = f"127.0.0.1:{stage.port('direct', broker)}"
         if broker == "redis":

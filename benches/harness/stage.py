@@ -95,16 +95,14 @@ def nginx(children, upstreams):
     return ports, process
 
 
-def gate(children, program, upstreams, threads=1, tagged=None):
-    """`tagged`: the name of an upstream at whose listener a tag in the user name makes a worker. The admin URL comes, too."""
+def gate(children, program, upstreams, threads=1):
+    """Tags in user names tell workers apart. Its admin URL comes, too."""
     state = children.folder / f"state-{free_port()}"
     text = '[admin]\nbind = "127.0.0.1:0"\n'
     for name, upstream in upstreams.items():
         protocol, scheme = ("redis", "redis") if name.startswith("redis") else ("amqp", "amqp")
         text += f'[[listener]]\nname = "{name}"\nprotocol = "{protocol}"\nbind = "127.0.0.1:0"\n'
-        text += f'upstream = "{scheme}://127.0.0.1:{upstream}"\n'
-        if name == tagged:
-            text += 'identity = "user-tag"\n'
+        text += f'upstream = "{scheme}://127.0.0.1:{upstream}"\nidentity = "user-tag"\n'
     config = state.with_suffix(".toml")
     config.write_text(text)
     environment = {**os.environ, "DRAINGATE_THREADS": str(threads)}

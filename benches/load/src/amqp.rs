@@ -1,5 +1,6 @@
 //! Publishers and consumers of RabbitMQ, or of the canned broker. A body begins with its stamp.
 
+use crate::celery::Template;
 use crate::net::{Role, Wire};
 use crate::world::World;
 use traffic::amqp::{self, BODY, Fields, HEADER, METHOD, Properties, method};
@@ -41,8 +42,8 @@ struct Opening {
 
 impl Opening {
     /// With more words once the channel is open: (word, its answer).
-    fn with(more: Vec<(Vec<u8>, u32)>) -> Opening {
-        let [start_ok, open] = amqp::opening();
+    fn with(user: &str, more: Vec<(Vec<u8>, u32)>) -> Opening {
+        let [start_ok, open] = amqp::opening(user);
         let mut steps = vec![(method::START, start_ok), (method::TUNE, open), (method::OPEN_OK, amqp::channel_open(1))];
         let mut waited = method::CHANNEL_OPEN_OK;
         for (word, answer) in more {
@@ -65,7 +66,7 @@ impl Opening {
 
 struct Publisher {
     opening: Opening,
-    message: Vec<u8>,
+    message: Template,
     stamp: usize,
     /// The canned broker says when it has had all: on close.
     closes: bool,
@@ -76,9 +77,9 @@ struct Publisher {
 fn publishing(queue: &str, properties: &Properties, size: usize, closes: bool) -> Publisher {
     let body = vec![b'x'; size.max(8)];
     let message = amqp::publish(1, "", queue, properties, &body);
-    let stamp = message.len() - 1 - body.len();
+    let (stamp, message) = (message.len() - 1 - body.len(), Template::new(message));
     let declare = (amqp::declare(1, queue, false), method::DECLARE_OK);
-    Publisher { opening: Opening::with(vec![declare]), message, stamp, closes, published: 0, feeds: true }
+    Publisher { opening: Opening::with("guest", vec![declare]), message, stamp, closes, published: 0, feeds: true }
 }
 
 /// Publishes whenever one is due.
@@ -92,10 +93,11 @@ pub(crate) fn producer(queue: &str, size: usize) -> Box<dyn Role> {
 }
 
 /// Publishes a result for each letter it gets.
-pub(crate) fn child() -> Box<dyn Role> {
+pub(crate) fn child(user: &str) -> Box<dyn Role> {
     let properties = Properties::celery(&Fields::default(), celery::ID, "");
     let message = amqp::publish(1, "", celery::REPLY, &properties, celery::result().as_bytes());
-    let opening = Opening::with(Vec::new());
+    let message = Template::new(message);
+    let opening = Opening::with(user, Vec::new());
     Box::new(Publisher { opening, message, stamp: 0, closes: false, published: 0, feeds: false })
 }
 
@@ -125,8 +127,9 @@ impl Role for Publisher {
         let mut some = 16;
         while some > 0 && wire.backlog() < BACKLOG {
             let Some(stamp) = world.next(world.now()) else { break };
-            self.message[self.stamp..self.stamp + 8].copy_from_slice(&stamp.to_be_bytes());
-            wire.send(&self.message);
+            let message = self.message.of(stamp);
+            message[self.stamp..self.stamp + 8].copy_from_slice(&stamp.to_be_bytes());
+            wire.send(message);
             self.published += 1;
             some -= 1;
         }
@@ -137,8 +140,8 @@ impl Role for Publisher {
         }
     }
 
-    fn mail(&mut self, _stamp: u64, wire: &mut Wire) {
-        wire.send(&self.message);
+    fn mail(&mut self, stamp: u64, wire: &mut Wire) {
+        wire.send(self.message.of(stamp));
     }
 }
 
@@ -153,9 +156,9 @@ struct Consumer {
 }
 
 /// Consumes and acknowledges each message; with a child, which then publishes its result.
-pub(crate) fn consumer(queue: &str, child: Option<usize>) -> Box<dyn Role> {
+pub(crate) fn consumer(queue: &str, child: Option<usize>, user: &str) -> Box<dyn Role> {
     let declare = (amqp::declare(1, queue, false), method::DECLARE_OK);
-    let opening = Opening::with(vec![declare, (amqp::qos(1, PREFETCH), method::QOS_OK)]);
+    let opening = Opening::with(user, vec![declare, (amqp::qos(1, PREFETCH), method::QOS_OK)]);
     let consume = amqp::consume(1, queue, CONSUMER, false);
     Box::new(Consumer { opening, consume, tag: 0, left: 0, first: true, child })
 }

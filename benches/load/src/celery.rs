@@ -1,10 +1,10 @@
 //! A Celery worker on Redis: the consumer's connection, a child's, and the heartbeats'.
 
 use crate::net::{Role, Wire};
-use crate::pops::{HERE, read_stamp, stamp_in};
+use crate::pops::{HERE, Login, read_stamp, stamp_in};
 use crate::world::World;
 use std::collections::VecDeque;
-use traffic::celery::{TAG, beat, envelope};
+use traffic::celery::{ID, OWN, TAG, beat, envelope};
 use traffic::redis::{celery_acked, celery_fetch, celery_kept, celery_result};
 use traffic::resp::{command, reply};
 
@@ -16,21 +16,47 @@ pub(crate) fn task(size: usize) -> String {
     envelope(HERE, size)
 }
 
+/// Bytes in which an id or a tag stands, which are made each job's own.
+pub(crate) struct Template {
+    bytes: Vec<u8>,
+    places: Vec<usize>,
+}
+
+impl Template {
+    pub(crate) fn new(bytes: Vec<u8>) -> Template {
+        let ends = [ID, TAG].map(|text| text.as_bytes()[text.len() - OWN..].to_vec());
+        let places = bytes.windows(OWN).enumerate().filter(|(_, some)| ends.iter().any(|end| end == some));
+        let places = places.map(|(at, _)| at).collect();
+        Template { bytes, places }
+    }
+
+    /// Of the job with this stamp.
+    pub(crate) fn of(&mut self, stamp: u64) -> &mut [u8] {
+        let own = format!("{:0OWN$}", stamp % 1_000_000_000_000);
+        self.places.iter().for_each(|&at| self.bytes[at..at + OWN].copy_from_slice(own.as_bytes()));
+        &mut self.bytes
+    }
+}
+
 /// The three connections of a worker, of which the first has that number.
-pub(crate) fn worker(queue: &str, size: usize, first: usize) -> [Box<dyn Role>; 3] {
+pub(crate) fn worker(queue: &str, size: usize, first: usize, user: &str) -> [Box<dyn Role>; 3] {
     let task = task(size);
+    let login = Login::new(user);
     let consumer = Consumer {
+        login: login.clone(),
+        stamp: 0,
         fetch: celery_fetch(queue),
-        kept: celery_kept(&task),
-        acked: celery_acked(),
+        kept: Template::new(celery_kept(&task)),
+        acked: Template::new(celery_acked()),
         tail: task.len() - stamp_in(&task),
         child: first + 1,
         at: At::Fetch,
         jobs: 0,
     };
-    let child = Child { result: celery_result(), owed: VecDeque::new(), answers: 0 };
+    let child =
+        Child { login: login.clone(), result: Template::new(celery_result()), owed: VecDeque::new(), answers: 0 };
     let beat = command(&[b"PUBLISH", b"/0.celeryev/worker.heartbeat", beat().as_bytes()]);
-    [Box::new(consumer), Box::new(child), Box::new(Beats { beat })]
+    [Box::new(consumer), Box::new(child), Box::new(Beats { login, beat })]
 }
 
 /// ```text
@@ -43,9 +69,12 @@ enum At {
 }
 
 struct Consumer {
+    login: Login,
+    /// Of the job in hand.
+    stamp: u64,
     fetch: Vec<u8>,
-    kept: Vec<u8>,
-    acked: Vec<u8>,
+    kept: Template,
+    acked: Template,
     /// From the stamp to the end of a task.
     tail: usize,
     child: usize,
@@ -54,17 +83,23 @@ struct Consumer {
 }
 
 impl Role for Consumer {
+    fn connected(&mut self, wire: &mut Wire, _world: &mut World) {
+        self.login.say(wire);
+    }
+
     fn started(&mut self, wire: &mut Wire, _world: &mut World) {
         wire.send(&self.fetch);
     }
 
     fn heard(&mut self, wire: &mut Wire, world: &mut World) {
+        self.login.heard(wire, world);
         while let Some(length) = reply(wire.input()) {
             self.at = match self.at {
                 At::Fetch if length > TAG.len() => {
                     let stamp = read_stamp(&wire.input()[length - 2 - self.tail..]);
+                    self.stamp = stamp;
                     world.mail.push((self.child, stamp));
-                    wire.send(&self.kept);
+                    wire.send(self.kept.of(stamp));
                     At::Kept(4)
                 }
                 At::Fetch => {
@@ -72,7 +107,7 @@ impl Role for Consumer {
                     At::Fetch
                 }
                 At::Kept(1) => {
-                    wire.send(&self.acked);
+                    wire.send(self.acked.of(self.stamp));
                     At::Acked(4)
                 }
                 At::Kept(left) => At::Kept(left - 1),
@@ -92,13 +127,19 @@ impl Role for Consumer {
 }
 
 struct Child {
-    result: Vec<u8>,
+    login: Login,
+    result: Template,
     owed: VecDeque<u64>,
     answers: usize,
 }
 
 impl Role for Child {
+    fn connected(&mut self, wire: &mut Wire, _world: &mut World) {
+        self.login.say(wire);
+    }
+
     fn heard(&mut self, wire: &mut Wire, world: &mut World) {
+        self.login.heard(wire, world);
         while let Some(length) = reply(wire.input()) {
             wire.take(length);
             self.answers += 1;
@@ -111,16 +152,22 @@ impl Role for Child {
 
     fn mail(&mut self, stamp: u64, wire: &mut Wire) {
         self.owed.push_back(stamp);
-        wire.send(&self.result);
+        wire.send(self.result.of(stamp));
     }
 }
 
 struct Beats {
+    login: Login,
     beat: Vec<u8>,
 }
 
 impl Role for Beats {
-    fn heard(&mut self, wire: &mut Wire, _world: &mut World) {
+    fn connected(&mut self, wire: &mut Wire, _world: &mut World) {
+        self.login.say(wire);
+    }
+
+    fn heard(&mut self, wire: &mut Wire, world: &mut World) {
+        self.login.heard(wire, world);
         wire.take(wire.input().len());
     }
 

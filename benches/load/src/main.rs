@@ -65,7 +65,7 @@ struct Options {
     /// Jobs under way at a time, if no rate is given.
     #[arg(long, default_value_t = 100)]
     window: u64,
-    /// Each idle connection is a worker of its own.
+    /// User names say which worker a connection is of, for a gate that knows tags.
     #[arg(long, action = ArgAction::Set, default_value_t = false)]
     tagged: bool,
     /// The queue.
@@ -77,26 +77,32 @@ fn roles(options: &Options) -> Vec<(String, Box<dyn Role>)> {
     let to = || options.to.clone();
     let direct = options.direct.clone().unwrap_or_else(to);
     let workers = 0..options.connections;
+    let user = |name: &str, worker: usize| if options.tagged { format!("{name}+w{worker}") } else { name.to_owned() };
+    // threads of a worker share its name
+    let redis = |at: usize| user("default", at / 10);
+    let rabbit = |at: usize| user("guest", at);
     let (queue, size) = (options.queue.as_str(), options.size);
     match options.mode {
         Mode::Requests => workers.map(|_| (to(), requests::client(size))).collect(),
         Mode::Pops => {
-            let poppers = workers.map(|_| (to(), pops::popper(queue, size)));
+            let poppers = workers.map(|at| (to(), pops::popper(queue, size, &redis(at))));
             poppers.chain([(direct, pops::producer(queue, pops::plain(size)))]).collect()
         }
         Mode::CeleryRedis => {
-            let worker = |at: usize| celery::worker(queue, size, at * 3).map(|role| (to(), role));
+            let worker = |at: usize| celery::worker(queue, size, at * 3, &user("default", at)).map(|role| (to(), role));
             workers.flat_map(worker).chain([(direct, pops::producer(queue, celery::task(size)))]).collect()
         }
         Mode::Amqp => {
-            let consumers = workers.map(|_| (to(), amqp::consumer(queue, None)));
+            let consumers = workers.map(|at| (to(), amqp::consumer(queue, None, &rabbit(at))));
             consumers.chain((0..4).map(|_| (to(), amqp::publisher(queue, size, false)))).collect()
         }
         Mode::CeleryAmqp => {
-            let pair = |at: usize| [(to(), amqp::consumer(queue, Some(at * 2 + 1))), (to(), amqp::child())];
+            let pair = |at: usize| {
+                [(to(), amqp::consumer(queue, Some(at * 2 + 1), &rabbit(at))), (to(), amqp::child(&rabbit(at)))]
+            };
             workers.flat_map(pair).chain([(direct, amqp::producer(queue, size))]).collect()
         }
-        Mode::Deliver => workers.map(|_| (to(), amqp::consumer(queue, None))).collect(),
+        Mode::Deliver => workers.map(|at| (to(), amqp::consumer(queue, None, &rabbit(at)))).collect(),
         Mode::Publish => workers.map(|_| (to(), amqp::publisher(queue, size, true))).collect(),
         Mode::Idle | Mode::Canned => Vec::new(),
     }

@@ -206,9 +206,10 @@ pub fn start() -> Vec<u8> {
 }
 
 /// What a client sends until its connection is open, after the greeting: start-ok, then tune-ok and open.
-pub fn opening() -> [Vec<u8>; 2] {
+pub fn opening(user: &str) -> [Vec<u8>; 2] {
+    let plain = format!("\0{user}\0guest");
     let properties = Fields::default().entry("product", "load");
-    let start_ok = Fields::of(method::START_OK).text(&properties.0).name("PLAIN").text(b"\0guest\0guest").name("en_US");
+    let start_ok = Fields::of(method::START_OK).text(&properties.0).name("PLAIN").text(plain.as_bytes()).name("en_US");
     let tune_ok = Fields::of(method::TUNE_OK).short(2047).long(FRAME_MAX as u32).short(0);
     let open = Fields::of(method::OPEN).name("/").name("").octet(0);
     [start_ok.frame(0), [tune_ok.frame(0), open.frame(0)].concat()]

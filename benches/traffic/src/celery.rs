@@ -9,6 +9,8 @@ pub const ID: &str = "5f37287e-79dd-484e-bc33-bc6600c08d90";
 pub const TAG: &str = "0a3c52f1-0c5f-4f0a-a0ff-5e8f0c7cbb1e";
 /// Where results go over AMQP.
 pub const REPLY: &str = "f39701cf-d1ae-36da-9297-e47398fdf819";
+/// The end of an id or tag, in which those of one job differ from another's.
+pub const OWN: usize = 12;
 /// The body of a task without arguments.
 pub const BODY: &str = r#"[[5, 5], {}, {"callbacks": null, "errbacks": null, "chain": null, "chord": null}]"#;
 /// The body of a heartbeat.

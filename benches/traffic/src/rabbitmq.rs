@@ -26,7 +26,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
 
 /// A connection with one channel, and what is asked on it.
 fn opened(asked: &[(u32, Vec<u8>)]) -> Vec<Turn> {
-    let [start_ok, open] = amqp::opening();
+    let [start_ok, open] = amqp::opening("guest");
     let mut turns = vec![
         Turn::client(&amqp::GREETING[..]),
         Turn::broker(amqp::start()),
