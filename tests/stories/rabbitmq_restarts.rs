@@ -78,6 +78,9 @@ fn memory_alarm(release: Release) {
     declare(&world, "jobs", r#"{"durable": true}"#);
     let system = Consumers { queue: "jobs", prefetch: 2, number: 1, fed: &["jobs"] };
     let _worker = system.start(&world, "w", 1);
+    // the gate has asked what the queue is like: then it is the cancel that is not answered
+    world.gate().cli(&["drain", "worker=w", "--name", "before", "--wait", "--timeout", "20s"]).expect(0);
+    world.gate().cli(&["undrain", "before"]).expect(0);
     let mut producer = system.producer(&world);
     (0..4).for_each(|number| producer.push(&format!("told{number}"), 2.0, 0.0));
     drop(producer);
