@@ -390,3 +390,29 @@ fn one_of_resques_workers_is_idle() {
     ",
     );
 }
+
+/// A job that is looked at again while its end is on its way, on a connection that is still being looked up: what is given
+/// up is the second look, and what has ended is the job.
+#[test]
+fn a_second_look_is_not_the_job() {
+    play(
+        "
+        + c1 127.0.0.1 local
+        = c1 100:1@3599s
+        c1 is arq
+        c1 poll q
+        c1 gets x
+        + c2 127.0.0.1 local
+        c2 end x
+        +1s
+        + c3 127.0.0.1 local
+        = c3 100:1@3599s
+        c3 poll q
+        c3 gets x
+        c3 returned x
+        = c2 100:1@3599s
+        drain d all
+        ? @c1 drained exact
+    ",
+    );
+}

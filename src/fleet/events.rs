@@ -30,9 +30,7 @@ impl Fleet {
             JobEvent::SchedulerReturned => self.scheduler_returned(now, id),
             JobEvent::PushedOn(keys) => self.pushed_on(now, id, &keys),
             JobEvent::PushRefused(keys) => self.push_refused(id, &keys),
-            JobEvent::Returned(key) => {
-                self.strike_key(now, no, &key, "returned");
-            }
+            JobEvent::Returned(key) => self.returned(now, id, &key),
             JobEvent::Acked(key) => self.acked(now, id, key),
             JobEvent::Ended { key, outcome } => self.ended(now, id, key, outcome),
             JobEvent::Result { id: job } => self.result(now, no, job),

@@ -218,13 +218,10 @@ impl Fleet {
             match stray {
                 Stray::Result(job) => self.result(now, no, job),
                 Stray::Acked(ref key) if worker.ledger.any(key).is_none() => self.unplaced(now, no, stray),
-                Stray::Ended(ref key, outcome, at) => {
-                    let before = |seq: &u64| worker.ledger.entry(*seq).is_some_and(|entry| entry.at <= at);
-                    match worker.ledger.any(key).filter(before) {
-                        Some(seq) => self.strike(now, no, &[seq], outcome),
-                        None => self.unplaced(now, no, stray),
-                    }
-                }
+                Stray::Ended(ref key, outcome, at) => match worker.ledger.any_at(key, at) {
+                    Some(seq) => self.strike(now, no, &[seq], outcome),
+                    None => self.unplaced(now, no, stray),
+                },
                 Stray::Acked(key) => {
                     let Some(seq) = worker.ledger.oldest(&key, Stage::Delivered) else { continue };
                     if late || worker.ledger.entry(seq).is_some_and(|entry| entry.result) {
@@ -238,6 +235,14 @@ impl Fleet {
                 }
             }
         }
+    }
+
+    /// The job that came last on this connection under that key did not reach its worker. (Another may run under it.)
+    pub(super) fn returned(&mut self, now: Millis, id: ConnId, key: &JobKey) {
+        let Some((_, worker)) = self.pair(id) else { return };
+        let no = worker.no;
+        let seq = worker.ledger.youngest_on(id, key).or_else(|| worker.ledger.any(key));
+        self.strike(now, no, seq.as_slice(), "returned");
     }
 
     pub(super) fn strike_key(&mut self, now: Millis, no: WorkerNo, key: &JobKey, outcome: &'static str) {

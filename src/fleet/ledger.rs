@@ -152,6 +152,19 @@ impl Ledger {
         [Stage::Delivered, Stage::Started, Stage::Taken].into_iter().find_map(|stage| self.oldest(key, stage))
     }
 
+    /// The youngest entry of that key that came on this connection.
+    pub(super) fn youngest_on(&self, conn: ConnId, key: &JobKey) -> Option<u64> {
+        let own = |seq: &&u64| self.entries.get(seq).is_some_and(|entry| entry.conn == Some(conn));
+        self.by_key.get(key)?.iter().filter(own).max().copied()
+    }
+
+    /// The oldest entry of that key among those that had been delivered at a moment.
+    pub(super) fn any_at(&self, key: &JobKey, moment: Millis) -> Option<u64> {
+        let seqs = self.by_key.get(key)?;
+        let of = |stage: Stage| self.first(seqs, |entry| entry.stage == stage && entry.at <= moment);
+        [Stage::Delivered, Stage::Started, Stage::Taken].into_iter().find_map(of)
+    }
+
     /// Marks the oldest unacknowledged entry of this job id that has no result yet (else the oldest started one, where
     /// it serves the display only). Returns which was marked.
     pub(super) fn note_result(&mut self, id: &str) -> Option<u64> {
