@@ -6,6 +6,7 @@
 //! waits until it is answered.
 
 mod broker;
+mod claim;
 mod client;
 mod command;
 mod commands;

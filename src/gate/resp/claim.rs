@@ -1,0 +1,61 @@
+//! Whose a pop is: the operator's patterns come first, then the dialects.
+
+use super::RespGate;
+use super::pop::{Pop, Wait};
+use crate::dialect::{self, Claim, Keys, PopShape};
+use bytes::Bytes;
+
+impl RespGate {
+    /// Whether a well-formed pop asks for a job.
+    pub(super) fn is_fetch(&self, pop: &Pop) -> bool {
+        self.claim(pop).brings_something()
+    }
+
+    /// What a well-formed pop asks for. The operator's patterns come first.
+    pub(super) fn claim(&self, pop: &Pop) -> Claim {
+        let shape = Self::shape(pop);
+        if shape.name == b"xclaim" && self.declared(shape.keys).is_none() && self.claims_only_own(pop) {
+            return Claim::Pass;
+        }
+        match self.claim_of(shape) {
+            // who pauses a key says that it holds jobs
+            Claim::NotMine if self.asks_paused(pop) => Claim::Fetch,
+            claim => claim,
+        }
+    }
+
+    /// The list of the worker's own that a pop puts its job into, if it does.
+    pub(super) fn private_list(&self, pop: &Pop) -> Option<Bytes> {
+        let list = pop.destination()?;
+        dialect::lists::keeps(&self.memory, Self::shape(pop)).then(|| list.clone())
+    }
+
+    fn shape(pop: &Pop) -> PopShape<'_> {
+        let (name, keys, blocking) = (pop.name(), Keys::Many(pop.keys()), pop.is_blocking());
+        PopShape { name, keys, blocking, forever: pop.wait() == Some(Wait::Forever) }
+    }
+
+    /// The same of one of which only the shape has been read.
+    pub(super) fn claim_of(&self, shape: PopShape<'_>) -> Claim {
+        self.declared(shape.keys).unwrap_or_else(|| dialect::claim(&self.memory, shape))
+    }
+
+    /// What the operator's patterns say.
+    fn declared(&self, keys: Keys<'_>) -> Option<Claim> {
+        match () {
+            _ if keys.iter().all(|key| self.settings.passes(key)) => Some(Claim::Pass),
+            _ if keys.iter().any(|key| self.settings.fetches(key)) => Some(Claim::Fetch),
+            _ => None,
+        }
+    }
+
+    /// XCLAIM of entries that this connection has read itself renews a lease.
+    fn claims_only_own(&self, pop: &Pop) -> bool {
+        let ids = pop.args()[5..].iter().take_while(|a| dialect::streams::is_entry_id(a));
+        let own = |id: &Bytes| {
+            let key = dialect::streams::key(&pop.keys()[0], id);
+            self.read_entries.contains(&key)
+        };
+        ids.clone().next().is_some() && ids.clone().all(own)
+    }
+}
