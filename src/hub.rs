@@ -349,10 +349,7 @@ impl Hub {
                 Effect::Pauses(paused) => {
                     self.handles.iter().for_each(|handle| handle.set_paused(Arc::clone(&paused)));
                 }
-                Effect::Journal(line) => {
-                    lines.push_str(&line);
-                    lines.push('\n');
-                }
+                Effect::Journal(line) => lines.extend([line.as_str(), "\n"]),
                 Effect::SaveDrains => {
                     self.drains_unsaved.store(true, Ordering::Release);
                     self.chores.notify_one();

@@ -292,8 +292,8 @@ fn surplus(worker: &mut Worker, now: Millis) -> Option<u64> {
     if worker.ledger.len() <= LEDGER_LIMIT {
         return None;
     }
-    let droppable = |entry: &Entry| worker.system != System::Celery || entry.stage == Stage::Started;
-    let seq = worker.ledger.iter().find(|(_, entry)| droppable(entry)).map(|(seq, _)| seq)?;
+    let (oldest, oldest_started) = worker.ledger.oldest_of_all();
+    let seq = if worker.system == System::Celery { oldest_started } else { oldest }?;
     worker.untracked += 1;
     if !matches!(worker.system, System::Celery | System::Sidekiq) {
         worker.adopt(Adopted::Unseen, now);

@@ -88,14 +88,14 @@ impl Entry {
     }
 }
 
-/// See the module. Invariant: `started + taken <= entries.len()`, and every index points into `entries`.
+/// See the module. Invariant: `started.len() + taken <= entries.len()`, and every index points into `entries`.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Ledger {
     entries: BTreeMap<u64, Entry>,
     by_key: HashMap<JobKey, Vec<u64>>,
     by_id: HashMap<String, Vec<u64>>,
     etas: BTreeSet<(Millis, u64)>,
-    started: usize,
+    started: BTreeSet<u64>,
     taken: usize,
 }
 
@@ -112,7 +112,7 @@ impl Ledger {
                     self.etas.insert((eta, seq));
                 }
             }
-            Stage::Started => self.started += 1,
+            Stage::Started => drop(self.started.insert(seq)),
             Stage::Taken => self.taken += 1,
         }
         self.entries.insert(seq, entry);
@@ -129,7 +129,7 @@ impl Ledger {
                     self.etas.remove(&(eta, seq));
                 }
             }
-            Stage::Started => self.started -= 1,
+            Stage::Started => drop(self.started.remove(&seq)),
             Stage::Taken => self.taken -= 1,
         }
         Some(entry)
@@ -200,7 +200,7 @@ impl Ledger {
         }
         entry.stage = Stage::Started;
         entry.acked_at = now;
-        self.started += 1;
+        self.started.insert(seq);
     }
 
     pub(super) fn entry(&self, seq: u64) -> Option<&Entry> {
@@ -257,7 +257,12 @@ impl Ledger {
     }
 
     pub(super) fn started(&self) -> usize {
-        self.started
+        self.started.len()
+    }
+
+    /// The oldest entry, and the oldest that is started.
+    pub(super) fn oldest_of_all(&self) -> (Option<u64>, Option<u64>) {
+        (self.entries.keys().next().copied(), self.started.first().copied())
     }
 
     pub(super) fn taken(&self) -> usize {
@@ -266,7 +271,7 @@ impl Ledger {
 
     /// Delivered and not acknowledged, delayed ones included.
     pub(super) fn unacked(&self) -> usize {
-        self.entries.len() - self.started - self.taken
+        self.entries.len() - self.started.len() - self.taken
     }
 
     /// Unacknowledged jobs that come due after `moment`.
@@ -284,9 +289,9 @@ impl Ledger {
     pub(super) fn in_flight(&self, now: Millis, active: usize) -> InFlight {
         let delayed = self.due_after(now);
         let waiting = self.unacked() - delayed;
-        let shown = active.saturating_sub(self.started).min(waiting);
+        let shown = active.saturating_sub(self.started.len()).min(waiting);
         InFlight {
-            running: count(self.started + self.taken + shown),
+            running: count(self.started.len() + self.taken + shown),
             prefetched: count(waiting - shown),
             delayed: count(delayed),
         }
@@ -295,7 +300,7 @@ impl Ledger {
     /// The entries for display. The oldest unacknowledged ones are shown as running as far as `active` goes. `keeps`:
     /// the broker still has what is not acknowledged.
     pub(super) fn jobs(&self, now: Millis, active: usize, keeps: bool) -> Vec<JobView> {
-        let mut shown = active.saturating_sub(self.started);
+        let mut shown = active.saturating_sub(self.started.len());
         let mut view = |entry: &Entry| {
             let waits = entry.stage == Stage::Delivered && !entry.is_delayed(now);
             let running = waits && shown > 0;

@@ -66,7 +66,6 @@ impl AmqpGate {
         stream
             && consumer.stopped
             && consumer.place == Place::Own
-            && consumer.stopped
             && consumer.is_movable()
             && matches!(consumer.state, State::Active | State::Parked)
             && consumer.offset.is_none()
