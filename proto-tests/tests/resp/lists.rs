@@ -95,3 +95,16 @@ fn put_back() {
         E Orphan returned\n CLOSED",
     );
 }
+
+/// What the operator says holds jobs is a queue, whatever has been moved to it on this connection.
+#[test]
+fn a_declared_queue_is_nobodys_own() {
+    play(
+        "set fetch low
+        set fetch high
+        W= RPOPLPUSH low high\n B= $$a\n E Delivered #1-1 low - -
+        W= LPOP high\n B= $$a\n E Delivered #1-2 high - -
+        DRAIN
+        W> LPOP high\n W< $-1",
+    );
+}

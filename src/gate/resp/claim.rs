@@ -24,10 +24,12 @@ impl RespGate {
         }
     }
 
-    /// The list of the worker's own that a pop puts its job into, if it does.
+    /// The list of the worker's own that a pop puts its job into, if it does. One that jobs are popped from is a queue.
     pub(super) fn private_list(&self, pop: &Pop) -> Option<Bytes> {
         let list = pop.destination()?;
-        dialect::lists::keeps(&self.memory, Self::shape(pop)).then(|| list.clone())
+        let out = PopShape { name: b"lpop", keys: Keys::One(list), blocking: false, forever: false };
+        let is_queue = self.claim_of(out).brings_something();
+        (!is_queue && dialect::lists::keeps(&self.memory, Self::shape(pop))).then(|| list.clone())
     }
 
     fn shape(pop: &Pop) -> PopShape<'_> {
