@@ -11,6 +11,8 @@ use super::{Claim, Dialect, Interest, Meaning, Memory, Note, Payload, PopShape};
 use crate::job::{Job, JobEvent, JobKey, Outcome, System};
 use memchr::memmem;
 
+/// Unless it is given another name.
+const QUEUE: &str = "arq:queue";
 const IN_PROGRESS: &[u8] = b"arq:in-progress:";
 const DEFINITION: &[u8] = b"arq:job:";
 const HEALTH: &[u8] = b":health-check";
@@ -53,7 +55,7 @@ impl Dialect for Arq {
         let own = first.starts_with(IN_PROGRESS);
         match name {
             // a queue may have any name: then the worker has to be known by something else
-            b"zrangebyscore" if first == b"arq:queue" || memory.system == System::Arq => Interest::Whole,
+            b"zrangebyscore" if first == QUEUE.as_bytes() || memory.system == System::Arq => Interest::Whole,
             b"exists" if own && !memory.in_transaction => Interest::Whole,
             b"watch" if own => Interest::Tap,
             b"unwatch" if memory.arq.watched.is_some() => Interest::Tap,
@@ -141,7 +143,8 @@ impl Dialect for Arq {
 }
 
 fn request(memory: &Memory, verb: Verb, jobs: Vec<JobKey>, refusal: Refusal) -> Meaning {
-    let queue = memory.arq.queue.clone();
+    // its pool may have read the queue over another connection: then it has most likely the usual name
+    let queue = if memory.arq.queue.is_empty() { QUEUE.to_owned() } else { memory.arq.queue.clone() };
     Meaning::Request(Box::new(Request { system: System::Arq, queue, verb, jobs, refusal, skim: &[], wakes: None }))
 }
 

@@ -106,3 +106,12 @@ fn everything_else_passes_while_drained() {
     // somebody asks for a job's state
     play("SYSTEM arq\n DRAIN\n W= MULTI\n W= EXISTS arq:in-progress:a\n W= EXEC\n B= +OK +QUEUED *1 :0");
 }
+
+/// The list was read over another connection of the worker's pool.
+#[test]
+fn a_paused_queue_starts_nothing_whichever_connection_asks() {
+    play(
+        "PAUSE arq:queue\n W= WATCH arq:in-progress:b\n E Recognised arq\n B= +OK
+        W> EXISTS arq:in-progress:b\n W< :1",
+    );
+}
