@@ -313,3 +313,33 @@ fn a_paused_stream_is_gone_on_with_too() {
         exists(2047)
     ));
 }
+
+/// The client opens the channel that an anchor is being set on: it waits until it is set, and gets it then.
+#[test]
+fn a_client_that_wants_the_channel_of_an_anchor_gets_it() {
+    play(
+        "
+        handshake
+        W= 1 qos 9
+        B= 1 qos-ok
+        W= 1 declare s durable x-queue-type=stream
+        B= 1 declare-ok s
+        W= 1 consume s t
+        E FetchAsked broker s blocking
+        B= 1 consume-ok t
+        DRAIN
+        B> 2047 open
+        W> 2047 open
+        B< 2047 open-ok
+        B> 2047 qos 1
+        B> 2047 consume s draingate-anchor
+        B< 2047 qos-ok
+        B< 2047 consume-ok draingate-anchor
+        E Bound its consumer of s cannot be stopped: it reads a stream, and where it stands there cannot be told
+        B> 2047 close 200 0/0
+        B< 2047 close-ok
+        B> 2047 open
+        B= 2047 open-ok
+        ",
+    );
+}

@@ -14,7 +14,7 @@ use super::frame::{AROUND, Head, WHOLE_MAX};
 use super::method::{self, Id};
 use super::queues::Kind;
 use super::table::{Properties, Value};
-use super::{AmqpGate, Step};
+use super::{AmqpGate, Step, Wait};
 use crate::gate::Side;
 use bytes::BytesMut;
 
@@ -127,6 +127,9 @@ impl AmqpGate {
             }
             (Stage::Asking, method::BASIC_CONSUME_OK) => {
                 anchor.stage = Stage::Set;
+                if self.wait == Some(Wait::Number(number)) {
+                    return self.give_way(number);
+                }
                 self.at_place(of, Place::Kept);
                 self.mark_may_be_due();
             }
