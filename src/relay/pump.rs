@@ -218,7 +218,12 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
             self.waker = Some(cx.waker().clone());
         }
         self.now = now;
-        let closed = SCRATCH.with_borrow_mut(|scratch| self.relay(cx, scratch));
+        let closed = SCRATCH.with_borrow_mut(|scratch| {
+            // a connection that panicked has left its own behind
+            scratch.actions.clear();
+            scratch.events.clear();
+            self.relay(cx, scratch)
+        });
         self.lanes.iter_mut().for_each(Lane::trim);
         closed
     }

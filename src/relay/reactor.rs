@@ -239,9 +239,8 @@ impl Reactor {
                     // closing it ends the watch too
                     let _ = socket.deregister(self.poll.registry());
                 }
-                if over.is_ok() {
-                    slot.life.close();
-                }
+                // what has panicked once may do so again when it is dropped
+                let _ = catch_unwind(AssertUnwindSafe(|| if over.is_ok() { slot.life.close() } else { drop(slot.life) }));
             }
         }
     }

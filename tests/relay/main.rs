@@ -5,6 +5,7 @@ mod ends;
 mod flow;
 mod gate;
 mod marks;
+mod panics;
 mod patience;
 mod server;
 mod support;
