@@ -343,3 +343,17 @@ fn a_client_that_wants_the_channel_of_an_anchor_gets_it() {
         ",
     );
 }
+
+/// The stream has been deleted, and maybe made anew: what is waited for will never come.
+#[test]
+fn an_anchor_that_the_broker_ends_is_told() {
+    play(&format!(
+        "{}{PARKED}
+        B< 2047 cancel draingate-anchor nowait
+        E Bound its consumer of s could not be resumed: the queue is a stream, and where it stood there is not known
+        B> 2047 close 200 0/0
+        B< 2047 close-ok
+        ",
+        anchored("")
+    ));
+}

@@ -128,11 +128,13 @@ impl AmqpGate {
             (Stage::Asking, method::BASIC_CONSUME_OK) => {
                 anchor.stage = Stage::Set;
                 if self.wait == Some(Wait::Number(number)) {
-                    return self.give_way(number);
+                    return self.give_up(at);
                 }
                 self.at_place(of, Place::Kept);
                 self.mark_may_be_due();
             }
+            // the stream has been deleted, or its node has gone
+            (Stage::Set, method::BASIC_CANCEL) => self.give_up(at),
             (Stage::Closing, method::CHANNEL_CLOSE_OK) => self.anchor_gone(at),
             // the stream has been deleted, or it is refused
             (stage, method::CHANNEL_CLOSE) => {
@@ -153,10 +155,16 @@ impl AmqpGate {
 
     /// The client opens the channel that an anchor lies in.
     pub(super) fn give_way(&mut self, number: u16) {
-        let set = |anchor: &&mut Anchor| anchor.number == number && anchor.stage == Stage::Set;
-        let Some(anchor) = self.anchors.iter_mut().find(set) else { return };
+        if let Some(at) = self.anchors.iter().position(|a| a.number == number && a.stage == Stage::Set) {
+            self.give_up(at);
+        }
+    }
+
+    /// It is closed, and the place lost.
+    fn give_up(&mut self, at: usize) {
+        let Some(anchor) = self.anchors.get_mut(at) else { return };
         anchor.stage = Stage::Closing;
-        let of = anchor.of;
+        let (number, of) = (anchor.number, anchor.of);
         self.enqueue(Side::Broker, number, method::channel_close(number));
         self.lost_place(of);
     }
