@@ -302,3 +302,19 @@ fn a_torn_last_line_is_ignored_and_any_other_is_an_error() {
     let why = Fleet::new(FleetSettings::default(), ZERO).import_journal(ZERO, &["V\t9\t.", "V\t1\t."]).unwrap_err();
     assert!(why.contains("expected version 1"), "{why}");
 }
+
+/// A worker that was known by its pops alone is one still: what it may have taken is not known.
+#[test]
+fn a_worker_that_only_pops_is_remembered() {
+    play(
+        "
+        + c1 10.0.0.5
+        +12s
+        c1 unrefused x
+        drain d all
+        ? drain d draining
+        restart
+        ? drain d sealed
+        ",
+    );
+}

@@ -199,14 +199,18 @@ impl Fleet {
     }
 
     /// Something came that is a job only if nobody knows the worker's job system.
-    fn unrefused(&mut self, id: ConnId, reason: String, pop: bool) {
+    pub(super) fn unrefused(&mut self, id: ConnId, reason: String, pop: bool) {
         let Some((conn, worker)) = self.pair(id) else { return };
+        let (no, news) = (worker.no, !worker.took || (pop && !worker.pops));
         worker.took = true;
         worker.pops |= pop;
         conn.pops |= pop;
         if !conn.unrefused.contains(&reason) {
             conn.unrefused.push(reason);
             worker.unrefused += 1;
+        }
+        if news {
+            self.journal_worker(no);
         }
     }
 

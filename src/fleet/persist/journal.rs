@@ -93,6 +93,7 @@ fn worker_lines(worker: &Worker) -> Vec<String> {
         worker.protocol,
     ];
     let mut lines = vec![record('W', &fields)];
+    lines.extend(worker.took.then(|| record('T', &[&worker.id.0, flag(worker.pops)])));
     lines.extend(worker.aliases.iter().map(|alias| record('N', &[&worker.id.0, &alias.0])));
     lines.extend(worker.lives.iter().map(|life| life_line(&worker.id, life)));
     lines

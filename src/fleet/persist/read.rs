@@ -44,6 +44,14 @@ impl Fleet {
                 }
                 Ok(())
             }
+            "T" => {
+                let no = self.known(&mut fields)?;
+                let pops = fields.flag("whether it pops")?;
+                if let Some(worker) = no.and_then(|no| self.workers.get_mut(&no)) {
+                    (worker.took, worker.pops) = (true, pops);
+                }
+                Ok(())
+            }
             "D" | "A" | "R" | "E" | "Z" => self.replay_job(letter, &mut fields),
             "S" => self.replay_state(&mut fields),
             "G" => {
