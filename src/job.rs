@@ -249,6 +249,9 @@ pub enum JobEvent {
         /// How.
         outcome: Outcome,
     },
+    /// This was popped out of a list of the worker's own: over, if it is one of its jobs. Others may use the list, too:
+    /// then it has got a job by that.
+    Popped(JobKey),
     /// A terminal result of the job with this id passed (Celery `SUCCESS`, `FAILURE`, `REVOKED`).
     Result {
         /// The job system's id.

@@ -249,6 +249,7 @@ impl Script {
             "ack" => JobEvent::Acked(key()?),
             "result" => JobEvent::Result { id: rest(1)? },
             "end" => JobEvent::Ended { key: key()?, outcome: Outcome::Finished },
+            "pops" => JobEvent::Popped(key()?),
             "requeue" => JobEvent::Ended { key: key()?, outcome: Outcome::Requeued },
             "returned" => JobEvent::Returned(key()?),
             "pushes" => JobEvent::PushedOn(words[1..].iter().map(|key| JobKey((*key).to_owned())).collect()),

@@ -416,3 +416,22 @@ fn a_second_look_is_not_the_job() {
     ",
     );
 }
+
+/// Who pops out of a list that jobs are moved to ends its own, and gets what others have put there.
+#[test]
+fn a_private_list_that_others_use() {
+    play(
+        "
+        + c1 10.0.0.5
+        +12s
+        c1 acknowledges
+        c1 fetch q
+        c1 gets t1
+        c1 pops t1
+        drain d all
+        ? 10.0.0.5 drained exact
+        c1 pops t2
+        ? 10.0.0.5 draining unknown blocked~others
+    ",
+    );
+}

@@ -59,6 +59,8 @@ fn event() -> impl Strategy<Value = JobEvent> {
         2 => (key.clone(), any::<bool>()).prop_map(|(key, requeued)| JobEvent::Ended {
             key, outcome: if requeued { Outcome::Requeued } else { Outcome::Finished }
         }),
+        1 => key.clone().prop_map(JobEvent::Popped),
+        1 => any::<bool>().prop_map(|pop| JobEvent::Unrefused { why: "x".into(), pop }),
         2 => (0_u8..6).prop_map(|n| JobEvent::Result { id: format!("i{n}") }),
         1 => system.clone().prop_map(JobEvent::Recognised),
         2 => (system, 0_u8..3).prop_map(|(system, n)| JobEvent::Named { system, name: format!("w{n}\n@a") }),

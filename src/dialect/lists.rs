@@ -70,19 +70,19 @@ impl Dialect for Lists {
     }
 
     fn replied(&self, _memory: &mut Memory, request: &Request, reply: Reply<'_>, out: &mut Vec<JobEvent>) {
-        let outcome = match request.verb {
-            Verb::Finish => Outcome::Finished,
-            Verb::Requeue => Outcome::Requeued,
-            _ => return,
-        };
         if let [job] = request.jobs.as_slice() {
             let removed = reply.number().and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
+            let outcome = Outcome::Finished;
             out.extend((0..removed.min(TELLING)).map(|_| JobEvent::Ended { key: job.clone(), outcome }));
             return;
         }
         for word in reply.words.iter().filter(|word| word.kind == b'$' && word.text != b"-1") {
             let Some(skim) = &word.skim else { continue };
-            out.push(JobEvent::Ended { key: key(request.queue.as_bytes(), skim, &word.text), outcome });
+            let key = key(request.queue.as_bytes(), skim, &word.text);
+            out.push(match request.verb {
+                Verb::Requeue => JobEvent::Ended { key, outcome: Outcome::Requeued },
+                _ => JobEvent::Popped(key),
+            });
         }
     }
 }

@@ -33,6 +33,7 @@ impl Fleet {
             JobEvent::Returned(key) => self.returned(now, id, &key),
             JobEvent::Acked(key) => self.acked(now, id, key),
             JobEvent::Ended { key, outcome } => self.ended(now, id, key, outcome),
+            JobEvent::Popped(key) => self.popped(now, id, key),
             JobEvent::Result { id: job } => self.result(now, no, job),
             JobEvent::Report(report) => self.report(now, id, report),
             JobEvent::Recognised(system) => self.set_system(now, no, system),

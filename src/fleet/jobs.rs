@@ -133,6 +133,19 @@ impl Fleet {
         self.strike_key(now, no, &key, outcome);
     }
 
+    /// What was popped out of a list of its own is no job that it had, on a worker whose connections are all known: then it
+    /// is one that another has put there, and the worker has it now.
+    pub(super) fn popped(&mut self, now: Millis, id: ConnId, key: JobKey) {
+        let looked_up = self.pending.is_empty();
+        let Some((_, worker)) = self.pair(id) else { return };
+        let own = !looked_up || worker.is_provisional() || worker.ledger.any(&key).is_some();
+        if !own {
+            let why = "it pops from a list that others move jobs to as well, which cannot be held";
+            self.unrefused(id, why.to_owned(), true);
+        }
+        self.ended(now, id, key, Outcome::Finished);
+    }
+
     /// Jobs were pushed on to a queue: by the scheduler that took them, or by a worker that gives them back.
     pub(super) fn pushed_on(&mut self, now: Millis, id: ConnId, keys: &[JobKey]) {
         let Some((_, worker)) = self.pair(id) else { return };

@@ -38,8 +38,8 @@ fn only_what_was_removed_is_over() {
             "LREM p 1 a | '-READONLY no' | ",
             &format!("LREM p 0 a | :2 | E Ended {A} finished\n E Ended {A} finished"),
             // popped from there
-            &format!("LPOP p | $$a | E Ended {A} finished"),
-            &format!("RPOP p 2 | *1 $$a | E Ended {A} finished"),
+            &format!("LPOP p | $$a | E Popped {A}"),
+            &format!("RPOP p 2 | *1 $$a | E Popped {A}"),
             "LPOP p | $-1 | ",
             // and given back
             &format!("LMOVE p q LEFT RIGHT | $$a | E Ended {A} requeued"),

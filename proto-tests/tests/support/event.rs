@@ -30,6 +30,7 @@ pub fn text(event: &JobEvent) -> String {
         JobEvent::Taken(job) => format!("Taken {}", shown(job)),
         JobEvent::Returned(key) => format!("Returned {}", key.0),
         JobEvent::Acked(key) => format!("Acked {}", key.0),
+        JobEvent::Popped(key) => format!("Popped {}", key.0),
         JobEvent::Ended { key, outcome: Outcome::Finished } => format!("Ended {} finished", key.0),
         JobEvent::Ended { key, outcome: Outcome::Requeued } => format!("Ended {} requeued", key.0),
         JobEvent::Result { id } => format!("Result {id}"),
