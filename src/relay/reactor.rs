@@ -240,7 +240,8 @@ impl Reactor {
                     let _ = socket.deregister(self.poll.registry());
                 }
                 // what has panicked once may do so again when it is dropped
-                let _ = catch_unwind(AssertUnwindSafe(|| if over.is_ok() { slot.life.close() } else { drop(slot.life) }));
+                let _ =
+                    catch_unwind(AssertUnwindSafe(|| if over.is_ok() { slot.life.close() } else { drop(slot.life) }));
             }
         }
     }
