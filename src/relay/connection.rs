@@ -183,8 +183,8 @@ impl<G: Gate + Send + 'static> Life for Open<G> {
         self.pump.streams()
     }
 
-    fn turn(&mut self, now: Millis, cx: &mut Context<'_>) -> bool {
-        self.closed = self.pump.turn(now, cx);
+    fn turn(&mut self, cx: &mut Context<'_>) -> bool {
+        self.closed = self.pump.turn(cx);
         self.closed.is_some()
     }
 

@@ -6,7 +6,7 @@
 //! - A side is read only while the other takes what comes of it, so a connection owns at most a read's worth of bytes
 //!   per direction, plus what the gate has not consumed.
 //! - The mark is looked at after each read: what is read after a drain was answered is judged as marked.
-//! - The clock is read once per wake-up, and the timer is only set when it would fire too late.
+//! - The clock is read once per read, and the timer is only set when it would fire too late.
 //!
 //! Here is what a turn does; `judge` reads and carries verdicts out, `patience` knows what is waited for how long.
 
@@ -111,7 +111,7 @@ pub struct Pump<C, B, G, F> {
     flags: Flags,
     /// Registered with the handle.
     waker: Option<Waker>,
-    /// The time of this wake-up.
+    /// The end of the millisecond in which was read last.
     now: Millis,
     /// When the timer will fire.
     armed: Option<Millis>,
@@ -184,7 +184,7 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
         // the pump counts its own turns (MAX_ROUNDS); being cut short by the runtime could lose a timer
         let mut sleep = pin!(tokio::time::sleep(Duration::ZERO));
         tokio::task::unconstrained(poll_fn(|cx| {
-            if let Some(closed) = self.turn(self.parts.clock.now(), cx) {
+            if let Some(closed) = self.turn(cx) {
                 return Poll::Ready(closed);
             }
             if let Some(at) = self.timer() {
@@ -210,14 +210,20 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
         matches!(self.first_end, Some((Side::Client, _)))
     }
 
-    /// Moves what can be moved now, at `now`. `Some`: that was the end. The context's waker is called from other threads, and
+    /// The clock counts whole milliseconds, so this moment lies before the end of the present one. What begins now is timed
+    /// from there: nothing is ever answered before its time.
+    fn look_at_clock(&mut self) {
+        self.now = self.parts.clock.now() + 1;
+    }
+
+    /// Moves what can be moved now. `Some`: that was the end. The context's waker is called from other threads, and
     /// by streams that are no [`super::socket::Socket`].
-    pub fn turn(&mut self, now: Millis, cx: &mut Context<'_>) -> Option<Closed> {
+    pub fn turn(&mut self, cx: &mut Context<'_>) -> Option<Closed> {
         if !self.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
             self.parts.handle.register(cx.waker());
             self.waker = Some(cx.waker().clone());
         }
-        self.now = now;
+        self.look_at_clock();
         let closed = SCRATCH.with_borrow_mut(|scratch| {
             // a connection that panicked has left its own behind
             scratch.actions.clear();

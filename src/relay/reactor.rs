@@ -31,7 +31,7 @@ pub trait Life: Send {
     /// The sockets to be watched.
     fn sockets(&mut self) -> [&mut Socket; 2];
     /// Does what can be done now. True if that was the end: then [`Life::close`] comes.
-    fn turn(&mut self, now: Millis, cx: &mut Context<'_>) -> bool;
+    fn turn(&mut self, cx: &mut Context<'_>) -> bool;
     /// When it wants its next turn whatever happens, if it has not said so before.
     fn timer(&mut self) -> Option<Millis>;
     /// It is over, and its sockets are not watched any more.
@@ -161,7 +161,7 @@ impl Reactor {
             }
             self.heed_timers(now);
             let mut turns = mem::take(&mut self.turns);
-            turns.drain(..).for_each(|slot| self.turn(slot, now));
+            turns.drain(..).for_each(|slot| self.turn(slot));
             // its room is kept
             turns.append(&mut self.turns);
             self.turns = turns;
@@ -221,11 +221,11 @@ impl Reactor {
         }
     }
 
-    fn turn(&mut self, key: usize, now: Millis) {
+    fn turn(&mut self, key: usize) {
         let Some(slot) = self.slots.get_mut(key) else { return };
         slot.due = false;
         let mut cx = Context::from_waker(&slot.waker);
-        let ended = catch_unwind(AssertUnwindSafe(|| slot.life.turn(now, &mut cx)));
+        let ended = catch_unwind(AssertUnwindSafe(|| slot.life.turn(&mut cx)));
         match ended {
             Ok(false) => {
                 let resident = Resident { slot: key, number: slot.number };

@@ -40,7 +40,7 @@ impl Life for Short {
         self.sockets.each_mut()
     }
 
-    fn turn(&mut self, _now: Millis, _cx: &mut Context<'_>) -> bool {
+    fn turn(&mut self, _cx: &mut Context<'_>) -> bool {
         true
     }
 

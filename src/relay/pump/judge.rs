@@ -81,6 +81,7 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
         if ready!(result).is_err() {
             return Poll::Ready(0);
         }
+        self.look_at_clock();
         match side {
             Side::Client => self.parts.meter.from_client(read),
             Side::Broker => self.parts.meter.from_broker(read),
