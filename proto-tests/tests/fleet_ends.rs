@@ -1,0 +1,112 @@
+//! Ends of jobs that come late, over another connection, or of somebody else's job: Resque, arq and private lists.
+
+use proto_tests::fleet_script::play;
+
+/// Resque's child tells of the end on a connection of its own, which may find its worker late: by then the worker may have
+/// its next job, under the same name.
+#[test]
+fn a_late_word_of_a_child_ends_no_later_job() {
+    play(
+        "
+        + c1 127.0.0.1 local
+        = c1 100:1@3599s
+        c1 named resque vm:7
+        c1 poll q
+        c1 gets k
+        + c2 127.0.0.1 local
+        c2 end k
+        c1 idle
+        +1s
+        c1 poll q
+        c1 gets k
+        drain d all
+        ? @c1 draining running=1
+        = c2 200:1@3600s < 100:1@3599s
+        ? @c1 sealed running=1
+        c1 end k
+        ? @c1 drained exact
+    ",
+    );
+    // the word of the child is all there is
+    play(
+        "
+        + c1 127.0.0.1 local
+        = c1 100:1@3599s
+        c1 named resque vm:7
+        c1 poll q
+        c1 gets k
+        + c2 127.0.0.1 local
+        c2 end k
+        drain d all
+        = c2 200:1@3600s < 100:1@3599s
+        ? @c1 drained exact
+    ",
+    );
+}
+
+/// The word of one of Resque's workers says nothing of the jobs of others beside it.
+#[test]
+fn one_of_resques_workers_is_idle() {
+    play(
+        "
+        + c1 10.0.0.5
+        + c2 10.0.0.5
+        +13s
+        c1 named resque vm:7
+        c1 poll q
+        c1 gets k1
+        c2 poll q
+        c2 gets k2
+        drain d all
+        c1 idle
+        ? @c1 sealed running=1
+        c2 end k2
+        ? @c1 drained exact
+    ",
+    );
+}
+
+/// A job that is looked at again while its end is on its way, on a connection that is still being looked up: what is given
+/// up is the second look, and what has ended is the job.
+#[test]
+fn a_second_look_is_not_the_job() {
+    play(
+        "
+        + c1 127.0.0.1 local
+        = c1 100:1@3599s
+        c1 is arq
+        c1 poll q
+        c1 gets x
+        + c2 127.0.0.1 local
+        c2 end x
+        +1s
+        + c3 127.0.0.1 local
+        = c3 100:1@3599s
+        c3 poll q
+        c3 gets x
+        c3 returned x
+        = c2 100:1@3599s
+        drain d all
+        ? @c1 drained exact
+    ",
+    );
+}
+
+/// Who pops out of a list that jobs are moved to ends its own, and gets what others have put there.
+#[test]
+fn a_private_list_that_others_use() {
+    play(
+        "
+        + c1 10.0.0.5
+        +12s
+        c1 acknowledges
+        c1 fetch q
+        c1 gets t1
+        c1 pops t1
+        drain d all
+        ? 10.0.0.5 drained exact
+        c1 pops t2
+        ? 10.0.0.5 draining unknown blocked~others
+    ",
+    );
+}
