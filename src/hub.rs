@@ -5,6 +5,7 @@
 //! Two locks, always in this order: `saving` (held over an fsync, only by who changes or saves drains) and `fleet`
 //! (held for microseconds, never over a wait).
 
+mod callers;
 mod chores;
 mod clock;
 mod events;
@@ -18,17 +19,19 @@ pub use handle::{Flags, Handle};
 
 use crate::fleet::{ClosedBy, DrainAnswer, DrainError, DrainRequest, Effect, Fleet, FleetSettings, Notice, Peer};
 use crate::fleet::{PauseAnswer, PauseRequest};
-use crate::job::{ConnId, Millis, WorkerId};
-use crate::process::{self, Question};
+use crate::job::{ConnId, JobEvent, Millis};
+use crate::process;
 use crate::store::{Saved, Store, StoreError};
 use crate::telemetry;
 use dashmap::DashMap;
 use std::collections::HashSet;
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
+
+/// Tells facts of connections to the fleet, and leaves none behind.
+pub type Tell = Arc<dyn Fn(&mut Vec<(ConnId, JobEvent)>) + Send + Sync>;
 
 /// A listener as `GET /v1/version` shows it.
 #[derive(Clone, Debug)]
@@ -151,6 +154,16 @@ impl Hub {
         result
     }
 
+    /// What tells the fleet of connections of one thread: one turn under the lock, one write to the journal.
+    pub fn teller(self: &Arc<Hub>) -> Tell {
+        let hub = self.clone();
+        Arc::new(move |facts| {
+            if !facts.is_empty() {
+                hub.with_fleet(|fleet, now| facts.drain(..).for_each(|(conn, event)| fleet.event(now, conn, event)));
+            }
+        })
+    }
+
     /// Runs `f` under the lock for a mere look: nothing is carried out, and [`Hub::changes`] does not move. (Long polls
     /// look after every change: a look that counted as one would wake them for ever.)
     pub fn look<R>(&self, f: impl FnOnce(&Fleet, Millis) -> R) -> R {
@@ -250,36 +263,6 @@ impl Hub {
     /// Listeners are up and the marks are loaded.
     pub fn ready(&self) -> bool {
         self.ready.load(Ordering::Acquire)
-    }
-
-    /// The workers that a new connection from the caller's process and address would belong to, were it made to any of
-    /// the listeners: looks the process up as for a local peer, then asks [`Fleet::would_belong`]. Blocks on `/proc`.
-    /// One: that is the caller's worker. Several: they cannot be told apart from here.
-    pub fn workers_of_caller(&self, caller: SocketAddr) -> Vec<WorkerId> {
-        let port = self.admin_address().parse().map_or(0, |admin: SocketAddr| admin.port());
-        let gate = SocketAddr::from(([0, 0, 0, 0], port));
-        let local = process::is_local(caller.ip(), gate.ip());
-        let owner = if local { process::owners(&[Question { peer: caller, gate }]).pop().flatten() } else { None };
-        let lineage = owner.map(|owner| owner.lineage).unwrap_or_default();
-        let identities = self.identities.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let listeners = self.listeners();
-        self.look(|fleet, _| {
-            let mut workers: Vec<WorkerId> = Vec::new();
-            for listener in listeners {
-                let peer = Peer {
-                    listener_is_identity: identities.contains(&listener.name),
-                    listener: listener.name,
-                    protocol: listener.protocol,
-                    ip: caller.ip().to_canonical(),
-                    port: caller.port(),
-                    local,
-                };
-                workers.extend(fleet.would_belong(&peer, &lineage));
-            }
-            workers.sort();
-            workers.dedup();
-            workers
-        })
     }
 
     /// What [`Hub::listeners`] and [`Hub::admin_address`] answer from now on; the gate is ready. `identities` names the

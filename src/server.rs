@@ -116,7 +116,8 @@ async fn serve(
     // all addresses are taken before anything is accepted: a gate starts as a whole or not at all
     let listeners = config.listeners.iter().cloned().map(Bound::new).collect::<Result<Vec<_>, _>>()?;
     let admin = relay::bind(&config.admin.bind)?;
-    let threads = Arc::new(Threads::start(Threads::default_number(), hub.clock()).map_err(system("threads"))?);
+    let threads = Threads::start(Threads::default_number(), hub.clock(), hub.teller());
+    let threads = Arc::new(threads.map_err(system("threads"))?);
     let names = config.listeners.iter().map(|listener| listener.name.as_str());
     let meter = Arc::new(Meter::new(names, threads.number()));
     let resolver = Arc::new(Resolver::start(hub.clone()).map_err(system("threads"))?);

@@ -2,7 +2,7 @@
 
 use super::pump::{self, Closed, Parts, Pump};
 use super::quiet::Quiet;
-use super::reactor::Life;
+use super::reactor::{Life, Turn};
 use super::socket::Socket;
 use super::{Relay, Seat, upstream};
 use crate::config::{Config, IdentityBy, ListenerConfig, Protocol};
@@ -183,9 +183,18 @@ impl<G: Gate + Send + 'static> Life for Open<G> {
         self.pump.streams()
     }
 
-    fn turn(&mut self, cx: &mut Context<'_>) -> bool {
+    fn turn(&mut self, cx: &mut Context<'_>) -> Turn {
         self.closed = self.pump.turn(cx);
-        self.closed.is_some()
+        self.outcome()
+    }
+
+    fn hand_over(&mut self, facts: &mut Vec<(ConnId, JobEvent)>) {
+        self.pump.hand_over(facts);
+    }
+
+    fn resume(&mut self, cx: &mut Context<'_>, asked: bool) -> Turn {
+        self.closed = self.pump.resume(cx, asked);
+        self.outcome()
     }
 
     fn timer(&mut self) -> Option<Millis> {
@@ -210,6 +219,16 @@ impl<G: Gate + Send + 'static> Life for Open<G> {
             }
             drop((permit, seat));
         });
+    }
+}
+
+impl<G: Gate + Send + 'static> Open<G> {
+    fn outcome(&self) -> Turn {
+        match &self.closed {
+            Some(_) => Turn::Over,
+            None if self.pump.is_parked() => Turn::Parked,
+            None => Turn::Waits,
+        }
     }
 }
 
@@ -249,16 +268,28 @@ struct Facts {
     opaque: bool,
 }
 
-impl pump::FactSink for Facts {
-    fn events(&mut self, events: &mut Vec<JobEvent>) {
+impl Facts {
+    /// Counts them, and leaves only what the fleet has to hear.
+    fn count(&mut self, events: &mut Vec<JobEvent>) {
         let system = self.handle.flags().system();
         events.iter().for_each(|event| telemetry::connection_event(system, event));
         self.opaque |= events.contains(&JobEvent::Opaque);
         // no news of a job
         events.retain(|event| *event != JobEvent::UnknownScript);
+    }
+}
+
+impl pump::FactSink for Facts {
+    fn events(&mut self, events: &mut Vec<JobEvent>) {
+        self.count(events);
         if !events.is_empty() {
             self.hub.with_fleet(|fleet, now| events.drain(..).for_each(|event| fleet.event(now, self.conn, event)));
         }
+    }
+
+    fn hand_over(&mut self, events: &mut Vec<JobEvent>, facts: &mut Vec<(ConnId, JobEvent)>) {
+        self.count(events);
+        facts.extend(events.drain(..).map(|event| (self.conn, event)));
     }
 
     fn mark_seen(&mut self) {

@@ -15,7 +15,7 @@ mod threads;
 mod upstream;
 
 pub use listener::{BindError, Bound, bind};
-pub use reactor::Life;
+pub use reactor::{Life, Turn};
 pub use resolver::Resolver;
 pub use socket::Socket;
 pub use threads::{Seat, Threads};

@@ -11,14 +11,16 @@
 //! Here is what a turn does; `judge` reads and carries verdicts out, `patience` knows what is waited for how long.
 
 mod judge;
+mod parked;
 mod patience;
 
 use super::lane::Lane;
 use crate::fleet::ClosedBy;
 use crate::gate::{Action, Gate, GateError, Side};
 use crate::hub::{Clock, Flags, Handle};
-use crate::job::{JobEvent, Millis};
+use crate::job::{ConnId, JobEvent, Millis};
 use crate::telemetry::ThreadMeter;
+use parked::Parked;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -44,6 +46,11 @@ pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {
     fn peer_has_left(&self) -> bool {
         false
     }
+
+    /// The same as far as the stream has been told by now.
+    fn peer_is_leaving(&self) -> bool {
+        self.peer_has_left()
+    }
 }
 
 impl Stream for TcpStream {
@@ -66,6 +73,8 @@ impl Stream for DuplexStream {}
 pub trait FactSink: Send {
     /// In the order of the bytes, to be taken out. Those behind the facts are written after it returns.
     fn events(&mut self, events: &mut Vec<JobEvent>);
+    /// The same for facts that somebody else tells, together with those of other connections: they are appended.
+    fn hand_over(&mut self, events: &mut Vec<JobEvent>, facts: &mut Vec<(ConnId, JobEvent)>);
     /// The gate has taken over the mark that was set: no fetch that it judges from here on is forwarded.
     fn mark_seen(&mut self);
 }
@@ -108,6 +117,7 @@ pub struct Pump<C, B, G, F> {
     parts: Parts<C, B, G, F>,
     /// Indexed by [`Side`].
     lanes: [Lane; 2],
+    parked: Option<Box<Parked>>,
     flags: Flags,
     /// Registered with the handle.
     waker: Option<Waker>,
@@ -125,15 +135,32 @@ pub struct Pump<C, B, G, F> {
     settled: bool,
 }
 
-/// One per thread: the buffer that everything is read into, the list that gates append to, and the facts among it.
+/// One per thread: the buffer that everything is read into, the list that gates append to, the facts among it, and room
+/// for reads that are parked.
 struct Scratch {
     buffer: Vec<u8>,
     actions: Vec<Action>,
     events: Vec<JobEvent>,
+    spare: Vec<Box<Parked>>,
+}
+
+impl Scratch {
+    /// One that panicked has left its own behind.
+    fn clear(&mut self) {
+        self.actions.clear();
+        self.events.clear();
+    }
+
+    /// Makes room for so many bytes.
+    fn hold(&mut self, bytes: usize) {
+        if self.buffer.len() < bytes {
+            self.buffer.resize(bytes, 0);
+        }
+    }
 }
 
 thread_local! {
-    static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch { buffer: vec![0; 2 * READ], actions: Vec::new(), events: Vec::new() });
+    static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch { buffer: vec![0; 2 * READ], actions: Vec::new(), events: Vec::new(), spare: Vec::new() });
 }
 
 impl<S: Stream, G: Gate, F: FactSink> Pump<S, S, G, F> {
@@ -166,6 +193,7 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
         Pump {
             parts,
             lanes: [Lane::new(), Lane::new()],
+            parked: None,
             flags: Flags::default(),
             waker: None,
             now: 0,
@@ -184,7 +212,11 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
         // the pump counts its own turns (MAX_ROUNDS); being cut short by the runtime could lose a timer
         let mut sleep = pin!(tokio::time::sleep(Duration::ZERO));
         tokio::task::unconstrained(poll_fn(|cx| {
-            if let Some(closed) = self.turn(cx) {
+            let mut closed = self.turn(cx);
+            while self.tell_parked() {
+                closed = self.resume(cx, false);
+            }
+            if let Some(closed) = closed {
                 return Poll::Ready(closed);
             }
             if let Some(at) = self.timer() {
@@ -216,18 +248,19 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
         self.now = self.parts.clock.now() + 1;
     }
 
-    /// Moves what can be moved now. `Some`: that was the end. The context's waker is called from other threads, and
+    /// Moves what can be moved now, until something has to be told ([`Pump::is_parked`]). `Some`: that was the end. The context's waker is called from other threads, and
     /// by streams that are no [`super::socket::Socket`].
     pub fn turn(&mut self, cx: &mut Context<'_>) -> Option<Closed> {
+        if self.is_parked() {
+            return None;
+        }
         if !self.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
             self.parts.handle.register(cx.waker());
             self.waker = Some(cx.waker().clone());
         }
         self.look_at_clock();
         let closed = SCRATCH.with_borrow_mut(|scratch| {
-            // a connection that panicked has left its own behind
-            scratch.actions.clear();
-            scratch.events.clear();
+            scratch.clear();
             self.relay(cx, scratch)
         });
         self.lanes.iter_mut().for_each(Lane::trim);
@@ -241,14 +274,14 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
         for round in 1.. {
             let mut moved = self.flush(cx);
             for side in [Side::Client, Side::Broker] {
-                moved |= self.closing.is_none() && self.step(side, cx, scratch);
+                moved |= self.may_step() && self.step(side, cx, scratch);
             }
             if moved {
                 self.moved = self.now;
             } else {
                 self.stop_at_boundary();
             }
-            if !moved || self.closing.is_some() {
+            if !moved || !self.may_step() {
                 break;
             }
             if round == MAX_ROUNDS {
@@ -256,8 +289,15 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
                 break;
             }
         }
+        if self.is_parked() {
+            return None;
+        }
         self.give_up_waiting(cx);
         self.finished(cx)
+    }
+
+    fn may_step(&self) -> bool {
+        self.closing.is_none() && self.parked.is_none()
     }
 
     fn flush(&mut self, cx: &mut Context<'_>) -> bool {

@@ -3,12 +3,15 @@
 //!
 //! ```text
 //! entered ──registered──▶ slot ──turns: kernel, timer, waker──▶ over ──▶ closed by itself
-//!                          └─panic──▶ dropped: it ends one connection, never the thread
+//!                         │  ▲
+//!      facts to be told ──▼  │── resumed: those of all that are parked have been told together
+//!                        parked
+//! a panic, in a turn or while its facts are told ──▶ dropped: it ends connections, never the thread
 //! ```
 
 use super::socket::Socket;
-use crate::hub::Clock;
-use crate::job::Millis;
+use crate::hub::{Clock, Tell};
+use crate::job::{ConnId, JobEvent, Millis};
 use mio::event::Event;
 use mio::{Events, Poll, Token};
 use slab::Slab;
@@ -30,12 +33,27 @@ const CALLS: Token = Token(usize::MAX);
 pub trait Life: Send {
     /// The sockets to be watched.
     fn sockets(&mut self) -> [&mut Socket; 2];
-    /// Does what can be done now. True if that was the end: then [`Life::close`] comes.
-    fn turn(&mut self, cx: &mut Context<'_>) -> bool;
+    /// Does what can be done now.
+    fn turn(&mut self, cx: &mut Context<'_>) -> Turn;
+    /// It is parked: appends what it has to tell. Others may do so too before it is told.
+    fn hand_over(&mut self, facts: &mut Vec<(ConnId, JobEvent)>);
+    /// What it handed over has been told: goes on. `asked`: its sockets have been noted as the kernel knew them then.
+    fn resume(&mut self, cx: &mut Context<'_>, asked: bool) -> Turn;
     /// When it wants its next turn whatever happens, if it has not said so before.
     fn timer(&mut self) -> Option<Millis>;
     /// It is over, and its sockets are not watched any more.
     fn close(self: Box<Self>);
+}
+
+/// How a turn ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// It waits for news.
+    Waits,
+    /// It has something to tell first: [`Life::hand_over`], then [`Life::resume`].
+    Parked,
+    /// That was the end: then [`Life::close`] comes.
+    Over,
 }
 
 /// Names a connection among those of one reactor, past ones included.
@@ -50,8 +68,16 @@ struct Slot {
     life: Box<dyn Life>,
     waker: Waker,
     number: u64,
-    /// Has a turn coming.
-    due: bool,
+    next: Next,
+}
+
+/// What a connection has coming.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Next {
+    Nothing,
+    Turn,
+    /// It is parked. Its news are looked at when it is resumed.
+    Resume,
 }
 
 /// What other threads want of a reactor.
@@ -122,50 +148,111 @@ pub(super) struct Reactor {
     poll: Poll,
     clock: Clock,
     caller: Caller,
+    /// Another thread has called.
+    called: bool,
     slots: Slab<Slot>,
     entered: u64,
     timers: BinaryHeap<Reverse<(Millis, Resident)>>,
     /// Slots that have a turn coming.
     turns: Vec<usize>,
+    /// Slots with something to tell.
+    parked: Vec<usize>,
+    tell: Tell,
+    /// Empty, but for its room, while nothing is told.
+    facts: Vec<(ConnId, JobEvent)>,
 }
 
 impl Reactor {
     /// A reactor without connections, and how to reach it.
-    pub(super) fn new(clock: Clock) -> io::Result<(Reactor, Caller)> {
+    pub(super) fn new(clock: Clock, tell: Tell) -> io::Result<(Reactor, Caller)> {
         let poll = Poll::new()?;
         let rouse = Rouse { called: AtomicBool::new(false), waker: mio::Waker::new(poll.registry(), CALLS)? };
         let caller = Caller { calls: Arc::default(), rouse: Arc::new(rouse) };
-        let (slots, timers) = (Slab::new(), BinaryHeap::new());
-        Ok((Reactor { poll, clock, caller: caller.clone(), slots, entered: 0, timers, turns: Vec::new() }, caller))
+        let reactor = Reactor {
+            poll,
+            clock,
+            caller: caller.clone(),
+            called: false,
+            slots: Slab::new(),
+            entered: 0,
+            timers: BinaryHeap::new(),
+            turns: Vec::new(),
+            parked: Vec::new(),
+            tell,
+            facts: Vec::new(),
+        };
+        Ok((reactor, caller))
     }
 
     /// Drives connections until it is told to stop.
     pub(super) fn run(mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(EVENTS);
         loop {
-            let wait = self.timers.peek().map(|Reverse((at, _))| at.saturating_sub(self.clock.now()));
-            match self.poll.poll(&mut events, wait.map(Duration::from_millis)) {
-                Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
-                _ => (),
-            }
-            let mut called = false;
-            for event in &events {
-                match event.token() {
-                    CALLS => called = true,
-                    Token(token) => self.note(token / 2, token % 2, event),
-                }
-            }
-            let now = self.clock.now();
-            if called && self.heed_calls() {
+            self.look(&mut events, self.patience())?;
+            if mem::take(&mut self.called) && self.heed_calls() {
                 return Ok(());
             }
-            self.heed_timers(now);
+            self.heed_timers(self.clock.now());
             let mut turns = mem::take(&mut self.turns);
-            turns.drain(..).for_each(|slot| self.turn(slot));
+            turns.drain(..).for_each(|slot| self.give_turn(slot, |life, cx| life.turn(cx)));
             // its room is kept
             turns.append(&mut self.turns);
             self.turns = turns;
+            if !self.parked.is_empty() {
+                self.tell_together(&mut events)?;
+            }
         }
+    }
+
+    /// How long there is nothing to do unless the kernel has news. `None`: for ever.
+    fn patience(&self) -> Option<Duration> {
+        if self.called || !self.turns.is_empty() || !self.parked.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        let until = |at: Millis| Duration::from_millis(at.saturating_sub(self.clock.now()));
+        self.timers.peek().map(|Reverse((at, _))| until(*at))
+    }
+
+    /// Waits for the kernel's news and notes them.
+    fn look(&mut self, events: &mut Events, patience: Option<Duration>) -> io::Result<()> {
+        match self.poll.poll(events, patience) {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
+            _ => (),
+        }
+        for event in &*events {
+            match event.token() {
+                CALLS => self.called = true,
+                Token(token) => self.note(token / 2, token % 2, event),
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells what the parked have to tell, looks who has left meanwhile, and lets them go on.
+    fn tell_together(&mut self, events: &mut Events) -> io::Result<()> {
+        let parked = mem::take(&mut self.parked);
+        let (slots, facts, tell) = (&mut self.slots, &mut self.facts, &self.tell);
+        let told = catch_unwind(AssertUnwindSafe(|| {
+            for key in &parked {
+                if let Some(slot) = slots.get_mut(*key) {
+                    slot.life.hand_over(facts);
+                }
+            }
+            tell(facts);
+        }));
+        // none of what was not told may go on
+        self.facts.clear();
+        if told.is_err() {
+            parked.into_iter().for_each(|slot| self.remove(slot, false));
+            return Ok(());
+        }
+        self.look(events, Some(Duration::ZERO))?;
+        // if there was no room for more, the kernel may know of others
+        let asked = events.iter().count() < EVENTS;
+        for slot in parked {
+            self.give_turn(slot, |life, cx| life.resume(cx, asked));
+        }
+        Ok(())
     }
 
     fn note(&mut self, key: usize, side: usize, event: &Event) {
@@ -194,7 +281,7 @@ impl Reactor {
             socket.register(self.poll.registry(), Token(2 * resident.slot + side))?;
         }
         let waker = Waker::from(Arc::new(Bell { caller: self.caller.clone(), resident }));
-        entry.insert(Slot { life, waker, number: resident.number, due: false });
+        entry.insert(Slot { life, waker, number: resident.number, next: Next::Nothing });
         self.due(resident.slot);
         Ok(())
     }
@@ -215,34 +302,42 @@ impl Reactor {
     }
 
     fn due(&mut self, slot: usize) {
-        let Some(Slot { due, .. }) = self.slots.get_mut(slot) else { return };
-        if !mem::replace(due, true) {
+        if let Some(Slot { next, .. }) = self.slots.get_mut(slot)
+            && *next == Next::Nothing
+        {
+            *next = Next::Turn;
             self.turns.push(slot);
         }
     }
 
-    fn turn(&mut self, key: usize) {
+    fn give_turn(&mut self, key: usize, turn: impl FnOnce(&mut dyn Life, &mut Context<'_>) -> Turn) {
         let Some(slot) = self.slots.get_mut(key) else { return };
-        slot.due = false;
+        slot.next = Next::Nothing;
         let mut cx = Context::from_waker(&slot.waker);
-        let ended = catch_unwind(AssertUnwindSafe(|| slot.life.turn(&mut cx)));
-        match ended {
-            Ok(false) => {
+        match catch_unwind(AssertUnwindSafe(|| turn(&mut *slot.life, &mut cx))) {
+            Ok(Turn::Waits) => {
                 let resident = Resident { slot: key, number: slot.number };
                 if let Some(at) = slot.life.timer() {
                     self.timers.push(Reverse((at, resident)));
                 }
             }
-            over => {
-                let mut slot = self.slots.remove(key);
-                for socket in slot.life.sockets() {
-                    // closing it ends the watch too
-                    let _ = socket.deregister(self.poll.registry());
-                }
-                // what has panicked once may do so again when it is dropped
-                let _ =
-                    catch_unwind(AssertUnwindSafe(|| if over.is_ok() { slot.life.close() } else { drop(slot.life) }));
+            Ok(Turn::Parked) => {
+                slot.next = Next::Resume;
+                self.parked.push(key);
             }
+            Ok(Turn::Over) => self.remove(key, true),
+            Err(_) => self.remove(key, false),
         }
+    }
+
+    /// `orderly`: it knows that it is over.
+    fn remove(&mut self, key: usize, orderly: bool) {
+        let Some(mut slot) = self.slots.try_remove(key) else { return };
+        for socket in slot.life.sockets() {
+            // closing it ends the watch too
+            let _ = socket.deregister(self.poll.registry());
+        }
+        // what has panicked once may do so again when it is dropped
+        let _ = catch_unwind(AssertUnwindSafe(|| if orderly { slot.life.close() } else { drop(slot.life) }));
     }
 }

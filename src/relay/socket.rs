@@ -102,4 +102,8 @@ impl Stream for Socket {
     fn peer_has_left(&self) -> bool {
         has_left(&self.stream)
     }
+
+    fn peer_is_leaving(&self) -> bool {
+        self.ending
+    }
 }

@@ -2,11 +2,14 @@
 //! on its way takes a lock. A new one goes to the thread that has the fewest.
 
 use super::reactor::{Caller, Life, Reactor};
-use crate::hub::Clock;
+use crate::hub::{Clock, Tell};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::{io, thread};
+
+/// More connections than any thread has.
+const DEAD: usize = usize::MAX / 2;
 
 /// See the module. Dropping it ends all connections at once.
 pub struct Threads {
@@ -33,9 +36,10 @@ impl Drop for Seat {
 }
 
 impl Threads {
-    /// Starts so many.
-    pub fn start(number: usize, clock: Clock) -> io::Result<Threads> {
-        let threads = (0..number.max(1)).map(|index| Thread::start(index, clock)).collect::<io::Result<_>>()?;
+    /// Starts so many. `tell` is given what connections have to tell, those of one thread together.
+    pub fn start(number: usize, clock: Clock, tell: Tell) -> io::Result<Threads> {
+        let start = |index| Thread::start(index, clock, tell.clone());
+        let threads = (0..number.max(1)).map(start).collect::<io::Result<_>>()?;
         Ok(Threads { threads })
     }
 
@@ -69,15 +73,19 @@ impl Threads {
 }
 
 impl Thread {
-    fn start(index: usize, clock: Clock) -> io::Result<Thread> {
-        let (reactor, caller) = Reactor::new(clock)?;
+    fn start(index: usize, clock: Clock, tell: Tell) -> io::Result<Thread> {
+        let (reactor, caller) = Reactor::new(clock, tell)?;
+        let connections = Arc::new(AtomicUsize::new(0));
+        let load = connections.clone();
         let run = move || {
             if let Err(error) = reactor.run() {
+                // the others take the new ones
+                load.fetch_add(DEAD, Ordering::Relaxed);
                 tracing::error!(%error, "a thread has ended, and its connections with it");
             }
         };
         let join = thread::Builder::new().name(format!("relay-{index}")).spawn(run)?;
-        Ok(Thread { caller, connections: Arc::default(), join: Some(join) })
+        Ok(Thread { caller, connections, join: Some(join) })
     }
 }
 

@@ -9,3 +9,4 @@ mod panics;
 mod patience;
 mod server;
 mod support;
+mod threads;

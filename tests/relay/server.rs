@@ -36,7 +36,7 @@ fn serve(upstream: &str, max_connections: usize) -> Server {
     let state = tempfile::tempdir().expect("a directory");
     let (store, saved) = Store::open(state.path(), false).expect("opened");
     let hub = Hub::open(FleetSettings::default(), store, saved).expect("opened");
-    let threads = Arc::new(Threads::start(2, hub.clock()).expect("started"));
+    let threads = Arc::new(Threads::start(2, hub.clock(), hub.teller()).expect("started"));
     let meter = Arc::new(Meter::new(["redis"].into_iter(), 2));
     let resolver = Arc::new(Resolver::start(hub.clone()).expect("started"));
     let relay = Relay { hub: hub.clone(), threads, meter: meter.clone(), resolver, max_connections: 10_000 };

@@ -2,7 +2,7 @@
 
 use crate::gate::{State, TestGate};
 use draingate::hub::{Clock, Handle};
-use draingate::job::JobEvent;
+use draingate::job::{ConnId, JobEvent};
 use draingate::relay::pump::{Closed, FactSink, Parts, Pump, Stream};
 use draingate::telemetry::{ListenerMeter, Meter};
 use std::sync::{Arc, Mutex};
@@ -23,6 +23,10 @@ struct Sink(Facts, Arc<Mutex<State>>);
 impl FactSink for Sink {
     fn events(&mut self, events: &mut Vec<JobEvent>) {
         events.drain(..).for_each(&mut self.0);
+    }
+
+    fn hand_over(&mut self, events: &mut Vec<JobEvent>, facts: &mut Vec<(ConnId, JobEvent)>) {
+        facts.extend(events.drain(..).map(|event| (ConnId(0), event)));
     }
 
     fn mark_seen(&mut self) {

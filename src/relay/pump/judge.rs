@@ -3,7 +3,6 @@
 use super::super::lane::Input;
 use super::{FactSink, Pump, READ, Scratch, Stream};
 use crate::gate::{Action, Gate, GateError, Side};
-use crate::job::JobEvent;
 use std::ops::Range;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -69,9 +68,7 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
         kept: usize,
         room: usize,
     ) -> Poll<usize> {
-        if scratch.buffer.len() < kept + room {
-            scratch.buffer.resize(kept + room, 0);
-        }
+        scratch.hold(kept + room);
         let mut into = ReadBuf::new(&mut scratch.buffer[kept..kept + room]);
         let result = match side {
             Side::Client => Pin::new(&mut self.parts.client).poll_read(cx, &mut into),
@@ -104,14 +101,20 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
             lane.hungry = false;
             return;
         }
-        if scratch.buffer.len() < whole {
-            scratch.buffer.resize(whole, 0);
-        }
+        scratch.hold(whole);
         scratch.buffer[..kept].copy_from_slice(&lane.carry);
         lane.carry.clear();
         let input = &scratch.buffer[..whole];
         let consumed = self.parts.gate.input(self.now, side, input, &mut scratch.actions).min(whole);
+        if self.park(side, scratch, consumed, whole) {
+            return;
+        }
         self.carry_out(cx, scratch, side, whole);
+        self.keep(side, scratch, consumed, whole);
+    }
+
+    /// Carries on what the gate has not consumed of the first `whole` bytes of the buffer.
+    pub(super) fn keep(&mut self, side: Side, scratch: &mut Scratch, consumed: usize, whole: usize) {
         let lane = &mut self.lanes[side as usize];
         lane.carry.extend_from_slice(&scratch.buffer[consumed..whole]);
         lane.hungry = !lane.carry.is_empty() && self.parts.gate.wants(side);
@@ -162,10 +165,21 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
         }
     }
 
-    /// Carries out what the gate ordered about the first `whole` bytes of the buffer, which `from` sent. Forwards in a
-    /// row become one write; all facts are told before the first.
+    /// Carries out what the gate ordered about the first `whole` bytes of the buffer, which `from` sent. All facts are told
+    /// first, together: each telling is a turn with the fleet, and a line in the journal.
     pub(super) fn carry_out(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch, from: Side, whole: usize) {
-        self.tell(scratch);
+        if scratch.take_events() {
+            if scratch.delivers() {
+                self.look_before_delivery(false);
+            }
+            self.parts.facts.events(&mut scratch.events);
+            scratch.events.clear();
+        }
+        self.act(cx, scratch, from, whole);
+    }
+
+    /// The rest of [`Pump::carry_out`]. Forwards in a row become one write.
+    pub(super) fn act(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch, from: Side, whole: usize) {
         let Scratch { buffer, actions, .. } = scratch;
         let input = &buffer[..whole];
         let before = self.lane(Side::Client).written;
@@ -196,25 +210,6 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
         if written != before {
             self.parts.gate.flushed(written);
         }
-    }
-
-    /// Tells the facts among the actions, together: each telling is a turn with the fleet, and a line in the journal.
-    fn tell(&mut self, scratch: &mut Scratch) {
-        let Scratch { actions, events, .. } = scratch;
-        let mut closed = false;
-        let facts = actions.extract_if(.., |action| {
-            closed |= matches!(action, Action::Close(_));
-            !closed && matches!(action, Action::Event(_))
-        });
-        events.extend(facts.filter_map(|action| if let Action::Event(event) = action { Some(event) } else { None }));
-        if events.is_empty() {
-            return;
-        }
-        if events.iter().any(|event| matches!(event, JobEvent::Delivered(_) | JobEvent::Taken(_))) {
-            self.look_before_delivery();
-        }
-        self.parts.facts.events(events);
-        events.clear();
     }
 
     fn send(&mut self, cx: &mut Context<'_>, to: Side, bytes: &[u8]) {

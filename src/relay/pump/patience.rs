@@ -52,8 +52,11 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
 
     /// A job is about to be handed over: what is written to a client that has left would be lost with it. Its end is told
     /// in its turn, and the gate then finds that the job was not written.
-    pub(super) fn look_before_delivery(&mut self) {
-        if self.lane(Side::Client).input == Input::Open && self.parts.client.peer_has_left() {
+    /// `asked`: see [`Pump::resume`].
+    pub(super) fn look_before_delivery(&mut self, asked: bool) {
+        let client = &self.parts.client;
+        let has_left = || if asked { client.peer_is_leaving() } else { client.peer_has_left() };
+        if self.lanes[Side::Client as usize].input == Input::Open && has_left() {
             self.lane(Side::Client).kill();
         }
     }
