@@ -4,7 +4,9 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 CARGO ?= cargo
-ROUNDS ?= 100
+ROUNDS ?= 200
+# The stories wait more than they work: twice as many at a time as a small machine has cores.
+STORIES ?= 4
 # The properties try the same cases every time, so that nobody is stopped by luck; `make soak` looks for others.
 SEED ?= 1
 CASES ?= 50000
@@ -57,18 +59,18 @@ instructions: setup ## what the gates need per command or frame, against benches
 instructions-accept: setup ## make what the gates need now the baseline
 	@benches/instructions.py --accept
 
-# The stories wait more than they work: twice as many at a time as a small machine has cores.
 unit: setup ## unit, integration and real stories
-	RUST_TEST_THREADS=4 $(CARGO) test --locked
+	RUST_TEST_THREADS=$(STORIES) $(CARGO) test --locked
 
-soak: setup ## each real story ROUNDS times (100), and CASES (50000) fresh cases of each property
+soak: setup ## each real story ROUNDS times (200), and CASES (50000) fresh cases of each property
 	PROPTEST_CASES=$(CASES) $(CARGO) test --locked --release -p proto-tests
-	DRAINGATE_ROUNDS=$(ROUNDS) $(CARGO) test --locked --release --test stories -- --nocapture
+	RUST_TEST_THREADS=$(STORIES) DRAINGATE_ROUNDS=$(ROUNDS) \
+		$(CARGO) test --locked --release --test stories -- --nocapture
 
 # Next to the soak: the same stories, and the table of what they measured.
-evidence: setup ## each real story ROUNDS times (100), and docs/evidence.md
+evidence: setup ## each real story ROUNDS times (200), and docs/evidence.md
 	rm -f target/evidence.jsonl
-	DRAINGATE_ROUNDS=$(ROUNDS) DRAINGATE_EVIDENCE=$(CURDIR)/target/evidence.jsonl \
+	RUST_TEST_THREADS=$(STORIES) DRAINGATE_ROUNDS=$(ROUNDS) DRAINGATE_EVIDENCE=$(CURDIR)/target/evidence.jsonl \
 		$(CARGO) test --locked --test stories -- --nocapture
 	tests/evidence.py target/evidence.jsonl
 

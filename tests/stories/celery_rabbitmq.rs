@@ -4,7 +4,7 @@ use crate::support::celery::Celery;
 use crate::support::gate::{Answer, text};
 use crate::support::rabbit::Release;
 use crate::support::story::{Load, System, drain_and_kill};
-use crate::support::{World, eventually, rounds, secs};
+use crate::support::{World, eventually, rounds_or, secs};
 use serde_json::{Value, json};
 
 /// With events of tasks, and with results that the gate does not see.
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 fn jobs_that_come_due_around_the_drain() {
     let load = Load { countdown: 6.0, open: 24, ..Load::default() };
     let celery = Celery { results_in_redis: true, options: &["-E"], ..Celery::default() };
-    drain_and_kill(&World::with(Release::Three), &celery, load, rounds().div_ceil(2));
+    drain_and_kill(&World::with(Release::Three), &celery, load, rounds_or(1));
 }
 
 /// Each is retried once: a child publishes it anew before its main process acknowledges.
@@ -23,7 +23,7 @@ fn late_ack_jobs_that_come_due_around_the_drain() {
         &World::with(Release::Three),
         &Celery { late: true, retries: 1, ..Celery::default() },
         load,
-        rounds().div_ceil(2),
+        rounds_or(1),
     );
 }
 
@@ -32,7 +32,7 @@ fn late_ack_jobs_that_come_due_around_the_drain() {
 fn quorum_queues() {
     let load = Load { countdown: 6.0, open: 24, ..Load::default() };
     let celery = Celery { quorum: true, late: true, ..Celery::default() };
-    drain_and_kill(&World::with(Release::Four), &celery, load, rounds().div_ceil(2));
+    drain_and_kill(&World::with(Release::Four), &celery, load, rounds_or(1));
 }
 
 /// One worker with all its processes, its jobs by kind, remote control all the while; what is not due for an hour goes

@@ -4,7 +4,7 @@ use crate::support::clients::Client;
 use crate::support::gate::text;
 use crate::support::rabbit::Release;
 use crate::support::story::{Load, System, drain_and_kill, drain_then_kill};
-use crate::support::{World, eventually, rounds, secs};
+use crate::support::{World, eventually, rounds_or, secs};
 use serde_json::{Value, json};
 
 /// What is told of a worker and of the job in its hands; then the story with many.
@@ -27,7 +27,7 @@ fn story(client: Client, system: &str, job_name: &str) {
     assert_eq!(world.log().assert_exactly_once(&[drained]), 1);
 
     let load = Load { longest: 1.5, ..Load::default() };
-    drain_and_kill(&world, &client, load, rounds().div_ceil(2));
+    drain_and_kill(&world, &client, load, rounds_or(1));
 }
 
 /// The worker's own page.
@@ -40,7 +40,7 @@ fn shown(world: &World, name: &str) -> Value {
 #[test]
 fn dramatiq() {
     let load = Load { longest: 4.0, countdown: 2.0, open: 24, ..Load::default() };
-    drain_and_kill(&World::with(Release::Four), &Client::Dramatiq, load, rounds().div_ceil(2));
+    drain_and_kill(&World::with(Release::Four), &Client::Dramatiq, load, rounds_or(1));
 }
 
 /// What is running, what waits in the worker's memory and what waits for its time; a drain waits for what is due within

@@ -4,7 +4,7 @@ use crate::support::celery::Celery;
 use crate::support::gate::text;
 use crate::support::sidekiq::Sidekiq;
 use crate::support::story::{System, Worker, drain_and_kill, random};
-use crate::support::{World, eventually, now, rounds, secs};
+use crate::support::{World, eventually, now, rounds_or, secs};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -67,7 +67,7 @@ fn before_now_leaves_newcomers_alone() {
     }
     drop(producer);
     world.log().await_all_ended(secs(60));
-    let on_old = world.log().lines().into_iter().find(|line| line.what == "start" && line.worker == old.label);
+    let on_old = world.log().first(|line| line.what == "start" && line.worker == old.label);
     assert_eq!(on_old, None);
     world.gate().await_worker(&old.name, "drained", secs(60));
     world.gate().await_worker(&new.name, "active", secs(60));
@@ -114,7 +114,7 @@ fn the_broker_is_paused_around_the_drain() {
                     std::thread::sleep(Duration::from_millis(random.u64(2500..4500)));
                 }
             });
-            drain_and_kill(&world, system, crate::support::story::Load::default(), rounds().div_ceil(2));
+            drain_and_kill(&world, system, crate::support::story::Load::default(), rounds_or(1));
         });
     }
 }

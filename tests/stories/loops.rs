@@ -3,7 +3,7 @@
 use crate::support::scripted::{Named, Scripted};
 use crate::support::sidekiq::Sidekiq;
 use crate::support::story::{Load, System, drain_and_kill};
-use crate::support::{World, rounds, secs};
+use crate::support::{World, rounds_or, secs};
 
 const EXACT: Load = Load { longest: 1.0, countdown: 0.0, open: 8, require: "exact" };
 
@@ -32,33 +32,33 @@ fn declared() -> World {
 /// A list of its own keeps each job until it is removed from there.
 #[test]
 fn a_private_list() {
-    drain_and_kill(&World::new(), &python(PY5, &[("KIND", "private")]), EXACT, rounds().div_ceil(2));
+    drain_and_kill(&World::new(), &python(PY5, &[("KIND", "private")]), EXACT, rounds_or(1));
 }
 
 /// The same without waiting: its queue has to be declared.
 #[test]
 fn a_polled_private_list() {
     let python = python(PY8, &[("KIND", "poll"), ("PROTOCOL", "3")]);
-    drain_and_kill(&declared(), &python, EXACT, rounds().div_ceil(2));
+    drain_and_kill(&declared(), &python, EXACT, rounds_or(1));
 }
 
 /// What Sidekiq Pro's fetcher does.
 #[test]
 fn sidekiq_with_private_lists() {
     let sidekiq = Sidekiq { private_lists: true, queues: &["default", "low"], ..Sidekiq::new(7) };
-    drain_and_kill(&World::new(), &sidekiq, EXACT, rounds().div_ceil(2));
+    drain_and_kill(&World::new(), &sidekiq, EXACT, rounds_or(1));
 }
 
 #[test]
 fn a_stream() {
     let python = python(PY8, &[("KIND", "stream"), ("PROTOCOL", "3")]);
-    drain_and_kill(&World::new(), &python, EXACT, rounds().div_ceil(2));
+    drain_and_kill(&World::new(), &python, EXACT, rounds_or(1));
 }
 
 /// Who comes back is done, says the operator.
 #[test]
 fn a_declared_list() {
-    drain_and_kill(&declared(), &python(PY6, &[("KIND", "list")]), Load { require: "inferred", ..EXACT }, 1);
+    drain_and_kill(&declared(), &python(PY6, &[("KIND", "list")]), Load { require: "inferred", ..EXACT }, rounds_or(1));
 }
 
 /// Nobody has said anything: it is held, and never called drained. At its natural end nothing is lost.
@@ -78,7 +78,7 @@ fn ioredis_6_in_resp_3_is_unknown() {
 fn a_private_list_with_ioredis_5() {
     let modules = concat!(env!("CARGO_MANIFEST_DIR"), "/.cache/bullmq5");
     let node = node(Box::leak(Box::new([("MODULES", modules), ("KIND", "private")])));
-    drain_and_kill(&World::new(), &node, EXACT, rounds().div_ceil(2));
+    drain_and_kill(&World::new(), &node, EXACT, rounds_or(1));
 }
 
 fn node(environment: &'static [(&'static str, &'static str)]) -> Scripted {

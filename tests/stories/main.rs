@@ -1,5 +1,5 @@
 //! Real workers, a real broker, the real binary: what draingate promises, seen from outside. Needs what `make setup`
-//! installs. `DRAINGATE_ROUNDS=100` tells each story a hundred times, `DRAINGATE_SEED` repeats one.
+//! installs. `DRAINGATE_ROUNDS=200` tells each story two hundred times, `DRAINGATE_SEED` repeats one.
 
 #[path = "../support/mod.rs"]
 mod support;

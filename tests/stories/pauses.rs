@@ -114,7 +114,7 @@ fn alone(system: &Scripted, name: &str) {
             world.gate().cli(&["resume", name]).expect(0);
             windows.push(Window { from, until });
             eventually("they are taken up at once", secs(3), || {
-                world.log().lines().into_iter().find(|line| line.what == "start" && line.time > until)
+                world.log().first(|line| line.what == "start" && line.time > until)
             });
         }
     });

@@ -4,7 +4,7 @@ use crate::support::celery::Celery;
 use crate::support::pika::Pika;
 use crate::support::rabbit::Release;
 use crate::support::story::{Load, System, drain_and_kill};
-use crate::support::{World, eventually, rounds, secs};
+use crate::support::{World, eventually, rounds_or, secs};
 
 /// A story for each release, with half of the rounds each.
 macro_rules! on_each_release {
@@ -21,26 +21,21 @@ macro_rules! on_each_release {
 on_each_release! { celery_early_ack celery_late_ack pika pika_on_a_quorum_queue lifted }
 
 fn celery_early_ack(release: Release) {
-    drain_and_kill(&World::with(release), &Celery::default(), Load::default(), rounds().div_ceil(2));
+    drain_and_kill(&World::with(release), &Celery::default(), Load::default(), rounds_or(1));
 }
 
 fn celery_late_ack(release: Release) {
-    drain_and_kill(
-        &World::with(release),
-        &Celery { late: true, ..Celery::default() },
-        Load::default(),
-        rounds().div_ceil(2),
-    );
+    drain_and_kill(&World::with(release), &Celery { late: true, ..Celery::default() }, Load::default(), rounds_or(1));
 }
 
 fn pika(release: Release) {
     let pika = Pika { prefetch: 2, queue: "" };
-    drain_and_kill(&World::with(release), &pika, Load { longest: 1.5, ..Load::default() }, rounds().div_ceil(2));
+    drain_and_kill(&World::with(release), &pika, Load { longest: 1.5, ..Load::default() }, rounds_or(1));
 }
 
 fn pika_on_a_quorum_queue(release: Release) {
     let pika = Pika { prefetch: 3, queue: "x-queue-type=quorum" };
-    drain_and_kill(&World::with(release), &pika, Load { longest: 1.5, ..Load::default() }, rounds().div_ceil(2));
+    drain_and_kill(&World::with(release), &pika, Load { longest: 1.5, ..Load::default() }, rounds_or(1));
 }
 
 /// Drained, idle for a while, lifted: the same worker goes on, on the same connection.

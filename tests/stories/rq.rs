@@ -2,7 +2,7 @@
 
 use crate::support::scripted::{Named, Scripted};
 use crate::support::story::{Load, System, drain_and_kill};
-use crate::support::{World, rounds, secs};
+use crate::support::{World, rounds, rounds_or, secs};
 
 const EXACT: Load = Load { longest: 1.5, countdown: 0.0, open: 16, require: "exact" };
 
@@ -33,7 +33,7 @@ fn version_3_with_the_scheduler() {
 #[test]
 fn simple_worker() {
     let rq = rq(3, &[("CLASS", "simple")]);
-    drain_and_kill(&World::new(), &rq, EXACT, rounds().div_ceil(2));
+    drain_and_kill(&World::new(), &rq, EXACT, rounds_or(1));
 }
 
 /// A burst worker ends when there is nothing: drained, it finishes what it has and leaves the rest.

@@ -3,12 +3,12 @@
 use crate::support::World;
 use crate::support::celery::Celery;
 use crate::support::redis::Server;
-use crate::support::rounds;
+use crate::support::rounds_or;
 use crate::support::sidekiq::Sidekiq;
 use crate::support::story::{Load, System, drain_and_kill};
 
 fn story(server: Server, system: &dyn System) {
-    drain_and_kill(&World::on(server), system, Load::default(), rounds().div_ceil(2));
+    drain_and_kill(&World::on(server), system, Load::default(), rounds_or(1));
 }
 
 #[test]

@@ -2,11 +2,11 @@
 
 use crate::support::World;
 use crate::support::celery::Celery;
-use crate::support::rounds;
+use crate::support::rounds_or;
 use crate::support::story::{Load, drain_and_kill};
 
 fn lives_through_drains(celery: &Celery, load: Load) {
-    drain_and_kill(&World::new(), celery, load, rounds().div_ceil(2));
+    drain_and_kill(&World::new(), celery, load, rounds_or(1));
 }
 
 /// Four processes and sixteen jobs in the worker's memory when the drain comes: it runs them all first.

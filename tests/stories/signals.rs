@@ -4,7 +4,7 @@
 use crate::support::redis::Client;
 use crate::support::sidekiq::Sidekiq;
 use crate::support::story::{Producer, System, Worker, drain_amid, random};
-use crate::support::{World, rounds, secs};
+use crate::support::{World, rounds, rounds_or, secs};
 use rustix::process::Signal;
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ fn quieted(version: u8, shortest: f64, quiet: fn(&World, &Worker)) {
     let mut producer = system.producer(&world);
     let mut random = random();
     let mut drained = Vec::new();
-    for round in 1..=rounds().div_ceil(2) {
+    for round in 1..=rounds_or(1) {
         let worker = with_two_jobs(&world, &system, &mut *producer, round, shortest + 4.0 * random.f64());
         let early = random.bool();
         if early {

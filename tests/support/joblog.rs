@@ -3,8 +3,9 @@
 
 use super::{eventually, process::Proc};
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Write;
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 /// A worker that the gate called drained.
@@ -18,9 +19,19 @@ pub(crate) struct Drained {
     pub(crate) drained_at: f64,
 }
 
-/// See the module.
+/// See the module. It is looked at again and again while it grows to many thousands of lines: each is read once.
 pub(crate) struct JobLog {
     path: PathBuf,
+    known: Mutex<Known>,
+}
+
+/// What has been read so far.
+#[derive(Default)]
+struct Known {
+    bytes: u64,
+    lines: Vec<Line>,
+    /// Jobs that were pushed and have not ended.
+    open: BTreeSet<String>,
 }
 
 /// `push|start|end|ready ID TIME PID WORKER`
@@ -35,12 +46,30 @@ pub(crate) struct Line {
 
 impl JobLog {
     pub(crate) fn new(path: PathBuf) -> JobLog {
-        JobLog { path }
+        JobLog { path, known: Mutex::default() }
+    }
+
+    pub(crate) fn path(&self) -> PathBuf {
+        self.path.clone()
     }
 
     pub(crate) fn lines(&self) -> Vec<Line> {
-        let text = std::fs::read_to_string(&self.path).unwrap_or_default();
-        text.split_inclusive('\n').filter(|line| line.ends_with('\n')).map(parse).collect()
+        self.read().lines.clone()
+    }
+
+    /// All whole lines up to now.
+    fn read(&self) -> MutexGuard<'_, Known> {
+        let mut known = self.known.lock().unwrap_or_else(|error| panic!("a line before was torn: {error}"));
+        let mut text = String::new();
+        if let Ok(mut file) = std::fs::File::open(&self.path) {
+            file.seek(SeekFrom::Start(known.bytes)).expect("a file");
+            file.read_to_string(&mut text).expect("the job log is text");
+        }
+        for line in text.split_inclusive('\n').filter(|line| line.ends_with('\n')) {
+            known.bytes += line.len() as u64;
+            known.add(parse(line));
+        }
+        known
     }
 
     /// The note of a producer written in Rust.
@@ -51,14 +80,19 @@ impl JobLog {
     }
 
     pub(crate) fn find(&self, what: &str, id: &str) -> Option<Line> {
-        self.lines().into_iter().find(|line| line.what == what && line.id == id)
+        self.first(|line| line.what == what && line.id == id)
+    }
+
+    /// The first line that is as wanted.
+    pub(crate) fn first(&self, wanted: impl Fn(&Line) -> bool) -> Option<Line> {
+        self.read().lines.iter().find(|line| wanted(line)).cloned()
     }
 
     /// The `ready` line of a worker.
     pub(crate) fn await_ready(&self, label: &str, worker: &mut Proc) -> Line {
         eventually(&format!("worker {label} is ready"), Duration::from_secs(120), || {
             assert!(worker.is_running(), "worker {label} ended at its start");
-            self.lines().into_iter().find(|line| line.what == "ready" && line.worker == label)
+            self.first(|line| line.what == "ready" && line.worker == label)
         })
     }
 
@@ -69,11 +103,7 @@ impl JobLog {
 
     /// How many jobs were pushed and have not ended.
     pub(crate) fn open(&self) -> usize {
-        let lines = self.lines();
-        let ids = |what: &str| -> BTreeSet<&str> {
-            lines.iter().filter(|line| line.what == what).map(|line| line.id.as_str()).collect()
-        };
-        ids("push").difference(&ids("end")).count()
+        self.read().open.len()
     }
 
     /// Waits until every job that was pushed has ended.
@@ -104,6 +134,17 @@ impl JobLog {
 
     pub(crate) fn verdict(&self) -> Verdict {
         verdict(&self.lines())
+    }
+}
+
+impl Known {
+    fn add(&mut self, line: Line) {
+        match line.what.as_str() {
+            "push" => drop(self.open.insert(line.id.clone())),
+            "end" => drop(self.open.remove(&line.id)),
+            _ => {}
+        }
+        self.lines.push(line);
     }
 }
 

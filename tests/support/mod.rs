@@ -29,6 +29,7 @@ pub(crate) struct World {
     /// In the place of Redis, where a story is about RabbitMQ.
     pub(crate) rabbit: Option<Rabbit>,
     pub(crate) gate: Option<Gate>,
+    log: JobLog,
     dir: tempfile::TempDir,
 }
 
@@ -52,7 +53,8 @@ impl World {
 
     fn of(server: Server) -> World {
         let dir = tempfile::Builder::new().prefix("draingate-").tempdir().expect("a temporary directory");
-        World { redis: Redis::start(server, dir.path()), rabbit: None, gate: None, dir }
+        let log = JobLog::new(dir.path().join("job.log"));
+        World { redis: Redis::start(server, dir.path()), rabbit: None, gate: None, log, dir }
     }
 
     /// RabbitMQ of this release with the gate before it.
@@ -94,12 +96,12 @@ impl World {
         self.dir.path()
     }
 
-    pub(crate) fn log(&self) -> JobLog {
-        JobLog::new(self.log_path())
+    pub(crate) fn log(&self) -> &JobLog {
+        &self.log
     }
 
     pub(crate) fn log_path(&self) -> PathBuf {
-        self.path().join("job.log")
+        self.log.path()
     }
 }
 
@@ -145,13 +147,18 @@ pub(crate) fn now() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970").as_secs_f64()
 }
 
-pub(crate) fn secs(seconds: u64) -> Duration {
+pub(crate) const fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// How often each story is told.
+/// How often each story is told: twice, if nobody wants it otherwise.
 pub(crate) fn rounds() -> usize {
-    std::env::var("DRAINGATE_ROUNDS").map_or(2, |rounds| rounds.parse().expect("DRAINGATE_ROUNDS is a number"))
+    rounds_or(2)
+}
+
+/// The same for a story that is one of many of its kind.
+pub(crate) fn rounds_or(usual: usize) -> usize {
+    std::env::var("DRAINGATE_ROUNDS").map_or(usual, |rounds| rounds.parse().expect("DRAINGATE_ROUNDS is a number"))
 }
 
 /// What `make setup` has put below the repository.

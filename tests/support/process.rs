@@ -42,6 +42,16 @@ impl Proc {
         }
     }
 
+    /// Waits for its end, that of its input being its reason; one that does not come in time is killed.
+    pub(crate) fn finish(&mut self) {
+        drop(self.child.stdin.take());
+        let begun = std::time::Instant::now();
+        while self.is_running() && begun.elapsed() < super::secs(60) {
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
+        self.kill();
+    }
+
     /// A signal to the leader alone.
     pub(crate) fn signal(&self, signal: Signal) {
         rustix::process::kill_process(self.group(), signal).expect("the process is there");

@@ -123,7 +123,6 @@ impl Producer for Pusher {
 impl Drop for Pusher {
     /// What was handed to the producer is pushed before it ends.
     fn drop(&mut self) {
-        drop(self.process.child.stdin.take());
-        let _ = self.process.child.wait();
+        self.process.finish();
     }
 }

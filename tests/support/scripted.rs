@@ -86,7 +86,6 @@ impl Producer for ScriptedProducer {
 impl Drop for ScriptedProducer {
     /// What was handed to the producer is pushed before it ends.
     fn drop(&mut self) {
-        drop(self.process.child.stdin.take());
-        let _ = self.process.child.wait();
+        self.process.finish();
     }
 }

@@ -70,7 +70,7 @@ impl System for Sidekiq {
         let client = Client::connect(&world.redis.address()).expect("the broker");
         let mut queues: Vec<&str> = self.queues.iter().filter_map(|queue| queue.split(',').next()).collect();
         queues.extend(self.capsule.then_some("single"));
-        Box::new(SidekiqProducer { client, log: world.log(), queues, pushed: 0 })
+        Box::new(SidekiqProducer { client, log: JobLog::new(world.log_path()), queues, pushed: 0 })
     }
 }
 

@@ -50,8 +50,7 @@ impl Producer for LineProducer {
 impl Drop for LineProducer {
     /// What was handed to the producer is pushed before it ends.
     fn drop(&mut self) {
-        drop(self.process.child.stdin.take());
-        let _ = self.process.child.wait();
+        self.process.finish();
     }
 }
 
@@ -176,7 +175,7 @@ fn await_sealed(world: &World, drain: &str) -> f64 {
 /// would be for a minute (`forget_after`) at least.
 pub(crate) fn await_job_on(world: &World, worker: &Worker) {
     eventually(&format!("{} gets a job", worker.label), secs(40), || {
-        world.log().lines().into_iter().find(|line| line.what == "start" && line.worker == worker.label)
+        world.log().first(|line| line.what == "start" && line.worker == worker.label)
     });
 }
 
