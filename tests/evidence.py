@@ -17,7 +17,12 @@ at a random moment and killed with SIGKILL (its whole process group) in the inst
 over under the same name. A job log beside the gate is the truth. *Lost*: pushed and not run to the end. *Doubled*: begun
 or ended more than once. *Breaches*: begun on the drained worker although it was pushed after `sealed`, begun after
 `drained`, or still running then. *Settled*: seconds from the end of the worker's last job (or the seal, if that came
-later) to `drained`, the median and the longest. `make evidence ROUNDS=n` makes this page.
+later) to `drained`, the median and the longest.
+
+At the end of each story the worker that is left is drained while it has nothing to do, and looked at for a minute with jobs
+waiting that it must not get; then the drain is lifted and they run. *Reconnects*: connections that the gate accepted from
+it, from the moment before its mark until the end of that minute. *CPU held*: what its processes used in that minute, in per
+cent of one core, beside what they used in ten seconds before the mark. `make evidence ROUNDS=n` makes this page.
 
 """
 
@@ -48,6 +53,8 @@ def row(line):
         line["doubled"],
         line["breaches"],
         f"{statistics.median(settled):.1f} / {max(settled):.1f}",
+        f"{line['reconnects']:.0f}",
+        f"{line['held_cpu']:.1f} / {line['idle_cpu']:.1f}",
     ]
     return "| " + " | ".join(str(cell) for cell in cells) + " |"
 
@@ -62,8 +69,9 @@ def main():
     )
     today = datetime.datetime.now(datetime.UTC).date()
     text = HEAD + f"Measured on {today}, commit {commit.stdout.strip()}, with {versions()}.\n\n"
-    text += "| story | broker | evidence | rounds | jobs | lost | doubled | breaches | settled, s |\n"
-    text += "|---|---|---|---|---|---|---|---|---|\n"
+    heads = ["story", "broker", "evidence", "rounds", "jobs", "lost", "doubled", "breaches", "settled, s"]
+    heads += ["reconnects", "CPU held / idle, %"]
+    text += "| " + " | ".join(heads) + " |\n" + "|---" * len(heads) + "|\n"
     text += "\n".join(row(line) for line in rows) + "\n"
     (ROOT / "docs/evidence.md").write_text(text)
     print(f"evidence: {len(rows)} rows in docs/evidence.md")

@@ -6,6 +6,7 @@ pub(crate) mod celery;
 pub(crate) mod clients;
 pub(crate) mod evidence;
 pub(crate) mod gate;
+pub(crate) mod held;
 pub(crate) mod joblog;
 pub(crate) mod pika;
 pub(crate) mod process;

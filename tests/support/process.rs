@@ -66,7 +66,7 @@ impl Proc {
         self.members().iter().any(|(member, _)| *member == pid)
     }
 
-    /// CPU time of the group so far, in seconds.
+    /// CPU time of the group so far, in seconds, that of children which have ended included.
     pub(crate) fn cpu_seconds(&self) -> f64 {
         let ticks: u64 = self.members().iter().map(|(_, ticks)| ticks).sum();
         ticks as f64 / rustix::param::clock_ticks_per_second() as f64
@@ -83,7 +83,8 @@ impl Proc {
             // pid (name) state parent group ...; the name may contain anything, so count from its closing bracket
             let fields: Vec<&str> = text[text.rfind(')')? + 2..].split(' ').collect();
             let group: u32 = fields.get(2)?.parse().ok()?;
-            let ticks = fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?;
+            // its own time as user and in the kernel, then that of the children it has waited for
+            let ticks = fields.get(11..15)?.iter().map(|field| field.parse::<u64>().ok()).sum::<Option<u64>>()?;
             (group == self.pid() && fields[0] != "Z").then_some((pid, ticks))
         };
         std::fs::read_dir("/proc").expect("a /proc").flatten().filter_map(stat).collect()

@@ -86,7 +86,7 @@ impl Default for Load {
 pub(crate) fn drain_and_kill(world: &World, system: &dyn System, load: Load, rounds: usize) -> usize {
     let mut random = random();
     let mut drained = Vec::new();
-    let other = system.start(world, "w2", 1);
+    let mut other = system.start(world, "w2", 1);
     with_jobs(world, system, load, || {
         for round in 1..=rounds {
             let worker = system.start(world, "w1", round);
@@ -96,10 +96,12 @@ pub(crate) fn drain_and_kill(world: &World, system: &dyn System, load: Load, rou
         }
     });
     world.log().await_all_ended(secs(120));
-    super::evidence::record(world, &drained);
-    let jobs = world.log().assert_exactly_once(&drained);
-    drop(other);
-    jobs
+    let held = super::evidence::wanted().then(|| super::held::measure(world, system, &mut other, load.require));
+    super::evidence::record(world, &drained, held.as_ref());
+    if let Some(held) = held {
+        held.assert_quiet();
+    }
+    world.log().assert_exactly_once(&drained)
 }
 
 /// Does something while jobs are being pushed.

@@ -1,0 +1,63 @@
+//! What a held worker costs: it must neither spin, as after an answer that comes too early, nor reconnect, as after one
+//! that comes too late. Measured once at the end of a story, with jobs waiting that the worker must not get.
+
+use super::story::{System, Worker};
+use super::{World, now, secs};
+use std::time::Duration;
+
+/// Longer than the longest patience among the clients: kombu looks every 25 s whether an answer is 26 s late.
+const HELD: Duration = secs(60);
+/// The same worker before its mark, with nothing to do.
+const IDLE: Duration = secs(10);
+/// Jobs that wait meanwhile.
+const WAITING: usize = 3;
+
+/// See the module.
+pub(crate) struct Held {
+    /// Connections through the gate that were opened from the moment before the mark until the end of the held time.
+    pub(crate) reconnects: f64,
+    /// CPU of the worker's processes while it was held, in per cent of one core.
+    pub(crate) cpu: f64,
+    /// The same before its mark.
+    pub(crate) idle_cpu: f64,
+}
+
+/// Drains the only worker that is left of a story, looks at it for a minute, and lifts the drain: what waited is run.
+pub(crate) fn measure(world: &World, system: &dyn System, worker: &mut Worker, require: &str) -> Held {
+    let gate = world.gate();
+    let idle_cpu = cpu(worker, IDLE);
+    let opened = gate.metric("draingate_connections_total");
+    let drain = ["drain", &worker.name, "--name", "held", "--require", require, "--wait", "--timeout", "120s"];
+    gate.cli(&drain).expect(0);
+    let mut producer = system.producer(world);
+    (0..WAITING).for_each(|number| producer.push(&format!("waits{number}"), 0.0, 0.0));
+    let cpu = cpu(worker, HELD);
+    let reconnects = gate.metric("draingate_connections_total") - opened;
+    let lifted_at = now();
+    gate.cli(&["undrain", "held"]).expect(0);
+    world.log().await_all_ended(secs(60));
+    assert!(worker.process.is_running(), "{} has not lived through being held", worker.label);
+    let early = world.log().first(|line| line.what == "start" && line.id.starts_with("waits") && line.time < lifted_at);
+    assert_eq!(early, None, "a job reached {} while it was held", worker.label);
+    Held { reconnects, cpu, idle_cpu }
+}
+
+impl Held {
+    /// Fails the test if the worker spun or reconnected.
+    #[track_caller]
+    pub(crate) fn assert_quiet(&self) {
+        assert!(
+            self.cpu < self.idle_cpu + 10.0,
+            "the held worker spins: {:.1} % of a core, idle {:.1} %",
+            self.cpu,
+            self.idle_cpu
+        );
+        assert!(self.reconnects == 0.0, "the held worker opened {} connections", self.reconnects);
+    }
+}
+
+fn cpu(worker: &Worker, length: Duration) -> f64 {
+    let before = worker.process.cpu_seconds();
+    std::thread::sleep(length);
+    (worker.process.cpu_seconds() - before) / length.as_secs_f64() * 100.0
+}
