@@ -1,4 +1,4 @@
-//! Loops of nobody's own around redis-py and ioredis: all are held, and of each is said what can be known.
+//! Loops of nobody's own around redis-py, ioredis and go-redis: all are held, and of each is said what can be known.
 
 use crate::support::scripted::{Named, Scripted};
 use crate::support::sidekiq::Sidekiq;
@@ -86,6 +86,27 @@ fn node(environment: &'static [(&'static str, &'static str)]) -> Scripted {
         program: "node",
         worker: &["ioredis_loop.js", "worker"],
         producer: &["ioredis_loop.js", "producer"],
+        environment,
+        named: Named::Given,
+    }
+}
+
+/// go-redis 9 speaks RESP3 and asks for notes of maintenance, which would lead it past the gate.
+#[test]
+fn a_private_list_with_go_redis() {
+    drain_and_kill(&World::new(), &go(&[("KIND", "private")]), EXACT, rounds_or(1));
+}
+
+#[test]
+fn a_declared_list_with_go_redis() {
+    drain_and_kill(&declared(), &go(&[("KIND", "list")]), Load { require: "inferred", ..EXACT }, rounds_or(1));
+}
+
+fn go(environment: &'static [(&'static str, &'static str)]) -> Scripted {
+    Scripted {
+        program: ".cache/go/go_redis",
+        worker: &["worker"],
+        producer: &["producer"],
         environment,
         named: Named::Given,
     }
