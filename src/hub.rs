@@ -319,16 +319,9 @@ impl Hub {
         let (mut notices, mut lines) = (Vec::new(), String::new());
         for effect in effects {
             match effect {
-                Effect::Mark(conn, marked) => {
-                    if let Some(handle) = self.handles.get(&conn) {
-                        handle.set_mark(marked);
-                    }
-                }
-                Effect::System(conn, system) => {
-                    if let Some(handle) = self.handles.get(&conn) {
-                        handle.set_system(system);
-                    }
-                }
+                Effect::Mark(conn, marked) => self.tell(conn, |handle| handle.set_mark(marked)),
+                Effect::System(conn, system) => self.tell(conn, |handle| handle.set_system(system)),
+                Effect::Ask(conn, question) => self.tell(conn, |handle| handle.ask(question)),
                 Effect::Pauses(paused) => {
                     self.handles.iter().for_each(|handle| handle.set_paused(Arc::clone(&paused)));
                 }
@@ -348,6 +341,12 @@ impl Hub {
             self.chores.notify_one();
         }
         notices
+    }
+
+    fn tell(&self, conn: ConnId, say: impl FnOnce(&Handle)) {
+        if let Some(handle) = self.handles.get(&conn) {
+            say(&handle);
+        }
     }
 
     fn save_drains_if_changed(&self, _saving: &MutexGuard<'_, ()>) -> std::io::Result<()> {

@@ -3,6 +3,7 @@
 //! Plain data without logic. A gate (`crate::gate`) turns bytes into [`JobEvent`]s, the fleet (`crate::fleet`) turns
 //! events into the truth about workers; neither knows the other, both know this file.
 
+use crate::question::Answer;
 use std::fmt;
 
 /// Milliseconds since the Unix epoch. Time is always an argument in the pure half, never asked for.
@@ -267,6 +268,11 @@ pub enum JobEvent {
     PushRefused(Vec<JobKey>),
     /// The worker's own report about itself.
     Report(Report),
+
+    /// Whether the process listens to remote control on this connection: it can be asked here.
+    Listens(bool),
+    /// A part of the worker's answer to a question of the gate's own.
+    Answered(Answer),
 
     /// What became of an element that the broker handed out for a client that had gone.
     Orphan(Fate),

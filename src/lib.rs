@@ -13,6 +13,8 @@ pub mod gate;
 #[deny(clippy::disallowed_methods)]
 pub mod job;
 #[deny(clippy::disallowed_methods)]
+pub mod question;
+#[deny(clippy::disallowed_methods)]
 pub mod queue;
 
 // the server half

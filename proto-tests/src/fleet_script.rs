@@ -14,6 +14,7 @@
 //! c1 acknowledges            what it fetches is acknowledged one by one
 //! c1 lease 30s · renewed 30s its jobs' locks last so long; one has been renewed
 //! c1 beat active=0 processed=3 ts=9s pid=1          c1 sidekiq c=2 busy=0 beat=9s        c1 work j1 j2
+//! c1 listens · deaf          its process listens to remote control on it (see `asking`), or not any more
 //! - c1                       it closes (`- c1 broker`, `- c1 gate`)
 //! 7.05s   +2s                the clock is set, or goes on; the fleet is woken whenever it asked for it
 //! drain NAME SEL.. [ttl=1h|none] [standing] [delayed] [require=exact] [empty] [nostarve] [dry] [reason=x] [! error]
@@ -23,12 +24,14 @@
 //! ```
 //! (queues and their pauses: see `pauses`). After every line the script also checks what must always be true; see [`Script::check_always`].
 
+mod asking;
 mod check;
 mod pauses;
 mod words;
 
 use draingate::fleet::{ClosedBy, DrainAnswer, DrainError, Effect, Fleet, FleetSettings, Peer, Process};
 use draingate::job::{ConnId, FetchEnd, JobEvent, JobKey, Millis, Outcome, Place, Report, System};
+use draingate::question::Question;
 use std::collections::HashMap;
 use words::{celery_report, job, moment, notice_text, request, sidekiq_report, span};
 
@@ -43,6 +46,10 @@ pub struct Script {
     journal: Vec<String>,
     drains: String,
     notices: Vec<String>,
+    /// On which connection which question was put, in their order.
+    asked: Vec<(ConnId, Question)>,
+    /// So many of them have been looked at.
+    looked: usize,
 }
 
 struct Client {
@@ -83,6 +90,8 @@ impl Script {
             journal,
             drains: String::new(),
             notices: Vec::new(),
+            asked: Vec::new(),
+            looked: 0,
         }
     }
 
@@ -262,6 +271,9 @@ impl Script {
             "lease" | "renewed" => {
                 JobEvent::Report(Report::Lease { lasts: span(words[1])?, renewed: words[0] == "renewed" })
             }
+            "listens" => JobEvent::Listens(true),
+            "deaf" => JobEvent::Listens(false),
+            "answers" => return self.answers(id, &words[1..]),
             "client" => JobEvent::ClientNamed(rest(1)?),
             "user" => JobEvent::User(rest(1)?),
             "tag" => JobEvent::Tagged(rest(1)?),
@@ -357,6 +369,7 @@ impl Script {
                 Effect::Journal(line) => self.journal.push(line),
                 Effect::SaveDrains => self.drains = self.fleet.export_drains(),
                 Effect::Notice(notice) => self.notices.push(notice_text(&notice)),
+                Effect::Ask(id, question) => self.asked.push((id, question)),
                 Effect::System(..) | Effect::Pauses(_) => {}
             }
         }

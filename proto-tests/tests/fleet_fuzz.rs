@@ -210,7 +210,7 @@ impl Chaos {
     fn effects(&mut self) {
         for effect in self.fleet.take_effects() {
             match effect {
-                Effect::Pauses(_) => {}
+                Effect::Pauses(_) | Effect::Ask(..) => {}
                 Effect::Mark(id, marked) => {
                     self.marks.insert(id, marked);
                 }

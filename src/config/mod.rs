@@ -19,7 +19,9 @@ use crate::fleet::FleetSettings;
 use crate::gate::amqp::AmqpSettings;
 use crate::gate::resp::RespSettings;
 use crate::job::{Evidence, Millis};
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 /// The configuration as meant.
@@ -35,6 +37,8 @@ pub struct Config {
     pub redis_slice: Duration,
     /// `[celery] acks = "late"`: the operator's word that every ack comes after the task.
     pub celery_acks_late: bool,
+    /// `[celery] ask`: whether workers without heartbeats are asked what they run.
+    pub celery_ask: bool,
     /// Home-made queues.
     pub gate: GateConfig,
     /// Where marks and the journal are kept.
@@ -227,6 +231,7 @@ impl Config {
             require: self.drains.require,
             delayed_margin: millis(self.drains.delayed_margin),
             celery_acks_late: self.celery_acks_late,
+            asks: self.celery_ask.then_some(*NONCE),
             declared_fetch: read::globs(&self.gate.fetch),
             confirm_marks: true,
         }
@@ -239,6 +244,7 @@ impl Config {
             fetch: read::globs(&self.gate.fetch),
             pass: read::globs(&self.gate.pass),
             user_tag: listener.identity == IdentityBy::UserTag,
+            nonce: Some(*NONCE),
         }
     }
 
@@ -251,6 +257,9 @@ impl Config {
         }
     }
 }
+
+/// The answers to this gate's questions go to addresses that nobody can guess, and that no other gate's answers go to.
+static NONCE: LazyLock<u64> = LazyLock::new(|| RandomState::new().build_hasher().finish());
 
 fn millis(duration: Duration) -> Millis {
     Millis::try_from(duration.as_millis()).unwrap_or(Millis::MAX)

@@ -24,12 +24,14 @@ pub(super) fn config(tree: Tree, environment: &[(String, String)], flags: &Flags
     let problems: Problems = RefCell::default();
     let mut root = Section::new("", tree.root, &problems);
     let written = root.sections("listener");
+    let (celery_acks_late, celery_ask) = celery(root.section("celery"));
     let config = Config {
         listeners: listeners(written, flags, &problems),
         admin: admin(root.section("admin"), environment, flags),
         drains: drains(root.section("drains")),
         redis_slice: redis(root.section("redis")),
-        celery_acks_late: celery(root.section("celery")),
+        celery_acks_late,
+        celery_ask,
         gate: gate(root.section("gate")),
         state_dir: state(root.section("state"), environment, flags),
         log: log(root.section("log")),
@@ -238,10 +240,12 @@ fn redis(mut section: Section<'_>) -> Duration {
     slice
 }
 
-fn celery(mut section: Section<'_>) -> bool {
+/// Whether all acks are late, and whether workers are asked.
+fn celery(mut section: Section<'_>) -> (bool, bool) {
     let late = section.word("acks", false, &[("auto", false), ("late", true)]);
+    let ask = section.word("ask", true, &[("auto", true), ("never", false)]);
     section.finish();
-    late
+    (late, ask)
 }
 
 fn gate(mut section: Section<'_>) -> GateConfig {

@@ -167,7 +167,7 @@ fn to_millis(seconds: f64) -> Millis {
 
 /// The text after the first `key` of an envelope, up to its closing quote. kombu writes the body first, and base64
 /// holds no quote.
-fn text_member<'a>(message: &'a [u8], key: &[u8]) -> Option<&'a [u8]> {
+pub(super) fn text_member<'a>(message: &'a [u8], key: &[u8]) -> Option<&'a [u8]> {
     let rest = &message[memmem::find(message, key)? + key.len()..];
     let start = memchr::memchr(b'"', rest)? + 1;
     let end = memchr::memchr(b'"', &rest[start..])? + start;

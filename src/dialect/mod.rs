@@ -11,6 +11,7 @@ mod celery;
 mod dramatiq;
 mod generic;
 mod huey;
+pub mod inspect;
 pub mod json;
 pub mod lists;
 mod request;

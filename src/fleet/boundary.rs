@@ -3,6 +3,7 @@
 
 use super::view;
 use crate::job::{ConnId, Evidence, Millis, System, WorkerId};
+use crate::question::Question;
 use crate::queue::PausedQueues;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -20,6 +21,8 @@ pub struct FleetSettings {
     pub delayed_margin: Millis,
     /// `[celery] acks = "late"`: every Celery ack is declared to come after the task.
     pub celery_acks_late: bool,
+    /// `[celery] ask`: workers without heartbeats are asked, and their answers go to addresses with this nonce.
+    pub asks: Option<u64>,
     /// `[gate] fetch`: keys that the operator declared to hold jobs. A worker of an unknown system that takes jobs only
     /// from them is believed when its fetch pattern says that it is idle.
     pub declared_fetch: globset::GlobSet,
@@ -36,6 +39,7 @@ impl Default for FleetSettings {
             require: Evidence::Inferred,
             delayed_margin: 600_000,
             celery_acks_late: false,
+            asks: None,
             declared_fetch: globset::GlobSet::empty(),
             confirm_marks: false,
         }
@@ -174,6 +178,8 @@ pub enum Effect {
     Mark(ConnId, bool),
     /// Tell the connection's gate its worker's job system.
     System(ConnId, System),
+    /// Put this question on the connection.
+    Ask(ConnId, Question),
     /// These queues are paused: tell the gates of all connections.
     Pauses(Arc<PausedQueues>),
     /// Append a line to the journal (before the bytes that caused it go out). Opaque text without line breaks.

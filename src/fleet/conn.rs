@@ -1,6 +1,7 @@
 //! One connection as the fleet sees it, and the count of its outstanding fetches.
 
 use super::boundary::{Peer, Process};
+use super::inquiry::Mailbox;
 use super::pauses::Taken;
 use super::worker::{LifeNo, WorkerNo};
 use crate::job::{Millis, Place, System};
@@ -117,6 +118,8 @@ pub(super) struct Conn {
     /// The job system's name of the worker that passed here.
     pub(super) name: Option<String>,
     pub(super) life: Option<LifeNo>,
+    /// Its process listens to remote control here.
+    pub(super) mailbox: Option<Mailbox>,
     /// What is fetched on it is acknowledged one by one.
     pub(super) acknowledges: bool,
     pub(super) deliveries: u64,
@@ -152,6 +155,7 @@ impl Conn {
             tag: None,
             name: None,
             life: None,
+            mailbox: None,
             acknowledges: false,
             deliveries: 0,
             acks: 0,

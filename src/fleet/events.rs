@@ -51,6 +51,8 @@ impl Fleet {
             JobEvent::Bound(reason) => self.bound(id, reason),
             JobEvent::Unbound(reason) => self.unbound(id, &reason),
             JobEvent::Unrefused { why, pop } => self.unrefused(id, why, pop),
+            JobEvent::Listens(listens) => self.listens(id, listens),
+            JobEvent::Answered(answer) => self.answered(now, answer),
             JobEvent::Opaque => self.blocked(now, id, None),
             // counted where it was seen; what it means for the ledger came with `Returned`
             JobEvent::Orphan(_) | JobEvent::UnknownScript => {}
@@ -83,7 +85,10 @@ impl Fleet {
         }
         conn.fetches.add(place, blocking);
         worker.fetches.add(place, blocking);
-        conn.fetched = true;
+        if !conn.fetched {
+            conn.fetched = true;
+            worker.inquiry.widen();
+        }
         let (no, first) = (worker.no, !worker.fetching);
         let news: Vec<String> = queues.iter().filter(|queue| !worker.queues.contains(*queue)).cloned().collect();
         note_asked(conn, queues);

@@ -18,6 +18,10 @@ impl Fleet {
         worker.opaque += usize::from(conn.opaque);
         worker.unrefused += conn.unrefused.len();
         worker.unconfirmed += usize::from(conn.unconfirmed);
+        worker.inquiry.mailboxes += usize::from(conn.mailbox.is_some());
+        if conn.mailbox.is_some() || conn.fetched {
+            worker.inquiry.widen();
+        }
         worker.closed_at = None;
         worker.dead = false;
         worker.rested = None;
@@ -43,6 +47,7 @@ impl Fleet {
         worker.opaque -= usize::from(conn.opaque).min(worker.opaque);
         worker.unrefused -= conn.unrefused.len().min(worker.unrefused);
         worker.unconfirmed -= usize::from(conn.unconfirmed).min(worker.unconfirmed);
+        worker.inquiry.mailboxes -= usize::from(conn.mailbox.is_some()).min(worker.inquiry.mailboxes);
         worker.client_name = worker.client_name.take().or(conn.client_name.clone());
         worker.user = conn.user.clone().or(worker.user.take());
         self.count_open(no);

@@ -3,7 +3,7 @@
 //!
 //! In reading order: [`boundary`] (what goes in and out), `identity` and `joining` (connections → workers),
 //! `incarnation` (one life or the next), `events` and `jobs` and `reports` (what gates tell), `evidence` (what can be
-//! said of a worker), `phase` (active → draining → sealed → drained), `drains`, `members` and `selector`, `pauses`, `snapshot`
+//! said of a worker), `inquiry` (asking it), `phase` (active → draining → sealed → drained), `drains`, `members` and `selector`, `pauses`, `snapshot`
 //! (answers), `recorder` and `durations` (what was, and what it says about what is to come), `persist`.
 
 pub mod boundary;
@@ -14,6 +14,7 @@ mod events;
 mod evidence;
 mod identity;
 mod incarnation;
+mod inquiry;
 mod jobs;
 mod joining;
 mod ledger;
@@ -69,6 +70,8 @@ pub struct Fleet {
     durations: durations::Durations,
     /// Jobs that were in a worker's hands when its broker went away, by id.
     cut: HashMap<String, Vec<(WorkerNo, u64)>>,
+    /// Questions that wait for their answer: on which connection they were put.
+    questions: HashMap<u64, ConnId>,
     /// Workers that may take jobs, by queue.
     open: HashMap<String, usize>,
     timers: BTreeSet<(Millis, WorkerNo)>,
@@ -90,6 +93,7 @@ impl Fleet {
             keys: HashMap::new(),
             kin: HashMap::new(),
             cut: HashMap::new(),
+            questions: HashMap::new(),
             pending: BTreeSet::new(),
             unclean: BTreeSet::new(),
             awaiting: BTreeSet::new(),

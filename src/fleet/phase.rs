@@ -9,8 +9,9 @@
 //! it are void) and what was last told, to tell the next change.
 
 use super::Fleet;
-use super::boundary::{Effect, Notice};
+use super::boundary::{Effect, FleetSettings, Notice};
 use super::evidence::{FIRST_WORD, Verdict, acks, celery, judge};
+use super::inquiry;
 use super::view::WorkerState;
 use super::worker::{Key, Steady, Worker, WorkerNo};
 use crate::job::{ConnId, Evidence, Millis, System};
@@ -48,7 +49,6 @@ impl Fleet {
         } else {
             self.awaiting.remove(&no);
         }
-        let settings = &self.settings;
         let Some(worker) = self.workers.get_mut(&no) else { return };
         match (sealed, worker.sealed_at) {
             (true, None) => {
@@ -58,6 +58,11 @@ impl Fleet {
             (false, Some(_)) => worker.sealed_at = None,
             _ => {}
         }
+        if inquiry::due(worker).is_some_and(|at| at <= now) {
+            self.inquire(now, no);
+        }
+        let settings = &self.settings;
+        let Some(worker) = self.workers.get_mut(&no) else { return };
         let verdict = judge(worker, settings, now);
         let state = state_of(worker, &verdict, settings.require, false);
         let told = (worker.state, state);
@@ -67,7 +72,7 @@ impl Fleet {
                 state_of(worker, &verdict, drain.require, drain.request.delayed_wait) == WorkerState::Drained
             });
         worker.was_drained |= drained || state == WorkerState::Drained;
-        let deadline = worker.deadline(now, settings.forget_after, settings.delayed_margin);
+        let deadline = worker.deadline(now, settings);
         self.arm(no, deadline);
         if told.0 != told.1 {
             self.tell_state(now, no, told);
@@ -342,7 +347,8 @@ impl Worker {
     }
 
     /// When time alone will change what can be said of it.
-    fn deadline(&self, now: Millis, forget_after: Millis, margin: Millis) -> Option<Millis> {
+    fn deadline(&self, now: Millis, settings: &FleetSettings) -> Option<Millis> {
+        let (forget_after, margin) = (settings.forget_after, settings.delayed_margin);
         if let Some(ended) = self.ended {
             let due = ended.at.saturating_add(HOUR);
             return Some(if due > now { due } else { now.saturating_add(HOUR) });
@@ -357,6 +363,8 @@ impl Worker {
         let mute = Some(mute).filter(|at| *at > now && self.system == System::Celery && celery::never_heard(self));
         let quiet = acks::quiet_at(self).filter(|at| *at > now);
         let unheard = self.is_unheard(now).then(|| self.since.saturating_add(FIRST_WORD));
-        [closed, nil, due, mute, quiet, unheard].into_iter().flatten().min()
+        let ask = inquiry::due(self).filter(|at| *at > now && settings.asks.is_some());
+        let patience = self.inquiry.patience().filter(|at| *at > now);
+        [closed, nil, due, mute, quiet, unheard, ask, patience].into_iter().flatten().min()
     }
 }

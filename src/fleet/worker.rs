@@ -4,6 +4,7 @@
 use super::boundary::Process;
 use super::conn::Fetches;
 use super::evidence::{Proof, celery::CeleryVoice, sidekiq::SidekiqVoice};
+use super::inquiry::Inquiry;
 use super::ledger::Ledger;
 use super::recorder::Recent;
 use super::view::{Identity, WorkerState};
@@ -182,6 +183,7 @@ pub(super) struct Worker {
     /// It may have worked elsewhere before (behind another gate, say) and has not said yet what it is doing.
     pub(super) unvouched: bool,
     pub(super) proof: Option<Proof>,
+    pub(super) inquiry: Inquiry,
     /// All its connections were closed with something in flight, and nobody has said since that it is still the same
     /// process: the fetches of a newcomer must not stand for the threads of the one that was killed.
     pub(super) gap: bool,
@@ -273,6 +275,7 @@ impl Worker {
             suspect: false,
             unvouched: false,
             proof: None,
+            inquiry: Inquiry::default(),
             gap: false,
             strays: Vec::new(),
             drains: Vec::new(),

@@ -5,6 +5,7 @@ pub mod amqp;
 pub mod resp;
 
 use crate::job::{JobEvent, Millis, System};
+use crate::question::Question;
 use crate::queue::PausedQueues;
 use bytes::Bytes;
 use std::ops::Range;
@@ -91,6 +92,9 @@ pub trait Gate {
 
     /// What the fleet knows of the worker's job system.
     fn set_system(&mut self, system: System);
+
+    /// Puts a question of the gate's own to the process that has said [`JobEvent::Listens`] on this connection.
+    fn ask(&mut self, _question: Question, _out: &mut Vec<Action>) {}
 
     /// When [`Gate::timeout`] is due.
     fn next_timeout(&self) -> Option<Millis>;

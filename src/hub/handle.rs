@@ -2,6 +2,7 @@
 //! read, and a way to wake it.
 
 use crate::job::System;
+use crate::question::Question;
 use crate::queue::PausedQueues;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,6 +13,7 @@ const HOLD: u32 = 2;
 const STOP: u32 = 4;
 const STOP_NOW: u32 = 8;
 const CONFIRM: u32 = 16;
+const ASK: u32 = 32;
 const SYSTEM_SHIFT: u32 = 8;
 const SYSTEM_MASK: u32 = 0xff << SYSTEM_SHIFT;
 /// Counts the changes of the set of paused queues.
@@ -23,6 +25,7 @@ const PAUSES_ONE: u32 = 1 << PAUSES_SHIFT;
 pub struct Handle {
     flags: AtomicU32,
     paused: Mutex<Arc<PausedQueues>>,
+    question: Mutex<Option<Question>>,
     waker: Mutex<Option<Waker>>,
 }
 
@@ -39,6 +42,11 @@ impl Flags {
     /// A mark was set since [`Handle::confirming`], and somebody waits to hear that it is in force.
     pub fn asks_to_confirm(self) -> bool {
         self.0 & CONFIRM != 0
+    }
+
+    /// There is a question, see [`Handle::take_question`].
+    pub fn asks(self) -> bool {
+        self.0 & ASK != 0
     }
 
     /// The connection is to be closed at its next safe boundary.
@@ -92,6 +100,18 @@ impl Handle {
     /// The set of paused queues, not older than the flags that were read before.
     pub fn paused(&self) -> Arc<PausedQueues> {
         self.paused.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Hands a question over for the process behind the connection; an older one is forgotten.
+    pub fn ask(&self, question: Question) {
+        *self.question.lock().unwrap_or_else(PoisonError::into_inner) = Some(question);
+        self.change(|flags| flags | ASK);
+    }
+
+    /// The question, once.
+    pub fn take_question(&self) -> Option<Question> {
+        self.flags.fetch_and(!ASK, Ordering::SeqCst);
+        self.question.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Holds fetches because the gate is leaving, whatever the drains say.
@@ -151,6 +171,11 @@ mod tests {
         assert!(handle.flags().pauses() == 1 && handle.paused() == paused && !handle.flags().stopping());
         (0..0xffff).for_each(|_| handle.set_paused(paused.clone()));
         assert_eq!(handle.flags().pauses(), 0);
+        assert!(!handle.flags().asks() && handle.take_question().is_none());
+        handle.ask(Question { nonce: 1, number: 2, lists: &[] });
+        assert!(handle.flags().asks());
+        assert_eq!(handle.take_question().map(|question| question.number), Some(2));
+        assert!(!handle.flags().asks() && handle.take_question().is_none());
         handle.stop_now();
         assert!(handle.flags().stopping() && handle.flags().stopping_now());
         assert_eq!(handle.flags().system(), System::Sidekiq);

@@ -321,6 +321,10 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
             self.parts.handle.confirming();
             flags = self.parts.handle.flags();
         }
+        let question = flags.asks().then(|| self.parts.handle.take_question()).flatten();
+        if flags.asks() {
+            flags = self.parts.handle.flags();
+        }
         let before = std::mem::replace(&mut self.flags, flags);
         if flags.system() != before.system() {
             self.parts.gate.set_system(flags.system());
@@ -334,6 +338,10 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
             self.close(Ok(()));
         } else if flags.marked() != before.marked() && self.closing.is_none() {
             self.parts.gate.mark(self.now, flags.marked(), &mut scratch.actions);
+            self.carry_out(cx, scratch, Side::Client, 0);
+        }
+        if let Some(question) = question.filter(|_| self.closing.is_none()) {
+            self.parts.gate.ask(question, &mut scratch.actions);
             self.carry_out(cx, scratch, Side::Client, 0);
         }
         if confirm {

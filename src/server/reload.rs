@@ -58,7 +58,7 @@ fn needs_restart(running: &Config, wanted: &Config) -> Vec<&'static str> {
         ("listener", running.listeners != wanted.listeners),
         ("admin.bind", running.admin.bind != wanted.admin.bind),
         ("redis", running.redis_slice != wanted.redis_slice),
-        ("celery", running.celery_acks_late != wanted.celery_acks_late),
+        ("celery", (running.celery_acks_late, running.celery_ask) != (wanted.celery_acks_late, wanted.celery_ask)),
         ("gate", running.gate != wanted.gate),
         ("state.dir", running.state_dir != wanted.state_dir),
         ("log.format", running.log.format != wanted.log.format),

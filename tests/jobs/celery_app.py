@@ -10,6 +10,7 @@ The environment says how an owner might have set it up:
     ACKS_LATE=1     task_acks_late
     KEY_PREFIX=x    global_keyprefix, for the broker and the results
     QUEUE_TYPE=x    task_default_queue_type
+    REMOTE=0        no remote control
     RETRIES=n       each task is retried n times; attempt 1 of job a is called a.1 in the job log
 """
 
@@ -35,6 +36,7 @@ app.conf.update(
     broker_connection_retry_on_startup=True,
     broker_transport_options={"global_keyprefix": PREFIX} if PREFIX else {},
     result_backend_transport_options={"global_keyprefix": PREFIX} if PREFIX else {},
+    worker_enable_remote_control=os.environ.get("REMOTE") != "0",
     worker_hijack_root_logger=False,
 )
 

@@ -18,6 +18,8 @@ pub(crate) struct Celery {
     pub(crate) results_in_redis: bool,
     /// On RabbitMQ: the queue is a quorum queue.
     pub(crate) quorum: bool,
+    /// Whether a worker listens to `celery inspect` and `celery control`.
+    pub(crate) remote: bool,
     /// Further options of `celery worker`.
     pub(crate) options: &'static [&'static str],
     /// How often each task is retried.
@@ -40,6 +42,7 @@ impl Default for Celery {
             results: true,
             results_in_redis: false,
             quorum: false,
+            remote: true,
             options: &[],
             retries: 0,
             queues: "celery",
@@ -56,6 +59,7 @@ impl Celery {
             .env("JOB_LOG", world.log_path())
             .env("ACKS_LATE", if self.late { "1" } else { "0" })
             .env("KEY_PREFIX", self.prefix)
+            .env("REMOTE", if self.remote { "1" } else { "0" })
             .env("QUEUE_TYPE", if self.quorum { "quorum" } else { "classic" })
             .env("RETRIES", self.retries.to_string())
             .env("QUEUES", self.queues)
@@ -91,7 +95,8 @@ impl System for Celery {
         run.args(["--loglevel", "INFO", "-Q", self.queues]).args(self.options).env("WORKER", &label);
         let mut process = Proc::start(&mut run, &world.path().join(format!("{label}.log")));
         world.log().await_ready(&label, &mut process);
-        if let Some(gate) = world.gate.as_ref().filter(|_| !self.options.contains(&"--without-heartbeat")) {
+        let named = self.remote || !self.options.contains(&"--without-heartbeat");
+        if let Some(gate) = world.gate.as_ref().filter(|_| named) {
             gate.await_known(&node);
         }
         Worker { process, name: node, label }

@@ -50,6 +50,7 @@ impl Script {
 
     pub(super) fn check(&mut self, words: &[&str], line: &str) -> Result<(), String> {
         match words {
+            ["asked", asked @ ..] => self.check_asked(asked),
             ["queue", queue @ ..] => self.check_queue(queue),
             ["no", "queue", name] => match self.fleet.queues().iter().any(|queue| queue.name == *name) {
                 true => Err("there is one".to_owned()),

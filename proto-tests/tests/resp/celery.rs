@@ -234,6 +234,7 @@ fn the_connections_of_a_worker_that_starts_pass() {
         B= '-ERR unknown subcommand' '-ERR unknown subcommand'
         W= PSUBSCRIBE /0.celery.pidbox
         B= >3 $$psubscribe $$/0.celery.pidbox :1
+        E Listens true
         DRAIN
         B= >4 $$pmessage $$/0.celery.pidbox $$/0.celery.pidbox '$${\"method\": \"ping\"}'
         W= LPUSH 9a.reply.celery.pidbox x

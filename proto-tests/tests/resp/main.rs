@@ -4,6 +4,7 @@
 mod support;
 
 mod arq;
+mod ask;
 mod bounds;
 mod bull;
 mod celery;

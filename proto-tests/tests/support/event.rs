@@ -38,6 +38,11 @@ pub fn text(event: &JobEvent) -> String {
         JobEvent::PushedOn(keys) => format!("PushedOn [{}]", listed(keys)),
         JobEvent::PushRefused(keys) => format!("PushRefused [{}]", listed(keys)),
         JobEvent::Report(report) => format!("Report {}", reported(report)),
+        JobEvent::Listens(listens) => format!("Listens {listens}"),
+        JobEvent::Answered(answer) => {
+            let tasks = answer.tasks.as_ref().map_or("?".to_owned(), |tasks| format!("[{}]", tasks.join(",")));
+            format!("Answered {} {} {tasks}", answer.number, answer.list.command())
+        }
         JobEvent::UnknownScript => "UnknownScript".to_owned(),
         JobEvent::Orphan(fate) => format!("Orphan {}", fate.as_str()),
         JobEvent::Blocked(why) => format!("Blocked {why}"),

@@ -11,6 +11,7 @@
 //! ..raw "PING\r\n"     the bytes as they stand
 //! E Delivered ..       this event came next (a * at the end stands for any rest)
 //! DRAIN, UNDRAIN, SYSTEM celery, +5s, +150ms, SAFE, UNSAFE
+//! ASK 3, ASK 3 all     the question of this number is put (with `set nonce 7`), about active tasks or about all lists
 //! STALL 10             the worker's socket takes 10 bytes more, and then nothing
 //! W gone, B gone       that side has closed
 //! CLOSED, CLOSED text  the gate closed both sides (with an error that contains the text)

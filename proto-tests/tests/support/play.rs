@@ -7,6 +7,7 @@ use super::script::Want;
 use draingate::gate::resp::{RespGate, RespSettings};
 use draingate::gate::{Action, Gate, GateError, Side};
 use draingate::job::{JobEvent, Millis, System};
+use draingate::question::Question;
 use draingate::queue::PausedQueues;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -171,6 +172,13 @@ impl Player {
         self.pauses += 1;
         let paused = Arc::new(PausedQueues::new(self.pauses, names.iter().cloned()));
         self.gate.pause(self.now, &paused, &mut actions);
+        self.carry_out(Side::Client, b"", actions);
+        self.present();
+    }
+
+    pub fn ask(&mut self, question: &Question) {
+        let mut actions = vec![];
+        self.gate.ask(question.clone(), &mut actions);
         self.carry_out(Side::Client, b"", actions);
         self.present();
     }

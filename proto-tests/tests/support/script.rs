@@ -4,6 +4,7 @@ use super::play::{Cuts, Player};
 use draingate::gate::Side;
 use draingate::gate::resp::RespSettings;
 use draingate::job::System;
+use draingate::question::{List, Question};
 use globset::{Glob, GlobSetBuilder};
 
 /// Longer scripts are not played byte by byte.
@@ -20,6 +21,8 @@ enum Step {
     /// These are paused, and no others.
     Pause(Vec<String>),
     System(System),
+    /// The question of this number is put.
+    Ask(Question),
     Wait(u64),
     Gone(Side),
     Stall(u64),
@@ -64,6 +67,7 @@ impl Script {
                     "fetch" => drop(fetch.add(Glob::new(value).expect("a glob"))),
                     "pass" => drop(pass.add(Glob::new(value).expect("a glob"))),
                     "user_tag" => script.settings.user_tag = true,
+                    "nonce" => script.settings.nonce = Some(value.parse().expect("a number")),
                     "events" => script.all_events = true,
                     other => panic!("line {}: set {other}?", number + 1),
                 }
@@ -109,6 +113,7 @@ impl Script {
             Step::Event(text) => player.expect_event(text, self.all_events),
             Step::Mark(marked) => player.mark(*marked),
             Step::Pause(names) => player.pause(names),
+            Step::Ask(question) => player.ask(question),
             Step::System(system) => player.set_system(*system),
             Step::Wait(ms) => player.wait(*ms),
             Step::Gone(side) => player.gone(*side),
@@ -157,6 +162,11 @@ fn steps(word: &str, rest: &str, pending: &mut [Vec<u8>; 2]) -> Option<Vec<Step>
         "PAUSE" => vec![Step::Pause(rest.split(',').map(str::to_owned).collect())],
         "RESUME" => vec![Step::Pause(vec![])],
         "SYSTEM" => vec![Step::System(System::from_name(rest)?)],
+        "ASK" => {
+            let (number, all) = rest.split_once(' ').map_or((rest, false), |(number, all)| (number, all == "all"));
+            let lists = if all { List::ALL } else { &[List::Active] };
+            vec![Step::Ask(Question { nonce: 7, number: number.parse().ok()?, lists })]
+        }
         "STALL" => vec![Step::Stall(rest.parse().ok()?)],
         "CLOSED" => vec![Step::Closed((!rest.is_empty()).then(|| rest.to_owned()))],
         "OPAQUE" => vec![Step::Event("Opaque".to_owned())],

@@ -130,7 +130,7 @@ impl Gate {
     fn after(&mut self) {
         for effect in self.fleet.take_effects() {
             match effect {
-                Effect::Pauses(_) => {}
+                Effect::Pauses(_) | Effect::Ask(..) => {}
                 Effect::Mark(conn, marked) => {
                     self.marked.insert(conn, marked);
                 }

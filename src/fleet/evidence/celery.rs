@@ -7,6 +7,7 @@
 
 use super::{Doubt, Verdict};
 use crate::fleet::boundary::FleetSettings;
+use crate::fleet::inquiry;
 use crate::fleet::ledger::Stage;
 use crate::fleet::worker::{Adopted, Life, Voice, Worker};
 use crate::job::{ConnId, Evidence, Millis};
@@ -190,9 +191,22 @@ fn is_reported_idle(worker: &Worker) -> bool {
         })
 }
 
+/// The same, or they have said so when they were asked.
+pub(in crate::fleet) fn is_known_idle(worker: &Worker) -> bool {
+    is_reported_idle(worker) || inquiry::is_idle(worker)
+}
+
+/// When the process that has been silent for longest was heard last (none: the worker's first sight), and how often its
+/// heartbeats come.
+pub(in crate::fleet) fn last_heard(worker: &Worker) -> (Millis, Millis) {
+    let voices = worker.live().filter_map(voice_of);
+    let last = |voice: &CeleryVoice| (voice.beats.back().map_or(worker.since, |beat| beat.arrival), voice.period);
+    voices.map(last).min().unwrap_or((worker.since, PERIOD))
+}
+
 /// What an idle worker has finished: everything started, and what it had in hand before a gap and has not kept for
 /// later.
-fn over(worker: &Worker, now: Millis) -> Vec<u64> {
+pub(in crate::fleet) fn over(worker: &Worker, now: Millis) -> Vec<u64> {
     worker.ledger.select(|entry| match entry.stage {
         Stage::Started => true,
         Stage::Delivered => entry.restored && entry.job.eta.is_none_or(|eta| eta <= now),
@@ -221,7 +235,8 @@ pub(super) fn judge(worker: &Worker, settings: &FleetSettings, now: Millis) -> V
     let ledger = &worker.ledger;
     let active: usize = worker.live().map(|life| voice_of(life).map_or(0, CeleryVoice::active)).sum();
     let ignored = ledger.due_after(now.saturating_add(settings.delayed_margin));
-    let mute = never_heard(worker) && now >= worker.since.saturating_add(FIRST_BEAT);
+    let silent = never_heard(worker) && now >= worker.since.saturating_add(FIRST_BEAT);
+    let mute = silent && !worker.inquiry.speaks(now);
 
     let mut verdict = Verdict::idle(Evidence::Exact);
     verdict.in_flight = ledger.in_flight(now, active);
@@ -252,7 +267,7 @@ fn add_evidence(verdict: &mut Verdict, worker: &Worker, now: Millis, mute: bool)
         verdict.declared = worker.declared;
         return;
     }
-    if is_reported_idle(worker) {
+    if is_known_idle(worker) {
         verdict.evidence = Evidence::Reported;
         return;
     }

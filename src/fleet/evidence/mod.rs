@@ -111,13 +111,15 @@ impl Doubt {
     pub(super) fn hint(self) -> Option<&'static str> {
         match self {
             Doubt::NoHeartbeat => Some(
-                "start the worker without --without-heartbeat, or declare [celery] acks = \"late\" if its tasks \
-                 acknowledge late",
+                "start the worker without --without-heartbeat, or with its remote control on \
+                 (worker_enable_remote_control) so that it can be asked, or declare [celery] acks = \"late\" if its \
+                 tasks acknowledge late",
             ),
             Doubt::Silent { .. } => Some("look whether the worker still runs: its heartbeat is due every few seconds"),
-            Doubt::Adopted(_, System::Celery) => {
-                Some("wait for two idle heartbeats (start the worker without --without-heartbeat)")
-            }
+            Doubt::Adopted(_, System::Celery) => Some(
+                "wait for two idle heartbeats or its answer (start the worker without --without-heartbeat, or with its \
+                 remote control on)",
+            ),
             Doubt::Adopted(_, System::Sidekiq) => Some("wait for its heartbeat (every 5 to 10 s)"),
             Doubt::Adopted(_, System::Bullmq | System::Bull) => {
                 Some("wait until a job from before would have renewed its lock (lockDuration, 30 s by default)")

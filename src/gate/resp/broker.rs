@@ -208,7 +208,10 @@ impl RespGate {
             Current::Plain => {
                 self.owed.pop();
             }
-            Current::Confirmation(kind, reading) => self.confirm(kind, &reading),
+            Current::Confirmation(kind, reading) => {
+                self.confirm(kind, &reading);
+                self.note_mailbox(&reading, out);
+            }
             Current::Swallow(reading) => {
                 if let Some(Owed::PutBack(keys)) = self.owed.pop() {
                     let failed = reading.is_empty() || reading.is_error() || reading.leaves.iter().any(Leaf::is_error);

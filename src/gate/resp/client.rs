@@ -36,6 +36,8 @@ pub(super) enum ClientAt {
         tapped: bool,
         /// An argument that is judged when it passes.
         watch: Option<Watch>,
+        /// It is an answer to a question of the gate's own, and goes nowhere.
+        swallowed: bool,
     },
     /// A blocking fetch comes next. It is judged when all replies before it have come: then its time-out begins.
     Waiting,
@@ -49,7 +51,7 @@ pub(super) enum ClientAt {
 impl ClientAt {
     /// Whether a command of the gate's own can be sent now.
     pub(super) fn at_boundary(&self) -> bool {
-        matches!(self, ClientAt::Start | ClientAt::Waiting | ClientAt::Broken)
+        matches!(self, ClientAt::Start | ClientAt::Waiting | ClientAt::Broken | ClientAt::Tail { swallowed: true, .. })
     }
 }
 
@@ -61,6 +63,8 @@ pub(super) enum Verdict {
     Tap,
     /// Forward it as it streams; each of its arguments has a confirmation.
     Pubsub,
+    /// Keep it: it answers a question of the gate's own.
+    Answer,
     /// Wait for all of it.
     Whole,
 }
@@ -125,19 +129,21 @@ impl RespGate {
                 }
             }
         }
-        let ClientAt::Tail { tail, watch, .. } = &mut self.client else { return None };
+        let ClientAt::Tail { tail, watch, swallowed, .. } = &mut self.client else { return None };
+        let swallowed = *swallowed;
         match tail.advance(buf, watch.map_or(0, |watch| watch.left)) {
-            Ok((used, false)) => Some((used, true)),
+            Ok((used, false)) => Some((used, !swallowed)),
             Ok((used, true)) => {
                 if let ClientAt::Tail { tail, tapped: true, .. } = std::mem::replace(&mut self.client, ClientAt::Start)
                 {
-                    self.tapped(&tail.into_tapped().unwrap_or_default(), out);
+                    let args = tail.into_tapped().unwrap_or_default();
+                    if swallowed { self.answered_question(&args, out) } else { self.tapped(&args, out) }
                 }
-                Some((used, true))
+                Some((used, !swallowed))
             }
             Err(NotResp(what)) => {
                 self.client = ClientAt::Garbage;
-                if self.marked {
+                if self.marked || swallowed {
                     self.out_of_step(Side::Client, what, out);
                     return None;
                 }
@@ -202,6 +208,12 @@ impl RespGate {
                         let read = [name, first.unwrap_or_default()].map(|a| a[..a.len().min(TAP_MAX)].to_vec());
                         self.stream(left, Some(read.to_vec()), out);
                     }
+                    Verdict::Answer => {
+                        let read = [name, first.unwrap_or_default()].map(<[u8]>::to_vec);
+                        let tail = Tail::new(left, Some(read.to_vec()));
+                        self.client = ClientAt::Tail { tail, tapped: true, watch: None, swallowed: true };
+                        return Some((rest, false));
+                    }
                     Verdict::Pubsub => {
                         self.pubsub(lower, argc - 1);
                         self.stream(left, None, out);
@@ -249,7 +261,7 @@ impl RespGate {
                 ClientAt::Start
             }
             None if left == 0 => ClientAt::Start,
-            tap => ClientAt::Tail { tail: Tail::new(left, tap), tapped, watch: None },
+            tap => ClientAt::Tail { tail: Tail::new(left, tap), tapped, watch: None, swallowed: false },
         };
     }
 
@@ -265,6 +277,7 @@ impl RespGate {
             b"multi" | b"exec" | b"discard" | b"hello" | b"auth" | b"reset" | b"quit" | b"client" | b"monitor"
             | b"sync" | b"psync" | b"xread" | b"wait" | b"waitaof" | b"replconf" => return Verdict::Whole,
             b"watch" if self.session.transaction.is_some() => return Verdict::Whole,
+            b"lpush" if self.is_answer(argc, first) => return Verdict::Answer,
             b"subscribe" | b"psubscribe" | b"ssubscribe" | b"unsubscribe" | b"punsubscribe" | b"sunsubscribe" => {
                 return Verdict::Pubsub;
             }

@@ -5,6 +5,7 @@
 //! blocking fetch is alone: it waits until the replies before it have come, and what the client pipelined behind it
 //! waits until it is answered.
 
+mod ask;
 mod broker;
 mod claim;
 mod client;
@@ -27,6 +28,7 @@ mod undo;
 use super::{Action, Gate, GateError, Side};
 use crate::dialect::{self, Memory};
 use crate::job::{Fate, JobEvent, JobKey, Millis, System};
+use crate::question::Question;
 use crate::queue::PausedQueues;
 use broker::Current;
 use bytes::Bytes;
@@ -53,6 +55,8 @@ pub struct RespSettings {
     pub pass: GlobSet,
     /// Whether a tag in the user name (`user+tag`) is stripped and told.
     pub user_tag: bool,
+    /// Where the answers to the gate's own questions go to, see [`crate::question`]; `None`: there are none.
+    pub nonce: Option<u64>,
 }
 
 impl RespSettings {
@@ -69,7 +73,7 @@ impl RespSettings {
 
 impl Default for RespSettings {
     fn default() -> Self {
-        RespSettings { slice: 1_000, fetch: GlobSet::empty(), pass: GlobSet::empty(), user_tag: false }
+        RespSettings { slice: 1_000, fetch: GlobSet::empty(), pass: GlobSet::empty(), user_tag: false, nonce: None }
     }
 }
 
@@ -134,6 +138,7 @@ pub struct RespGate {
     ending: bool,
     /// What has been told of commands that may bring a job and are not refused.
     unrefused: Vec<(Vec<u8>, &'static str)>,
+    asking: ask::Asking,
     /// Entries of streams that this connection has read: it may renew its claim on them.
     read_entries: VecDeque<JobKey>,
 }
@@ -167,6 +172,7 @@ impl RespGate {
             waiting_since: 0,
             ending: false,
             unrefused: Vec::new(),
+            asking: ask::Asking::default(),
             read_entries: VecDeque::new(),
         }
     }
@@ -248,6 +254,7 @@ impl Gate for RespGate {
             (_, Side::Broker) => {
                 let consumed = self.broker_input(now, input, out);
                 self.tell_pauses_if_fewer(out);
+                self.put_question(out);
                 consumed
             }
         }
@@ -293,6 +300,11 @@ impl Gate for RespGate {
     fn set_system(&mut self, system: System) {
         self.rejudge = self.memory.system != system && self.held.is_some();
         self.memory.system = system;
+    }
+
+    fn ask(&mut self, question: Question, out: &mut Vec<Action>) {
+        self.asking.wants(question);
+        self.put_question(out);
     }
 
     fn next_timeout(&self) -> Option<Millis> {

@@ -1,0 +1,265 @@
+//! The gate's own question to a Celery worker that sends no heartbeats: which tasks has it in its hands?
+//!
+//! It is put to each process of a worker that is sealed, on the connection on which that listens to remote control, when
+//! nothing else will say whether its jobs are over. What the answer is worth:
+//! - It comes from the process that was asked, and was composed after the question. So it counts only if nothing could
+//!   have started a job since the question was made: the seal, deliveries and acks each begin another *epoch*.
+//! - A job stands in `active` before its early ack goes out, and until its pool is done with it. So one whose ack was
+//!   confirmed before the question and that is not in the answer is over, and an empty `active` is an idle process.
+//! - What the gate has not seen whole may be anywhere: then `scheduled` and `reserved` must be empty, too. They are asked
+//!   first: a task goes from there to `active`, never back.
+//! - A worker of several processes is idle when all of them have said so. One that fetches and does not listen is not
+//!   known to be.
+
+use super::Fleet;
+use super::boundary::Effect;
+use super::evidence::celery;
+use super::ledger::Stage;
+use super::worker::{Worker, WorkerNo};
+use crate::job::{ConnId, Millis, System};
+use crate::question::{Answer, List, Question};
+
+/// Between two questions to a worker.
+const EVERY: Millis = 2_000;
+/// A worker whose heartbeats are on is heard within this time.
+const SILENCE: Millis = 6_000;
+/// A question that was not answered is put again after this time: the solo pool answers when its task is over.
+const PATIENCE: Millis = 30_000;
+/// So many questions are put to a process that never answers.
+const UNANSWERED: u32 = 10;
+/// So long after the first question a worker that has never answered is taken for one that does not.
+const FIRST_ANSWER: Millis = 60_000;
+
+/// A connection on which a process listens.
+/// ```text
+/// nothing asked ──question──▶ asked ──all lists answered──▶ nothing asked
+///                              └──another epoch, or no answer for long──▶ asked anew
+/// ```
+#[derive(Debug, Default)]
+pub(super) struct Mailbox {
+    asked: Option<Asked>,
+    /// Questions since the last answer.
+    unanswered: u32,
+    /// When the process said that it is idle.
+    idle: Option<Idle>,
+}
+
+/// The worker and its epoch in which a process said that it is idle, and whether it was asked for all lists.
+#[derive(Debug)]
+struct Idle {
+    of: WorkerNo,
+    epoch: u64,
+    all: bool,
+}
+
+#[derive(Debug)]
+struct Asked {
+    number: u64,
+    at: Millis,
+    of: WorkerNo,
+    epoch: u64,
+    lists: &'static [List],
+    answers: Vec<(List, Vec<String>)>,
+}
+
+/// What the questions to one worker came to. `mailboxes` is the sum of its connections'.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Inquiry {
+    pub(super) mailboxes: usize,
+    /// Not before.
+    next: Millis,
+    first_asked: Option<Millis>,
+    /// It has answered: what it has not said to be over is at work.
+    answered: bool,
+    /// The epoch in which all its processes said that they are idle.
+    idle_in: Option<u64>,
+}
+
+impl Inquiry {
+    /// There is another process, or somebody else fetches: what was said is not all.
+    pub(super) fn widen(&mut self) {
+        self.idle_in = None;
+    }
+
+    /// Until when its first answer is waited for.
+    pub(super) fn patience(&self) -> Option<Millis> {
+        self.first_asked.filter(|_| !self.answered && self.mailboxes > 0).map(|at| at.saturating_add(FIRST_ANSWER))
+    }
+
+    /// It answers, or is about to.
+    pub(super) fn speaks(&self, now: Millis) -> bool {
+        self.mailboxes > 0 && (self.answered || self.patience().is_some_and(|until| now < until))
+    }
+}
+
+/// All processes of the worker have said that they are idle since the last event that could start a job.
+pub(super) fn is_idle(worker: &Worker) -> bool {
+    worker.inquiry.idle_in == Some(worker.epoch.no)
+}
+
+/// When the next question is due, if there is one.
+pub(super) fn due(worker: &Worker) -> Option<Millis> {
+    let asks = worker.system == System::Celery
+        && worker.sealed_at.is_some()
+        && worker.inquiry.mailboxes > 0
+        && (worker.ever_started || !worker.is_whole())
+        && !celery::is_known_idle(worker);
+    // unacknowledged jobs will be acknowledged: that is another epoch
+    let hopeless = worker.is_whole() && worker.untracked == 0 && worker.ledger.started() == 0;
+    let waits = hopeless && worker.ledger.unacked() > worker.ledger.due_after(worker.epoch.at);
+    let (heard, period) = celery::last_heard(worker);
+    let silent = heard.saturating_add(SILENCE.max(period.saturating_mul(3)));
+    (asks && !waits).then(|| silent.max(worker.inquiry.next))
+}
+
+impl Fleet {
+    /// The process listens on this connection, or not any more.
+    pub(super) fn listens(&mut self, id: ConnId, listens: bool) {
+        let Some((conn, worker)) = self.pair(id) else { return };
+        if conn.mailbox.is_some() == listens {
+            return;
+        }
+        let before = std::mem::replace(&mut conn.mailbox, listens.then(Mailbox::default));
+        let inquiry = &mut worker.inquiry;
+        inquiry.mailboxes = if listens { inquiry.mailboxes + 1 } else { inquiry.mailboxes.saturating_sub(1) };
+        inquiry.widen();
+        self.forget_question(before.as_ref());
+    }
+
+    /// Puts the question to a worker, if it is due.
+    pub(super) fn inquire(&mut self, now: Millis, no: WorkerNo) {
+        let Some(nonce) = self.settings.asks else { return };
+        let Some(worker) = self.workers.get_mut(&no).filter(|worker| due(worker).is_some_and(|at| at <= now)) else {
+            return;
+        };
+        worker.inquiry.next = now.saturating_add(EVERY);
+        if self.note_idle(now, no) {
+            return;
+        }
+        let Some(worker) = self.workers.get(&no) else { return };
+        let (lists, epoch) = (lists(worker), worker.epoch.no);
+        for id in worker.conns.iter().copied().collect::<Vec<_>>() {
+            let number = self.number();
+            let Some(mailbox) = self.conns.get_mut(&id).and_then(|conn| conn.mailbox.as_mut()) else { continue };
+            if mailbox.is_idle(no, epoch, lists) || !mailbox.may_be_asked(now, no, epoch) {
+                continue;
+            }
+            mailbox.unanswered += 1;
+            if let Some(before) = mailbox.asked.take() {
+                self.questions.remove(&before.number);
+            }
+            self.questions.insert(number, id);
+            mailbox.asked = Some(Asked { number, at: now, of: no, epoch, lists, answers: Vec::new() });
+            self.effects.push(Effect::Ask(id, Question { nonce, number, lists }));
+            if let Some(worker) = self.workers.get_mut(&no) {
+                worker.inquiry.first_asked.get_or_insert(now);
+            }
+        }
+    }
+
+    /// A part of an answer has passed. Whoever knows the question's number has it from the connection that was asked: on
+    /// which connection the answer comes does not matter (it may be so new that nobody knows yet whose it is).
+    pub(super) fn answered(&mut self, now: Millis, answer: Answer) {
+        let Some(id) = self.questions.get(&answer.number).copied() else { return };
+        let Some(conn) = self.conns.get_mut(&id) else { return };
+        let (no, asked) = (conn.worker, conn.mailbox.as_mut().and_then(|mailbox| mailbox.asked.as_mut()));
+        let Some(asked) = asked.filter(|asked| asked.number == answer.number && asked.of == no) else { return };
+        let listed = asked.lists.contains(&answer.list) && !asked.answers.iter().any(|(list, _)| *list == answer.list);
+        match answer.tasks {
+            Some(tasks) if listed => asked.answers.push((answer.list, tasks)),
+            // it says nothing, but that somebody is at work who answers
+            _ => asked.lists = &[],
+        }
+        if asked.answers.len() >= asked.lists.len() {
+            self.questions.remove(&answer.number);
+            self.conclude(now, no, id);
+            self.settle(now, no);
+        }
+    }
+
+    /// A connection is closed: its question will not be answered.
+    pub(super) fn forget_question(&mut self, mailbox: Option<&Mailbox>) {
+        if let Some(asked) = mailbox.and_then(|mailbox| mailbox.asked.as_ref()) {
+            self.questions.remove(&asked.number);
+        }
+    }
+
+    /// A process has answered all that it was asked.
+    fn conclude(&mut self, now: Millis, no: WorkerNo, id: ConnId) {
+        let Some(worker) = self.workers.get_mut(&no) else { return };
+        worker.inquiry.answered = true;
+        let mailbox = self.conns.get_mut(&id).and_then(|conn| conn.mailbox.as_mut());
+        let Some((mailbox, asked)) = mailbox.and_then(|mailbox| mailbox.asked.take().map(|asked| (mailbox, asked)))
+        else {
+            return;
+        };
+        mailbox.unanswered = 0;
+        let enough = asked.lists == List::ALL || asked.lists == lists(worker);
+        if asked.lists.is_empty() || !enough {
+            return;
+        }
+        if asked.epoch == worker.epoch.no && asked.answers.iter().all(|(_, tasks)| tasks.is_empty()) {
+            mailbox.idle = Some(Idle { of: no, epoch: asked.epoch, all: asked.lists == List::ALL });
+        }
+        if self.note_idle(now, no) {
+            return;
+        }
+        let alone = |worker: &&Worker| worker.inquiry.mailboxes == 1 && self.covers(worker);
+        let Some(worker) = self.workers.get(&no).filter(alone) else { return };
+        let over = not_listed(worker, &asked);
+        self.strike(now, no, &over, "finished");
+    }
+
+    /// Looks whether each process of a worker has said that it is idle in the present epoch.
+    fn note_idle(&mut self, now: Millis, no: WorkerNo) -> bool {
+        let Some(worker) = self.workers.get(&no) else { return false };
+        let mut mailboxes = worker.conns.iter().filter_map(|id| self.conns.get(id)?.mailbox.as_ref());
+        if !mailboxes.all(|mailbox| mailbox.is_idle(no, worker.epoch.no, lists(worker))) || !self.covers(worker) {
+            return false;
+        }
+        let over = celery::over(worker, now);
+        if let Some(worker) = self.workers.get_mut(&no) {
+            worker.inquiry.idle_in = Some(worker.epoch.no);
+            worker.untracked = 0;
+        }
+        self.strike(now, no, &over, "finished");
+        true
+    }
+
+    /// Those who listen are all the processes of the worker that may run jobs.
+    fn covers(&self, worker: &Worker) -> bool {
+        if worker.key.is_incarnation() {
+            return worker.inquiry.mailboxes > 0;
+        }
+        let fetching = worker.conns.iter().filter(|id| self.conns.get(id).is_some_and(|conn| conn.fetched)).count();
+        worker.inquiry.mailboxes >= fetching.max(worker.dialect_names().len()).max(1)
+    }
+}
+
+/// What has to be asked to know whether a worker is idle.
+fn lists(worker: &Worker) -> &'static [List] {
+    let seen_whole = worker.is_whole() && worker.untracked == 0 && worker.ledger.unknown() == 0;
+    if seen_whole { &[List::Active] } else { List::ALL }
+}
+
+/// The started jobs that are not in the answer. One that was acknowledged in the moment of the question may have been so
+/// behind it.
+fn not_listed(worker: &Worker, asked: &Asked) -> Vec<u64> {
+    worker.ledger.select(|entry| {
+        let listed = asked.answers.iter().any(|(_, tasks)| tasks.contains(&entry.job.id));
+        entry.stage == Stage::Started && entry.acked_at < asked.at && !entry.job.id.is_empty() && !listed
+    })
+}
+
+impl Mailbox {
+    fn may_be_asked(&self, now: Millis, of: WorkerNo, epoch: u64) -> bool {
+        let waits = |asked: &Asked| asked.of == of && asked.epoch == epoch && now < asked.at.saturating_add(PATIENCE);
+        self.unanswered < UNANSWERED && !self.asked.as_ref().is_some_and(waits)
+    }
+
+    /// It is so in this epoch, as far as these lists tell.
+    fn is_idle(&self, of: WorkerNo, epoch: u64, lists: &[List]) -> bool {
+        let enough = |idle: &Idle| idle.of == of && idle.epoch == epoch && (idle.all || lists != List::ALL);
+        self.idle.as_ref().is_some_and(enough)
+    }
+}
