@@ -110,20 +110,3 @@ fn inspect_answers_while_drained() {
     let state = world.gate().worker("celery@w1").expect("it is still there");
     assert_eq!(state["state"], "drained", "{state}");
 }
-
-/// Without heartbeats nobody but the worker knows whether a task that was acked at its start has ended.
-#[test]
-fn unknown_is_never_drained() {
-    let world = World::new();
-    let celery = Celery { results: false, options: &["--without-heartbeat"], ..Celery::default() };
-    let worker = celery.start(&world, "w1", 1);
-    celery.producer(&world).push("seen", 0.1, 0.0);
-    world.log().await_line("end", "seen", secs(60));
-    // such a worker is known by its gossip, not by its name
-    let workers = world.gate().workers();
-    assert!(!workers.is_empty());
-    let answer = world.gate().cli(&["drain", "all", "--wait", "--timeout", "90s"]).expect(6);
-    let said = format!("{}{}", answer.out, answer.err);
-    assert!(said.contains("heartbeat"), "says what to enable: {said}");
-    drop(worker);
-}

@@ -5,6 +5,7 @@
 mod support;
 
 mod arq;
+mod asked;
 mod bull;
 mod celery;
 mod celery_rabbitmq;
