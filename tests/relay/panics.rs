@@ -1,7 +1,7 @@
 //! A defect in one gate is no other's: what it had begun is not carried out for somebody else.
 
 use crate::gate::pass;
-use crate::support::{SURELY, pair, pump};
+use crate::support::{SURELY, pump};
 use draingate::gate::{Action, Side};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
