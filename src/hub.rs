@@ -57,8 +57,9 @@ pub enum HubError {
     Store(String),
 }
 
-/// How long a drain waits for look-ups of processes, in milliseconds.
-const LOOK_UP_PATIENCE: Millis = 500;
+/// How long a drain that matches nobody waits for look-ups of processes, in milliseconds: on a host with tens of
+/// thousands of sockets one takes a good part of a second.
+const LOOK_UP_PATIENCE: Millis = 2_000;
 /// Between two looks at them.
 const LOOK_UP_STEP: Duration = Duration::from_millis(5);
 

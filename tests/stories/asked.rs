@@ -1,9 +1,9 @@
 //! Celery workers that send no heartbeats, as many run them: the gate asks them over their remote control what they run.
 
-use crate::support::celery::Celery;
+use crate::support::celery::{Celery, await_acknowledged};
 use crate::support::gate::Answer;
 use crate::support::story::{Load, System, drain_and_kill};
-use crate::support::{World, rounds, secs};
+use crate::support::{World, eventually, rounds, secs};
 
 const SILENT: &[&str] = &["--without-heartbeat", "--without-gossip", "--without-mingle"];
 const REPORTED: Load = Load { longest: 3.0, countdown: 0.0, open: 16, require: "reported" };
@@ -58,6 +58,7 @@ fn a_worker_that_outlived_the_gate_is_asked_for_all_that_it_has() {
     let mut producer = celery.producer(&world);
     producer.push("long", 15.0, 0.0);
     world.log().await_line("start", "long", secs(60));
+    await_acknowledged(&world, &worker);
     world.gate_mut().kill();
     world.gate_mut().up();
     producer.push("short", 0.1, 0.0);
@@ -77,7 +78,7 @@ fn without_remote_control_it_is_unknown_and_never_drained() {
     let worker = celery.start(&world, "w1", 1);
     celery.producer(&world).push("seen", 0.1, 0.0);
     world.log().await_line("end", "seen", secs(60));
-    assert!(!world.gate().workers().is_empty());
+    eventually("the gate knows the worker", secs(60), || world.gate().workers().pop());
     let answer = world.gate().cli(&["drain", "all", "--wait", "--timeout", "90s"]).expect(6);
     let said = format!("{}{}", answer.out, answer.err);
     assert!(said.contains("heartbeat") && said.contains("worker_enable_remote_control"), "what to enable: {said}");

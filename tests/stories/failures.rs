@@ -1,20 +1,12 @@
 //! The broker goes away, the gate is killed: what was promised still holds afterwards.
 
-use crate::support::celery::Celery;
+use crate::support::celery::{Celery, await_acknowledged};
 use crate::support::gate::Gate;
 use crate::support::joblog::Drained;
 use crate::support::redis::{Client, Redis, Server};
 use crate::support::story::{System, Worker, await_job_on, drain_then_kill, random};
 use crate::support::{World, eventually, rounds_or, secs};
 use std::time::{Duration, Instant};
-
-/// Celery acknowledges a moment after the job has written its first line. Cut before that, it has a job that was never
-/// acknowledged, and Celery 5.7 may end by itself then, with a gate or without.
-fn await_acknowledged(world: &World, worker: &Worker) {
-    eventually("the job is acknowledged", secs(20), || {
-        world.gate().worker(&worker.name).filter(|worker| worker["in_flight"]["running"] == 1)
-    });
-}
 
 /// kill -9 of the gate in the middle of a job: the new gate knows the mark and the job, and says `drained` only when the
 /// job has ended.

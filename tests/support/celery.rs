@@ -2,7 +2,7 @@
 
 use super::process::{Proc, command};
 use super::story::{LineProducer, Producer, System, Worker};
-use super::{World, installed};
+use super::{World, eventually, installed, secs};
 use std::process::Command;
 
 /// How the workers of a story are set up.
@@ -109,4 +109,12 @@ impl System for Celery {
         self.environment(world, &world.broker_address(), &mut run);
         LineProducer::start(world, run, true)
     }
+}
+
+/// Celery acknowledges a moment after the job has written its first line. Cut before that, it has a job that was never
+/// acknowledged, and Celery 5.7 may end by itself then, with a gate or without.
+pub(crate) fn await_acknowledged(world: &World, worker: &Worker) {
+    eventually("the job is acknowledged", secs(20), || {
+        world.gate().worker(&worker.name).filter(|worker| worker["in_flight"]["running"] == 1)
+    });
 }
