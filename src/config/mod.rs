@@ -254,6 +254,7 @@ impl Config {
             fetch: read::globs(&self.gate.fetch),
             pass: read::globs(&self.gate.pass),
             user_tag: listener.identity == IdentityBy::UserTag,
+            nonce: Some(*NONCE),
         }
     }
 }

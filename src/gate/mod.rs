@@ -94,7 +94,7 @@ pub trait Gate {
     fn set_system(&mut self, system: System);
 
     /// Puts a question of the gate's own to the process that has said [`JobEvent::Listens`] on this connection.
-    fn ask(&mut self, _question: Question, _out: &mut Vec<Action>) {}
+    fn ask(&mut self, question: Question, out: &mut Vec<Action>);
 
     /// When [`Gate::timeout`] is due.
     fn next_timeout(&self) -> Option<Millis>;

@@ -2,6 +2,7 @@
 
 use draingate::gate::{Action, Gate, Side};
 use draingate::job::{Millis, System};
+use draingate::question::Question;
 use draingate::queue::PausedQueues;
 use std::sync::{Arc, Mutex};
 
@@ -93,6 +94,10 @@ impl Gate for TestGate {
         let mut state = self.state.lock().expect("no panic before");
         state.calls.push(format!("mark {marked}"));
         (self.mark)(&mut state, marked, out);
+    }
+
+    fn ask(&mut self, question: Question, _out: &mut Vec<Action>) {
+        self.with(|state| state.calls.push(format!("ask {}", question.number)));
     }
 
     fn set_system(&mut self, system: System) {

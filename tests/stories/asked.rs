@@ -2,6 +2,7 @@
 
 use crate::support::celery::{Celery, await_acknowledged};
 use crate::support::gate::Answer;
+use crate::support::rabbit::Release;
 use crate::support::story::{Load, System, drain_and_kill};
 use crate::support::{World, eventually, rounds, secs};
 
@@ -70,13 +71,33 @@ fn a_worker_that_outlived_the_gate_is_asked_for_all_that_it_has() {
     assert_no_trace(&world);
 }
 
+/// On RabbitMQ, which drops what it hears of the answers.
+#[test]
+fn on_rabbitmq() {
+    let world = World::with(Release::Three);
+    let celery = silent();
+    drain_and_kill(&world, &celery, REPORTED, rounds());
+    let worker = celery.start(&world, "w3", 1);
+    await_pong(&world, &celery, "celery@w3");
+    drop(worker);
+}
+
+#[test]
+fn on_rabbitmq_without_remote_control() {
+    let world = World::with(Release::Three);
+    stays_unknown(&world);
+}
+
 /// Nobody but the worker knows whether a task that was acked at its start has ended, and this one does not say.
 #[test]
 fn without_remote_control_it_is_unknown_and_never_drained() {
-    let world = World::new();
+    stays_unknown(&World::new());
+}
+
+fn stays_unknown(world: &World) {
     let celery = Celery { remote: false, ..silent() };
-    let worker = celery.start(&world, "w1", 1);
-    celery.producer(&world).push("seen", 0.1, 0.0);
+    let worker = celery.start(world, "w1", 1);
+    celery.producer(world).push("seen", 0.1, 0.0);
     world.log().await_line("end", "seen", secs(60));
     eventually("the gate knows the worker", secs(60), || world.gate().workers().pop());
     let answer = world.gate().cli(&["drain", "all", "--wait", "--timeout", "90s"]).expect(6);

@@ -81,20 +81,6 @@ fn a_worker_and_its_jobs() {
     assert!(world.log().verdict().doubled.is_empty());
 }
 
-/// Known by its queue for remote control, it is told to be drained by nobody.
-#[test]
-fn without_heartbeats_it_is_known_and_never_drained() {
-    let world = World::with(Release::Three);
-    let options = &["--without-heartbeat", "--without-gossip", "--without-mingle"];
-    let celery = Celery { results: false, options, ..Celery::default() };
-    let _worker = celery.start(&world, "w1", 1);
-    world.gate().await_known("celery@w1");
-    celery.producer(&world).push("seen", 0.1, 0.0);
-    world.log().await_line("end", "seen", secs(20));
-    let answer = world.gate().cli(&["drain", "celery@w1", "--wait", "--timeout", "90s"]).expect(6);
-    assert!(format!("{}{}", answer.out, answer.err).contains("heartbeat"), "says what to enable: {answer:?}");
-}
-
 /// The worker's own page.
 fn shown(world: &World, name: &str) -> Value {
     let worker = world.gate().await_known(name);

@@ -10,6 +10,7 @@ const CELERY: &str = "
     W= 1 consume w1@vm.celery.pidbox None1 no_ack
     E Recognised celery
     E Named celery w1@vm
+    E Listens true
     B= 1 consume-ok None1
     W= 1 qos 8 global
     B= 1 qos-ok

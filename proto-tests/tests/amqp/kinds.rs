@@ -66,7 +66,11 @@ fn control_queues_are_never_touched() {
         (Some("auto_delete"), "replies", "no_ack"),
     ] {
         let declare = declare.map(|d| format!("W= 1 declare {name} {d}\nB= 1 declare-ok {name}")).unwrap_or_default();
-        let events = if name.ends_with("celery.pidbox") { "E Recognised celery\nE Named celery w@vm" } else { "" };
+        let events = if name.ends_with("celery.pidbox") {
+            "E Recognised celery\nE Named celery w@vm\nE Listens true"
+        } else {
+            ""
+        };
         play(&format!(
             "
             handshake

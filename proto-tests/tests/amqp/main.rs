@@ -8,6 +8,7 @@ mod rng;
 mod script;
 
 mod accounts;
+mod ask;
 mod crossings;
 mod drain;
 mod handshake;

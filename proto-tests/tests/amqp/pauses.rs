@@ -221,6 +221,7 @@ fn control_and_the_delay_queue() {
         W= 1 consume w1@a.celery.pidbox p no_ack
         E Recognised celery
         E Named celery w1@a
+        E Listens true
         B= 1 consume-ok p
         ",
     );

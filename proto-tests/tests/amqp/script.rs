@@ -10,6 +10,7 @@
 //! E Delivered ..      this event came next (a * at the end stands for any rest)
 //! DRAIN, UNDRAIN, PAUSE q,r (these queues and no others), RESUME (none), SYSTEM celery, +20ms, +1s, SAFE, UNSAFE, HELD, FREE
 //! W gone, B gone      that side has closed (`W ending`: it will say no more)
+//! ASK, ASK all        question 3 is put, about active tasks or about all lists
 //! CLOSED, CLOSED text the gate closed both sides (with an error that contains the text)
 //! handshake           the usual beginning, with channel 1
 //! ```
@@ -21,6 +22,7 @@ use crate::rng::Rng;
 use draingate::gate::amqp::{AmqpGate, AmqpSettings};
 use draingate::gate::{Action, Gate, GateError, Side};
 use draingate::job::System;
+use draingate::question::{List, Question};
 use draingate::queue::PausedQueues;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -187,6 +189,12 @@ impl World {
                 self.nothing_left()?;
                 let names = line.strip_prefix("PAUSE ").map(|names| names.split(',').collect::<Vec<_>>());
                 self.pause(&names.unwrap_or_default());
+            }
+            "ASK" | "ASK all" => {
+                self.nothing_left()?;
+                let lists = if line == "ASK" { &[List::Active] } else { List::ALL };
+                self.gate.ask(Question { nonce: 7, number: 3, lists }, &mut out);
+                self.carry_out(Side::Client, &[], out);
             }
             "SYSTEM celery" => self.gate.set_system(System::Celery),
             "SAFE" | "UNSAFE" if self.gate.at_safe_boundary() != (line == "SAFE") => {

@@ -1,11 +1,13 @@
 //! One channel: what is half-way on it in either direction, the replies owed in order, its consumers, its deliveries.
 
+use super::ask::Answering;
 use super::consumer::{Consumer, State};
 use super::queues::Known;
 use super::unacked::Unacked;
 use crate::dialect::json::Skim;
 use crate::gate::Side;
 use crate::job::{Job, Millis};
+use crate::question::List;
 use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
 
@@ -50,6 +52,8 @@ pub(super) enum What {
     Event,
     /// It may be the result of a job.
     Reply,
+    /// It answers a question of the gate's own.
+    Answer { number: u64, list: List },
 }
 
 /// A delivery whose content has not come yet.
@@ -66,6 +70,8 @@ pub(super) struct Arriving {
 pub(super) enum Tap {
     /// A worker's event, kept whole.
     Event(Vec<u8>),
+    /// An answer to a question of the gate's own, kept whole.
+    Answer(Answering),
     /// A result: the job's id, and what is looked for in the beginning of the body.
     Reply { id: String, skim: Skim, room: usize },
     /// A job that only its body names. It is told before its last byte goes on.

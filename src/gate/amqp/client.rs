@@ -52,11 +52,18 @@ impl AmqpGate {
     }
 
     fn on_open_channel(&mut self, number: u16, id: Id, payload: &[u8], out: &mut Vec<Action>) -> Verdict {
+        let nonce = self.settings.nonce;
         let Some(channel) = self.channels.get_mut(&number) else { return Verdict::Pass };
         match id {
-            method::BASIC_PUBLISH => *channel.content(Side::Client) = Content::Header(Self::published(payload)),
+            method::BASIC_PUBLISH => {
+                let what = Self::answer_to(nonce, payload).unwrap_or_else(|| Self::published(payload));
+                *channel.content(Side::Client) = Content::Header(what);
+            }
             method::BASIC_ACK | method::BASIC_NACK | method::BASIC_REJECT => {
                 let Some(settlement) = Settlement::read(id, payload) else { return Verdict::Pass };
+                if super::ask::is_own(settlement.tag) {
+                    return Verdict::Swallow;
+                }
                 if channel.unacked.settle(settlement, channel.tx) {
                     channel.freed = Some(self.now);
                 }
@@ -201,6 +208,7 @@ impl AmqpGate {
         let mut events = Vec::new();
         dialect::consumed(&consumer.queue, self.system, &mut events);
         self.emit(events, out);
+        self.note_mailbox(consumer, out);
         if !consumer.is_job() {
             return;
         }

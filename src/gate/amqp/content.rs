@@ -1,15 +1,18 @@
 //! Messages as they stream through: method, content header, bodies. Of a job its header is read, before any of it goes
 //! on; of workers' events, results and jobs that only their body names the body is read along.
 
+use super::ask::Answering;
 use super::channel::{Arriving, Content, Tap, What};
 use super::frame::{At, END, HEAD, Head, Kind, WHOLE_MAX};
 use super::table::{Properties, Value, body_size};
 use super::{AmqpGate, Step, method};
 use crate::dialect::amqp as dialect;
 use crate::dialect::amqp::Message;
+use crate::dialect::inspect;
 use crate::dialect::json::Skim;
 use crate::gate::{Action, Side};
 use crate::job::{Job, JobEvent, System};
+use crate::question::Answer;
 
 /// What RabbitMQ answers to any other greeting.
 pub(super) const GREETING: &[u8; 8] = b"AMQP\x00\x00\x09\x01";
@@ -37,7 +40,10 @@ impl AmqpGate {
     /// Whether somebody reads a content header.
     pub(super) fn wants_header(&self, from: Side, head: Head) -> bool {
         let Some(channel) = self.channels.get(&head.channel).filter(|c| c.is_open()) else { return false };
-        let read = matches!(channel.content[from as usize], Content::Header(What::Job(_) | What::Event | What::Reply));
+        let read = matches!(
+            channel.content[from as usize],
+            Content::Header(What::Job(_) | What::Event | What::Reply | What::Answer { .. })
+        );
         read && head.size <= WHOLE_MAX
     }
 
@@ -128,6 +134,7 @@ impl AmqpGate {
             What::Plain => None,
             What::Event => Some(Tap::Event(Vec::new())),
             What::Reply => reply_tap(&properties),
+            What::Answer { number, list } => Some(Tap::Answer(Answering { number, list, body: Vec::new() })),
             What::Job(arriving) => {
                 if let Some(Value::Integer(offset)) = properties.headers.get(b"x-stream-offset") {
                     let of = channel.consumers.values_mut().find(|c| c.no == arriving.consumer);
@@ -192,7 +199,9 @@ impl AmqpGate {
         let content = channel.content(from);
         let Content::Body { left, tap: Some(tap) } = content else { return };
         match tap.as_mut() {
-            Tap::Event(kept) => kept.extend_from_slice(&piece[..piece.len().min(TAP_MAX - kept.len())]),
+            Tap::Event(kept) | Tap::Answer(Answering { body: kept, .. }) => {
+                kept.extend_from_slice(&piece[..piece.len().min(TAP_MAX - kept.len())])
+            }
             Tap::Reply { skim, room, .. } | Tap::Job { skim, room, .. } => {
                 let piece = &piece[..piece.len().min(*room)];
                 *room -= piece.len();
@@ -208,6 +217,10 @@ impl AmqpGate {
                 let mut events = Vec::new();
                 dialect::worker_event(&body, &mut events);
                 self.emit(events, out);
+            }
+            Tap::Answer(Answering { number, list, body }) => {
+                let tasks = inspect::answer(&body);
+                out.push(Action::Event(JobEvent::Answered(Answer { number, list, tasks })));
             }
             Tap::Reply { id, skim, .. } => {
                 if skim.get("status").is_some_and(dialect::is_terminal) {

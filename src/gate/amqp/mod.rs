@@ -10,6 +10,7 @@
 //! frames and never inside a message of its channel.
 
 mod anchor;
+mod ask;
 mod broker;
 mod channel;
 mod client;
@@ -31,6 +32,7 @@ mod unacked;
 
 use super::{Action, Gate, GateError, Side};
 use crate::job::{FetchEnd, JobEvent, Millis, Place, System};
+use crate::question;
 use crate::queue::PausedQueues;
 use anchor::Anchor;
 use bytes::Bytes;
@@ -47,7 +49,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 /// What a gate for RabbitMQ needs to know of the configuration.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct AmqpSettings {
     /// Queues that hold jobs (`gate.fetch`), as globs.
     pub fetch: GlobSet,
@@ -55,12 +57,8 @@ pub struct AmqpSettings {
     pub pass: GlobSet,
     /// Whether a tag in the user name (`user+tag`) is stripped and told.
     pub user_tag: bool,
-}
-
-impl Default for AmqpSettings {
-    fn default() -> Self {
-        AmqpSettings { fetch: GlobSet::empty(), pass: GlobSet::empty(), user_tag: false }
-    }
+    /// Where the answers to the gate's own questions go to, see [`crate::question`]; `None`: there are none.
+    pub nonce: Option<u64>,
 }
 
 /// ```text
@@ -107,6 +105,7 @@ pub struct AmqpGate {
     overdue: bool,
     wait: Option<Wait>,
     inquiry: Option<Inquiry>,
+    asking: ask::Asking,
     /// Places of streams' consumers that are kept.
     anchors: Vec<Anchor>,
     /// Queues to be asked for next.
@@ -154,6 +153,7 @@ impl AmqpGate {
             overdue: false,
             wait: None,
             inquiry: None,
+            asking: ask::Asking::default(),
             anchors: Vec::new(),
             inquiries: VecDeque::new(),
             keep: None,
@@ -249,6 +249,7 @@ impl AmqpGate {
             return;
         }
         self.advance(out);
+        self.put_question(out);
         self.tell_pauses_if_changed(out);
         for to in [Side::Client, Side::Broker] {
             if !self.outbox[to as usize].is_empty() {
@@ -334,6 +335,11 @@ impl Gate for AmqpGate {
 
     fn set_system(&mut self, system: System) {
         self.system = system;
+    }
+
+    fn ask(&mut self, question: question::Question, out: &mut Vec<Action>) {
+        self.asking.wants(question);
+        self.settle(out);
     }
 
     fn next_timeout(&self) -> Option<Millis> {
