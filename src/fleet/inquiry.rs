@@ -7,7 +7,8 @@
 //! - A job stands in `active` before its early ack goes out, and until its pool is done with it. So one whose ack was
 //!   confirmed before the question and that is not in the answer is over, and an empty `active` is an idle process.
 //! - What the gate has not seen whole may be anywhere: then `scheduled` and `reserved` must be empty, too. They are asked
-//!   first: a task goes from there to `active`, never back.
+//!   first: a task goes from there to `active`, never back. (A task that waits for its rate limit is in no list. Its message
+//!   is unacknowledged: the broker keeps it.)
 //! - A worker of several processes is idle when all of them have said so. One that fetches and does not listen is not
 //!   known to be.
 
