@@ -140,6 +140,10 @@ impl Hub {
         let mut fleet = self.lock_fleet();
         let result = f(&mut fleet, self.now());
         let notices = self.carry_out(fleet.take_effects());
+        let full = fleet.take_journal(|lines| self.store.journal(lines)) == Some(true);
+        if full && !self.journal_unsaved.swap(true, Ordering::AcqRel) {
+            self.chores.notify_one();
+        }
         // under the lock, as the chores arm themselves: no time-out can slip in between
         let due = fleet.next_timeout().unwrap_or(Millis::MAX);
         if due < self.armed.load(Ordering::Acquire) {
@@ -317,7 +321,7 @@ impl Hub {
 
     /// All but the log lines and metrics, which are left for when the lock is free.
     fn carry_out(&self, effects: Vec<Effect>) -> Vec<Notice> {
-        let (mut notices, mut lines) = (Vec::new(), String::new());
+        let mut notices = Vec::new();
         for effect in effects {
             match effect {
                 Effect::Mark(conn, marked) => self.tell(conn, |handle| handle.set_mark(marked)),
@@ -326,7 +330,6 @@ impl Hub {
                 Effect::Pauses(paused) => {
                     self.handles.iter().for_each(|handle| handle.set_paused(Arc::clone(&paused)));
                 }
-                Effect::Journal(line) => lines.extend([line.as_str(), "\n"]),
                 Effect::SaveDrains => {
                     self.drains_unsaved.store(true, Ordering::Release);
                     self.chores.notify_one();
@@ -336,10 +339,6 @@ impl Hub {
                     notices.push(notice);
                 }
             }
-        }
-        let full = !lines.is_empty() && self.store.journal(&lines);
-        if full && !self.journal_unsaved.swap(true, Ordering::AcqRel) {
-            self.chores.notify_one();
         }
         notices
     }

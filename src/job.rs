@@ -5,6 +5,7 @@
 
 use crate::question::Answer;
 use std::fmt;
+use std::sync::Arc;
 
 /// Milliseconds since the Unix epoch. Time is always an argument in the pure half, never asked for.
 pub type Millis = u64;
@@ -23,9 +24,30 @@ impl fmt::Display for WorkerId {
     }
 }
 
-/// What names a job within one worker's ledger: Celery's delivery tag, Sidekiq's jid, else a number of the gate's own.
+/// What names a job within one worker's ledger.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct JobKey(pub String);
+pub enum JobKey {
+    /// Celery's delivery tag, Sidekiq's jid, else a name of the gate's own.
+    Text(String),
+    /// A delivery on a channel (AMQP). Numbers only, because there are so many: a text is made of it where it is shown.
+    Delivery {
+        /// Makes it unique, also over restarts of the gate.
+        seed: u64,
+        /// The channel.
+        channel: u16,
+        /// The delivery tag.
+        tag: u64,
+    },
+}
+
+impl fmt::Display for JobKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            JobKey::Text(text) => f.write_str(text),
+            JobKey::Delivery { seed, channel, tag } => write!(f, "{seed:x}.{channel}.{tag}"),
+        }
+    }
+}
 
 /// The job system that a worker belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
@@ -141,7 +163,7 @@ pub struct Job {
     /// Task name or class; empty if unknown.
     pub name: String,
     /// The queue's name as the broker knows it, without the job system's priority suffix.
-    pub queue: String,
+    pub queue: Arc<str>,
     /// When it comes due, for a job that was delivered ahead of its time (Celery ETA and countdown).
     pub eta: Option<Millis>,
 }

@@ -33,7 +33,7 @@ use draingate::fleet::{ClosedBy, DrainAnswer, DrainError, Effect, Fleet, FleetSe
 use draingate::job::{ConnId, FetchEnd, JobEvent, JobKey, Millis, Outcome, Place, Report, System};
 use draingate::question::Question;
 use std::collections::HashMap;
-use words::{celery_report, job, moment, notice_text, request, sidekiq_report, span};
+use words::{celery_report, job, moment, notice_texts, request, sidekiq_report, span};
 
 /// A fleet under a script.
 pub struct Script {
@@ -81,6 +81,7 @@ impl Script {
         let mut fleet = Fleet::new(settings.clone(), born);
         let journal = fleet.export_journal();
         fleet.take_effects();
+        fleet.take_journal(|_| ());
         Script {
             fleet,
             settings,
@@ -222,7 +223,7 @@ impl Script {
         let client = self.conns.get_mut(name).ok_or("no such connection")?;
         let id = client.id;
         let rest = |from: usize| words.get(from).copied().map(str::to_owned).ok_or("a word is missing");
-        let key = || rest(1).map(JobKey);
+        let key = || rest(1).map(JobKey::Text);
         let event = match words[0] {
             "fetch" | "fetch!" | "poll" | "held" => {
                 let held = (client.marked && words[0] != "fetch!") || words[0] == "held";
@@ -261,8 +262,8 @@ impl Script {
             "pops" => JobEvent::Popped(key()?),
             "requeue" => JobEvent::Ended { key: key()?, outcome: Outcome::Requeued },
             "returned" => JobEvent::Returned(key()?),
-            "pushes" => JobEvent::PushedOn(words[1..].iter().map(|key| JobKey((*key).to_owned())).collect()),
-            "refused" => JobEvent::PushRefused(words[1..].iter().map(|key| JobKey((*key).to_owned())).collect()),
+            "pushes" => JobEvent::PushedOn(words[1..].iter().map(|key| JobKey::Text((*key).to_owned())).collect()),
+            "refused" => JobEvent::PushRefused(words[1..].iter().map(|key| JobKey::Text((*key).to_owned())).collect()),
             "leaves" => JobEvent::Report(Report::SidekiqLeft { name: rest(1)? }),
             "is" => JobEvent::Recognised(System::from_name(words[1]).ok_or("no such system")?),
             "named" => JobEvent::Named { system: System::from_name(words[1]).ok_or("no such system")?, name: rest(2)? },
@@ -308,7 +309,7 @@ impl Script {
         let at = client.fetches.iter().position(|fetch| fetch.0 == Place::Broker);
         let fetch = at.map(|at| client.fetches.remove(at));
         if fetch.is_none() {
-            let queues = vec![job.queue.clone()];
+            let queues = vec![job.queue.to_string()];
             self.fleet.event(now, id, JobEvent::FetchAsked { place: Place::Broker, queues, blocking: true });
         }
         self.fleet.event(now, id, JobEvent::Delivered(job));
@@ -365,13 +366,15 @@ impl Script {
                         client.marked = marked;
                     }
                 }
-                Effect::Journal(line) if line.contains('\n') => return Err(format!("a line break in {line:?}")),
-                Effect::Journal(line) => self.journal.push(line),
                 Effect::SaveDrains => self.drains = self.fleet.export_drains(),
-                Effect::Notice(notice) => self.notices.push(notice_text(&notice)),
+                Effect::Notice(notice) => self.notices.extend(notice_texts(&notice)),
                 Effect::Ask(id, question) => self.asked.push((id, question)),
                 Effect::System(..) | Effect::Pauses(_) => {}
             }
+        }
+        if let Some(lines) = self.fleet.take_journal(|lines| String::from_utf8_lossy(lines).into_owned()) {
+            let whole = lines.strip_suffix('\n').ok_or_else(|| format!("no whole lines: {lines:?}"))?;
+            self.journal.extend(whole.split('\n').map(str::to_owned));
         }
         self.check_always()
     }

@@ -29,7 +29,7 @@ enum Step {
 fn job() -> impl Strategy<Value = Job> {
     (0_u8..6, prop_oneof![3 => Just(None), 1 => (0_u64..3_000_000).prop_map(|eta| Some(START + eta))]).prop_map(
         |(n, eta)| Job {
-            key: JobKey(format!("k{n}")),
+            key: JobKey::Text(format!("k{n}")),
             id: format!("i{n}"),
             name: "t\twith\ttabs\\".into(),
             queue: "q".into(),
@@ -40,7 +40,7 @@ fn job() -> impl Strategy<Value = Job> {
 
 fn event() -> impl Strategy<Value = JobEvent> {
     let system = prop_oneof![Just(System::Celery), Just(System::Sidekiq)];
-    let key = (0_u8..6).prop_map(|n| JobKey(format!("k{n}")));
+    let key = (0_u8..6).prop_map(|n| JobKey::Text(format!("k{n}")));
     let place = prop_oneof![Just(Place::Broker), Just(Place::Gate)];
     let end = prop_oneof![Just(FetchEnd::Empty), Just(FetchEnd::Job), Just(FetchEnd::Error), Just(FetchEnd::Vanished)];
     prop_oneof![
@@ -214,11 +214,11 @@ impl Chaos {
                 Effect::Mark(id, marked) => {
                     self.marks.insert(id, marked);
                 }
-                Effect::Journal(line) => self.journal.push(line),
                 Effect::SaveDrains => self.drains = self.fleet.export_drains(),
                 Effect::System(..) | Effect::Notice(_) => {}
             }
         }
+        self.fleet.take_journal(|lines| self.journal.extend(String::from_utf8_lossy(lines).lines().map(str::to_owned)));
     }
 
     /// What was saved is what there is: the drains as last saved, the journal as appended.
@@ -323,7 +323,7 @@ proptest! {
 fn a_rest_that_the_ledger_contradicts_is_none() {
     let fetch = || JobEvent::FetchAsked { place: Place::Broker, blocking: true, queues: vec!["q0".into()] };
     let beat = Report::Sidekiq { concurrency: Some(2), busy: Some(0), quiet: false, beat: None };
-    let job = Job { key: JobKey("k0".into()), id: "i0".into(), name: "t".into(), queue: "q".into(), eta: None };
+    let job = Job { key: JobKey::Text("k0".into()), id: "i0".into(), name: "t".into(), queue: "q".into(), eta: None };
     let connect = || Step::Connect { address: 0, local: false, own: false };
     let event = |conn, event| Step::Event { conn, event };
     let steps = [

@@ -8,6 +8,7 @@
 use super::celery;
 use super::json::Skim;
 use crate::job::{Job, JobEvent, JobKey, Millis, System};
+use std::sync::Arc;
 
 /// Dramatiq's suffix of the queues in which jobs wait for their time.
 const DELAY_QUEUE: &str = ".DQ";
@@ -75,7 +76,7 @@ pub struct Message<'a> {
     /// Header `eta`.
     pub eta: Option<&'a str>,
     /// Headers `task_id` and `task_name` (taskiq).
-    pub taskiq: Option<(&'a str, &'a str)>,
+    pub taskiq: (Option<&'a str>, Option<&'a str>),
     /// Property `message-id`.
     pub message_id: Option<&'a str>,
     /// Property `correlation-id`.
@@ -84,9 +85,28 @@ pub struct Message<'a> {
     pub kind: Option<&'a str>,
 }
 
+impl<'a> Message<'a> {
+    /// What the texts among a message's headers say; the first of each name counts.
+    pub fn of(headers: impl Iterator<Item = (&'a [u8], &'a str)>) -> Message<'a> {
+        let mut message = Message::default();
+        for (key, text) in headers {
+            let field = match key {
+                b"id" => &mut message.id,
+                b"task" => &mut message.task,
+                b"eta" => &mut message.eta,
+                b"task_id" => &mut message.taskiq.0,
+                b"task_name" => &mut message.taskiq.1,
+                _ => continue,
+            };
+            field.get_or_insert(text);
+        }
+        message
+    }
+}
+
 /// The job in a message as far as its header says, and the job system that made it, if that shows.
-pub fn job(key: JobKey, queue: &str, message: &Message<'_>) -> (System, Job) {
-    let (system, id, name) = match (message.id, message.task, message.taskiq) {
+pub fn job(key: JobKey, queue: &Arc<str>, message: &Message<'_>) -> (System, Job) {
+    let (system, id, name) = match (message.id, message.task, message.taskiq.0.zip(message.taskiq.1)) {
         (Some(id), Some(task), _) => (System::Celery, Some(id), Some(task)),
         (_, _, Some((id, task))) => (System::Taskiq, Some(id), Some(task)),
         (id, task, None) => {
@@ -95,7 +115,7 @@ pub fn job(key: JobKey, queue: &str, message: &Message<'_>) -> (System, Job) {
     };
     let (id, name) = (id.unwrap_or_default().to_owned(), name.unwrap_or_default().to_owned());
     let eta = message.eta.and_then(celery::instant);
-    (system, Job { key, id, name, queue: queue.to_owned(), eta })
+    (system, Job { key, id, name, queue: queue.clone(), eta })
 }
 
 /// What a body is read for.
@@ -105,6 +125,11 @@ pub const BODY: &[&str] = &["queue_name", "actor_name", "message_id", "options.e
 /// nothing else. `known`: the worker's.
 pub fn is_in_body(known: System, told: System) -> bool {
     told == System::Unknown && matches!(known, System::Unknown | System::Dramatiq)
+}
+
+/// Whether a body that begins like this may say anything: nothing but JSON does.
+pub fn may_tell(beginning: &[u8]) -> bool {
+    beginning.first().is_none_or(|first| matches!(first, b'{' | b'[' | b' ' | b'\t' | b'\r' | b'\n'))
 }
 
 /// Completes a job with what was found in its body, and says whose it is, if that shows. What waits in a `.DQ` queue is

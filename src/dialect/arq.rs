@@ -121,7 +121,7 @@ impl Dialect for Arq {
         match (request.verb, request.jobs.as_slice(), reply.number()) {
             (Verb::Fetch, [key], Some(0)) => {
                 memory.arq.told = true;
-                let (key, id, queue) = (key.clone(), key.0.clone(), request.queue.clone());
+                let (key, id, queue) = (key.clone(), key.to_string(), request.queue.as_str().into());
                 out.push(JobEvent::Delivered(Job { key, id, name: String::new(), queue, eta: None }));
             }
             // it is the worker's now
@@ -149,7 +149,7 @@ fn request(memory: &Memory, verb: Verb, jobs: Vec<JobKey>, refusal: Refusal) -> 
 }
 
 fn key(id: &[u8]) -> JobKey {
-    JobKey(String::from_utf8_lossy(id).into_owned())
+    JobKey::Text(String::from_utf8_lossy(id).into_owned())
 }
 
 /// Milliseconds since 1970.

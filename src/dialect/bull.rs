@@ -75,7 +75,7 @@ impl<'a> Script<'a> {
 
     /// The job with this id.
     fn job(&self, id: &[u8]) -> Option<JobKey> {
-        (!id.is_empty()).then(|| JobKey(String::from_utf8_lossy(&[self.prefix, id].concat()).into_owned()))
+        (!id.is_empty()).then(|| JobKey::Text(String::from_utf8_lossy(&[self.prefix, id].concat()).into_owned()))
     }
 
     fn request(&self, system: System, verb: Verb, job: Option<JobKey>, refusal: Refusal) -> Request {
@@ -244,8 +244,8 @@ impl Dialect for Bull {
 }
 
 fn job(prefix: &str, id: &str, name: &str) -> Job {
-    let queue = prefix.strip_suffix(':').unwrap_or(prefix).to_owned();
-    Job { key: JobKey(format!("{prefix}{id}")), id: id.to_owned(), name: name.to_owned(), queue, eta: None }
+    let queue = prefix.strip_suffix(':').unwrap_or(prefix).into();
+    Job { key: JobKey::Text(format!("{prefix}{id}")), id: id.to_owned(), name: name.to_owned(), queue, eta: None }
 }
 
 /// The number behind a key in a packed map.

@@ -73,7 +73,7 @@ impl Dialect for Celery {
             }
             (b"hdel", [_, _, tag]) if tag.len() <= TAG_MAX => {
                 memory.ack_in_transaction = memory.in_transaction;
-                Meaning::Note(Note::Acked(JobKey(String::from_utf8_lossy(tag).into_owned())))
+                Meaning::Note(Note::Acked(JobKey::Text(String::from_utf8_lossy(tag).into_owned())))
             }
             (b"rpush" | b"lpush", _) => Meaning::Note(Note::Pushed),
             (b"sadd", [_, key, member]) | (b"evalsha" | b"eval", [_, _, b"2", key, _, member, ..]) => {
@@ -90,14 +90,14 @@ impl Dialect for Celery {
         let tag = payload.get("properties.delivery_tag")?;
         memory.envelope_seen = true;
         Some(Job {
-            key: JobKey(tag.to_owned()),
+            key: JobKey::Text(tag.to_owned()),
             id: payload
                 .get("headers.id")
                 .or_else(|| payload.get("properties.correlation_id"))
                 .unwrap_or(tag)
                 .to_owned(),
             name: payload.get("headers.task").unwrap_or_default().to_owned(),
-            queue: queue.to_owned(),
+            queue: queue.into(),
             eta: payload.get("headers.eta").and_then(instant),
         })
     }

@@ -47,7 +47,7 @@ impl Dialect for Dramatiq {
         if verb == Verb::Fetch {
             out.push(JobEvent::Named { system, name });
         }
-        let key = |id: &&[u8]| JobKey(String::from_utf8_lossy(id).into_owned());
+        let key = |id: &&[u8]| JobKey::Text(String::from_utf8_lossy(id).into_owned());
         let jobs = if verb == Verb::Fetch { Vec::new() } else { rest.iter().map(key).collect() };
         let queue = String::from_utf8_lossy(queue).into_owned();
         Meaning::Request(Box::new(Request { system, queue, verb, jobs, refusal, skim: MESSAGE, wakes: None }))
@@ -69,10 +69,10 @@ impl Dialect for Dramatiq {
         for message in reply.words.iter().filter(|word| word.kind == b'$' && word.text != b"-1") {
             let found = |path: &str| message.skim.as_ref().and_then(|skim| skim.get(path)).map(str::to_owned);
             let id = found("message_id").unwrap_or_default();
-            let key = JobKey(found("options.redis_message_id").unwrap_or_else(|| id.clone()));
+            let key = JobKey::Text(found("options.redis_message_id").unwrap_or_else(|| id.clone()));
             let eta = found("options.eta").and_then(|at| at.parse().ok());
             let name = found("actor_name").unwrap_or_default();
-            out.push(JobEvent::Delivered(Job { key, id, name, queue: request.queue.clone(), eta }));
+            out.push(JobEvent::Delivered(Job { key, id, name, queue: request.queue.as_str().into(), eta }));
         }
     }
 }

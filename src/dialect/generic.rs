@@ -13,10 +13,10 @@ pub(super) fn is_fetch(pop: PopShape<'_>) -> bool {
 pub(super) fn job(memory: &mut Memory, queue: &str) -> Job {
     memory.nameless += 1;
     Job {
-        key: JobKey(format!("#{}-{}", memory.seed, memory.nameless)),
+        key: JobKey::Text(format!("#{}-{}", memory.seed, memory.nameless)),
         id: String::new(),
         name: String::new(),
-        queue: queue.to_owned(),
+        queue: queue.into(),
         eta: None,
     }
 }

@@ -108,11 +108,11 @@ fn request(list: &[u8], verb: Verb, jobs: Vec<JobKey>) -> Request {
 /// What the job of an element is called while it is in that list: by its id, if it is one of Sidekiq's.
 pub fn key(list: &[u8], skim: &Skim, element: &[u8]) -> JobKey {
     if let Some(jid) = skim.get("jid").filter(|_| skim.get("class").or(skim.get("wrapped")).is_some()) {
-        return JobKey(jid.to_owned());
+        return JobKey::Text(jid.to_owned());
     }
     let hash = element
         .iter()
         .take(TELLING)
         .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3));
-    JobKey(format!("{hash:016x}@{}", String::from_utf8_lossy(list)))
+    JobKey::Text(format!("{hash:016x}@{}", String::from_utf8_lossy(list)))
 }

@@ -172,7 +172,7 @@ impl Dialect for Resque {
             return;
         }
         let name = word.skim.as_ref().and_then(|skim| skim.get("class")).unwrap_or_default().to_owned();
-        let (key, queue) = (key.clone(), request.queue.clone());
+        let (key, queue) = (key.clone(), request.queue.as_str().into());
         out.push(JobEvent::Delivered(Job { key, id: String::new(), name, queue, eta: None }));
     }
 }
@@ -222,7 +222,7 @@ fn key_of(key: &[u8]) -> &[u8] {
 }
 
 fn text_key(key: &[u8]) -> JobKey {
-    JobKey(String::from_utf8_lossy(key).into_owned())
+    JobKey::Text(String::from_utf8_lossy(key).into_owned())
 }
 
 fn is_queue(key: &[u8], known: bool) -> bool {

@@ -52,7 +52,7 @@ impl Dialect for Rq {
     fn job(&self, _memory: &mut Memory, queue: &str, payload: Payload<'_>) -> Option<Job> {
         let ours = queue.as_bytes().starts_with(QUEUE) && !payload.text.is_empty();
         let id = String::from_utf8_lossy(payload.text).into_owned();
-        let job = Job { key: JobKey(id.clone()), id, name: String::new(), queue: queue.to_owned(), eta: None };
+        let job = Job { key: JobKey::Text(id.clone()), id, name: String::new(), queue: queue.into(), eta: None };
         ours.then_some(job)
     }
 

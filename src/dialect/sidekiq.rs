@@ -65,7 +65,7 @@ impl Dialect for Sidekiq {
                 return Meaning::Note(Note::Left(unlisted.unwrap_or_default()));
             }
             (b"rpush" | b"lpush", [_, _, jobs @ ..]) => {
-                let jid = |job: &&[u8]| Some(JobKey(Skim::of(&["jid"], job).get("jid")?.to_owned()));
+                let jid = |job: &&[u8]| Some(JobKey::Text(Skim::of(&["jid"], job).get("jid")?.to_owned()));
                 return Meaning::Note(Note::PushedOn(jobs.iter().filter_map(jid).collect()));
             }
             (b"unlink" | b"del", _) => {
@@ -103,10 +103,10 @@ impl Dialect for Sidekiq {
         let jid = payload.get("jid")?;
         let name = payload.get("wrapped").or_else(|| payload.get("class"))?;
         Some(Job {
-            key: JobKey(jid.to_owned()),
+            key: JobKey::Text(jid.to_owned()),
             id: jid.to_owned(),
             name: name.to_owned(),
-            queue: queue.to_owned(),
+            queue: queue.into(),
             eta: None,
         })
     }

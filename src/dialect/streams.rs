@@ -99,7 +99,7 @@ pub fn entries(memory: &mut Memory, name: &[u8], stream: &[u8], words: &[Word]) 
 
 /// What the job of an entry is called.
 pub fn key(stream: &[u8], id: &[u8]) -> JobKey {
-    JobKey(format!("{}@{}", String::from_utf8_lossy(id), String::from_utf8_lossy(stream)))
+    JobKey::Text(format!("{}@{}", String::from_utf8_lossy(id), String::from_utf8_lossy(stream)))
 }
 
 /// `1526919030474-55`

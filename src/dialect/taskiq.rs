@@ -38,7 +38,7 @@ impl Dialect for Taskiq {
     fn job(&self, _memory: &mut Memory, queue: &str, payload: Payload<'_>) -> Option<Job> {
         let id = payload.skim.get("task_id")?.to_owned();
         let name = payload.skim.get("task_name")?.to_owned();
-        Some(Job { key: JobKey(id.clone()), id, name, queue: queue.to_owned(), eta: None })
+        Some(Job { key: JobKey::Text(id.clone()), id, name, queue: queue.into(), eta: None })
     }
 }
 

@@ -182,8 +182,6 @@ pub enum Effect {
     Ask(ConnId, Question),
     /// These queues are paused: tell the gates of all connections.
     Pauses(Arc<PausedQueues>),
-    /// Append a line to the journal (before the bytes that caused it go out). Opaque text without line breaks.
-    Journal(String),
     /// The drains or the pauses changed: save [`Fleet::export_drains`] durably before answering.
     SaveDrains,
     /// Something worth an event, a log line and a metric.
@@ -258,16 +256,20 @@ pub enum Notice {
         /// `lifted` or `expired`.
         how: &'static str,
     },
-    /// A job was delivered.
+    /// Jobs were delivered.
     Delivered {
         /// By which system.
         system: System,
+        /// How many.
+        jobs: u64,
     },
-    /// A job ended.
+    /// Jobs ended.
     Finished {
         /// Of which system.
         system: System,
         /// `finished`, `requeued` or `returned`.
         outcome: &'static str,
+        /// How many.
+        jobs: u64,
     },
 }

@@ -1,11 +1,13 @@
 //! How long jobs take: the last durations seen, by queue and name, and what they say about those still in flight.
 
 use super::Fleet;
+use super::index::Index;
 use super::ledger::{Entry, Stage};
 use super::view::{DrainWorker, Estimate, InFlight};
 use super::worker::Worker;
-use crate::job::Millis;
-use std::collections::{HashMap, VecDeque};
+use crate::job::{Job, Millis};
+use std::collections::VecDeque;
+use std::sync::Arc;
 
 /// Durations kept of one kind of job.
 const SAMPLES: usize = 128;
@@ -15,18 +17,27 @@ const ENOUGH: usize = 5;
 const KINDS: usize = 1_024;
 
 /// The last durations of one kind of job, in milliseconds.
-#[derive(Clone, Debug, Default)]
-struct Samples {
+#[derive(Clone, Debug)]
+struct Kind {
+    queue: Arc<str>,
+    name: String,
     millis: VecDeque<Millis>,
     last: Millis,
 }
 
+impl Kind {
+    fn has(&self, job: &Job) -> bool {
+        self.queue == job.queue && self.name == job.name
+    }
+}
+
 /// See the module.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Durations(HashMap<String, Samples>);
-
-fn kind(entry: &Entry) -> String {
-    format!("{}\n{}", entry.job.queue, entry.job.name)
+pub(super) struct Durations {
+    kinds: Vec<Kind>,
+    index: Index,
+    /// Most jobs are of the kind of the one before.
+    latest: usize,
 }
 
 /// When the job began, as far as the gate can know: when it was acknowledged at its start, else when it came (a delayed
@@ -44,23 +55,50 @@ impl Durations {
         if entry.stage == Stage::Taken || entry.restored {
             return;
         }
-        let kind = kind(entry);
-        if self.0.len() >= KINDS && !self.0.contains_key(&kind) {
-            let oldest = self.0.iter().min_by_key(|(_, samples)| samples.last).map(|(kind, _)| kind.clone());
-            oldest.and_then(|oldest| self.0.remove(&oldest));
+        let at = self.find(&entry.job).unwrap_or_else(|| self.make(&entry.job));
+        self.latest = at;
+        let kind = &mut self.kinds[at];
+        if kind.millis.len() == SAMPLES {
+            kind.millis.pop_front();
         }
-        let samples = self.0.entry(kind).or_default();
-        if samples.millis.len() == SAMPLES {
-            samples.millis.pop_front();
+        kind.millis.push_back(now.saturating_sub(began(entry)));
+        kind.last = now;
+    }
+
+    fn find(&self, job: &Job) -> Option<usize> {
+        let has = |at: &usize| self.kinds.get(*at).is_some_and(|kind| kind.has(job));
+        if has(&self.latest) {
+            return Some(self.latest);
         }
-        samples.millis.push_back(now.saturating_sub(began(entry)));
-        samples.last = now;
+        self.index.get(self.hash(&job.queue, &job.name)).iter().map(|at| *at as usize).find(has)
+    }
+
+    fn hash(&self, queue: &str, name: &str) -> u64 {
+        self.index.of_text(queue).rotate_left(1) ^ self.index.of_text(name)
+    }
+
+    fn make(&mut self, job: &Job) -> usize {
+        let kind = Kind { queue: job.queue.clone(), name: job.name.clone(), millis: VecDeque::new(), last: 0 };
+        let oldest = self.kinds.iter().enumerate().min_by_key(|(_, kind)| kind.last).map(|(at, _)| at);
+        let at = match oldest {
+            Some(at) if self.kinds.len() >= KINDS => {
+                let old = std::mem::replace(&mut self.kinds[at], kind);
+                self.index.remove(self.hash(&old.queue, &old.name), at as u64);
+                at
+            }
+            _ => {
+                self.kinds.push(kind);
+                self.kinds.len() - 1
+            }
+        };
+        self.index.insert(self.hash(&job.queue, &job.name), at as u64);
+        at
     }
 
     /// What is left for a job that has run for `elapsed`, among those seen that took longer. `None`: too few to say, or
     /// it takes longer than any before.
     fn left(&self, entry: &Entry, elapsed: Millis) -> Option<Estimate> {
-        let samples = &self.0.get(&kind(entry))?.millis;
+        let samples = &self.kinds[self.find(&entry.job)?].millis;
         if samples.len() < ENOUGH {
             return None;
         }

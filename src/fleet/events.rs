@@ -63,6 +63,9 @@ impl Fleet {
 
     /// After an event: what is marked or has gone is judged anew, anything else at its next question.
     fn touched(&mut self, now: Millis, id: ConnId) {
+        if self.pending.is_empty() && self.drains.is_empty() {
+            return; // nobody is marked, and no connection in doubt
+        }
         let Some(conn) = self.conns.get(&id) else { return };
         let (no, pending) = (conn.worker, conn.pending);
         if pending {

@@ -6,9 +6,10 @@ use super::boundary::{Effect, Notice};
 use super::conn::Conn;
 use super::evidence::{Proof, sidekiq};
 use super::ledger::{Entry, Stage};
-use super::persist::{ack_line, end_line, job_line, result_line};
+use super::persist::Fact;
 use super::worker::{Adopted, Key, Worker, WorkerNo};
 use crate::job::{ConnId, Evidence, Job, JobKey, Millis, Outcome, System};
+use globset::GlobSet;
 
 /// A ledger keeps at most so many jobs whose end nobody will tell.
 const LEDGER_LIMIT: usize = 10_000;
@@ -30,27 +31,26 @@ impl Fleet {
             self.handed_out_again(now, &job.id);
         }
         let seq = self.number();
-        let declared = self.settings.declared_fetch.is_match(&job.queue);
-        let Some((conn, worker)) = self.pair(id) else { return };
+        let Some(conn) = self.conns.get_mut(&id) else { return };
+        let Some(worker) = self.workers.get_mut(&conn.worker) else { return };
         let (no, system) = (worker.no, worker.system);
         let mut entry = Entry::new(job, now, Some(id));
         entry.stage = stage;
         if stage == Stage::Delivered {
-            note_delivery(conn, worker, &mut entry, declared);
+            note_delivery(conn, worker, &mut entry, &self.settings.declared_fetch);
         }
         worker.proof = None;
         worker.was_drained = false;
         worker.bump(now);
         sidekiq::delivered(worker);
-        let line = job_line(&worker.id, seq, &entry);
         worker.ledger.insert(seq, entry);
         let surplus = surplus(worker, now);
-        self.journal_job(no, line);
+        self.journal_job(no, seq, None);
         if let Some(seq) = surplus {
             self.strike(now, no, &[seq], "finished");
         }
         if stage == Stage::Delivered {
-            self.effects.push(Effect::Notice(Notice::Delivered { system }));
+            self.count(Notice::Delivered { system, jobs: 1 });
         }
     }
 
@@ -112,8 +112,7 @@ impl Fleet {
         worker.ever_started = true;
         worker.was_drained = false;
         worker.ledger.start(seq, now);
-        let line = ack_line(&worker.id, seq, now);
-        self.journal_job(no, line);
+        self.journal_job(no, seq, Some(Fact::Acked(now)));
     }
 
     pub(super) fn ended(&mut self, now: Millis, id: ConnId, key: JobKey, outcome: Outcome) {
@@ -123,14 +122,14 @@ impl Fleet {
         };
         let Some((conn, worker)) = self.pair(id) else { return };
         let no = worker.no;
-        if worker.ledger.any(&key).is_none() {
+        let Some(seq) = worker.ledger.any(&key) else {
             return self.stray(now, id, Stray::Ended(key, outcome, now));
-        }
+        };
         // counted like an ack: a job that ran and was given back has raised `processed` too
         conn.acks += 1;
         worker.acks += 1;
         worker.bump(now);
-        self.strike_key(now, no, &key, outcome);
+        self.strike(now, no, &[seq], outcome);
     }
 
     /// What was popped out of a list of its own is no job that it had, on a worker whose connections are all known: then it
@@ -174,8 +173,7 @@ impl Fleet {
                 worker.acks += 1;
                 return self.strike(now, no, &[seq], "finished");
             }
-            let line = result_line(&worker.id, seq);
-            self.journal_job(no, line);
+            self.journal_job(no, seq, Some(Fact::Result));
         } else if (worker.is_provisional() || waits) && worker.strays.len() < STRAYS {
             worker.strays.push(Stray::Result(job));
             if !worker.is_provisional() {
@@ -242,8 +240,7 @@ impl Fleet {
                     } else {
                         worker.ever_started = true;
                         worker.ledger.start(seq, now);
-                        let line = ack_line(&worker.id, seq, now);
-                        self.journal_job(no, line);
+                        self.journal_job(no, seq, Some(Fact::Acked(now)));
                     }
                 }
             }
@@ -258,11 +255,6 @@ impl Fleet {
         self.strike(now, no, seq.as_slice(), "returned");
     }
 
-    pub(super) fn strike_key(&mut self, now: Millis, no: WorkerNo, key: &JobKey, outcome: &'static str) {
-        let seq = self.workers.get(&no).and_then(|worker| worker.ledger.any(key));
-        self.strike(now, no, seq.as_slice(), outcome);
-    }
-
     /// Strikes entries out of a ledger.
     pub(super) fn strike(&mut self, now: Millis, no: WorkerNo, seqs: &[u64], outcome: &'static str) {
         for seq in seqs {
@@ -272,15 +264,29 @@ impl Fleet {
                 self.durations.note(now, &entry);
             }
             worker.recent.note(now, entry, outcome);
-            let line = end_line(&worker.id, *seq);
             let system = worker.system;
-            self.journal_job(no, line);
-            self.effects.push(Effect::Notice(Notice::Finished { system, outcome }));
+            self.journal_job(no, *seq, Some(Fact::End));
+            self.count(Notice::Finished { system, outcome, jobs: 1 });
+        }
+    }
+
+    /// Jobs come and go in great numbers: those in a row are told together.
+    fn count(&mut self, notice: Notice) {
+        match (self.effects.last_mut(), &notice) {
+            (
+                Some(Effect::Notice(Notice::Delivered { system, jobs })),
+                Notice::Delivered { system: of, jobs: more },
+            ) if system == of => *jobs += more,
+            (
+                Some(Effect::Notice(Notice::Finished { system, outcome, jobs })),
+                Notice::Finished { system: of, outcome: like, jobs: more },
+            ) if (&*system, &*outcome) == (of, like) => *jobs += more,
+            _ => self.effects.push(Effect::Notice(notice)),
         }
     }
 }
 
-fn note_delivery(conn: &mut Conn, worker: &mut Worker, entry: &mut Entry, declared: bool) {
+fn note_delivery(conn: &mut Conn, worker: &mut Worker, entry: &mut Entry, declared: &GlobSet) {
     conn.deliveries += 1;
     worker.deliveries += 1;
     if conn.is_acknowledging() {
@@ -296,7 +302,7 @@ fn note_delivery(conn: &mut Conn, worker: &mut Worker, entry: &mut Entry, declar
     entry.polled = !blocking;
     worker.polled += u64::from(entry.polled && worker.system.tells_nothing());
     let silent = worker.system.tells_nothing() || worker.system == System::Taskiq;
-    worker.undeclared += u64::from(!declared && silent);
+    worker.undeclared += u64::from(silent && !declared.is_match(&*entry.job.queue));
 }
 
 /// What has to be dropped so that a ledger without any known end does not grow for ever. A Celery job that may still be

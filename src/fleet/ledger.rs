@@ -1,9 +1,13 @@
 //! The jobs that one worker has in its hands, in the order in which they were delivered. The ledger records what the
 //! broker confirmed and judges nothing: what an entry *means* for `drained` is the business of [`super::evidence`].
 
+mod rows;
+
+use super::index::Index;
 use super::view::{InFlight, JobKind, JobView};
 use crate::job::{ConnId, Job, JobKey, Millis};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use rows::Rows;
+use std::collections::BTreeSet;
 
 /// ```text
 /// Delivered ──ack──▶ Started ──report──▶ (struck out)
@@ -44,8 +48,8 @@ pub(super) struct Entry {
 
 impl Entry {
     /// A job that has just been delivered.
-    pub(super) fn new(job: Job, at: Millis, conn: Option<ConnId>) -> Entry {
-        Entry {
+    pub(super) fn new(job: Job, at: Millis, conn: Option<ConnId>) -> Box<Entry> {
+        Box::new(Entry {
             job,
             at,
             conn,
@@ -56,14 +60,13 @@ impl Entry {
             polled: false,
             refused: false,
             acknowledged: false,
-        }
+        })
     }
 
     /// `name[id]`, as lists of jobs show it.
     pub(super) fn label(&self) -> String {
         let name = if self.job.name.is_empty() { "job" } else { &self.job.name };
-        let id = if self.job.id.is_empty() { &self.job.key.0 } else { &self.job.id };
-        format!("{name}[{id}]")
+        format!("{name}[{}]", shown_id(&self.job))
     }
 
     pub(super) fn is_delayed(&self, now: Millis) -> bool {
@@ -78,9 +81,9 @@ impl Entry {
             Stage::Delivered => JobKind::Prefetched,
         };
         JobView {
-            id: if self.job.id.is_empty() { self.job.key.0.clone() } else { self.job.id.clone() },
+            id: shown_id(&self.job),
             name: self.job.name.clone(),
-            queue: self.job.queue.clone(),
+            queue: self.job.queue.to_string(),
             kind,
             delivered_at: self.at,
             kept_by_broker: (keeps || self.acknowledged) && self.stage == Stage::Delivered,
@@ -88,23 +91,28 @@ impl Entry {
     }
 }
 
-/// See the module. Invariant: `started.len() + taken <= entries.len()`, and every index points into `entries`.
+/// What a job is called before people: one without an id by its key.
+pub(super) fn shown_id(job: &Job) -> String {
+    if job.id.is_empty() { job.key.to_string() } else { job.id.clone() }
+}
+
+/// See the module. Invariant: `started.len() + taken <= rows.len()`, and every index points into `rows`.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Ledger {
-    entries: BTreeMap<u64, Entry>,
-    by_key: HashMap<JobKey, Vec<u64>>,
-    by_id: HashMap<String, Vec<u64>>,
+    rows: Rows<Entry>,
+    by_key: Index,
+    by_id: Index,
     etas: BTreeSet<(Millis, u64)>,
     started: BTreeSet<u64>,
     taken: usize,
 }
 
 impl Ledger {
-    /// Writes an entry under `seq`, which must be higher than any before.
-    pub(super) fn insert(&mut self, seq: u64, entry: Entry) {
-        self.by_key.entry(entry.job.key.clone()).or_default().push(seq);
+    /// Writes an entry under `seq`, which no other has.
+    pub(super) fn insert(&mut self, seq: u64, entry: Box<Entry>) {
+        self.by_key.insert(self.by_key.of_key(&entry.job.key), seq);
         if !entry.job.id.is_empty() {
-            self.by_id.entry(entry.job.id.clone()).or_default().push(seq);
+            self.by_id.insert(self.by_id.of_text(&entry.job.id), seq);
         }
         match entry.stage {
             Stage::Delivered => {
@@ -115,14 +123,16 @@ impl Ledger {
             Stage::Started => drop(self.started.insert(seq)),
             Stage::Taken => self.taken += 1,
         }
-        self.entries.insert(seq, entry);
+        self.rows.insert(seq, entry);
     }
 
     /// Strikes an entry out.
-    pub(super) fn remove(&mut self, seq: u64) -> Option<Entry> {
-        let entry = self.entries.remove(&seq)?;
-        forget(&mut self.by_key, &entry.job.key, seq);
-        forget(&mut self.by_id, &entry.job.id, seq);
+    pub(super) fn remove(&mut self, seq: u64) -> Option<Box<Entry>> {
+        let entry = self.rows.remove(seq)?;
+        self.by_key.remove(self.by_key.of_key(&entry.job.key), seq);
+        if !entry.job.id.is_empty() {
+            self.by_id.remove(self.by_id.of_text(&entry.job.id), seq);
+        }
         match entry.stage {
             Stage::Delivered => {
                 if let Some(eta) = entry.job.eta {
@@ -138,38 +148,48 @@ impl Ledger {
     /// The oldest entry of that key which is still in `stage`. One from before a gap comes last: it may have gone back
     /// to the queue and been delivered again, and an idle report will strike it out, but nothing else would the other.
     pub(super) fn oldest(&self, key: &JobKey, stage: Stage) -> Option<u64> {
-        self.first(self.by_key.get(key)?, |entry| entry.stage == stage)
+        self.first(self.under(key), |entry| entry.job.key == *key && entry.stage == stage)
+    }
+
+    /// The entries that may have this key.
+    fn under(&self, key: &JobKey) -> &[u64] {
+        self.by_key.get(self.by_key.of_key(key))
     }
 
     fn first(&self, seqs: &[u64], wanted: impl Fn(&Entry) -> bool) -> Option<u64> {
-        let entries = seqs.iter().filter_map(|seq| Some((seq, self.entries.get(seq)?)));
+        let entries = seqs.iter().filter_map(|seq| Some((seq, self.rows.get(*seq)?)));
         let found = entries.filter(|(_, entry)| wanted(entry)).min_by_key(|(seq, entry)| (entry.restored, **seq));
         found.map(|(seq, _)| *seq)
     }
 
     /// The oldest entry of that key in any stage, unacknowledged ones first.
     pub(super) fn any(&self, key: &JobKey) -> Option<u64> {
+        // hardly any key has two
+        if let [seq] = self.under(key) {
+            return self.rows.get(*seq).filter(|entry| entry.job.key == *key).map(|_| *seq);
+        }
         [Stage::Delivered, Stage::Started, Stage::Taken].into_iter().find_map(|stage| self.oldest(key, stage))
     }
 
     /// The youngest entry of that key that came on this connection.
     pub(super) fn youngest_on(&self, conn: ConnId, key: &JobKey) -> Option<u64> {
-        let own = |seq: &&u64| self.entries.get(seq).is_some_and(|entry| entry.conn == Some(conn));
-        self.by_key.get(key)?.iter().filter(own).max().copied()
+        let own =
+            |seq: &&u64| self.rows.get(**seq).is_some_and(|entry| entry.conn == Some(conn) && entry.job.key == *key);
+        self.under(key).iter().filter(own).max().copied()
     }
 
     /// The oldest entry of that key among those that had been delivered at a moment.
     pub(super) fn any_at(&self, key: &JobKey, moment: Millis) -> Option<u64> {
-        let seqs = self.by_key.get(key)?;
-        let of = |stage: Stage| self.first(seqs, |entry| entry.stage == stage && entry.at <= moment);
+        let at = |entry: &Entry, stage: Stage| entry.job.key == *key && entry.stage == stage && entry.at <= moment;
+        let of = |stage: Stage| self.first(self.under(key), |entry| at(entry, stage));
         [Stage::Delivered, Stage::Started, Stage::Taken].into_iter().find_map(of)
     }
 
     /// Marks the oldest unacknowledged entry of this job id that has no result yet (else the oldest started one, where
     /// it serves the display only). Returns which was marked.
     pub(super) fn note_result(&mut self, id: &str) -> Option<u64> {
-        let seqs = self.by_id.get(id)?;
-        let open = |stage: Stage| self.first(seqs, |entry| entry.stage == stage && !entry.result);
+        let seqs = self.by_id.get(self.by_id.of_text(id));
+        let open = |stage: Stage| self.first(seqs, |entry| entry.job.id == id && entry.stage == stage && !entry.result);
         let seq = open(Stage::Delivered).or_else(|| open(Stage::Started))?;
         self.set_result(seq);
         Some(seq)
@@ -177,21 +197,21 @@ impl Ledger {
 
     /// The terminal result of this entry has passed.
     pub(super) fn set_result(&mut self, seq: u64) {
-        if let Some(entry) = self.entries.get_mut(&seq) {
+        if let Some(entry) = self.rows.get_mut(seq) {
             entry.result = true;
         }
     }
 
     /// The broker did not take this entry back.
     pub(super) fn set_refused(&mut self, seq: u64) {
-        if let Some(entry) = self.entries.get_mut(&seq) {
+        if let Some(entry) = self.rows.get_mut(seq) {
             entry.refused = true;
         }
     }
 
     /// An acknowledged entry goes on as started.
     pub(super) fn start(&mut self, seq: u64, now: Millis) {
-        let Some(entry) = self.entries.get_mut(&seq) else { return };
+        let Some(entry) = self.rows.get_mut(seq) else { return };
         if entry.stage != Stage::Delivered {
             return;
         }
@@ -204,11 +224,11 @@ impl Ledger {
     }
 
     pub(super) fn entry(&self, seq: u64) -> Option<&Entry> {
-        self.entries.get(&seq)
+        self.rows.get(seq)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (u64, &Entry)> {
-        self.entries.iter().map(|(seq, entry)| (*seq, entry))
+        self.rows.iter()
     }
 
     /// The numbers of the entries that satisfy `wanted`, oldest first.
@@ -218,7 +238,7 @@ impl Ledger {
 
     /// Everything in it counts as delivered before a gap.
     pub(super) fn set_restored(&mut self) {
-        for entry in self.entries.values_mut() {
+        for entry in self.rows.iter_mut().map(|(_, entry)| entry) {
             entry.restored = true;
             entry.conn = None;
         }
@@ -229,31 +249,35 @@ impl Ledger {
     pub(super) fn cut(&mut self, conn: ConnId) -> Vec<(String, u64)> {
         let own = |entry: &&mut Entry| entry.conn == Some(conn) && entry.stage == Stage::Delivered;
         let mut ids = Vec::new();
-        for (seq, entry) in self.entries.iter_mut().filter(|(_, entry)| own(entry)) {
+        for (seq, entry) in self.rows.iter_mut().filter(|(_, entry)| own(entry)) {
             entry.restored = true;
-            ids.push((entry.job.id.clone(), *seq));
+            ids.push((entry.job.id.clone(), seq));
         }
         ids
     }
 
     /// Entries from before a gap that are not acknowledged.
     pub(super) fn unknown(&self) -> usize {
-        self.entries.values().filter(|entry| entry.restored && entry.stage == Stage::Delivered).count()
+        self.rows
+            .iter()
+            .map(|(_, entry)| entry)
+            .filter(|entry| entry.restored && entry.stage == Stage::Delivered)
+            .count()
     }
 
     /// The connection of these entries was cut: any other of the worker may bring the thread back.
     pub(super) fn float(&mut self, conn: ConnId) {
-        for entry in self.entries.values_mut().filter(|entry| entry.conn == Some(conn)) {
+        for entry in self.rows.iter_mut().map(|(_, entry)| entry).filter(|entry| entry.conn == Some(conn)) {
             entry.conn = None;
         }
     }
 
     pub(super) fn len(&self) -> usize {
-        self.entries.len()
+        self.rows.len()
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.rows.is_empty()
     }
 
     pub(super) fn started(&self) -> usize {
@@ -262,7 +286,7 @@ impl Ledger {
 
     /// The oldest entry, and the oldest that is started.
     pub(super) fn oldest_of_all(&self) -> (Option<u64>, Option<u64>) {
-        (self.entries.keys().next().copied(), self.started.first().copied())
+        (self.rows.first(), self.started.first().copied())
     }
 
     pub(super) fn taken(&self) -> usize {
@@ -271,7 +295,7 @@ impl Ledger {
 
     /// Delivered and not acknowledged, delayed ones included.
     pub(super) fn unacked(&self) -> usize {
-        self.entries.len() - self.started.len() - self.taken
+        self.rows.len() - self.started.len() - self.taken
     }
 
     /// Unacknowledged jobs that come due after `moment`.
@@ -307,27 +331,17 @@ impl Ledger {
             shown -= usize::from(running);
             entry.view(now, running, keeps)
         };
-        self.entries.values().map(&mut view).collect()
+        self.rows.iter().map(|(_, entry)| entry).map(&mut view).collect()
     }
 
     /// When the oldest job that is not waiting for its time was delivered.
     pub(super) fn oldest_delivery(&self, now: Millis) -> Option<Millis> {
-        self.entries.values().find(|entry| !entry.is_delayed(now)).map(|entry| entry.at)
+        self.rows.iter().map(|(_, entry)| entry).find(|entry| !entry.is_delayed(now)).map(|entry| entry.at)
     }
 
     /// Takes everything out, oldest first.
-    pub(super) fn take(&mut self) -> Vec<(u64, Entry)> {
-        let all = std::mem::take(self);
-        all.entries.into_iter().collect()
-    }
-}
-
-fn forget<K: std::hash::Hash + Eq>(index: &mut HashMap<K, Vec<u64>>, key: &K, seq: u64) {
-    if let Some(seqs) = index.get_mut(key) {
-        seqs.retain(|s| *s != seq);
-        if seqs.is_empty() {
-            index.remove(key);
-        }
+    pub(super) fn take(&mut self) -> Vec<(u64, Box<Entry>)> {
+        std::mem::take(self).rows.into_vec()
     }
 }
 

@@ -14,6 +14,7 @@ mod events;
 mod evidence;
 mod identity;
 mod incarnation;
+mod index;
 mod inquiry;
 mod jobs;
 mod joining;
@@ -39,6 +40,9 @@ use numbers::NumberMap;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use worker::{Key, Worker, WorkerNo};
+
+/// So much memory is kept for the lines of the next call.
+const JOURNAL_KEPT: usize = 64 * 1024;
 
 /// The fleet. One lock around it in the server half; every call is short.
 #[derive(Debug)]
@@ -77,6 +81,8 @@ pub struct Fleet {
     timers: BTreeSet<(Millis, WorkerNo)>,
     numbers: u64,
     effects: Vec<Effect>,
+    /// Lines to be appended to the journal.
+    journal: Vec<u8>,
     /// [`Effect::SaveDrains`] is among the effects.
     unsaved: bool,
 }
@@ -108,6 +114,7 @@ impl Fleet {
             timers: BTreeSet::new(),
             numbers: 0,
             effects: Vec::new(),
+            journal: Vec::new(),
             unsaved: false,
         }
     }
@@ -283,9 +290,9 @@ impl Fleet {
     /// Loads what [`Fleet::export_drains`] wrote. An error names the line and what was expected there. To be called on
     /// a fresh fleet, before or after [`Fleet::import_journal`].
     pub fn import_drains(&mut self, now: Millis, text: &str) -> Result<(), String> {
-        let effects = self.effects.len();
+        let told = self.told();
         let read = self.read_drains(now, text);
-        self.effects.truncate(effects);
+        self.untell(told);
         self.unsaved = false;
         read
     }
@@ -298,9 +305,9 @@ impl Fleet {
 
     /// Replays a journal. A torn last line is ignored, anything else unreadable is an error that names the line.
     pub fn import_journal(&mut self, now: Millis, lines: &[&str]) -> Result<(), String> {
-        let effects = self.effects.len();
+        let told = self.told();
         let read = self.replay(now, lines);
-        self.effects.truncate(effects);
+        self.untell(told);
         self.unsaved = false;
         read
     }
@@ -311,6 +318,28 @@ impl Fleet {
     pub fn take_effects(&mut self) -> Vec<Effect> {
         self.unsaved = false;
         std::mem::take(&mut self.effects)
+    }
+
+    /// Hands out what there is to append to the journal, before the bytes that caused it go out: whole lines, if any.
+    pub fn take_journal<R>(&mut self, write: impl FnOnce(&[u8]) -> R) -> Option<R> {
+        if self.journal.is_empty() {
+            return None;
+        }
+        let written = write(&self.journal);
+        self.journal.clear();
+        self.journal.shrink_to(JOURNAL_KEPT);
+        Some(written)
+    }
+
+    /// What has been told so far.
+    fn told(&self) -> (usize, usize) {
+        (self.effects.len(), self.journal.len())
+    }
+
+    /// Takes back what was told since: it is no news.
+    fn untell(&mut self, (effects, journal): (usize, usize)) {
+        self.effects.truncate(effects);
+        self.journal.truncate(journal);
     }
 
     /// A number that was never used before.

@@ -3,7 +3,7 @@
 
 use super::Fleet;
 use super::evidence::judge;
-use super::ledger::{Entry, Stage};
+use super::ledger::{Entry, Stage, shown_id};
 use super::view::{Departure, PastJob, ReportView};
 use super::worker::{Worker, WorkerNo};
 use crate::job::Millis;
@@ -20,26 +20,26 @@ const KEEP: Millis = 7 * 24 * 3_600_000;
 
 /// The last jobs of one worker, the newest last.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Recent(VecDeque<PastJob>);
+pub(super) struct Recent(VecDeque<Past>);
+
+/// As it was: a text is made of it where it is shown.
+#[derive(Clone, Debug)]
+struct Past {
+    entry: Box<Entry>,
+    ended_at: Millis,
+    outcome: &'static str,
+}
 
 impl Recent {
     /// A job has left the worker's hands. What its scheduler took to push on was no run of a job.
-    pub(super) fn note(&mut self, now: Millis, entry: Entry, outcome: &'static str) {
+    pub(super) fn note(&mut self, now: Millis, entry: Box<Entry>, outcome: &'static str) {
         if entry.stage == Stage::Taken {
             return;
         }
         if self.0.len() == RECENT {
             self.0.pop_front();
         }
-        self.0.push_back(PastJob {
-            id: if entry.job.id.is_empty() { entry.job.key.0 } else { entry.job.id },
-            name: entry.job.name,
-            queue: entry.job.queue,
-            delivered_at: entry.at,
-            started_at: (entry.stage == Stage::Started).then_some(entry.acked_at),
-            ended_at: now,
-            outcome,
-        });
+        self.0.push_back(Past { entry, ended_at: now, outcome });
     }
 
     /// Another worker turned out to be the same.
@@ -50,7 +50,16 @@ impl Recent {
     }
 
     pub(super) fn view(&self) -> Vec<PastJob> {
-        self.0.iter().cloned().collect()
+        let view = |past: &Past| PastJob {
+            id: shown_id(&past.entry.job),
+            name: past.entry.job.name.clone(),
+            queue: past.entry.job.queue.to_string(),
+            delivered_at: past.entry.at,
+            started_at: (past.entry.stage == Stage::Started).then_some(past.entry.acked_at),
+            ended_at: past.ended_at,
+            outcome: past.outcome,
+        };
+        self.0.iter().map(view).collect()
     }
 }
 

@@ -105,7 +105,7 @@ mod tests {
         for n in 0..3 {
             events.push(1_000 + n as Millis / 2, &made(n));
         }
-        events.push(1_002, &Notice::Delivered { system: System::Celery });
+        events.push(1_002, &Notice::Delivered { system: System::Celery, jobs: 1 });
         let all = events.after(None);
         assert!(!all.missed && all.events.len() == 3);
         assert!(all.events.windows(2).all(|pair| pair[0].id < pair[1].id));

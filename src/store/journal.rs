@@ -29,12 +29,12 @@ impl Journal {
         Ok(Journal { path, file, size, base: size, failed: true })
     }
 
-    pub(super) fn append(&mut self, lines: &str) {
+    pub(super) fn append(&mut self, lines: &[u8]) {
         if self.failed {
             return;
         }
-        debug_assert!(lines.ends_with('\n'));
-        match self.file.write_all(lines.as_bytes()) {
+        debug_assert!(lines.ends_with(b"\n"));
+        match self.file.write_all(lines) {
             Ok(()) => self.size += lines.len() as u64,
             Err(error) => self.fail(&error),
         }

@@ -103,7 +103,7 @@ impl Store {
 
     /// Appends lines, each with its end, to the journal with one write. Never fails for the caller (see the module), but says whether the
     /// journal has grown so much, or failed, that it is to be written anew.
-    pub fn journal(&self, lines: &str) -> bool {
+    pub fn journal(&self, lines: &[u8]) -> bool {
         let mut journal = self.locked_journal();
         journal.append(lines);
         journal.wants_rewrite()

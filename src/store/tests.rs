@@ -17,8 +17,8 @@ fn what_was_saved_is_there_after_a_restart() {
     assert_eq!(saved, Saved::default());
     store.save_drains("blue\n").expect("saved");
     store.rewrite_journal(&lines(&["a"])).expect("rewritten");
-    store.journal("b\n");
-    store.journal("ü\n");
+    store.journal("b\n".as_bytes());
+    store.journal("ü\n".as_bytes());
     drop(store);
     let (_store, saved) = open(dir.path());
     assert_eq!(saved, Saved { drains: Some("blue\n".into()), journal: lines(&["a", "b", "ü"]) });
@@ -35,7 +35,7 @@ fn a_torn_last_line_is_ignored() {
     let (store, saved) = open(dir.path());
     assert_eq!(saved.journal, lines(&["whole"]));
     // and nothing is appended behind it
-    store.journal("glued\n");
+    store.journal("glued\n".as_bytes());
     drop(store);
     assert_eq!(open(dir.path()).1.journal, lines(&["whole"]));
 }
@@ -78,9 +78,9 @@ fn a_journal_that_failed_is_emptied_and_asks_to_be_written_anew() {
     store.rewrite_journal(&lines(&["a"])).expect("rewritten");
     // a file that can only be read stands for a disk that takes no more
     store.locked_journal().file = File::open(dir.path().join(JOURNAL)).expect("there");
-    assert!(store.journal("b\n"));
+    assert!(store.journal("b\n".as_bytes()));
     store.rewrite_journal(&lines(&["a", "b"])).expect("rewritten");
-    store.journal("c\n");
+    store.journal("c\n".as_bytes());
     drop(store);
     assert_eq!(open(dir.path()).1.journal, lines(&["a", "b", "c"]));
 }
@@ -92,9 +92,9 @@ fn a_journal_that_has_grown_asks_to_be_written_anew() {
     store.rewrite_journal(&[]).expect("rewritten");
     let line = "x".repeat(1 << 20) + "\n";
     for _ in 0..7 {
-        assert!(!store.journal(&line));
+        assert!(!store.journal(line.as_bytes()));
     }
-    assert!(store.journal(&line));
+    assert!(store.journal(line.as_bytes()));
 }
 
 #[test]

@@ -29,14 +29,14 @@ pub(super) fn begin() {
     LazyLock::force(&JOBS);
 }
 
-/// A job has been delivered.
-pub(super) fn delivered(system: System) {
-    JOBS[system as usize].delivered.increment(1);
+/// Jobs have been delivered.
+pub(super) fn delivered(system: System, jobs: u64) {
+    JOBS[system as usize].delivered.increment(jobs);
 }
 
-/// It is no longer in flight.
-pub(super) fn ended(system: System, outcome: &str) {
+/// They are no longer in flight.
+pub(super) fn ended(system: System, outcome: &str, jobs: u64) {
     if let Some(at) = OUTCOMES.iter().position(|known| *known == outcome) {
-        JOBS[system as usize].ended[at].increment(1);
+        JOBS[system as usize].ended[at].increment(jobs);
     }
 }

@@ -56,8 +56,8 @@ pub fn notice(notice: &Notice) {
             tracing::info!(queue, until, reason, "queue paused");
         }
         Notice::QueueResumed { queue, how } => tracing::info!(queue, "pause of a queue {how}"),
-        Notice::Delivered { system } => jobs::delivered(*system),
-        Notice::Finished { system, outcome } => jobs::ended(*system, outcome),
+        Notice::Delivered { system, jobs } => jobs::delivered(*system, *jobs),
+        Notice::Finished { system, outcome, jobs } => jobs::ended(*system, outcome, *jobs),
     }
 }
 

@@ -183,7 +183,7 @@ async fn a_fact_is_told_before_the_bytes_behind_it_are_written() {
     let mut gate = pass();
     gate.input = Box::new(|_, _, bytes, out| {
         out.push(Action::Forward(0..3));
-        out.push(Action::Event(JobEvent::Acked(JobKey("k".into()))));
+        out.push(Action::Event(JobEvent::Acked(JobKey::Text("k".into()))));
         out.push(Action::Forward(3..bytes.len()));
         bytes.len()
     });
@@ -251,7 +251,7 @@ impl AsyncWrite for Leaving {
 #[tokio::test]
 async fn a_job_is_not_handed_to_a_client_that_has_left() {
     let job = |key: &str| Job {
-        key: JobKey(key.into()),
+        key: JobKey::Text(key.into()),
         id: String::new(),
         name: String::new(),
         queue: "jobs".into(),

@@ -112,6 +112,20 @@ pub fn frame(kind: u8, channel: u16, payload: &[u8]) -> Vec<u8> {
     bytes
 }
 
+/// basic.cancel.
+pub fn is_cancel(frame: &[u8]) -> bool {
+    frame.get(7..11) == Some(&[0, 60, 0, 30])
+}
+
+/// The answer to basic.cancel: cancel-ok, with the tag as it is.
+pub fn cancelled(cancel: &[u8]) -> Vec<u8> {
+    let mut answer = cancel[..cancel.len() - 2].to_vec();
+    answer.push(0xCE);
+    answer[6] -= 1;
+    answer[10] = 31;
+    answer
+}
+
 /// The properties of a message.
 #[derive(Clone, Debug, Default)]
 pub struct Properties {

@@ -7,4 +7,5 @@ pub mod redis;
 pub mod resp;
 pub mod scenario;
 
+mod fleet;
 mod rabbitmq;

@@ -21,6 +21,8 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
         publishing("amqp publish 100 B x50", 50, &plain, &small),
         publishing("amqp publish 10 kB x3", 3, &plain, &large),
         celery_worker(),
+        whole("amqp job path 100 B x100", System::Unknown, &plain, &small),
+        whole("amqp job path celery x100", System::Celery, &celery::properties(), celery::BODY.as_bytes()),
     ]
 }
 
@@ -78,13 +80,36 @@ fn delivering(
     let [deliveries, acks] = delivered(number, properties, body);
     let cycle = if acked { vec![deliveries, acks] } else { vec![deliveries] };
     let (before, units) = (consuming(!acked), number * if acked { 4 } else { 3 });
-    Scenario { name, protocol: Protocol::Amqp, system, before, cycle, units, tags: number }
+    Scenario { name, protocol: Protocol::Amqp, system, before, cycle, units, tags: number, whole: false }
+}
+
+/// All that a job costs: 100 in a read, through the gate into the fleet and its journal, and out of it when the broker has
+/// confirmed their acks.
+fn whole(name: &'static str, system: System, properties: &Properties, body: &[u8]) -> Scenario {
+    let mut scenario = delivering(name, 100, system, properties, body, true);
+    let deliveries = &mut scenario.cycle[0];
+    let id = [&b"\x02idS\0\0\0\x24"[..], celery::ID.as_bytes()].concat();
+    let at = deliveries.bytes.windows(id.len()).enumerate().filter(|(_, window)| *window == id);
+    deliveries.ids = at.map(|(at, _)| at + 8).collect();
+    for (number, at) in deliveries.ids.iter().enumerate() {
+        deliveries.bytes[*at..at + 8].copy_from_slice(format!("{number:02}000000").as_bytes());
+    }
+    Scenario { units: 100, whole: true, ..scenario }
 }
 
 fn publishing(name: &'static str, number: u64, properties: &Properties, body: &[u8]) -> Scenario {
     let bytes = amqp::publish(1, "", QUEUE, properties, body).repeat(number as usize);
     let (before, cycle) = (opened(&[]), vec![Turn::client(bytes)]);
-    Scenario { name, protocol: Protocol::Amqp, system: System::Unknown, before, cycle, units: number * 3, tags: 0 }
+    Scenario {
+        name,
+        protocol: Protocol::Amqp,
+        system: System::Unknown,
+        before,
+        cycle,
+        units: number * 3,
+        tags: 0,
+        whole: false,
+    }
 }
 
 /// A task, its ack, and its result, on one connection.
@@ -101,5 +126,6 @@ fn celery_worker() -> Scenario {
         cycle: vec![delivery, ack, Turn::client(publish)],
         units: 7,
         tags: 1,
+        whole: false,
     }
 }

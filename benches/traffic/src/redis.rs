@@ -39,7 +39,16 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
 }
 
 fn plain(name: &'static str, units: u64, cycle: Vec<Turn>) -> Scenario {
-    Scenario { name, protocol: Protocol::Redis, system: System::Unknown, before: Vec::new(), cycle, units, tags: 0 }
+    Scenario {
+        name,
+        protocol: Protocol::Redis,
+        system: System::Unknown,
+        before: Vec::new(),
+        cycle,
+        units,
+        tags: 0,
+        whole: false,
+    }
 }
 
 /// One read of commands, one of their replies.

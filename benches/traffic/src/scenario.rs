@@ -1,6 +1,8 @@
 //! A scenario: what both sides of a connection send, read by read, and a pump of a few lines that gives it to a gate.
 //! What the gate must do with it is checked on every turn: each byte is taken and goes on as it is.
 
+use crate::amqp;
+use crate::fleet::Beside;
 use draingate::gate::amqp::{AmqpGate, AmqpSettings};
 use draingate::gate::resp::{RespGate, RespSettings};
 use draingate::gate::{Action, Gate, Side};
@@ -16,17 +18,19 @@ pub struct Turn {
     pub bytes: Vec<u8>,
     /// Where delivery tags stand, which grow from cycle to cycle.
     pub tags: Vec<usize>,
+    /// Where ids of jobs begin: no two are the same.
+    pub ids: Vec<usize>,
 }
 
 impl Turn {
     /// The client sends.
     pub fn client(bytes: impl Into<Vec<u8>>) -> Turn {
-        Turn { from: Side::Client, bytes: bytes.into(), tags: Vec::new() }
+        Turn { from: Side::Client, bytes: bytes.into(), tags: Vec::new(), ids: Vec::new() }
     }
 
     /// The broker sends.
     pub fn broker(bytes: impl Into<Vec<u8>>) -> Turn {
-        Turn { from: Side::Broker, bytes: bytes.into(), tags: Vec::new() }
+        Turn { from: Side::Broker, bytes: bytes.into(), tags: Vec::new(), ids: Vec::new() }
     }
 
     /// The delivery tags in all of that have grown.
@@ -36,6 +40,15 @@ impl Turn {
             let mut number = [0; 8];
             number.copy_from_slice(tag);
             tag.copy_from_slice(&(u64::from_be_bytes(number) + by).to_be_bytes());
+        }
+        for &at in &self.ids {
+            // as if the digits were those of a number
+            for digit in self.bytes[at..at + 8].iter_mut().rev() {
+                *digit = if *digit == b'9' { b'0' } else { *digit + 1 };
+                if *digit != b'0' {
+                    break;
+                }
+            }
         }
     }
 }
@@ -47,6 +60,15 @@ pub enum Protocol {
     Redis,
     /// RabbitMQ.
     Amqp,
+}
+
+impl Protocol {
+    fn as_str(self) -> &'static str {
+        match self {
+            Protocol::Redis => "redis",
+            Protocol::Amqp => "amqp",
+        }
+    }
 }
 
 /// See the module.
@@ -66,6 +88,8 @@ pub struct Scenario {
     pub units: u64,
     /// How far delivery tags grow with each cycle.
     pub tags: u64,
+    /// The fleet hears what the gate tells, and time passes.
+    pub whole: bool,
 }
 
 impl Scenario {
@@ -88,6 +112,7 @@ pub struct Run {
     out: Vec<Action>,
     now: u64,
     to_client: u64,
+    fleet: Option<Beside>,
     /// What the gate told the fleet.
     pub events: u64,
 }
@@ -101,15 +126,20 @@ impl Run {
         };
         let (tags, cycle) = (scenario.tags, scenario.cycle.clone());
         let now = 1_700_000_000_000;
-        let mut run = Run { gate, cycle, tags, out: Vec::new(), now, to_client: 0, events: 0 };
+        let fleet = scenario.whole.then(|| Beside::new(now, scenario.protocol.as_str()));
+        let mut run = Run { gate, cycle, tags, out: Vec::new(), now, to_client: 0, fleet, events: 0 };
         run.gate.set_system(scenario.system);
         scenario.before.iter().for_each(|turn| run.turn(turn));
         run
     }
 
-    /// One cycle, in a millisecond.
+    /// One cycle: in a millisecond, or in as many that the gate's questions come due now and then.
     pub fn cycle(&mut self) {
-        self.now += 1;
+        self.now += if self.fleet.is_some() { 50 } else { 1 };
+        if self.fleet.is_some() && self.gate.next_timeout().is_some_and(|at| at <= self.now) {
+            self.gate.timeout(self.now, &mut self.out);
+            self.carry_out(&Turn::client([]));
+        }
         let mut cycle = std::mem::take(&mut self.cycle);
         for turn in &mut cycle {
             self.turn(turn);
@@ -122,14 +152,26 @@ impl Run {
         assert!(self.gate.wants(turn.from), "the gate wants nothing of {:?}", turn.from);
         let taken = self.gate.input(self.now, turn.from, &turn.bytes, &mut self.out);
         assert_eq!(taken, turn.bytes.len(), "the gate has not taken all");
-        let mut next = 0;
+        self.carry_out(turn);
+        std::hint::black_box(self.gate.next_timeout());
+    }
+
+    fn carry_out(&mut self, turn: &Turn) {
+        let (mut next, mut asked) = (0, Vec::new());
         for action in self.out.drain(..) {
             match action {
                 Action::Forward(range) => {
                     assert_eq!(range.start, next, "bytes are out of order");
                     next = range.end;
                 }
-                Action::Event(_) => self.events += 1,
+                Action::Event(event) => {
+                    self.events += 1;
+                    if let Some(fleet) = &mut self.fleet {
+                        fleet.hear(event);
+                    }
+                }
+                // whether acks have come
+                Action::Send { to: Side::Broker, bytes } if amqp::is_cancel(&bytes) => asked.push(bytes),
                 other => panic!("this traffic passes as it is, but the gate ordered {other:?}"),
             }
         }
@@ -138,7 +180,16 @@ impl Run {
             self.to_client += next as u64;
             self.gate.flushed(self.to_client);
         }
-        std::hint::black_box(self.gate.next_timeout());
+        if let Some(fleet) = &mut self.fleet {
+            fleet.tell(self.now);
+        }
+        for cancel in asked {
+            let answer = amqp::cancelled(&cancel);
+            let taken = self.gate.input(self.now, Side::Broker, &answer, &mut self.out);
+            assert_eq!(taken, answer.len(), "the gate has not taken the answer to its question");
+            // it is the gate's alone
+            self.carry_out(&Turn::broker([]));
+        }
     }
 }
 
@@ -155,6 +206,10 @@ mod tests {
             let told = ["rpop", "deliver", "celery"].iter().any(|word| scenario.name.contains(word));
             let jobs = told && !scenario.name.contains("no_ack");
             assert_eq!(run.events > before, jobs, "{}: {} events", scenario.name, run.events - before);
+            let Some(fleet) = &run.fleet else { continue };
+            let (jobs, in_flight) = (50 * scenario.tags as usize, fleet.in_flight(run.now));
+            assert!(in_flight > 0 && in_flight < jobs / 2, "{}: {in_flight} of {jobs} in flight", scenario.name);
+            assert!(fleet.journal > jobs * 50, "{}: {} bytes of journal", scenario.name, fleet.journal);
         }
     }
 }

@@ -13,10 +13,10 @@ pub(super) fn job(words: &[&str], now: Millis) -> Result<Job, String> {
         None => None,
     };
     Ok(Job {
-        key: JobKey(key.to_owned()),
+        key: JobKey::Text(key.to_owned()),
         id: option("id").unwrap_or(key).to_owned(),
         name: option("task").unwrap_or("task").to_owned(),
-        queue: option("queue").unwrap_or("q").to_owned(),
+        queue: option("queue").unwrap_or("q").into(),
         eta,
     })
 }
@@ -110,7 +110,16 @@ pub(super) fn span(text: &str) -> Result<Millis, String> {
     Ok((number * factor).round() as Millis)
 }
 
-pub(super) fn notice_text(notice: &Notice) -> String {
+/// One text for each job of those that are told together.
+pub(super) fn notice_texts(notice: &Notice) -> Vec<String> {
+    let jobs = match notice {
+        Notice::Delivered { jobs, .. } | Notice::Finished { jobs, .. } => *jobs,
+        _ => 1,
+    };
+    vec![notice_text(notice); usize::try_from(jobs).unwrap_or(0)]
+}
+
+fn notice_text(notice: &Notice) -> String {
     match notice {
         Notice::WorkerSeen { name, system, .. } => format!("seen {name} {}", system.as_str()),
         Notice::WorkerState { name, from, to, .. } => format!("{name} {} -> {}", from.as_str(), to.as_str()),
@@ -119,7 +128,7 @@ pub(super) fn notice_text(notice: &Notice) -> String {
         Notice::DrainEnded { drain, how } => format!("drain {drain} {how}"),
         Notice::QueuePaused { queue, .. } => format!("queue {queue} paused"),
         Notice::QueueResumed { queue, how } => format!("queue {queue} {how}"),
-        Notice::Delivered { system } => format!("delivered {}", system.as_str()),
-        Notice::Finished { system, outcome } => format!("{outcome} {}", system.as_str()),
+        Notice::Delivered { system, .. } => format!("delivered {}", system.as_str()),
+        Notice::Finished { system, outcome, .. } => format!("{outcome} {}", system.as_str()),
     }
 }

@@ -28,11 +28,11 @@ pub fn text(event: &JobEvent) -> String {
         }
         JobEvent::Delivered(job) => format!("Delivered {}", shown(job)),
         JobEvent::Taken(job) => format!("Taken {}", shown(job)),
-        JobEvent::Returned(key) => format!("Returned {}", key.0),
-        JobEvent::Acked(key) => format!("Acked {}", key.0),
-        JobEvent::Popped(key) => format!("Popped {}", key.0),
-        JobEvent::Ended { key, outcome: Outcome::Finished } => format!("Ended {} finished", key.0),
-        JobEvent::Ended { key, outcome: Outcome::Requeued } => format!("Ended {} requeued", key.0),
+        JobEvent::Returned(key) => format!("Returned {}", key),
+        JobEvent::Acked(key) => format!("Acked {}", key),
+        JobEvent::Popped(key) => format!("Popped {}", key),
+        JobEvent::Ended { key, outcome: Outcome::Finished } => format!("Ended {} finished", key),
+        JobEvent::Ended { key, outcome: Outcome::Requeued } => format!("Ended {} requeued", key),
         JobEvent::Result { id } => format!("Result {id}"),
         JobEvent::SchedulerReturned => "SchedulerReturned".to_owned(),
         JobEvent::PushedOn(keys) => format!("PushedOn [{}]", listed(keys)),
@@ -61,14 +61,14 @@ pub fn text(event: &JobEvent) -> String {
 }
 
 fn listed(keys: &[JobKey]) -> String {
-    keys.iter().map(|key| key.0.as_str()).collect::<Vec<_>>().join(",")
+    keys.iter().map(|key| key.to_string()).collect::<Vec<_>>().join(",")
 }
 
 /// `key queue name id`, with `-` for what is empty, and the ETA.
 fn shown(job: &Job) -> String {
     let or_dash = |s: &str| if s.is_empty() { "-".to_owned() } else { s.to_owned() };
     let eta = job.eta.map(|at| format!(" eta={at}")).unwrap_or_default();
-    format!("{} {} {} {}{eta}", job.key.0, or_dash(&job.queue), or_dash(&job.name), or_dash(&job.id))
+    format!("{} {} {} {}{eta}", job.key, or_dash(&job.queue), or_dash(&job.name), or_dash(&job.id))
 }
 
 fn reported(report: &Report) -> String {

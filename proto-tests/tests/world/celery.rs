@@ -316,5 +316,5 @@ impl Celery {
 }
 
 fn key(index: usize) -> JobKey {
-    JobKey(format!("tag{index}"))
+    JobKey::Text(format!("tag{index}"))
 }

@@ -134,11 +134,11 @@ impl Gate {
                 Effect::Mark(conn, marked) => {
                     self.marked.insert(conn, marked);
                 }
-                Effect::Journal(line) => self.journal.push(line),
                 Effect::SaveDrains => self.drains = self.fleet.export_drains(),
                 Effect::System(..) | Effect::Notice(_) => {}
             }
         }
+        self.fleet.take_journal(|lines| self.journal.extend(String::from_utf8_lossy(lines).lines().map(str::to_owned)));
     }
 
     pub fn worker(&self, now: Millis) -> Option<WorkerView> {

@@ -181,7 +181,7 @@ impl Sidekiq {
         let Some(index) = self.waiting.pop_front() else { return };
         let Some((_, conn, _)) = self.fetches[thread] else { return };
         let jid = format!("jid{index}");
-        let job = Job { key: JobKey(jid.clone()), id: jid, name: "J".into(), queue: "default".into(), eta: None };
+        let job = Job { key: JobKey::Text(jid.clone()), id: jid, name: "J".into(), queue: "default".into(), eta: None };
         self.threads[thread] = Thread::Working(index);
         self.gate.event(self.course.now, conn, JobEvent::Delivered(job));
         self.answer(thread, FetchEnd::Job);

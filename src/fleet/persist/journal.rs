@@ -8,10 +8,10 @@
 //! | `S`, `G`, `X` | the state changed; the worker is over; the worker is forgotten |
 //! | `B`, `P`, `J` | since when the recorder runs; a worker departed; a job that was in its hands |
 
-use super::text::{flag, maybe, optional, record};
+use super::line::Record;
+use super::text::{flag, maybe, optional, record, text};
 use super::{VERSION, key_text};
 use crate::fleet::Fleet;
-use crate::fleet::boundary::Effect;
 use crate::fleet::ledger::{Entry, Stage};
 use crate::fleet::view::{Departure, WorkerState};
 use crate::fleet::worker::{Adopted, Life, Voice, Worker, WorkerNo};
@@ -25,39 +25,60 @@ fn stage_text(stage: Stage) -> &'static str {
     }
 }
 
-/// A job as the ledger has it.
-pub(in crate::fleet) fn job_line(id: &WorkerId, seq: u64, entry: &Entry) -> String {
-    let job = &entry.job;
-    let fields = [
-        id.0.as_str(),
-        &seq.to_string(),
-        &job.key.0,
-        stage_text(entry.stage),
-        &job.id,
-        &job.name,
-        &job.queue,
-        &optional(job.eta),
-        &entry.at.to_string(),
-        &entry.acked_at.to_string(),
-        flag(entry.result),
-        flag(entry.polled),
-    ];
-    record('D', &fields)
+/// What becomes of a job, for the journal.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::fleet) enum Fact<'a> {
+    /// It is in the ledger, like this.
+    Job(&'a Entry),
+    /// It was acknowledged when it was started.
+    Acked(Millis),
+    /// Its terminal result passed.
+    Result,
+    /// It has left the ledger.
+    End,
 }
 
-/// A job was acknowledged when it was started.
-pub(in crate::fleet) fn ack_line(id: &WorkerId, seq: u64, now: Millis) -> String {
-    record('A', &[&id.0, &seq.to_string(), &now.to_string()])
+impl Fact<'_> {
+    /// The record about the job of this worker under that number. (A worker's id has nothing to be escaped.)
+    pub(in crate::fleet) fn write(self, into: &mut Vec<u8>, id: &WorkerId, seq: u64) {
+        let letter = match self {
+            Fact::Job(_) => b'D',
+            Fact::Acked(_) => b'A',
+            Fact::Result => b'R',
+            Fact::End => b'E',
+        };
+        let mut record = Record::begin(into, letter);
+        record.plain(&id.0);
+        record.number(seq);
+        match self {
+            Fact::Job(entry) => {
+                let job = &entry.job;
+                record.key(&job.key);
+                record.plain(stage_text(entry.stage));
+                record.text(&job.id);
+                record.text(&job.name);
+                record.text(&job.queue);
+                record.optional(job.eta);
+                record.number(entry.at);
+                if (entry.acked_at, entry.result, entry.polled) == (0, false, false) {
+                    record.plain("0\t0\t0");
+                } else {
+                    record.number(entry.acked_at);
+                    record.plain(flag(entry.result));
+                    record.plain(flag(entry.polled));
+                }
+            }
+            Fact::Acked(at) => record.number(at),
+            Fact::Result | Fact::End => {}
+        }
+        record.end();
+    }
 }
 
-/// The terminal result of a job passed.
-pub(in crate::fleet) fn result_line(id: &WorkerId, seq: u64) -> String {
-    record('R', &[&id.0, &seq.to_string()])
-}
-
-/// A job has left the ledger.
-pub(in crate::fleet) fn end_line(id: &WorkerId, seq: u64) -> String {
-    record('E', &[&id.0, &seq.to_string()])
+fn job_line(id: &WorkerId, seq: u64, entry: &Entry) -> String {
+    let mut line = Vec::new();
+    Fact::Job(entry).write(&mut line, id, seq);
+    text(line)
 }
 
 fn worker_lines(worker: &Worker) -> Vec<String> {
@@ -134,17 +155,22 @@ fn state_line(worker: &Worker, state: WorkerState, evidence: Evidence) -> String
 
 impl Fleet {
     fn journal(&mut self, line: String) {
-        self.effects.push(Effect::Journal(line));
+        self.journal.extend_from_slice(line.as_bytes());
+        self.journal.push(b'\n');
     }
 
-    /// A line about a job; the worker's own comes first.
-    pub(in crate::fleet) fn journal_job(&mut self, no: WorkerNo, line: String) {
+    /// A line about a job that is or was in the ledger; the worker's own comes first.
+    pub(in crate::fleet) fn journal_job(&mut self, no: WorkerNo, seq: u64, fact: Option<Fact<'_>>) {
         let Some(worker) = self.workers.get(&no).filter(|worker| !worker.key.is_pending()) else { return };
-        if worker.journalled {
-            return self.journal(line);
+        if !worker.journalled {
+            // its ledger as it is now goes out with it
+            return self.journal_worker(no);
         }
-        // its ledger as it is now goes out with it
-        self.journal_worker(no);
+        let fact = fact.or_else(|| worker.ledger.entry(seq).map(Fact::Job));
+        if let Some(fact) = fact {
+            fact.write(&mut self.journal, &worker.id, seq);
+            self.journal.push(b'\n');
+        }
     }
 
     /// What is known of a worker, if it is worth remembering and has changed.

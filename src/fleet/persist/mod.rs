@@ -3,10 +3,11 @@
 
 pub(super) mod drains;
 pub(super) mod journal;
+mod line;
 pub(super) mod read;
 pub(super) mod text;
 
-pub(super) use journal::{ack_line, end_line, job_line, result_line};
+pub(super) use journal::Fact;
 
 use super::boundary::Peer;
 use super::worker::{Key, Origin};

@@ -257,9 +257,9 @@ impl Fleet {
 
     /// Judges a restored worker without telling: it is no news.
     fn settle_quietly(&mut self, now: Millis, no: WorkerNo) {
-        let effects = self.effects.len();
+        let told = self.told();
         self.settle(now, no);
-        self.effects.truncate(effects);
+        self.untell(told);
     }
 }
 
@@ -294,13 +294,13 @@ fn read_departed_job(fields: &mut Fields<'_>) -> Result<JobView, String> {
     Ok(JobView { id, name, queue, kind, delivered_at, kept_by_broker })
 }
 
-fn read_entry(fields: &mut Fields<'_>) -> Result<Entry, String> {
-    let key = JobKey(fields.text("a job's key")?);
+fn read_entry(fields: &mut Fields<'_>) -> Result<Box<Entry>, String> {
+    let key = JobKey::Text(fields.text("a job's key")?);
     let stage = read_stage(fields)?;
     let (id, name, queue) = (fields.text("a job's id")?, fields.text("a job's name")?, fields.text("a queue")?);
     let eta = fields.optional("a time")?;
     let at = fields.moment("a time")?;
-    let mut entry = Entry::new(Job { key, id, name, queue, eta }, at, None);
+    let mut entry = Entry::new(Job { key, id, name, queue: queue.into(), eta }, at, None);
     entry.stage = stage;
     entry.acked_at = fields.moment("a time")?;
     entry.result = fields.flag("whether its result passed")?;

@@ -1,32 +1,22 @@
 //! The form of a record: a letter and tab-separated fields on one line, closed by a dot, so that a line torn off by a
 //! crash is recognised. Backslash escapes what would break the line.
 
+use super::line::Record;
 use crate::job::Millis;
 use std::fmt::Write as _;
 
 /// Joins a record.
 pub(in crate::fleet) fn record(letter: char, fields: &[&str]) -> String {
-    let mut line = String::from(letter);
-    for field in fields {
-        line.push('\t');
-        // hardly any has something to be escaped
-        if memchr::memchr3(b'\t', b'\n', b'\r', field.as_bytes()).or(memchr::memchr(b'\\', field.as_bytes())).is_none()
-        {
-            line.push_str(field);
-            continue;
-        }
-        for c in field.chars() {
-            match c {
-                '\t' => line.push_str("\\t"),
-                '\n' => line.push_str("\\n"),
-                '\r' => line.push_str("\\r"),
-                '\\' => line.push_str("\\\\"),
-                c => line.push(c),
-            }
-        }
-    }
-    line.push_str("\t.");
-    line
+    let mut line = Vec::new();
+    let mut record = Record::begin(&mut line, letter as u8);
+    fields.iter().for_each(|field| record.text(field));
+    record.end();
+    text(line)
+}
+
+/// A line that was written.
+pub(in crate::fleet) fn text(line: Vec<u8>) -> String {
+    String::from_utf8_lossy(&line).into_owned()
 }
 
 /// A number or nothing, as a field.

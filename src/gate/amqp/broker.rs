@@ -132,7 +132,7 @@ impl AmqpGate {
                 out.push(Action::Event(JobEvent::FetchAnswered { from, end, blocking: false }));
             }
             if *job && !no_ack {
-                let queue = String::from_utf8_lossy(queue).into_owned();
+                let queue = String::from_utf8_lossy(queue).into();
                 what = What::Job(Arriving { tag: delivery.tag, consumer: 0, queue });
             }
         }

@@ -10,6 +10,7 @@ use crate::job::{Job, Millis};
 use crate::question::List;
 use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 /// ```text
 /// Open ──client's channel.close──▶ ClosedByClient ──close-ok──▶ (gone)
@@ -62,7 +63,7 @@ pub(super) struct Arriving {
     pub(super) tag: u64,
     /// The number of the consumer it comes by; 0 for basic.get.
     pub(super) consumer: u32,
-    pub(super) queue: String,
+    pub(super) queue: Arc<str>,
 }
 
 /// Reads along with a body that streams through.
@@ -168,6 +169,12 @@ impl Channel {
             None => tag,
         };
         self.consumers.get_mut(tag)
+    }
+
+    /// A consumer of a stream has got what stands there.
+    pub(super) fn read_to(&mut self, consumer: u32, offset: i64) {
+        let of = self.consumers.values_mut().find(|c| c.no == consumer);
+        of.into_iter().for_each(|c| c.offset = Some(offset));
     }
 
     /// Takes a consumer out; cancels of it that are still to be answered are remembered.

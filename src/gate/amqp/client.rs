@@ -4,11 +4,12 @@ use super::channel::{Arriving, Channel, Content, Life, Owed, What};
 use super::consumer::{By, Consumer, Leave, State, leave};
 use super::inquiry::Question;
 use super::method::{self, Consume, Id, Settlement};
+use super::proof;
 use super::queues::{self, Known};
 use super::{AmqpGate, Verdict, Wait};
 use crate::dialect::amqp::{self as dialect, Attributes, Role};
 use crate::gate::{Action, Side};
-use crate::job::{FetchEnd, JobEvent, Place};
+use crate::job::{FetchEnd, JobEvent, Millis, Place};
 use amq_protocol::protocol::{AMQPClass, queue};
 use amq_protocol::types::AMQPValue;
 use bytes::Bytes;
@@ -56,18 +57,16 @@ impl AmqpGate {
         let Some(channel) = self.channels.get_mut(&number) else { return Verdict::Pass };
         match id {
             method::BASIC_PUBLISH => {
-                let what = Self::answer_to(nonce, payload).unwrap_or_else(|| Self::published(payload));
-                *channel.content(Side::Client) = Content::Header(what);
+                *channel.content(Side::Client) = Content::Header(Self::published(nonce, payload));
             }
             method::BASIC_ACK | method::BASIC_NACK | method::BASIC_REJECT => {
                 let Some(settlement) = Settlement::read(id, payload) else { return Verdict::Pass };
                 if super::ask::is_own(settlement.tag) {
                     return Verdict::Swallow;
                 }
-                if channel.unacked.settle(settlement, channel.tx) {
-                    channel.freed = Some(self.now);
+                if channel.settle(settlement, self.now, self.marked) {
+                    self.settlements_sent(number);
                 }
-                self.settlements_sent(number);
             }
             method::BASIC_CONSUME => return self.consume(number, payload, out),
             method::BASIC_CANCEL => return self.client_cancel(number, payload, out),
@@ -212,7 +211,7 @@ impl AmqpGate {
         if !consumer.is_job() {
             return;
         }
-        let queue = consumer.queue_name();
+        let queue = consumer.name.to_string();
         out.push(Action::Event(JobEvent::FetchAsked { place, queues: vec![queue.clone()], blocking: true }));
         self.reasons_changed = true;
         if consumer.consume.no_ack() {
@@ -354,6 +353,19 @@ impl AmqpGate {
 }
 
 impl Channel {
+    /// The client settles deliveries. True if that is to be proven now, rather than with others.
+    pub(super) fn settle(&mut self, settlement: Settlement, now: Millis, marked: bool) -> bool {
+        if self.unacked.settle(settlement, self.tx) {
+            self.freed = Some(now);
+        }
+        let unconfirmed = self.unacked.unconfirmed();
+        if unconfirmed == 0 || self.proof.asked.is_some() {
+            return false;
+        }
+        self.proof.due.get_or_insert(now + proof::TOGETHER);
+        marked || unconfirmed >= proof::MANY
+    }
+
     /// basic.qos: of each consumer to come, or (`global`) of the whole channel, which the broker watches by itself.
     fn qos(&mut self, payload: &[u8]) {
         let mut fields = super::frame::Fields(payload.get(8..).unwrap_or_default());
@@ -386,7 +398,7 @@ impl What {
     /// A delivery of jobs that is to be written down.
     pub(super) fn job(tag: u64, consumer: &Consumer) -> What {
         if consumer.is_job() && !consumer.consume.no_ack() {
-            What::Job(Arriving { tag, consumer: consumer.no, queue: consumer.queue_name() })
+            What::Job(Arriving { tag, consumer: consumer.no, queue: consumer.name.clone() })
         } else {
             What::Plain
         }

@@ -5,6 +5,7 @@ use super::queues::{Kind, Known};
 use crate::dialect::amqp::Role;
 use crate::job::Millis;
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 /// What the client sees is a consumer from its consume-ok to its cancel-ok, whatever stands here.
 ///
@@ -81,6 +82,8 @@ pub(super) struct Consumer {
     pub(super) consume: Consume,
     /// The queue, with an empty name resolved.
     pub(super) queue: Vec<u8>,
+    /// The same for people.
+    pub(super) name: Arc<str>,
     /// What the broker knows it by.
     pub(super) upstream: Vec<u8>,
     pub(super) role: Role,
@@ -110,10 +113,12 @@ pub(super) struct Consumer {
 impl Consumer {
     pub(super) fn new(no: u32, consume: Consume, queue: Vec<u8>, role: Role, prefetch: u16) -> Consumer {
         let upstream = consume.tag.clone();
+        let name = String::from_utf8_lossy(&queue).into();
         Consumer {
             no,
             consume,
             queue,
+            name,
             upstream,
             role,
             leave: Leave::Given,
@@ -198,11 +203,6 @@ impl Consumer {
     /// Cancels of the gate's own that are unanswered.
     pub(super) fn gate_cancels(&self) -> usize {
         self.cancels.iter().filter(|by| **by == By::Gate).count()
-    }
-
-    /// The queue's name for people.
-    pub(super) fn queue_name(&self) -> String {
-        String::from_utf8_lossy(&self.queue).into_owned()
     }
 }
 

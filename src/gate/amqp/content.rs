@@ -1,25 +1,23 @@
 //! Messages as they stream through: method, content header, bodies. Of a job its header is read, before any of it goes
 //! on; of workers' events, results and jobs that only their body names the body is read along.
 
+use super::arrival::{TAP_MAX, Teller};
 use super::ask::Answering;
-use super::channel::{Arriving, Content, Tap, What};
+use super::channel::{Content, Tap, What};
 use super::frame::{At, END, HEAD, Head, Kind, WHOLE_MAX};
 use super::table::{Properties, Value, body_size};
 use super::{AmqpGate, Step, method};
 use crate::dialect::amqp as dialect;
-use crate::dialect::amqp::Message;
 use crate::dialect::inspect;
 use crate::dialect::json::Skim;
 use crate::gate::{Action, Side};
-use crate::job::{Job, JobEvent, System};
+use crate::job::JobEvent;
 use crate::question::Answer;
 
 /// What RabbitMQ answers to any other greeting.
 pub(super) const GREETING: &[u8; 8] = b"AMQP\x00\x00\x09\x01";
 /// The greetings of AMQP 0-9-1, and of 0-9, which RabbitMQ takes for it.
 const GREETINGS: [&[u8; 8]; 2] = [GREETING, b"AMQP\x01\x01\x00\x09"];
-/// Read of a body at most.
-const TAP_MAX: usize = 16 * 1024;
 /// Of a content header up to its body's size.
 const UP_TO_SIZE: usize = HEAD + 12;
 
@@ -84,7 +82,8 @@ impl AmqpGate {
                 *content = if size > 0 { Content::Body { left: size, tap: None } } else { Content::None };
                 if let What::Job(arriving) = what {
                     // its header is too large to be read, and its body not worth it
-                    self.arrives(head.channel, &arriving, &Properties::read(&[]), 0, out);
+                    let mut teller = Teller { seed: self.seed, number: head.channel, system: &mut self.system };
+                    teller.arrives(channel, &arriving, &Properties::read(&[]), 0, out);
                 }
                 Ok(false)
             }
@@ -137,59 +136,14 @@ impl AmqpGate {
             What::Answer { number, list } => Some(Tap::Answer(Answering { number, list, body: Vec::new() })),
             What::Job(arriving) => {
                 if let Some(Value::Integer(offset)) = properties.headers.get(b"x-stream-offset") {
-                    let of = channel.consumers.values_mut().find(|c| c.no == arriving.consumer);
-                    of.into_iter().for_each(|c| c.offset = Some(offset));
+                    channel.read_to(arriving.consumer, offset);
                 }
-                self.arrives(number, &arriving, &properties, left, out)
+                let mut teller = Teller { seed: self.seed, number, system: &mut self.system };
+                teller.arrives(channel, &arriving, &properties, left, out)
             }
         };
-        if let Some(channel) = self.channels.get_mut(&number).filter(|_| left > 0) {
+        if left > 0 {
             *channel.content(from) = Content::Body { left, tap: tap.map(Box::new) };
-        }
-    }
-
-    /// The header of a job has come: it is told now, unless its body has to be read first.
-    fn arrives(
-        &mut self,
-        number: u16,
-        arriving: &Arriving,
-        properties: &Properties<'_>,
-        left: u64,
-        out: &mut Vec<Action>,
-    ) -> Option<Tap> {
-        let &Arriving { tag, consumer, ref queue } = arriving;
-        let text = |bytes: Option<&'_ [u8]>| bytes.and_then(|b| std::str::from_utf8(b).ok()).map(str::to_owned);
-        let (message_id, correlation_id, kind) =
-            (text(properties.message_id), text(properties.correlation_id), text(properties.kind));
-        let headers = properties.headers;
-        let message = Message {
-            id: headers.text(b"id"),
-            task: headers.text(b"task"),
-            eta: headers.text(b"eta"),
-            taskiq: headers.text(b"task_id").zip(headers.text(b"task_name")),
-            message_id: message_id.as_deref(),
-            correlation_id: correlation_id.as_deref(),
-            kind: kind.as_deref(),
-        };
-        let (system, job) = dialect::job(self.key(number, tag), queue, &message);
-        if left > 0 && dialect::is_in_body(self.system, system) {
-            // one that may be anything is not worth reading through
-            let room = if self.system == System::Unknown { TAP_MAX } else { usize::MAX };
-            return Some(Tap::Job { tag, consumer, job, skim: Skim::new(dialect::BODY), room });
-        }
-        self.delivered(number, tag, consumer, (system, job), out);
-        None
-    }
-
-    /// A job is about to reach the worker.
-    fn delivered(&mut self, number: u16, tag: u64, consumer: u32, (system, job): (System, Job), out: &mut Vec<Action>) {
-        if system != System::Unknown && self.system == System::Unknown {
-            self.system = system;
-            out.push(Action::Event(JobEvent::Recognised(system)));
-        }
-        out.push(Action::Event(JobEvent::Delivered(job)));
-        if let Some(channel) = self.channels.get_mut(&number) {
-            channel.unacked.delivered(tag, consumer);
         }
     }
 
@@ -198,16 +152,7 @@ impl AmqpGate {
         let Some(channel) = self.channels.get_mut(&number) else { return };
         let content = channel.content(from);
         let Content::Body { left, tap: Some(tap) } = content else { return };
-        match tap.as_mut() {
-            Tap::Event(kept) | Tap::Answer(Answering { body: kept, .. }) => {
-                kept.extend_from_slice(&piece[..piece.len().min(TAP_MAX - kept.len())])
-            }
-            Tap::Reply { skim, room, .. } | Tap::Job { skim, room, .. } => {
-                let piece = &piece[..piece.len().min(*room)];
-                *room -= piece.len();
-                skim.feed(piece);
-            }
-        }
+        read_along(tap, piece);
         if !whole || *left > 0 {
             return;
         }
@@ -227,9 +172,9 @@ impl AmqpGate {
                     out.push(Action::Event(JobEvent::Result { id }));
                 }
             }
-            Tap::Job { tag, consumer, mut job, skim, .. } => {
-                let system = dialect::read_body(&mut job, &skim);
-                self.delivered(number, tag, consumer, (system, job), out);
+            tap @ Tap::Job { .. } => {
+                let mut teller = Teller { seed: self.seed, number, system: &mut self.system };
+                teller.read(channel, tap, out);
             }
         }
     }
@@ -245,11 +190,28 @@ impl AmqpGate {
     }
 
     /// What a message of the client's is: decided by its publish.
-    pub(super) fn published(payload: &[u8]) -> What {
+    pub(super) fn published(nonce: Option<u64>, payload: &[u8]) -> What {
+        if let Some(answer) = Self::answer_to(nonce, payload) {
+            return answer;
+        }
         match method::publish(payload) {
             Some((exchange, key)) if dialect::is_worker_event(exchange, key) => What::Event,
             Some((b"", _)) => What::Reply,
             _ => What::Plain,
+        }
+    }
+}
+
+/// More of a body.
+pub(super) fn read_along(tap: &mut Tap, piece: &[u8]) {
+    match tap {
+        Tap::Event(kept) | Tap::Answer(Answering { body: kept, .. }) => {
+            kept.extend_from_slice(&piece[..piece.len().min(TAP_MAX - kept.len())]);
+        }
+        Tap::Reply { skim, room, .. } | Tap::Job { skim, room, .. } => {
+            let piece = &piece[..piece.len().min(*room)];
+            *room -= piece.len();
+            skim.feed(piece);
         }
     }
 }

@@ -10,6 +10,7 @@
 //! frames and never inside a message of its channel.
 
 mod anchor;
+mod arrival;
 mod ask;
 mod broker;
 mod channel;
@@ -26,6 +27,7 @@ mod pause;
 mod probe;
 mod proof;
 mod queues;
+mod quick;
 mod relay;
 mod table;
 mod unacked;

@@ -9,7 +9,9 @@ use crate::gate::{Action, Side};
 use crate::job::{JobEvent, JobKey, Millis, Outcome, System};
 
 /// Acks of a worker that is not marked are proven so much later, together.
-const TOGETHER: Millis = 250;
+pub(super) const TOGETHER: Millis = 250;
+/// Or when there are so many: each of them is a job that the ledger keeps until then.
+pub(super) const MANY: usize = 256;
 
 impl AmqpGate {
     /// The tag that never exists.
@@ -24,7 +26,7 @@ impl AmqpGate {
         if channel.unacked.unconfirmed() == 0 || channel.proof.asked.is_some() {
             return;
         }
-        if marked {
+        if marked || channel.unacked.unconfirmed() >= MANY {
             self.ask_proof(number);
         } else {
             channel.proof.due.get_or_insert(now + TOGETHER);
@@ -69,8 +71,8 @@ impl AmqpGate {
         self.settlements_sent(number);
     }
 
-    pub(super) fn key(&self, number: u16, tag: u64) -> JobKey {
-        JobKey(format!("{:x}.{number}.{tag}", self.seed))
+    fn key(&self, number: u16, tag: u64) -> JobKey {
+        JobKey::Delivery { seed: self.seed, channel: number, tag }
     }
 
     /// Celery acknowledges when it starts a job (or, told so, when it has ended one); all others when it is done.

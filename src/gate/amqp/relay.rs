@@ -49,15 +49,17 @@ impl AmqpGate {
                 if from == Side::Client && self.keeps_client() {
                     break;
                 }
+                let walked = self.walk(from, &input[at..], out);
+                if walked > 0 {
+                    Self::pass(&mut run, at, walked, out);
+                    at += walked;
+                    continue;
+                }
             }
             match self.step(from, &input[at..], out) {
                 Step::Rest => break,
                 Step::Pass(n) => {
-                    if run.end != at {
-                        Self::flush(&mut run, out);
-                        run.start = at;
-                    }
-                    run.end = at + n;
+                    Self::pass(&mut run, at, n, out);
                     at += n;
                 }
                 Step::Drop(n, instead) => {
@@ -181,6 +183,15 @@ impl AmqpGate {
         self.mode = Mode::Opaque;
         self.odd = Some(GateError::OutOfStep { side, what: what.to_owned() });
         out.push(Action::Event(JobEvent::Opaque));
+    }
+
+    /// So many bytes more are forwarded.
+    fn pass(run: &mut Range<usize>, at: usize, n: usize, out: &mut Vec<Action>) {
+        if run.end != at {
+            Self::flush(run, out);
+            run.start = at;
+        }
+        run.end = at + n;
     }
 
     /// A run of forwarded bytes ends.

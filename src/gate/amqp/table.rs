@@ -44,6 +44,14 @@ impl<'a> Entries<'a> {
         self.find(|(k, _)| *k == key).map(|(_, value)| value)
     }
 
+    /// All texts.
+    pub(crate) fn texts(self) -> impl Iterator<Item = (&'a [u8], &'a str)> {
+        self.filter_map(|(key, value)| match value {
+            Value::Text(text) => Some((key, std::str::from_utf8(text).ok()?)),
+            _ => None,
+        })
+    }
+
     /// The same if it is a text.
     pub(crate) fn text(self, key: &[u8]) -> Option<&'a str> {
         match self.get(key)? {
@@ -132,11 +140,14 @@ impl<'a> Properties<'a> {
     }
 
     fn fill(&mut self, mut fields: Fields<'a>) -> Option<()> {
-        let flags = fields.short()?;
+        let mut flags = fields.short()?;
         if flags & 1 != 0 {
             return None; // no client sends a second word of flags
         }
-        for bit in (2..16).rev().filter(|bit| flags >> bit & 1 == 1) {
+        flags &= !0b11;
+        while flags != 0 {
+            let bit = flags.ilog2();
+            flags &= !(1 << bit);
             match bit {
                 13 => self.headers = Entries::take(&mut fields)?,
                 12 | 11 => fields.octet().map(|_| ())?,

@@ -63,9 +63,7 @@ impl Unacked {
             let upto = if tag == 0 { u64::MAX } else { tag };
             let end = self.open.partition_point(|open| open.tag <= upto);
             into.extend(self.open.drain(..end).map(|of| Sent { of, outcome }));
-        } else if let Ok(at) = self.open.binary_search_by_key(&tag, |open| open.tag)
-            && let Some(of) = self.open.remove(at)
-        {
+        } else if let Some(of) = take(&mut self.open, tag) {
             into.push(Sent { of, outcome });
         }
         if self.open.is_empty() && self.open.capacity() > 64 {
@@ -81,7 +79,11 @@ impl Unacked {
 
     /// The first `n` of them are confirmed.
     pub(super) fn confirm(&mut self, n: usize) -> Vec<Sent> {
-        self.sent.drain(..n.min(self.sent.len())).collect()
+        let confirmed = self.sent.drain(..n.min(self.sent.len())).collect();
+        if self.sent.is_empty() && self.sent.capacity() > 64 {
+            self.sent = Vec::new();
+        }
+        confirmed
     }
 
     /// tx.commit-ok: what the transaction settled is confirmed.
@@ -131,4 +133,12 @@ impl Unacked {
     pub(super) fn is_empty(&self) -> bool {
         self.open.is_empty() && self.sent.is_empty() && self.in_tx.is_empty()
     }
+}
+
+/// Mostly they are settled in the order in which they came.
+fn take(open: &mut VecDeque<Open>, tag: u64) -> Option<Open> {
+    if open.front()?.tag == tag {
+        return open.pop_front();
+    }
+    open.remove(open.binary_search_by_key(&tag, |open| open.tag).ok()?)
 }

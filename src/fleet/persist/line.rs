@@ -1,0 +1,145 @@
+//! Writing a record: each job writes several, so they go straight to where they stay.
+
+use crate::job::JobKey;
+
+/// A record in the making, behind whatever stands before it.
+pub(in crate::fleet) struct Record<'a>(&'a mut Vec<u8>);
+
+/// The longest number of 64 bits.
+const DIGITS: usize = 20;
+
+impl<'a> Record<'a> {
+    pub(in crate::fleet) fn begin(into: &'a mut Vec<u8>, letter: u8) -> Record<'a> {
+        into.push(letter);
+        Record(into)
+    }
+
+    /// A field with nothing in it that is to be escaped.
+    pub(in crate::fleet) fn plain(&mut self, field: &str) {
+        self.0.push(b'\t');
+        self.0.extend_from_slice(field.as_bytes());
+    }
+
+    pub(in crate::fleet) fn text(&mut self, field: &str) {
+        self.0.push(b'\t');
+        // hardly any has something to be escaped
+        if field.bytes().fold(true, |none, b| none & (b >= b' ') & (b != b'\\')) {
+            return self.0.extend_from_slice(field.as_bytes());
+        }
+        for byte in field.bytes() {
+            match byte {
+                b'\t' => self.0.extend_from_slice(b"\\t"),
+                b'\n' => self.0.extend_from_slice(b"\\n"),
+                b'\r' => self.0.extend_from_slice(b"\\r"),
+                b'\\' => self.0.extend_from_slice(b"\\\\"),
+                byte => self.0.push(byte),
+            }
+        }
+    }
+
+    pub(in crate::fleet) fn number(&mut self, number: u64) {
+        let mut digits = [0; DIGITS + 1];
+        let mut at = decimal(number, &mut digits, DIGITS + 1);
+        at -= 1;
+        digits[at] = b'\t';
+        self.0.extend_from_slice(&digits[at..]);
+    }
+
+    pub(in crate::fleet) fn key(&mut self, key: &JobKey) {
+        match key {
+            JobKey::Text(text) => self.text(text),
+            JobKey::Delivery { seed, channel, tag } => {
+                const ALL: usize = 2 * DIGITS + 8 + 16;
+                let mut digits = [0; ALL];
+                let mut at = decimal(*tag, &mut digits, ALL) - 1;
+                digits[at] = b'.';
+                at = decimal(u64::from(*channel), &mut digits, at) - 1;
+                digits[at] = b'.';
+                at = hexadecimal(*seed, &mut digits, at) - 1;
+                digits[at] = b'\t';
+                self.0.extend_from_slice(&digits[at..]);
+            }
+        }
+    }
+
+    /// A number or nothing.
+    pub(in crate::fleet) fn optional(&mut self, number: Option<u64>) {
+        match number {
+            Some(number) => self.number(number),
+            None => self.0.extend_from_slice(b"\t-"),
+        }
+    }
+
+    pub(in crate::fleet) fn end(self) {
+        self.0.extend_from_slice(b"\t.");
+    }
+}
+
+/// Writes a number so that it ends before `end`, as `{number}` does, which takes ten times as long. Returns where it begins.
+fn decimal(mut number: u64, into: &mut [u8], mut end: usize) -> usize {
+    const PAIRS: &[[u8; 2]; 100] = &pairs();
+    while number >= 100 {
+        into[end - 2..end].copy_from_slice(&PAIRS[(number % 100) as usize]);
+        number /= 100;
+        end -= 2;
+    }
+    if number < 10 {
+        into[end - 1] = b'0' + number as u8;
+        return end - 1;
+    }
+    into[end - 2..end].copy_from_slice(&PAIRS[number as usize]);
+    end - 2
+}
+
+/// The same as `{number:x}`.
+fn hexadecimal(number: u64, into: &mut [u8], end: usize) -> usize {
+    let begin = end - (64 - number.leading_zeros()).div_ceil(4).max(1) as usize;
+    let mut rest = number;
+    for digit in into[begin..end].iter_mut().rev() {
+        *digit = b"0123456789abcdef"[(rest & 0xf) as usize];
+        rest >>= 4;
+    }
+    begin
+}
+
+/// The numbers of two digits.
+const fn pairs() -> [[u8; 2]; 100] {
+    let mut pairs = [[0; 2]; 100];
+    let mut n = 0;
+    while n < 100 {
+        pairs[n] = [b'0' + (n / 10) as u8, b'0' + (n % 10) as u8];
+        n += 1;
+    }
+    pairs
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::text::{Fields, record};
+    use super::*;
+
+    #[test]
+    fn numbers_and_keys_are_written_as_they_are_shown() {
+        let powers = (0..20).map(|n| 10_u64.pow(n)).chain((0..64).map(|n| 1 << n));
+        for number in powers.flat_map(|n| [n - 1, n, n.wrapping_add(1), 7 * (n / 3)]).chain([99, 100, 101, u64::MAX]) {
+            let mut line = Vec::new();
+            let key = JobKey::Delivery { seed: number, channel: number as u16, tag: number };
+            let mut record = Record::begin(&mut line, b'D');
+            record.number(number);
+            record.key(&key);
+            record.optional(Some(number));
+            record.optional(None);
+            record.end();
+            assert_eq!(line, format!("D\t{number}\t{key}\t{number}\t-\t.").into_bytes());
+        }
+    }
+
+    #[test]
+    fn what_breaks_a_line_is_escaped() {
+        let line = record('N', &["a\tb", "\r\n\\ü", "", "plain"]);
+        assert_eq!(line, "N\ta\\tb\t\\r\\n\\\\ü\t\tplain\t.");
+        let (_, mut fields) = Fields::of(&line).expect("a record");
+        assert_eq!(fields.text("").as_deref(), Ok("a\tb"));
+        assert_eq!(fields.text("").as_deref(), Ok("\r\n\\ü"));
+    }
+}

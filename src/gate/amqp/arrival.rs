@@ -1,0 +1,78 @@
+//! A job has come: what its header and, if it must be, its body say of it is told before its last byte goes on.
+
+use super::channel::{Arriving, Channel, Tap};
+use super::table::Properties;
+use crate::dialect::amqp as dialect;
+use crate::dialect::amqp::Message;
+use crate::dialect::json::Skim;
+use crate::gate::Action;
+use crate::job::{Job, JobEvent, JobKey, System};
+
+/// Read of a body at most, of one that may be anything.
+pub(super) const TAP_MAX: usize = 16 * 1024;
+
+/// Tells of the jobs of one channel.
+pub(super) struct Teller<'a> {
+    pub(super) seed: u64,
+    /// The channel's.
+    pub(super) number: u16,
+    /// The worker's, as far as known.
+    pub(super) system: &'a mut System,
+}
+
+fn text(bytes: Option<&[u8]>) -> Option<&str> {
+    std::str::from_utf8(bytes?).ok()
+}
+
+impl Teller<'_> {
+    /// The header of a job has come: it is told now, unless its body has to be read first.
+    pub(super) fn arrives(
+        &mut self,
+        channel: &mut Channel,
+        arriving: &Arriving,
+        properties: &Properties<'_>,
+        left: u64,
+        out: &mut Vec<Action>,
+    ) -> Option<Tap> {
+        let &Arriving { tag, consumer, ref queue } = arriving;
+        let message = Message {
+            message_id: text(properties.message_id),
+            correlation_id: text(properties.correlation_id),
+            kind: text(properties.kind),
+            ..Message::of(properties.headers.texts())
+        };
+        let key = JobKey::Delivery { seed: self.seed, channel: self.number, tag };
+        let (system, job) = dialect::job(key, queue, &message);
+        if left > 0 && dialect::is_in_body(*self.system, system) {
+            // one that may be anything is not worth reading through
+            let room = if *self.system == System::Unknown { TAP_MAX } else { usize::MAX };
+            return Some(Tap::Job { tag, consumer, job, skim: Skim::new(dialect::BODY), room });
+        }
+        self.delivered(channel, (tag, consumer), (system, job), out);
+        None
+    }
+
+    /// The body of a job has been read, too.
+    pub(super) fn read(&mut self, channel: &mut Channel, tap: Tap, out: &mut Vec<Action>) {
+        if let Tap::Job { tag, consumer, mut job, skim, .. } = tap {
+            let system = dialect::read_body(&mut job, &skim);
+            self.delivered(channel, (tag, consumer), (system, job), out);
+        }
+    }
+
+    /// A job is about to reach the worker.
+    fn delivered(
+        &mut self,
+        channel: &mut Channel,
+        (tag, consumer): (u64, u32),
+        (system, job): (System, Job),
+        out: &mut Vec<Action>,
+    ) {
+        if system != System::Unknown && *self.system == System::Unknown {
+            *self.system = system;
+            out.push(Action::Event(JobEvent::Recognised(system)));
+        }
+        out.push(Action::Event(JobEvent::Delivered(job)));
+        channel.unacked.delivered(tag, consumer);
+    }
+}
