@@ -18,6 +18,7 @@ mod pauses;
 mod probes;
 mod queues;
 mod refusals;
+mod runs;
 mod streams;
 mod systems;
 mod transparent;
