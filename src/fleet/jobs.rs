@@ -43,9 +43,12 @@ impl Fleet {
         worker.was_drained = false;
         worker.bump(now);
         sidekiq::delivered(worker);
+        let written = Fact::Job(&entry).append(&mut self.journal, worker, seq);
         worker.ledger.insert(seq, entry);
         let surplus = surplus(worker, now);
-        self.journal_job(no, seq, None);
+        if !written {
+            self.journal_worker(no);
+        }
         if let Some(seq) = surplus {
             self.strike(now, no, &[seq], "finished");
         }
@@ -112,7 +115,7 @@ impl Fleet {
         worker.ever_started = true;
         worker.was_drained = false;
         worker.ledger.start(seq, now);
-        self.journal_job(no, seq, Some(Fact::Acked(now)));
+        self.journal_job(no, seq, Fact::Acked(now));
     }
 
     pub(super) fn ended(&mut self, now: Millis, id: ConnId, key: JobKey, outcome: Outcome) {
@@ -173,7 +176,7 @@ impl Fleet {
                 worker.acks += 1;
                 return self.strike(now, no, &[seq], "finished");
             }
-            self.journal_job(no, seq, Some(Fact::Result));
+            self.journal_job(no, seq, Fact::Result);
         } else if (worker.is_provisional() || waits) && worker.strays.len() < STRAYS {
             worker.strays.push(Stray::Result(job));
             if !worker.is_provisional() {
@@ -240,7 +243,7 @@ impl Fleet {
                     } else {
                         worker.ever_started = true;
                         worker.ledger.start(seq, now);
-                        self.journal_job(no, seq, Some(Fact::Acked(now)));
+                        self.journal_job(no, seq, Fact::Acked(now));
                     }
                 }
             }
@@ -265,7 +268,9 @@ impl Fleet {
             }
             worker.recent.note(now, entry, outcome);
             let system = worker.system;
-            self.journal_job(no, *seq, Some(Fact::End));
+            if !Fact::End.append(&mut self.journal, worker, *seq) {
+                self.journal_worker(no);
+            }
             self.count(Notice::Finished { system, outcome, jobs: 1 });
         }
     }

@@ -40,7 +40,7 @@ pub(in crate::fleet) enum Fact<'a> {
 
 impl Fact<'_> {
     /// The record about the job of this worker under that number. (A worker's id has nothing to be escaped.)
-    pub(in crate::fleet) fn write(self, into: &mut Vec<u8>, id: &WorkerId, seq: u64) {
+    fn write(self, into: &mut Vec<u8>, id: &WorkerId, seq: u64) {
         let letter = match self {
             Fact::Job(_) => b'D',
             Fact::Acked(_) => b'A',
@@ -72,6 +72,16 @@ impl Fact<'_> {
             Fact::Result | Fact::End => {}
         }
         record.end();
+    }
+
+    /// Appends a line with it, unless the worker is not in the journal.
+    pub(in crate::fleet) fn append(self, journal: &mut Vec<u8>, worker: &Worker, seq: u64) -> bool {
+        let written = worker.journalled && !worker.key.is_pending();
+        if written {
+            self.write(journal, &worker.id, seq);
+            journal.push(b'\n');
+        }
+        written
     }
 }
 
@@ -159,17 +169,11 @@ impl Fleet {
         self.journal.push(b'\n');
     }
 
-    /// A line about a job that is or was in the ledger; the worker's own comes first.
-    pub(in crate::fleet) fn journal_job(&mut self, no: WorkerNo, seq: u64, fact: Option<Fact<'_>>) {
-        let Some(worker) = self.workers.get(&no).filter(|worker| !worker.key.is_pending()) else { return };
-        if !worker.journalled {
-            // its ledger as it is now goes out with it
-            return self.journal_worker(no);
-        }
-        let fact = fact.or_else(|| worker.ledger.entry(seq).map(Fact::Job));
-        if let Some(fact) = fact {
-            fact.write(&mut self.journal, &worker.id, seq);
-            self.journal.push(b'\n');
+    /// A line about a job; the worker's own comes first, and then its ledger as it is now goes out with it.
+    pub(in crate::fleet) fn journal_job(&mut self, no: WorkerNo, seq: u64, fact: Fact<'_>) {
+        let Some(worker) = self.workers.get(&no) else { return };
+        if !fact.append(&mut self.journal, worker, seq) {
+            self.journal_worker(no);
         }
     }
 

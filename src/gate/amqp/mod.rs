@@ -1,6 +1,7 @@
 //! The AMQP 0-9-1 gate: RabbitMQ.
 //!
-//! Frames stream through; methods are read, bodies are not (`frame`, `method`, `table`). Of each channel the gate keeps
+//! Frames stream through; methods are read, bodies are not (`frame`, `method`, `table`). Whole messages and acks, which are
+//! nearly everything, are walked over at once (`quick`), the rest goes frame by frame (`relay`). Of each channel the gate keeps
 //! what is half-way, the ordered replies owed, the consumers and the unsettled jobs (`channel`, `consumer`, `unacked`).
 //! A marked worker's job consumers are cancelled at the broker and resumed when the mark is lifted (`drain`), and so are
 //! those of paused queues (`pause`); whether a queue exists, what it is like and whether it would refuse a
