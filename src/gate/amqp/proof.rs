@@ -1,7 +1,7 @@
 //! When is a settlement confirmed? AMQP has no reply to basic.ack. But a channel works in order, and a basic.cancel of a
 //! tag that never existed is always answered at once, after the acks before it: so its cancel-ok is the proof. At most
-//! is under way per channel. While nobody waits for the answer the acks of a quarter of a second share one, up to a few
-//! hundred: the ledger keeps their jobs until then.
+//! one is under way per channel. While nobody waits for the answer the acks of a quarter of a second share one, up to a
+//! few hundred: the ledger keeps their jobs until then.
 
 use super::AmqpGate;
 use super::method;
