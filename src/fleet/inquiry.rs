@@ -199,7 +199,7 @@ impl Fleet {
         if asked.lists.is_empty() || !enough {
             return;
         }
-        if asked.epoch == worker.epoch.no && asked.answers.iter().all(|(_, tasks)| tasks.is_empty()) {
+        if asked.answers.iter().all(|(_, tasks)| tasks.is_empty()) {
             mailbox.idle = Some(Idle { of: no, epoch: asked.epoch, all: asked.lists == List::ALL });
         }
         if self.note_idle(now, no) {
