@@ -242,6 +242,7 @@ impl Fleet {
                         self.strike(now, no, &[seq], "finished");
                     } else {
                         worker.ever_started = true;
+                        worker.bump(now);
                         worker.ledger.start(seq, now);
                         self.journal_job(no, seq, Fact::Acked(now));
                     }

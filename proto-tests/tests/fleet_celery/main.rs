@@ -1,6 +1,7 @@
 //! What the gate says of a Celery worker.
 
 mod acks;
+mod answers;
 mod asking;
 mod beats;
 mod lives;
