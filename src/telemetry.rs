@@ -65,7 +65,10 @@ fn describe() {
     describe_histogram!("draingate_drain_seconds", "From the mark of a worker until it was drained");
     describe_counter!("draingate_workers_lost_total", "Workers that went away with jobs in flight");
     describe_counter!("draingate_orphan_replies_total", "Jobs the broker handed out for a worker that had vanished");
-    describe_gauge!("draingate_queue_open_consumers", "Consumers of a queue that are not held");
+    describe_gauge!(
+        "draingate_queue_open_consumers",
+        "Workers that can get a job of a queue now: not marked, and it is not paused"
+    );
     describe_gauge!("draingate_queues_paused", "Pauses of queues in force");
     describe_gauge!("draingate_opaque_connections", "Connections that could not be judged any more");
     describe_counter!("draingate_protocol_errors_total", "Connections given up because of what was sent on them");

@@ -273,9 +273,12 @@ impl Fleet {
         self.report_since(now, since)
     }
 
-    /// Open (not marked) workers by queue, for the metrics; queues that were seen and have none are there with 0.
+    /// Workers by queue that can get a job of it now, for the metrics: they are not marked, and it is not paused. Queues
+    /// that were seen and have none are there with 0.
     pub fn open_consumers(&self) -> Vec<(String, usize)> {
-        let mut open: Vec<(String, usize)> = self.open.iter().map(|(queue, n)| (queue.clone(), *n)).collect();
+        let number = |queue: &str, workers: usize| if self.is_paused(queue) { 0 } else { workers };
+        let mut open: Vec<(String, usize)> =
+            self.open.iter().map(|(queue, n)| (queue.clone(), number(queue, *n))).collect();
         open.sort_unstable();
         open
     }

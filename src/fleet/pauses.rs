@@ -249,6 +249,11 @@ impl Fleet {
         self.open.keys().map(String::as_str).filter(move |queue| self.means(name, queue))
     }
 
+    /// Whether a pause is over it, settled or not.
+    pub(super) fn is_paused(&self, queue: &str) -> bool {
+        self.pauses.by_name.keys().any(|name| self.means(name, queue))
+    }
+
     /// Whether who says `name` means this queue. Whose it is, is looked up only if it matters.
     fn means(&self, name: &str, queue: &str) -> bool {
         let reads = |worker: &Worker| is_called(name, queue, worker.system) && worker.queues.contains(queue);
