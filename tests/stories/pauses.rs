@@ -4,6 +4,7 @@
 use crate::support::celery::Celery;
 use crate::support::gate::text;
 use crate::support::joblog::Line;
+use crate::support::pika::Pika;
 use crate::support::rabbit::Release;
 use crate::support::scripted::{Named, Scripted};
 use crate::support::sidekiq::Sidekiq;
@@ -29,6 +30,18 @@ fn queue(world: &World, name: &str) -> Value {
     queues.iter().find(|queue| queue["name"] == name).unwrap_or_else(|| panic!("no {name} in {queues:?}")).clone()
 }
 
+/// The metrics say so of what is paused.
+fn assert_nobody_can_get_a_job(world: &World) {
+    let (queues, metrics) = (world.gate().get("/v1/queues"), world.gate().get("/metrics"));
+    let paused = queues["queues"].as_array().into_iter().flatten().filter(|queue| queue["state"] == "paused");
+    let names: Vec<&str> = paused.map(|queue| text(&queue["name"])).collect();
+    assert!(!names.is_empty(), "nothing is paused: {queues}");
+    for name in names {
+        let none = format!("draingate_queue_open_consumers{{queue=\"{name}\"}} 0\n");
+        assert!(text(&metrics).contains(&none), "no {none}");
+    }
+}
+
 /// What was pushed to a queue while it was paused: did any of it begin before it was resumed?
 fn begun_while_paused(lines: &[Line], window: &Window, is_of: fn(&str) -> bool) -> Vec<String> {
     let within = |time: f64| time > window.from && time < window.until;
@@ -50,6 +63,7 @@ fn story(world: &World, system: &dyn System, name: &str, shown: &str) {
             std::thread::sleep(Duration::from_millis(random.u64(500..2000)));
             world.gate().cli(&["pause", &format!("queue={name}"), "--ttl", "10m", "--wait"]).expect(0);
             let from = now();
+            assert_nobody_can_get_a_job(world);
             let state = queue(world, shown);
             assert_eq!((&state["state"], &state["paused"]["name"]), (&json!("paused"), &json!(name)), "{state}");
             eventually("the other queue goes on", secs(60), || {
@@ -94,16 +108,16 @@ fn one_of_two_queues_of_celery_on_rabbitmq() {
 
 /// Pauses the only queue and resumes it, over and over: nobody starts what is pushed meanwhile, and when it is resumed
 /// nobody sleeps on it.
-fn alone(system: &Scripted, name: &str) {
-    let world = World::new();
-    let _workers = [system.start(&world, "w1", 1), system.start(&world, "w2", 1)];
+fn alone(world: &World, system: &dyn System, name: &str) {
+    let _workers = [system.start(world, "w1", 1), system.start(world, "w2", 1)];
     let mut random = random();
     let mut windows = Vec::new();
-    with_jobs(&world, system, Load { longest: 0.6, open: 400, ..Load::default() }, || {
+    with_jobs(world, system, Load { longest: 0.6, open: 400, ..Load::default() }, || {
         for _ in 0..rounds().max(2) {
             std::thread::sleep(Duration::from_millis(random.u64(500..2000)));
             world.gate().cli(&["pause", name, "--wait"]).expect(0);
             let from = now();
+            assert_nobody_can_get_a_job(world);
             eventually("jobs pile up, and those that ran have ended", secs(60), || {
                 let lines = world.log().lines();
                 let count = |what: &str| lines.iter().filter(|line| line.what == what).count();
@@ -136,7 +150,7 @@ fn the_queue_of_bullmq() {
         environment: &[("MODULES", concat!(env!("CARGO_MANIFEST_DIR"), "/.cache/bullmq6")), ("LIBRARY", "bullmq")],
         named: Named::ByProcess,
     };
-    alone(&bullmq, "jobs");
+    alone(&World::new(), &bullmq, "jobs");
 }
 
 /// Its fetch is its heartbeat too.
@@ -149,7 +163,7 @@ fn the_queue_of_dramatiq() {
         environment: &[],
         named: Named::ByProcess,
     };
-    alone(&dramatiq, "default");
+    alone(&World::new(), &dramatiq, "default");
 }
 
 /// A consumer group: reads of new entries, and claims of those that others have left.
@@ -162,7 +176,7 @@ fn the_stream_of_taskiq() {
         environment: &[("BROKER_KIND", "stream")],
         named: Named::ByProcess,
     };
-    alone(&taskiq, "taskiq");
+    alone(&World::new(), &taskiq, "taskiq");
 }
 
 /// A list of ids that was read before the pause starts nothing either.
@@ -175,7 +189,43 @@ fn the_queue_of_arq() {
         environment: &[],
         named: Named::ByProcess,
     };
-    alone(&arq, "arq:queue");
+    alone(&World::new(), &arq, "arq:queue");
+}
+
+/// It waits for hours, and has a child for each job.
+#[test]
+fn the_queue_of_rq() {
+    let rq = Scripted {
+        program: ".venvs/rq3/bin/python",
+        worker: &["-c", "import rq_jobs; rq_jobs.worker()"],
+        producer: &["-c", "import rq_jobs; rq_jobs.producer()"],
+        environment: &[],
+        named: Named::Given,
+    };
+    alone(&World::new(), &rq, "default");
+}
+
+#[test]
+fn the_queue_of_huey() {
+    let huey = Scripted {
+        program: ".venvs/huey/bin/python",
+        worker: &["huey_jobs.py", "worker"],
+        producer: &["huey_jobs.py", "producer"],
+        environment: &[],
+        named: Named::ByProcess,
+    };
+    alone(&World::new(), &huey, "huey.redis.jobs");
+}
+
+/// Consumers of their own, that nobody but the gate cancels.
+#[test]
+fn the_queue_of_pika() {
+    alone(&World::with(Release::Four), &Pika { prefetch: 4, queue: "" }, "jobs");
+}
+
+#[test]
+fn the_quorum_queue_of_pika() {
+    alone(&World::with(Release::Four), &Pika { prefetch: 4, queue: "x-queue-type=quorum" }, "jobs");
 }
 
 /// Paused before anybody has asked for it, the gate killed and started again, and drained and lifted besides.
