@@ -315,6 +315,15 @@ pub enum JobEvent {
         /// It was a pop; a script may have returned anything.
         pop: bool,
     },
+    /// The connection takes elements from a queue by something that is not refused while the queue is paused.
+    PassesPause {
+        /// The queue, as far as its name can be told.
+        queue: String,
+        /// The reason for people.
+        why: String,
+        /// It takes jobs whatever the worker's job system is; else only if nobody knows that.
+        sure: bool,
+    },
     /// A script passed of which nothing is known. It says nothing of a job: that comes with [`JobEvent::Unrefused`].
     UnknownScript,
     /// Framing was lost: the connection is a blind pipe from now on.

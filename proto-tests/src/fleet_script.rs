@@ -282,6 +282,7 @@ impl Script {
             "bound" => JobEvent::Bound(words[1..].join(" ")),
             "unbound" => JobEvent::Unbound(words[1..].join(" ")),
             "unrefused" => JobEvent::Unrefused { why: words[1..].join(" "), pop: true },
+            "passes" => JobEvent::PassesPause { queue: words[1].to_owned(), why: rest(3)?, sure: words[2] == "surely" },
             "scripts" => JobEvent::Unrefused { why: words[1..].join(" "), pop: false },
             "opaque" => JobEvent::Opaque,
             "takes" => self.taken(&words[1..]),

@@ -173,6 +173,50 @@ fn what_cannot_be_refused_is_said() {
     );
 }
 
+/// A script of a worker of which nothing is known, which takes from the paused queue; a pop within a transaction.
+#[test]
+fn what_passes_a_pause_is_said() {
+    play(
+        "+ c 10.0.0.5
+        c client loop
+        c scripts it fetches by EVALSHA
+        c passes jobs perhaps EVALSHA
+        pause jobs
+        ? queue jobs pausing unseen blocked~EVALSHA
+        c takes
+        ? queue jobs pausing blocked~EVALSHA
+        pause other
+        c takes
+        ? queue other paused
+        # now it is known how it gets its jobs
+        c is celery
+        ? queue jobs paused
+        c passes jobs surely MULTI
+        ? queue jobs pausing blocked~MULTI
+        - c
+        ? queue jobs paused",
+    );
+}
+
+/// Who can get a job now: a paused queue has nobody.
+#[test]
+fn a_paused_queue_has_no_open_consumer() {
+    let mut script = proto_tests::fleet_script::play(FLEET);
+    let open = |script: &proto_tests::fleet_script::Script| script.fleet.open_consumers();
+    let shown = |low, default, mail| {
+        [("queue:default", default), ("queue:low", low), ("rq:queue:default", mail)].map(|(q, n)| (q.to_owned(), n))
+    };
+    assert_eq!(open(&script), shown(1, 1, 1));
+    script.play("pause queue:low");
+    assert_eq!(open(&script), shown(0, 1, 1));
+    script.play("pause default");
+    assert_eq!(open(&script), shown(0, 0, 0));
+    script.play("resume default\n drain d host:1:aaaaaaaaaaaa");
+    assert_eq!(open(&script), shown(0, 0, 1));
+    script.play("undrain d\n resume queue:low");
+    assert_eq!(open(&script), shown(1, 1, 1));
+}
+
 #[test]
 fn consumers_of_one_connection_are_told_apart() {
     play(

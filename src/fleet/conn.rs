@@ -5,6 +5,7 @@ use super::inquiry::Mailbox;
 use super::pauses::Taken;
 use super::worker::{LifeNo, WorkerNo};
 use crate::job::{Millis, Place, System};
+use std::collections::BTreeMap;
 
 /// Outstanding fetches. Only blocking ones say something about idle threads; all of them stand in the way of a seal
 /// while the broker has them.
@@ -109,6 +110,8 @@ pub(super) struct Conn {
     pub(super) bound: Vec<String>,
     /// Ways in which something may have come that is a job only if nobody knows the worker's job system.
     pub(super) unrefused: Vec<String>,
+    /// What it takes from by something that no pause refuses: why, and whether that is so for every job system.
+    pub(super) passes: BTreeMap<String, (String, bool)>,
     /// Some of them were pops.
     pub(super) pops: bool,
     pub(super) opaque: bool,
@@ -148,6 +151,7 @@ impl Conn {
             blocked: Vec::new(),
             bound: Vec::new(),
             unrefused: Vec::new(),
+            passes: BTreeMap::new(),
             pops: false,
             opaque: false,
             client_name: None,

@@ -50,6 +50,7 @@ impl Fleet {
             JobEvent::Blocked(reason) => self.blocked(now, id, Some(reason)),
             JobEvent::Bound(reason) => self.bound(id, reason),
             JobEvent::Unbound(reason) => self.unbound(id, &reason),
+            JobEvent::PassesPause { queue, why, sure } => self.passes_pause(id, queue, why, sure),
             JobEvent::Unrefused { why, pop } => self.unrefused(id, why, pop),
             JobEvent::Listens(listens) => self.listens(id, listens),
             JobEvent::Answered(answer) => self.answered(now, answer),

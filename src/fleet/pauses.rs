@@ -150,6 +150,13 @@ impl Fleet {
         }
     }
 
+    /// A connection takes from a queue by something that no pause refuses.
+    pub(super) fn passes_pause(&mut self, id: ConnId, queue: String, why: String, sure: bool) {
+        if let Some(conn) = self.conns.get_mut(&id) {
+            conn.passes.insert(queue, (why, sure));
+        }
+    }
+
     // ── looking ──
 
     pub(super) fn all_queues(&self) -> Vec<QueueView> {
@@ -240,6 +247,11 @@ impl Fleet {
             if worker.is_some_and(|worker| !conn.blocked.is_empty() && asks_for(worker, name)) {
                 conn.blocked.iter().for_each(|why| say(why));
             }
+            let system = worker.map_or(System::Unknown, |worker| worker.system);
+            let may_take = worker.is_none_or(Worker::may_take);
+            let takes =
+                |(queue, (_, sure)): &(&String, &(String, bool))| (*sure || may_take) && is_called(name, queue, system);
+            conn.passes.iter().filter(takes).for_each(|(_, (why, _))| say(why));
         }
         progress
     }

@@ -146,4 +146,10 @@ fn a_script_that_takes_jobs() {
     assert!(answer.out.contains("EVALSHA") && answer.out.contains("cannot be held"), "{answer:?}");
     producer.push("passes", 0.0, 0.0);
     world.log().await_line("end", "passes", secs(30));
+    // nor does a pause of its list come to hold it
+    let answer = world.gate().cli(&["pause", "jobs", "--wait", "--timeout", "2s"]).expect(4);
+    let shown = world.gate().cli(&["queues"]).expect(0);
+    let says = |text: &str| text.contains("EVALSHA") && text.contains("cannot be held");
+    assert!(says(&answer.err) || says(&answer.out), "{answer:?}");
+    assert!(says(&shown.out) && shown.out.contains("pausing"), "{shown:?}");
 }

@@ -152,5 +152,5 @@ fn unknown_scripts_are_told_of() {
     play(&format!("set events all\n W= EVAL '{}' 1 q\n E UnknownScript\n B= :1", "x".repeat(200_000)));
     play("set events all\n SYSTEM celery\n DRAIN\n W= EVALSHA ab 1 q\n E UnknownScript\n B= $$x");
     play("set events all\n W= EVALSHA_RO ab 1 q\n B= $$x");
-    play("set events all\n W= EVALSHA ab 1 q\n E UnknownScript\n B= $$x\n E Unrefused *");
+    play("set events all\n W= EVALSHA ab 1 q\n E UnknownScript\n B= $$x\n E Unrefused *\n E PassesPause q unknown");
 }

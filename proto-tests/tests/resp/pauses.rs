@@ -368,6 +368,45 @@ fn a_queue_of_dramatiq_and_the_one_that_follows_it() {
     ));
 }
 
+/// What takes from a queue and is not refused is told once of each queue: a pause has to say it.
+#[test]
+fn what_takes_from_a_queue_unrefused_is_told() {
+    play(
+        "set events all
+        PAUSE jobs
+        E PausesTaken 1 []
+        W= EVALSHA ab 2 jobs other x
+        E UnknownScript
+        B= $-1
+        W= EVALSHA ab 2 jobs other x
+        E UnknownScript
+        B= $$job
+        E Unrefused *
+        E PassesPause jobs unknown
+        E PassesPause other unknown
+        W= EVALSHA ab 1 jobs
+        E UnknownScript
+        B= $$job
+        W= EVALSHA ab 1 more
+        E UnknownScript
+        B= $$job
+        E PassesPause more unknown",
+    );
+    play(
+        "set events all
+        PAUSE jobs
+        E PausesTaken 1 []
+        W= MULTI
+        B= +OK
+        W= LPOP jobs
+        E Blocked it fetches by LPOP inside MULTI*
+        E PassesPause jobs surely
+        B= +QUEUED",
+    );
+    // a known job system has its own ways to take jobs
+    play("set events all\n SYSTEM celery\n W= EVALSHA ab 1 jobs\n E UnknownScript\n B= $$x");
+}
+
 #[test]
 fn a_scheduler_goes_on() {
     // what comes due is pushed on to its queue, and waits there

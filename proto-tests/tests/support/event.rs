@@ -49,6 +49,9 @@ pub fn text(event: &JobEvent) -> String {
         JobEvent::Bound(why) => format!("Bound {why}"),
         JobEvent::Unbound(why) => format!("Unbound {why}"),
         JobEvent::Unrefused { why, .. } => format!("Unrefused {why}"),
+        JobEvent::PassesPause { queue, sure, .. } => {
+            format!("PassesPause {queue} {}", if *sure { "surely" } else { "unknown" })
+        }
         JobEvent::Opaque => "Opaque".to_owned(),
         JobEvent::PausesTaken { number, open } => {
             let open: Vec<String> = open

@@ -291,6 +291,7 @@ impl Player {
                 e,
                 JobEvent::PausesTaken { .. }
                     | JobEvent::UnknownScript
+                    | JobEvent::PassesPause { .. }
                     | JobEvent::Acknowledges
                     | JobEvent::FetchAsked { .. }
                     | JobEvent::FetchMoved { .. }

@@ -3,6 +3,7 @@
 
 use super::client::{ClientAt, is_script};
 use super::owed::{Change, Doubted, Owed, PubsubKind};
+use super::pause::PASSED_MAX;
 use super::pop::{Pop, Unread, is_pop};
 use super::session::{ReplyMode, Transaction};
 use super::{Mode, RespGate};
@@ -80,7 +81,7 @@ impl RespGate {
         let pop = match pop {
             _ if self.session.subscribed_resp2() => return self.plain(),
             Err(Unread::TakesNothing) => return self.plain(),
-            Err(Unread::Unknown) => return self.doubted(name, "in a form unknown to the gate", true),
+            Err(Unread::Unknown) => return self.doubted(name, "in a form unknown to the gate", true, &[]),
             Ok(pop) => pop,
         };
         if !pop.is_blocking() && self.memory.lists.has(&pop.keys()[0]) {
@@ -102,6 +103,8 @@ impl RespGate {
         }
         if self.session.transaction.is_some() {
             self.blocked(name, "inside MULTI", out);
+            let queues: Vec<String> = pop.queues().map(|(queue, _)| queue).collect();
+            self.passes_pause(&queues, &not_held(name, "inside MULTI"), true, out);
             return self.plain();
         }
         if self.session.replies != ReplyMode::On {
@@ -161,21 +164,24 @@ impl RespGate {
                 self.plain()
             }
             Meaning::Note(note) => self.plain_noted(note),
-            Meaning::Nothing if script && self.may_fetch(&args) => self.doubted(name, "that returns elements", false),
+            Meaning::Nothing if script && self.may_fetch(&args) => {
+                let keys = script_keys(&args).take(PASSED_MAX);
+                let queues: Vec<String> = keys.map(|key| dialect::asked_queue(name, key).0).collect();
+                self.doubted(name, "that returns elements", false, &queues)
+            }
             Meaning::Nothing | Meaning::Passes => self.plain(),
         }
     }
 
     /// Whether a script of which nothing is known has keys that may hold jobs, or hides them.
     fn may_fetch(&self, args: &[Bytes]) -> bool {
-        let count = args.get(2).and_then(|n| std::str::from_utf8(n).ok()?.parse::<usize>().ok()).unwrap_or(0);
-        let mut keys = args.iter().skip(3).take(count);
-        self.memory.system == System::Unknown && (count == 0 || keys.any(|k| !self.settings.passes(k)))
+        let mut keys = script_keys(args).peekable();
+        self.memory.system == System::Unknown && (keys.peek().is_none() || keys.any(|k| !self.settings.passes(k)))
     }
 
     /// A command that the gate lets through although a job may come of it. `sure` is as in [`Doubted`].
-    pub(super) fn doubted(&mut self, name: &[u8], how: &'static str, sure: bool) -> bool {
-        let doubted = Doubted { name: name.to_vec(), how, sure };
+    pub(super) fn doubted(&mut self, name: &[u8], how: &'static str, sure: bool, queues: &[String]) -> bool {
+        let doubted = Doubted { name: name.to_vec(), how, sure, queues: queues.to_vec() };
         let Some(transaction) = &mut self.session.transaction else {
             return self.owe_noted(Change::Unrefused(doubted), vec![]);
         };
@@ -192,6 +198,7 @@ impl RespGate {
             true => self.blocked(&doubted.name, doubted.how, out),
             false => self.unrefused(&doubted.name, doubted.how, out),
         }
+        self.passes_pause(&doubted.queues, &not_held(&doubted.name, doubted.how), doubted.sure, out);
     }
 
     /// Told once: such commands may come by the thousand.
@@ -375,4 +382,10 @@ fn is_passing(args: &[Bytes]) -> bool {
 /// A line for the worker's `blocked`.
 fn not_held(name: &[u8], how: &str) -> String {
     format!("it fetches by {} {how}, which cannot be held", String::from_utf8_lossy(name).to_ascii_uppercase())
+}
+
+/// What a script says are its keys.
+fn script_keys(args: &[Bytes]) -> impl Iterator<Item = &Bytes> {
+    let count = args.get(2).and_then(|n| std::str::from_utf8(n).ok()?.parse::<usize>().ok()).unwrap_or(0);
+    args.iter().skip(3).take(count)
 }

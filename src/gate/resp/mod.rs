@@ -40,7 +40,7 @@ use pop::Pop;
 use reply::Leaf;
 use scan::Scanner;
 use session::Session;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -139,6 +139,8 @@ pub struct RespGate {
     /// What has been told of commands that may bring a job and are not refused.
     unrefused: Vec<(Vec<u8>, &'static str)>,
     asking: ask::Asking,
+    /// The queues of them that have been told.
+    passed: BTreeSet<String>,
     /// Entries of streams that this connection has read: it may renew its claim on them.
     read_entries: VecDeque<JobKey>,
 }
@@ -173,6 +175,7 @@ impl RespGate {
             ending: false,
             unrefused: Vec::new(),
             asking: ask::Asking::default(),
+            passed: BTreeSet::new(),
             read_entries: VecDeque::new(),
         }
     }

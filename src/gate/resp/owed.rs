@@ -102,6 +102,8 @@ pub(super) struct Doubted {
     pub(super) how: &'static str,
     /// It takes something, if it returns something, whatever the worker's job system is.
     pub(super) sure: bool,
+    /// What it takes from, as far as that is known.
+    pub(super) queues: Vec<String>,
 }
 
 /// A command that asks for a job, while it is unanswered.

@@ -14,6 +14,9 @@ use bytes::Bytes;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+/// Queues that one connection is known to take from by what is not refused.
+pub(super) const PASSED_MAX: usize = 64;
+
 /// What is paused, as this gate knows it.
 #[derive(Debug, Default)]
 pub(super) struct Pauses {
@@ -83,6 +86,16 @@ impl RespGate {
         match &self.pauses.set {
             Some(set) if self.asks_paused(&fetch.pop) => fetch.pop.without(args, |key| fetch.pop.is_of(key, set)),
             _ => args,
+        }
+    }
+
+    /// Told once of each queue: a pause of it has to say so.
+    pub(super) fn passes_pause(&mut self, queues: &[String], why: &str, sure: bool, out: &mut Vec<Action>) {
+        for queue in queues {
+            if self.passed.len() < PASSED_MAX && self.passed.insert(queue.clone()) {
+                let (queue, why) = (queue.clone(), why.to_owned());
+                out.push(Action::Event(JobEvent::PassesPause { queue, why, sure }));
+            }
         }
     }
 
