@@ -241,6 +241,7 @@ fn the_connections_of_a_worker_that_starts_pass() {
         B= :1
         W= PUNSUBSCRIBE
         B= >3 $$punsubscribe $$/0.celery.pidbox :0
+        E Listens false
         W= PING
         B= +PONG",
     );
