@@ -4,12 +4,11 @@ use super::channel::{Arriving, Channel, Content, Life, Owed, What};
 use super::consumer::{By, Consumer, Leave, State, leave};
 use super::inquiry::Question;
 use super::method::{self, Consume, Id, Settlement};
-use super::proof;
 use super::queues::{self, Known};
 use super::{AmqpGate, Verdict, Wait};
 use crate::dialect::amqp::{self as dialect, Attributes, Role};
 use crate::gate::{Action, Side};
-use crate::job::{FetchEnd, JobEvent, Millis, Place};
+use crate::job::{FetchEnd, JobEvent, Place};
 use amq_protocol::protocol::{AMQPClass, queue};
 use amq_protocol::types::AMQPValue;
 use bytes::Bytes;
@@ -353,19 +352,6 @@ impl AmqpGate {
 }
 
 impl Channel {
-    /// The client settles deliveries. True if that is to be proven now, rather than with others.
-    pub(super) fn settle(&mut self, settlement: Settlement, now: Millis, marked: bool) -> bool {
-        if self.unacked.settle(settlement, self.tx) {
-            self.freed = Some(now);
-        }
-        let unconfirmed = self.unacked.unconfirmed();
-        if unconfirmed == 0 || self.proof.asked.is_some() {
-            return false;
-        }
-        self.proof.due.get_or_insert(now + proof::TOGETHER);
-        marked || unconfirmed >= proof::MANY
-    }
-
     /// basic.qos: of each consumer to come, or (`global`) of the whole channel, which the broker watches by itself.
     fn qos(&mut self, payload: &[u8]) {
         let mut fields = super::frame::Fields(payload.get(8..).unwrap_or_default());

@@ -1,14 +1,13 @@
 //! The AMQP 0-9-1 gate: RabbitMQ.
 //!
-//! Frames stream through; methods are read, bodies are not (`frame`, `method`, `table`). Whole messages and acks, which are
-//! nearly everything, are walked over at once (`quick`), the rest goes frame by frame (`relay`). Of each channel the gate keeps
-//! what is half-way, the ordered replies owed, the consumers and the unsettled jobs (`channel`, `consumer`, `unacked`).
-//! A marked worker's job consumers are cancelled at the broker and resumed when the mark is lifted (`drain`), and so are
-//! those of paused queues (`pause`); whether a queue exists, what it is like and whether it would refuse a
-//! consumer is asked on a channel of the gate's own (`inquiry`, `likeness`, `probe`), and on others the places of streams'
-//! consumers are kept (`anchor`).
-//! Consume-ok and cancel-ok keep no order and are matched by their tag; a frame of the gate's own goes in between two
-//! frames and never inside a message of its channel.
+//! Frames stream through; methods are read, bodies are not (`frame`, `method`, `table`); whole messages and acks at
+//! once (`quick`), all else frame by frame (`relay`). Of each channel the gate keeps what is half-way, the ordered
+//! replies owed, the consumers and the unsettled jobs (`channel`, `consumer`, `unacked`). A marked worker's job
+//! consumers are cancelled at the broker and resumed when the mark is lifted (`drain`), and so are those of paused
+//! queues (`pause`); whether a queue exists, what it is like and whether it would refuse a consumer is asked on a
+//! channel of the gate's own (`inquiry`, `likeness`, `probe`), and on others the places of streams' consumers are kept
+//! (`anchor`). Consume-ok and cancel-ok keep no order and are matched by their tag; a frame of the gate's own goes in
+//! between two frames and never inside a message of its channel.
 
 mod anchor;
 mod arrival;
@@ -29,6 +28,7 @@ mod probe;
 mod proof;
 mod queues;
 mod quick;
+mod reasons;
 mod relay;
 mod table;
 mod unacked;
@@ -259,23 +259,6 @@ impl AmqpGate {
                 self.post(to, out);
             }
         }
-    }
-
-    /// Tells a reason that stands in the way of a seal or a judgement, once.
-    fn blocked(&mut self, reason: String, out: &mut Vec<Action>) {
-        if self.told.insert(reason.clone()) {
-            out.push(Action::Event(JobEvent::Blocked(reason)));
-        }
-    }
-
-    /// Tells which of the consumers' reasons are new and which have gone.
-    fn tell_reasons(&mut self, out: &mut Vec<Action>) {
-        let consumers = self.channels.values().flat_map(|channel| channel.consumers.values());
-        let now: BTreeSet<String> = consumers.filter_map(consumer::Consumer::reason).collect();
-        let event = |event| Action::Event(event);
-        out.extend(self.bound.difference(&now).map(|reason| event(JobEvent::Unbound(reason.clone()))));
-        out.extend(now.difference(&self.bound).map(|reason| event(JobEvent::Bound(reason.clone()))));
-        self.bound = now;
     }
 }
 

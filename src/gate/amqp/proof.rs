@@ -4,15 +4,16 @@
 //! few hundred: the ledger keeps their jobs until then.
 
 use super::AmqpGate;
-use super::method;
+use super::channel::Channel;
+use super::method::{self, Settlement};
 use super::unacked::{Open, Sent};
 use crate::gate::{Action, Side};
 use crate::job::{JobEvent, JobKey, Millis, Outcome, System};
 
 /// Acks of a worker that is not marked are proven so much later, together.
-pub(super) const TOGETHER: Millis = 250;
+const TOGETHER: Millis = 250;
 /// Or when there are so many: each of them is a job that the ledger keeps until then.
-pub(super) const MANY: usize = 256;
+const MANY: usize = 256;
 
 impl AmqpGate {
     /// The tag that never exists.
@@ -90,5 +91,20 @@ impl AmqpGate {
     pub(super) fn tell_requeued(&self, number: u16, open: Open, out: &mut Vec<Action>) {
         let (key, outcome) = (self.key(number, open.tag), Outcome::Requeued);
         out.push(Action::Event(JobEvent::Ended { key, outcome }));
+    }
+}
+
+impl Channel {
+    /// The client settles deliveries. True if that is to be proven now, rather than with others.
+    pub(super) fn settle(&mut self, settlement: Settlement, now: Millis, marked: bool) -> bool {
+        if self.unacked.settle(settlement, self.tx) {
+            self.freed = Some(now);
+        }
+        let unconfirmed = self.unacked.unconfirmed();
+        if unconfirmed == 0 || self.proof.asked.is_some() {
+            return false;
+        }
+        self.proof.due.get_or_insert(now + TOGETHER);
+        marked || unconfirmed >= MANY
     }
 }

@@ -110,7 +110,8 @@ impl AmqpGate {
                 from_broker(channel, teller, input, out)
             }
             Side::Client => {
-                let (walked, settled) = from_client(channel, self.settings.nonce, (number, self.now), self.marked, input);
+                let (walked, settled) =
+                    from_client(channel, self.settings.nonce, (number, self.now), self.marked, input);
                 if settled {
                     self.settlements_sent(number);
                 }

@@ -1,0 +1,25 @@
+//! Why a worker cannot be sealed or judged: told once, and those of consumers taken back when they go.
+
+use super::{AmqpGate, consumer};
+use crate::gate::Action;
+use crate::job::JobEvent;
+use std::collections::BTreeSet;
+
+impl AmqpGate {
+    /// Tells a reason that stands in the way of a seal or a judgement, once.
+    pub(super) fn blocked(&mut self, reason: String, out: &mut Vec<Action>) {
+        if self.told.insert(reason.clone()) {
+            out.push(Action::Event(JobEvent::Blocked(reason)));
+        }
+    }
+
+    /// Tells which of the consumers' reasons are new and which have gone.
+    pub(super) fn tell_reasons(&mut self, out: &mut Vec<Action>) {
+        let consumers = self.channels.values().flat_map(|channel| channel.consumers.values());
+        let now: BTreeSet<String> = consumers.filter_map(consumer::Consumer::reason).collect();
+        let event = |event| Action::Event(event);
+        out.extend(self.bound.difference(&now).map(|reason| event(JobEvent::Unbound(reason.clone()))));
+        out.extend(now.difference(&self.bound).map(|reason| event(JobEvent::Bound(reason.clone()))));
+        self.bound = now;
+    }
+}
