@@ -39,8 +39,9 @@ proptest! {
         slots in 1_usize..4,
         drain_at in 0_u64..14_000,
         restart_at in prop_oneof![3 => Just(None), 1 => (1_000_u64..16_000).prop_map(Some)],
+        silent in any::<bool>(),
     ) {
-        let mut world = Celery::new(tasks, latencies, slots);
+        let mut world = Celery::new(tasks, latencies, slots, silent);
         world.run(drain_at, restart_at, 40_000)?;
         prop_assert_eq!(world.state(), Some(WorkerState::Drained), "{}", world.story());
     }

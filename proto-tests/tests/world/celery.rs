@@ -4,8 +4,9 @@
 use super::{Course, Gate, START};
 use draingate::fleet::view::WorkerState;
 use draingate::job::{CeleryEvent, ConnId, FetchEnd, Job, JobEvent, JobKey, Millis, Place, Report, System};
+use draingate::question::{Answer, List, Question};
 use proptest::test_runner::TestCaseError;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 /// A task: when it is queued, how long it runs, and how it is acknowledged.
 #[derive(Clone, Debug)]
@@ -44,11 +45,15 @@ enum Event {
     Arrive(u64, JobEvent),
     AckArrives(usize),
     Reconnect,
+    /// A question arrives at the worker.
+    Asked(u64, Question),
 }
 
 const FETCHER: u64 = 1;
 const ACKS: u64 = 2;
 const BEATS: u64 = 4;
+const MAILBOX: u64 = 7;
+const REPLIES: u64 = 6;
 const CHILD: u64 = 11;
 /// The ways back to the worker.
 const BACK: u64 = 1_000;
@@ -62,6 +67,10 @@ pub struct Celery {
     waiting: VecDeque<usize>,
     slots: usize,
     prefetched: VecDeque<usize>,
+    /// Received ahead of their time.
+    scheduled: BTreeSet<usize>,
+    /// It sends no heartbeats.
+    silent: bool,
     processed: u64,
     /// The fetch at the gate: where it is, and its number.
     fetch: Option<(Place, u64)>,
@@ -73,7 +82,7 @@ pub struct Celery {
 }
 
 impl Celery {
-    pub fn new(tasks: Vec<Task>, latencies: Vec<Millis>, slots: usize) -> Celery {
+    pub fn new(tasks: Vec<Task>, latencies: Vec<Millis>, slots: usize, silent: bool) -> Celery {
         let mut world = Celery {
             course: Course::new(latencies),
             gate: Gate::new(),
@@ -81,6 +90,8 @@ impl Celery {
             waiting: VecDeque::new(),
             slots,
             prefetched: VecDeque::new(),
+            scheduled: BTreeSet::new(),
+            silent,
             processed: 0,
             fetch: None,
             fetches: 0,
@@ -99,11 +110,12 @@ impl Celery {
     }
 
     fn connect(&mut self) {
-        for conn in [FETCHER, ACKS, BEATS, CHILD] {
+        for conn in [FETCHER, ACKS, BEATS, MAILBOX, REPLIES, CHILD] {
             self.gate.connect(self.course.now, self.base + conn);
         }
         let named = JobEvent::Named { system: System::Celery, name: "w1@a".to_owned() };
         self.gate.event(self.course.now, self.base + BEATS, named);
+        self.gate.event(self.course.now, self.base + MAILBOX, JobEvent::Listens(true));
     }
 
     /// Plays until `until`, with a drain and perhaps a restart of the gate on the way, and checks at every step.
@@ -122,6 +134,9 @@ impl Celery {
             self.log.push(format!("{:>6} {event:?}", self.course.now - START));
             self.step(event);
             self.gate.tick(self.course.now);
+            for (conn, question) in std::mem::take(&mut self.gate.asked) {
+                self.course.send(BACK + conn.0, Event::Asked(conn.0, question));
+            }
             self.check()?;
         }
         Ok(())
@@ -146,6 +161,7 @@ impl Celery {
         self.gate.restart(self.course.now);
         self.fetch = None;
         self.base += 100;
+        self.scheduled.clear();
         for index in self.prefetched.drain(..) {
             self.stages[index] = Stage::Queued;
         }
@@ -189,7 +205,10 @@ impl Celery {
             Event::Receive(index) if self.stages[index] == Stage::Delivered => {
                 self.fetching = false;
                 match self.tasks[index].eta {
-                    Some(eta) => self.course.after(eta, Event::Due(index)),
+                    Some(eta) => {
+                        self.scheduled.insert(index);
+                        self.course.after(eta, Event::Due(index));
+                    }
                     None => self.prefetched.push_back(index),
                 }
                 self.start();
@@ -198,6 +217,7 @@ impl Celery {
             Event::Receive(_) => {}
             Event::Due(index) => {
                 if self.stages[index] == Stage::Delivered {
+                    self.scheduled.remove(&index);
                     self.prefetched.push_back(index);
                     self.start();
                 }
@@ -213,6 +233,8 @@ impl Celery {
             Event::Compose => self.compose(),
             Event::Arrive(conn, event) if known(conn, self.base) => self.gate.event(now, conn, event),
             Event::Arrive(..) => {}
+            Event::Asked(conn, question) if known(conn, self.base) => self.reply(&question),
+            Event::Asked(..) => {}
         }
     }
 
@@ -285,7 +307,25 @@ impl Celery {
         self.ask();
     }
 
+    /// The worker answers: what it has in its hands now.
+    fn reply(&mut self, question: &Question) {
+        let running = || (0..self.stages.len()).filter(|index| self.stages[*index] == Stage::Running);
+        for list in question.lists.iter().copied() {
+            let tasks: Vec<usize> = match list {
+                List::Scheduled => self.scheduled.iter().copied().collect(),
+                List::Reserved => self.prefetched.iter().copied().collect(),
+                List::Active => running().collect(),
+            };
+            let tasks = Some(tasks.into_iter().map(|index| format!("id{index}")).collect());
+            let answer = JobEvent::Answered(Answer { number: question.number, list, tasks });
+            self.course.send(self.base + REPLIES, Event::Arrive(self.base + REPLIES, answer));
+        }
+    }
+
     fn compose(&mut self) {
+        if self.silent {
+            return;
+        }
         let report = Report::Celery {
             kind: CeleryEvent::Heartbeat,
             pid: Some(1),

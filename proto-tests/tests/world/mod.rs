@@ -6,6 +6,7 @@ pub mod sidekiq;
 use draingate::fleet::view::{WorkerState, WorkerView};
 use draingate::fleet::{DrainRequest, Effect, Fleet, FleetSettings, Peer};
 use draingate::job::{ConnId, JobEvent, Millis};
+use draingate::question::Question;
 use std::collections::BTreeMap;
 
 /// The worlds begin here; the gate is older than any worker.
@@ -60,13 +61,20 @@ pub struct Gate {
     marked: BTreeMap<ConnId, bool>,
     journal: Vec<String>,
     drains: String,
+    /// Questions to be put.
+    pub asked: Vec<(ConnId, Question)>,
+}
+
+/// Workers without heartbeats are asked.
+fn settings() -> FleetSettings {
+    FleetSettings { asks: Some(7), ..FleetSettings::default() }
 }
 
 impl Gate {
     pub fn new() -> Gate {
-        let fleet = Fleet::new(FleetSettings::default(), START - 3_600_000);
+        let fleet = Fleet::new(settings(), START - 3_600_000);
         let journal = fleet.export_journal();
-        Gate { fleet, marked: BTreeMap::new(), journal, drains: String::new() }
+        Gate { fleet, marked: BTreeMap::new(), journal, drains: String::new(), asked: Vec::new() }
     }
 
     pub fn connect(&mut self, now: Millis, conn: u64) {
@@ -107,7 +115,7 @@ impl Gate {
 
     /// Killed and started again; connections are gone.
     pub fn restart(&mut self, now: Millis) {
-        let mut fleet = Fleet::new(FleetSettings::default(), now);
+        let mut fleet = Fleet::new(settings(), now);
         let journal: Vec<&str> = self.journal.iter().map(String::as_str).collect();
         fleet.import_journal(now, &journal).expect("its own journal");
         fleet.import_drains(now, &self.drains).expect("its own drains");
@@ -130,7 +138,8 @@ impl Gate {
     fn after(&mut self) {
         for effect in self.fleet.take_effects() {
             match effect {
-                Effect::Pauses(_) | Effect::Ask(..) => {}
+                Effect::Pauses(_) => {}
+                Effect::Ask(conn, question) => self.asked.push((conn, question)),
                 Effect::Mark(conn, marked) => {
                     self.marked.insert(conn, marked);
                 }
