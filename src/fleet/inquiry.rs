@@ -15,7 +15,7 @@
 use super::Fleet;
 use super::boundary::Effect;
 use super::evidence::celery;
-use super::ledger::Stage;
+use super::ledger::{Entry, Stage};
 use super::worker::{Worker, WorkerNo};
 use crate::job::{ConnId, Millis, System};
 use crate::question::{Answer, List, Question};
@@ -218,7 +218,9 @@ impl Fleet {
         if !mailboxes.all(|mailbox| mailbox.is_idle(no, worker.epoch.no, lists(worker))) || !self.covers(worker) {
             return false;
         }
-        let over = celery::over(worker, now);
+        // what is from before a gap is in no list, whenever it is due: they were asked for all if there is any
+        let gone = |entry: &Entry| entry.stage == Stage::Delivered && entry.restored;
+        let over = worker.ledger.select(|entry| entry.stage == Stage::Started || gone(entry));
         if let Some(worker) = self.workers.get_mut(&no) {
             worker.inquiry.idle_in = Some(worker.epoch.no);
             worker.untracked = 0;

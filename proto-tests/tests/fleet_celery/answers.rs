@@ -139,6 +139,33 @@ fn a_worker_met_in_mid_life_is_asked_for_all_that_it_has() {
     );
 }
 
+/// kombu has dropped what waited for its time, and the broker hands it out again.
+#[test]
+fn what_waited_for_its_time_before_a_gap_is_in_no_hands() {
+    play_with(
+        asks(),
+        &format!(
+            "{WORKER}
+            20s
+            c1 gets t1 eta=+60s
+            restart
+            {WORKER}
+            c1 nil
+            +10s
+            drain d all delayed
+            ? asked c3*
+            ? w1@a sealed delayed=1
+            c6 answers c3 scheduled:t1
+            ? w1@a sealed delayed=1
+            +2s
+            c6 answers c3
+            ? w1@a drained delayed=0
+            +5m
+            ? w1@a drained"
+        ),
+    );
+}
+
 #[test]
 fn a_worker_on_a_host_of_its_own_is_asked_by_its_process() {
     play_with(

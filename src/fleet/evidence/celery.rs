@@ -206,7 +206,7 @@ pub(in crate::fleet) fn last_heard(worker: &Worker) -> (Millis, Millis) {
 
 /// What an idle worker has finished: everything started, and what it had in hand before a gap and has not kept for
 /// later.
-pub(in crate::fleet) fn over(worker: &Worker, now: Millis) -> Vec<u64> {
+fn over(worker: &Worker, now: Millis) -> Vec<u64> {
     worker.ledger.select(|entry| match entry.stage {
         Stage::Started => true,
         Stage::Delivered => entry.restored && entry.job.eta.is_none_or(|eta| eta <= now),
