@@ -342,7 +342,7 @@ pub enum JobEvent {
 pub enum Fate {
     /// Put back where it came from, confirmed by the broker.
     Returned,
-    /// Kept by the broker for the group to claim (streams).
+    /// Kept by the broker for the group to claim (streams), or taken by somebody else from where it was moved to.
     Kept,
     /// Neither: too large to be kept, or the broker refused to take it back.
     Lost,

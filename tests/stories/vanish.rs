@@ -64,6 +64,43 @@ fn chunks_of_four(clients: Vec<Client>) -> Vec<Vec<Client>> {
     chunks
 }
 
+/// What is moved to a list for the dead, and is taken from there by somebody else at once, is not pushed back besides.
+#[test]
+fn somebody_else_clears_up() {
+    const QUEUES: usize = 20;
+    let world = World::new();
+    let name = |kind: &str, number: usize| format!("{kind}{number}");
+    let ask = |address: &str, words: &[&str]| {
+        let mut client = Client::connect(address).expect("it accepts");
+        client.send(words).expect("sent");
+        client
+    };
+    let dead: Vec<Client> = (0..QUEUES)
+        .map(|n| ask(&world.worker_address(), &["BLMOVE", &name("q", n), &name("mine", n), "LEFT", "RIGHT", "30"]))
+        .collect();
+    let others: Vec<Client> =
+        (0..QUEUES).map(|n| ask(&world.redis.address(), &["BLPOP", &name("mine", n), "3"])).collect();
+    eventually("all wait at the broker", secs(60), || {
+        (world.redis.info("blocked_clients") == 2 * QUEUES as u64).then_some(())
+    });
+    dead.into_iter().for_each(Client::leave);
+    for n in 0..QUEUES {
+        world.redis.command(&["RPUSH", &name("q", n), "job"]);
+    }
+    eventually("the gate has closed the broker's sides", secs(60), || {
+        (world.gate().metric("draingate_connections") == 0.0).then_some(())
+    });
+    let mut taken = 0;
+    for (n, mut other) in others.into_iter().enumerate() {
+        // a slice may have ended before the job came: then it is where it was pushed to
+        let in_hand = usize::from(other.reply().expect("a reply").ends_with("job"));
+        let left: usize = world.redis.command(&["LLEN", &name("q", n)]).trim().parse().expect("a number");
+        assert_eq!(in_hand + left, 1, "of queue {n}: {in_hand} in other hands, {left} in the queue");
+        taken += in_hand;
+    }
+    assert!(taken > 0, "nobody else was quick enough: this proves nothing");
+}
+
 /// Clients come, fetch and say goodbye at random moments, while jobs are pushed as fast as they are taken. They half-close
 /// and read to the end, so that it is known what reached them: each job reaches one of them or is still in its queue.
 #[test]

@@ -91,7 +91,7 @@ fn sidekiq() {
 fn put_back() {
     play(
         "W= BLMOVE q p RIGHT LEFT 1\n W gone\n B< $$a
-        B> UNWATCH\n B> MULTI\n B> LREM p 1 a\n B> RPUSH q a\n B> EXEC\n B< +OK +OK +QUEUED +QUEUED *2 :1 :1
+        B> UNWATCH\n B> WATCH p\n B> LPOS p a\n B< +OK +OK :0\n B> MULTI\n B> LREM p 1 a\n B> RPUSH q a\n B> EXEC\n B< +OK +QUEUED +QUEUED *2 :1 :1
         E Orphan returned\n CLOSED",
     );
 }

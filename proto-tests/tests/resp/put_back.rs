@@ -8,12 +8,12 @@ const FETCHES: &[&str] = &[
     "BRPOP q r 1 | *2 $$r $$x | 1 | RPUSH r x",
     "BRPOP q 1 | *2 $$q '$$' | 1 | RPUSH q ''",
     "BLPOP q 1 | *2 $$q $$x | 1 | LPUSH q x",
-    "BRPOPLPUSH q w 1 | $$x | 1 | UNWATCH;MULTI;LREM w 1 x;RPUSH q x;EXEC",
-    "BLMOVE q w LEFT RIGHT 1 | $$x | 1 | UNWATCH;MULTI;LREM w -1 x;LPUSH q x;EXEC",
-    "BLMOVE q w LEFT LEFT 1 | $$x | 1 | UNWATCH;MULTI;LREM w 1 x;LPUSH q x;EXEC",
-    "BLMOVE q w RIGHT LEFT 1 | $$x | 1 | UNWATCH;MULTI;LREM w 1 x;RPUSH q x;EXEC",
-    "BLMOVE q w right right 1 | $$x | 1 | UNWATCH;MULTI;LREM w -1 x;RPUSH q x;EXEC",
-    "BLMOVE q q LEFT RIGHT 1 | $$x | 1 | UNWATCH;MULTI;LREM q -1 x;LPUSH q x;EXEC",
+    "BRPOPLPUSH q w 1 | $$x | 1 | UNWATCH;WATCH w;LPOS w x;MULTI;LREM w 1 x;RPUSH q x;EXEC",
+    "BLMOVE q w LEFT RIGHT 1 | $$x | 1 | UNWATCH;WATCH w;LPOS w x;MULTI;LREM w -1 x;LPUSH q x;EXEC",
+    "BLMOVE q w LEFT LEFT 1 | $$x | 1 | UNWATCH;WATCH w;LPOS w x;MULTI;LREM w 1 x;LPUSH q x;EXEC",
+    "BLMOVE q w RIGHT LEFT 1 | $$x | 1 | UNWATCH;WATCH w;LPOS w x;MULTI;LREM w 1 x;RPUSH q x;EXEC",
+    "BLMOVE q w right right 1 | $$x | 1 | UNWATCH;WATCH w;LPOS w x;MULTI;LREM w -1 x;RPUSH q x;EXEC",
+    "BLMOVE q q LEFT RIGHT 1 | $$x | 1 | UNWATCH;WATCH q;LPOS q x;MULTI;LREM q -1 x;LPUSH q x;EXEC",
     "BZPOPMIN z y 1 | *3 $$z $$m $$1.5 | 1 | ZADD z NX 1.5 m",
     "BZPOPMAX z 1 | *3 $$z $$m ,inf | 1 | ZADD z NX inf m",
     "BLMPOP 1 2 q r LEFT COUNT 3 | *2 $$r *3 $$a $$b $$c | 3 | LPUSH r c b a",
@@ -23,8 +23,8 @@ const FETCHES: &[&str] = &[
     "RPOP q | $$x | 1 | RPUSH q x",
     "LPOP q 3 | *2 $$a $$b | 2 | LPUSH q b a",
     "RPOP q 3 | *2 $$b $$a | 2 | RPUSH q a b",
-    "LMOVE q w LEFT RIGHT | $$x | 1 | UNWATCH;MULTI;LREM w -1 x;LPUSH q x;EXEC",
-    "RPOPLPUSH q w | $$x | 1 | UNWATCH;MULTI;LREM w 1 x;RPUSH q x;EXEC",
+    "LMOVE q w LEFT RIGHT | $$x | 1 | UNWATCH;WATCH w;LPOS w x;MULTI;LREM w -1 x;LPUSH q x;EXEC",
+    "RPOPLPUSH q w | $$x | 1 | UNWATCH;WATCH w;LPOS w x;MULTI;LREM w 1 x;RPUSH q x;EXEC",
     "LMPOP 1 q LEFT | *2 $$q *1 $$x | 1 | LPUSH q x",
     "ZPOPMIN z 2 | *4 $$a $$1 $$b $$2 | 2 | ZADD z NX 1 a 2 b",
     "ZPOPMAX z 2 | *2 *2 $$b ,2 *2 $$a ,1 | 2 | ZADD z NX 2 b 1 a",
@@ -41,10 +41,14 @@ fn each(template: &str) {
         let columns: Vec<&str> = row.split('|').map(str::trim).collect();
         let jobs: usize = columns[2].parse().expect("a number");
         let commands: Vec<&str> = columns[3].split(';').collect();
-        let sent: String = commands.iter().map(|c| format!("B> {c}\n")).collect();
-        let replies = match commands.len() {
-            1 => "B< :1\n",
-            _ => "B+ +OK\n B+ +OK\n B+ +QUEUED\n B+ +QUEUED\n B< *2 :1 :1\n",
+        let sent = |commands: &[&str]| -> String { commands.iter().map(|c| format!("B> {c}\n")).collect() };
+        let undo = match commands.len() {
+            1 => format!("{}B< :1\n", sent(&commands)),
+            _ => format!(
+                "{}B+ +OK\n B+ +OK\n B< :0\n{}B+ +OK\n B+ +QUEUED\n B+ +QUEUED\n B< *2 :1 :1\n",
+                sent(&commands[..3]),
+                sent(&commands[3..])
+            ),
         };
         // in a list of the worker's own it is called by what it is
         let moved = commands.len() > 1;
@@ -55,7 +59,7 @@ fn each(template: &str) {
         let text = template
             .replace("<told>", &"E Delivered *\n".repeat(jobs))
             .replace("<returned>", &returned)
-            .replace("<undo>", &format!("{sent}{replies}"));
+            .replace("<undo>", &undo);
         play_rows(&format!("set fetch *\n{text}"), &[row]);
     }
 }
@@ -277,25 +281,39 @@ fn a_transaction_and_switched_off_replies_are_undone_first() {
 fn a_put_back_that_the_broker_refuses_is_a_loss() {
     play("W= BRPOP q 1\n W gone\n B< *2 $$q $$x\n B> RPUSH q x\n B< '-NOPERM no'\n E Orphan lost\n CLOSED");
     play("W= BRPOP q 1\n W gone\n B< *2 $$q $$x\n B> RPUSH q x\n B gone\n E Orphan lost\n CLOSED");
-    for exec in ["*2 :1 '-WRONGTYPE no list'", "'-EXECABORT no'", "*-1", "_"] {
+    for exec in ["*2 :1 '-WRONGTYPE no list'", "'-EXECABORT no'"] {
+        play(&format!("{LOOKS}B< +OK +OK :3\n{BACK}B< +OK +QUEUED +QUEUED {exec}\n E Orphan lost\n CLOSED"));
+    }
+}
+
+const LOOKS: &str = "W= BLMOVE q w LEFT RIGHT 1\n W gone\n B< $$x\n B> UNWATCH\n B> WATCH w\n B> LPOS w x\n";
+const AGAIN: &str = "B> UNWATCH\n B> WATCH w\n B> LPOS w x\n";
+const BACK: &str = "B> MULTI\n B> LREM w -1 x\n B> LPUSH q x\n B> EXEC\n";
+
+/// What was moved to another list, and was taken from there by somebody else meanwhile, is not pushed back.
+#[test]
+fn what_somebody_else_has_taken_meanwhile_stays_his() {
+    for nothing in ["$-1", "_"] {
+        play(&format!("{LOOKS}B< +OK +OK {nothing}\n E Orphan delivered\n CLOSED"));
+        // or between the look and the way back
         play(&format!(
-            "W= BLMOVE q w LEFT RIGHT 1
-            W gone
-            B< $$x
-            B> UNWATCH
-            B> MULTI
-            B> LREM w -1 x
-            B> LPUSH q x
-            B> EXEC
-            B+ +OK
-            B+ +OK
-            B+ +QUEUED
-            B+ +QUEUED
-            B< {exec}
-            E Orphan lost
-            CLOSED"
+            "{LOOKS}B< +OK +OK :0\n{BACK}B< +OK +QUEUED +QUEUED *-1\n{AGAIN}B< +OK +OK {nothing}
+            E Orphan delivered\n CLOSED"
         ));
     }
+    // something else in the list has changed
+    play(&format!(
+        "{LOOKS}B< +OK +OK :0\n{BACK}B< +OK +QUEUED +QUEUED _\n{AGAIN}B< +OK +OK :1\n{BACK}
+        B< +OK +QUEUED +QUEUED *2 :1 :1\n E Orphan returned\n CLOSED"
+    ));
+    // a list that never rests, and a broker that cannot look
+    let restless = format!("B< +OK +OK :0\n{BACK}B< +OK +QUEUED +QUEUED *-1\n");
+    let looks = vec![restless; 8].join(AGAIN);
+    play(&format!("{LOOKS}{looks}{BACK}B< +OK +QUEUED +QUEUED *2 :1 :1\n E Orphan returned\n CLOSED"));
+    play(&format!(
+        "{LOOKS}B< +OK +OK '-ERR unknown command'\n{BACK}B< +OK +QUEUED +QUEUED *2 :1 :1\n E Orphan returned\n CLOSED"
+    ));
+    play(&format!("{LOOKS}B gone\n E Orphan lost\n CLOSED"));
 }
 
 #[test]

@@ -89,8 +89,8 @@ fn what_a_vanished_worker_fetched_is_put_back() {
         "W= BLMOVE rq:queue:a rq:queue:a:intermediate LEFT RIGHT 1
         W gone
         B< $$j1
-        B> UNWATCH\n B> MULTI\n B> LREM rq:queue:a:intermediate -1 j1\n B> LPUSH rq:queue:a j1\n B> EXEC
-        B< +OK +OK +QUEUED +QUEUED *2 :1 :1
+        B> UNWATCH\n B> WATCH rq:queue:a:intermediate\n B> LPOS rq:queue:a:intermediate j1\n B< +OK +OK :0\n B> MULTI\n B> LREM rq:queue:a:intermediate -1 j1\n B> LPUSH rq:queue:a j1\n B> EXEC
+        B< +OK +QUEUED +QUEUED *2 :1 :1
         E Orphan returned
         CLOSED",
     );

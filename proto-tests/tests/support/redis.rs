@@ -149,7 +149,13 @@ impl Redis {
             }
             b"ECHO" => bulk(&args[1]),
             b"PING" => b"+PONG\r\n".to_vec(),
-            b"UNWATCH" => b"+OK\r\n".to_vec(),
+            // nobody changes a list between two commands of the model
+            b"UNWATCH" | b"WATCH" => b"+OK\r\n".to_vec(),
+            b"LPOS" => match self.lists.get(&args[1]).and_then(|list| list.iter().position(|e| *e == args[2])) {
+                Some(at) => format!(":{at}\r\n").into_bytes(),
+                None if self.conns[conn].three => b"_\r\n".to_vec(),
+                None => b"$-1\r\n".to_vec(),
+            },
             other => panic!("the model knows no {}", String::from_utf8_lossy(other)),
         }
     }

@@ -213,9 +213,8 @@ impl RespGate {
                 self.note_mailbox(&reading, out);
             }
             Current::Swallow(reading) => {
-                if let Some(Owed::PutBack(keys)) = self.owed.pop() {
-                    let failed = reading.is_empty() || reading.is_error() || reading.leaves.iter().any(Leaf::is_error);
-                    self.put_back_answered(keys, failed, out);
+                if let Some(Owed::PutBack(back)) = self.owed.pop() {
+                    self.put_back_answered(*back, &reading, out);
                 }
             }
             Current::Slice(reading) => {

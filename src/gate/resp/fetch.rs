@@ -16,6 +16,7 @@ use super::owed::{Fetch, Owed};
 use super::pop::{Pop, Wait};
 use super::reply::{Leaf, Reading};
 use super::session::ReplyMode;
+use super::undo::PutBack;
 use super::{Mode, RespGate, Retained};
 use crate::dialect::{self, Claim};
 use crate::gate::{Action, Gate, Side};
@@ -320,20 +321,7 @@ impl RespGate {
             self.send(Side::Broker, Bytes::from_static(b"*3\r\n$6\r\nCLIENT\r\n$5\r\nREPLY\r\n$2\r\nON\r\n"), out);
             self.owed.push(Owed::Skip);
         }
-        let last = commands.len() - 1;
-        for (i, command) in commands.into_iter().enumerate() {
-            self.send(Side::Broker, Bytes::from(encode(&command)), out);
-            self.owed.push(if i == last { Owed::PutBack(keys.clone()) } else { Owed::Skip });
-        }
-    }
-
-    /// The broker answered the command that put an element back.
-    pub(super) fn put_back_answered(&mut self, keys: Vec<JobKey>, failed: bool, out: &mut Vec<Action>) {
-        if failed {
-            return out.push(Action::Event(JobEvent::Orphan(Fate::Lost)));
-        }
-        out.extend(keys.into_iter().map(|key| Action::Event(JobEvent::Returned(key))));
-        out.push(Action::Event(JobEvent::Orphan(Fate::Returned)));
+        self.bring_back(PutBack::new(keys, pop.look(leaves), commands), out);
     }
 
     /// Closes once nothing is left to settle. A blocking command that is no fetch ends with its client, as at Redis.

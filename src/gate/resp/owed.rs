@@ -5,6 +5,7 @@
 
 use super::empty::Empty;
 use super::pop::Pop;
+use super::undo::PutBack;
 use crate::dialect::{Note, Request};
 use crate::job::{JobKey, Millis};
 use crate::queue::PausedQueues;
@@ -24,8 +25,8 @@ pub(super) enum Owed {
     /// The reply to a question of the gate's own that can be told from all others: `$n text`. Whatever is still owed
     /// before it when it comes had no reply.
     Sync(Bytes),
-    /// The reply to the last command that puts an element back.
-    PutBack(Vec<JobKey>),
+    /// The reply to the last command of one step of putting an element back.
+    PutBack(Box<PutBack>),
     /// Made up here; leaves as soon as it is at the front.
     Answer(Bytes),
     /// "Nothing there", in the protocol that is in force when it leaves.
@@ -223,7 +224,7 @@ impl Replies {
 
     /// Nothing will be answered any more. Returns what was to be put back.
     pub(super) fn abandon(&mut self) -> Vec<Vec<JobKey>> {
-        let keys = |o| if let Owed::PutBack(keys) = o { Some(keys) } else { None };
+        let keys = |o| if let Owed::PutBack(back) = o { Some(back.keys) } else { None };
         std::mem::take(&mut self.queue).into_iter().filter_map(keys).collect()
     }
 

@@ -1,12 +1,93 @@
 //! Putting back: the commands that return an element to the end where it was popped, for a client that vanished before
-//! it got it. A member that is there again meanwhile keeps its new score. They go out on the connection that popped it: right database, user and ACL.
+//! it got it. A member that is there again meanwhile keeps its new score. They go out on the connection that popped it:
+//! right database, user and ACL.
+//!
+//! ```text
+//! moved to another list ──is it still there?──▶ yes ──▶ removed there and pushed back, at once ──▶ returned
+//!                            ▲         │                    │ the list has changed meanwhile
+//!                            └─────────│────────────────────┘
+//!                                      └──▶ no: somebody else has taken it from there
+//! ```
 
+use super::RespGate;
+use super::command::encode;
+use super::owed::Owed;
 use super::pop::Pop;
 use super::reply::Leaf;
+use super::reply::Reading;
 use super::table::Undo;
+use crate::gate::{Action, Side};
+use crate::job::{Fate, JobEvent, JobKey};
 use bytes::Bytes;
 
+/// Looks and tries in a list that others change all the time; then it is put back without looking.
+const STEPS: u8 = 16;
+
+/// An element on its way back.
+#[derive(Debug)]
+pub(super) struct PutBack {
+    pub(super) keys: Vec<JobKey>,
+    /// The last of them is answered with nothing if the element is not there any more. May be none.
+    look: Vec<Vec<Bytes>>,
+    /// What brings it back; nothing if the list that was looked at has changed since.
+    commands: Vec<Vec<Bytes>>,
+    steps: u8,
+    looking: bool,
+}
+
+impl PutBack {
+    pub(super) fn new(keys: Vec<JobKey>, look: Vec<Vec<Bytes>>, commands: Vec<Vec<Bytes>>) -> PutBack {
+        PutBack { keys, look, commands, steps: 0, looking: false }
+    }
+}
+
+impl RespGate {
+    /// Asks whether the element is still where it was moved to, if that is in question, or brings it back.
+    pub(super) fn bring_back(&mut self, mut back: PutBack, out: &mut Vec<Action>) {
+        back.looking = !back.looking && !back.look.is_empty() && back.steps < STEPS;
+        back.steps += 1;
+        let commands = if back.looking { &back.look } else { &back.commands };
+        let sent: Vec<Bytes> = commands.iter().map(|command| Bytes::from(encode(command))).collect();
+        sent.iter().skip(1).for_each(|_| self.owed.push(Owed::Skip));
+        sent.into_iter().for_each(|command| self.send(Side::Broker, command, out));
+        self.owed.push(Owed::PutBack(Box::new(back)));
+    }
+
+    /// The broker answered the last of its commands.
+    pub(super) fn put_back_answered(&mut self, back: PutBack, reply: &Reading, out: &mut Vec<Action>) {
+        let nothing = reply.is_empty();
+        if back.looking && nothing {
+            out.extend(back.keys.into_iter().map(|key| Action::Event(JobEvent::Returned(key))));
+            return out.push(Action::Event(JobEvent::Orphan(Fate::Kept)));
+        }
+        // a server that cannot look (before Redis 6.0.6) is told to do it all the same
+        if back.looking || (nothing && !back.look.is_empty() && back.steps <= STEPS) {
+            return self.bring_back(back, out);
+        }
+        if nothing || reply.is_error() || reply.leaves.iter().any(Leaf::is_error) {
+            return out.push(Action::Event(JobEvent::Orphan(Fate::Lost)));
+        }
+        out.extend(back.keys.into_iter().map(|key| Action::Event(JobEvent::Returned(key))));
+        out.push(Action::Event(JobEvent::Orphan(Fate::Returned)));
+    }
+}
+
 impl Pop {
+    /// The questions whether what was moved to another list is still there. From then on that list is watched: it must not
+    /// be changed by somebody else until the element is back.
+    pub(super) fn look(&self, reply: &[Leaf]) -> Vec<Vec<Bytes>> {
+        let (Undo::Move, Some(element), Some(destination)) = (self.undo(), reply.first(), self.args().get(2)) else {
+            return vec![];
+        };
+        let word = Bytes::from_static;
+        vec![
+            // what the client watches must not abort this
+            vec![word(b"UNWATCH")],
+            vec![word(b"WATCH"), destination.clone()],
+            vec![word(b"LPOS"), destination.clone(), element.bytes()],
+        ]
+    }
+
     /// The commands that put back what the reply holds. `None`: it need not or cannot be put back.
     pub(super) fn put_back(&self, reply: &[Leaf], now_ms: u64) -> Option<Vec<Vec<Bytes>>> {
         let word = Bytes::from_static;
@@ -28,8 +109,6 @@ impl Pop {
                 let destination = self.args().get(2)?.clone();
                 let take = if to_left { word(b"1") } else { word(b"-1") };
                 vec![
-                    // what the client watches must not abort this
-                    vec![word(b"UNWATCH")],
                     vec![word(b"MULTI")],
                     vec![word(b"LREM"), destination, take, element.clone()],
                     vec![if from_left { word(b"LPUSH") } else { word(b"RPUSH") }, key, element],
