@@ -175,7 +175,7 @@ impl Script {
         self.next += 1;
         let id = ConnId(self.next);
         let peer = Peer {
-            listener: listener.to_owned(),
+            listener: listener.into(),
             listener_is_identity: words.contains(&"own"),
             protocol: if words.contains(&"amqp") { "amqp" } else { "redis" },
             ip: ip.parse().map_err(|_| format!("{ip} is no address"))?,

@@ -145,7 +145,7 @@ impl Chaos {
                 self.next += 1;
                 self.conns.push(ConnId(self.next));
                 let peer = Peer {
-                    listener: format!("l{address}"),
+                    listener: format!("l{address}").into(),
                     listener_is_identity: own,
                     protocol: "redis",
                     ip: [10, 0, 0, address].into(),

@@ -50,7 +50,7 @@ impl Default for FleetSettings {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Peer {
     /// The listener's name.
-    pub listener: String,
+    pub listener: Arc<str>,
     /// Whether the listener itself is the worker's identity (`identity = "listener"`, a sidecar).
     pub listener_is_identity: bool,
     /// `redis` or `amqp`.

@@ -6,6 +6,7 @@ use super::pauses::Taken;
 use super::worker::{LifeNo, WorkerNo};
 use crate::job::{Millis, Place, System};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Outstanding fetches. Only blocking ones say something about idle threads; all of them stand in the way of a seal
 /// while the broker has them.
@@ -80,7 +81,33 @@ impl Fetches {
     }
 }
 
-/// See the module.
+/// What a connection was called by those who use it.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    pub(super) client_name: Option<String>,
+    pub(super) user: Option<String>,
+    pub(super) tag: Option<String>,
+    /// The job system's name of the worker that passed here.
+    pub(super) name: Option<String>,
+}
+
+/// The ways to get jobs that are not refused, in words. Most connections have none.
+#[derive(Debug, Default)]
+pub(super) struct Ways {
+    pub(super) blocked: Vec<String>,
+    /// Consumers that the gate must not stop; what they bring is counted.
+    pub(super) bound: Vec<String>,
+    /// Ways in which something may have come that is a job only if nobody knows the worker's job system.
+    pub(super) unrefused: Vec<String>,
+}
+
+impl Ways {
+    fn is_empty(&self) -> bool {
+        self.blocked.is_empty() && self.bound.is_empty() && self.unrefused.is_empty()
+    }
+}
+
+/// See the module. There are thousands of them at a time: what few have is in a box.
 #[derive(Debug)]
 pub(super) struct Conn {
     pub(super) peer: Peer,
@@ -88,9 +115,8 @@ pub(super) struct Conn {
     pub(super) worker: WorkerNo,
     /// Its process is still being looked up.
     pub(super) pending: bool,
-    /// The owning process and its ancestors upwards.
-    pub(super) lineage: Vec<Process>,
-    pub(super) command: Option<String>,
+    /// The owning process and its ancestors upwards, shared with the other connections of the process.
+    pub(super) lineage: Arc<[Process]>,
     /// The mark as last told.
     pub(super) marked: bool,
     /// The mark was in force from the first byte on.
@@ -105,21 +131,13 @@ pub(super) struct Conn {
     /// The queues that it asked for last; with consumers (RabbitMQ) all of them.
     pub(super) asked: Vec<String>,
     pub(super) pauses: Taken,
-    pub(super) blocked: Vec<String>,
-    /// Consumers that the gate must not stop; what they bring is counted.
-    pub(super) bound: Vec<String>,
-    /// Ways in which something may have come that is a job only if nobody knows the worker's job system.
-    pub(super) unrefused: Vec<String>,
+    names: Option<Box<Names>>,
+    ways: Option<Box<Ways>>,
     /// What it takes from by something that no pause refuses: why, and whether that is so for every job system.
     pub(super) passes: BTreeMap<String, (String, bool)>,
-    /// Some of them were pops.
+    /// Some of the unrefused ones were pops.
     pub(super) pops: bool,
     pub(super) opaque: bool,
-    pub(super) client_name: Option<String>,
-    pub(super) user: Option<String>,
-    pub(super) tag: Option<String>,
-    /// The job system's name of the worker that passed here.
-    pub(super) name: Option<String>,
     pub(super) life: Option<LifeNo>,
     /// Its process listens to remote control here.
     pub(super) mailbox: Option<Mailbox>,
@@ -138,8 +156,7 @@ impl Conn {
             since,
             worker: WorkerNo::NONE,
             pending: false,
-            lineage: Vec::new(),
-            command: None,
+            lineage: Arc::default(),
             marked: false,
             born_marked: false,
             unconfirmed: false,
@@ -148,16 +165,11 @@ impl Conn {
             fetched: false,
             asked: Vec::new(),
             pauses: Taken::default(),
-            blocked: Vec::new(),
-            bound: Vec::new(),
-            unrefused: Vec::new(),
+            names: None,
+            ways: None,
             passes: BTreeMap::new(),
             pops: false,
             opaque: false,
-            client_name: None,
-            user: None,
-            tag: None,
-            name: None,
             life: None,
             mailbox: None,
             acknowledges: false,
@@ -165,6 +177,24 @@ impl Conn {
             acks: 0,
             system: System::Unknown,
         }
+    }
+
+    pub(super) fn names(&self) -> &Names {
+        static NONE: Names = Names { client_name: None, user: None, tag: None, name: None };
+        self.names.as_deref().unwrap_or(&NONE)
+    }
+
+    pub(super) fn names_mut(&mut self) -> &mut Names {
+        self.names.get_or_insert_default()
+    }
+
+    pub(super) fn ways(&self) -> &Ways {
+        static NONE: Ways = Ways { blocked: Vec::new(), bound: Vec::new(), unrefused: Vec::new() };
+        self.ways.as_deref().unwrap_or(&NONE)
+    }
+
+    pub(super) fn ways_mut(&mut self) -> &mut Ways {
+        self.ways.get_or_insert_default()
     }
 
     /// Its jobs are acknowledged one by one.
@@ -176,9 +206,7 @@ impl Conn {
     pub(super) fn is_clean(&self) -> bool {
         self.born_marked
             && self.fetches.at_broker() == 0
-            && self.blocked.is_empty()
-            && self.bound.is_empty()
-            && self.unrefused.is_empty()
+            && self.ways().is_empty()
             && !self.opaque
             && self.deliveries == 0
     }

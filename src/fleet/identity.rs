@@ -10,6 +10,8 @@ use super::boundary::{Peer, Process};
 use super::conn::Conn;
 use super::worker::{Adopted, Key, Origin, Worker, WorkerNo};
 use crate::job::{ConnId, Millis, WorkerId};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// Start times are known to about a second: a process that seems so little older than the gate is not taken for one
 /// that it met in mid-life.
@@ -27,7 +29,7 @@ impl Process {
 impl Fleet {
     pub(super) fn connected(&mut self, now: Millis, id: ConnId, peer: Peer) {
         let key = match (peer.listener_is_identity, peer.local) {
-            (true, _) => Key::Listener(peer.listener.clone()),
+            (true, _) => Key::Listener(peer.listener.to_string()),
             (false, true) => Key::Pending(id),
             (false, false) => Key::Address(peer.ip),
         };
@@ -50,9 +52,9 @@ impl Fleet {
     }
 
     pub(super) fn process_found(&mut self, now: Millis, id: ConnId, lineage: &[Process], command: Option<&str>) {
+        let shared = self.shared_lineage(lineage);
         let Some(conn) = self.conns.get_mut(&id) else { return };
-        conn.lineage = lineage.to_vec();
-        conn.command = command.map(str::to_owned);
+        conn.lineage = shared;
         let (from, peer) = (conn.worker, conn.peer.clone());
         if !conn.pending {
             self.clear_suspicion(id);
@@ -75,13 +77,20 @@ impl Fleet {
         self.pending_resolved(now, id);
     }
 
+    /// The same lineage as the latest connection of that process has it: they have thousands in all.
+    fn shared_lineage(&self, lineage: &[Process]) -> Arc<[Process]> {
+        let kin = lineage.first().and_then(|process| self.kin.get(&Key::of_process(process)));
+        let latest = kin.and_then(BTreeSet::last).and_then(|id| self.conns.get(id));
+        latest.map(|conn| &conn.lineage).filter(|known| ***known == *lineage).map_or_else(|| lineage.into(), Arc::clone)
+    }
+
     /// A name, a tag or a system that needs no look-up any more.
     pub(super) fn tagged(&mut self, now: Millis, id: ConnId, tag: String) {
         let Some(conn) = self.conns.get_mut(&id) else { return };
-        if conn.peer.listener_is_identity || conn.tag.as_ref() == Some(&tag) {
+        if conn.peer.listener_is_identity || conn.names().tag.as_ref() == Some(&tag) {
             return;
         }
-        conn.tag = Some(tag.clone());
+        conn.names_mut().tag = Some(tag.clone());
         let (from, peer, was_pending) = (conn.worker, conn.peer.clone(), conn.pending);
         conn.pending = false;
         let to = self.worker_for(now, Key::Tag(tag), &peer, None);
@@ -109,7 +118,7 @@ impl Fleet {
             for id in kin {
                 let Some(conn) = self.conns.get(&id) else { continue };
                 let nearest = self.nearest_fetching(&conn.lineage).map(|p| Key::of_process(&p));
-                if conn.worker != no && conn.tag.is_none() && nearest.as_ref() == Some(&key) {
+                if conn.worker != no && conn.names().tag.is_none() && nearest.as_ref() == Some(&key) {
                     self.absorb(now, conn.worker, no);
                 }
             }
@@ -129,7 +138,7 @@ impl Fleet {
     /// The present workers that a connection of `peer` would belong to.
     pub(super) fn owners_of(&self, peer: &Peer, lineage: &[Process]) -> Vec<WorkerId> {
         let key = if peer.listener_is_identity {
-            Key::Listener(peer.listener.clone())
+            Key::Listener(peer.listener.to_string())
         } else {
             let process = self.nearest_fetching(lineage).or(lineage.first().copied());
             process.as_ref().map_or(Key::Address(peer.ip), Key::of_process)

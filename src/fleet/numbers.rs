@@ -2,10 +2,61 @@
 //! one connection and one worker up for every fetch of the whole fleet.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::{BuildHasherDefault, Hash, Hasher};
 
-/// A [`HashMap`] for [`crate::job::ConnId`] and worker numbers.
-pub(super) type NumberMap<K, V> = HashMap<K, V, BuildHasherDefault<NumberHasher>>;
+type Table<K, V> = HashMap<K, V, BuildHasherDefault<NumberHasher>>;
+
+/// A map for [`crate::job::ConnId`] and worker numbers. A table has up to twice the places that it needs, and keeps them:
+/// so the values are in boxes of their own, and a table that has become too large for what it holds shrinks.
+#[derive(Debug)]
+pub(super) struct NumberMap<K, V>(Table<K, Box<V>>);
+
+/// A table with fewer places is not worth shrinking.
+const SMALL: usize = 64;
+
+impl<K, V> Default for NumberMap<K, V> {
+    fn default() -> Self {
+        NumberMap(Table::default())
+    }
+}
+
+impl<K: Eq + Hash, V> NumberMap<K, V> {
+    pub(super) fn insert(&mut self, key: K, value: impl Into<Box<V>>) {
+        self.0.insert(key, value.into());
+    }
+
+    pub(super) fn remove(&mut self, key: &K) -> Option<Box<V>> {
+        let value = self.0.remove(key);
+        if self.0.capacity() > SMALL && self.0.len() < self.0.capacity() / 8 {
+            self.0.shrink_to(2 * self.0.len());
+        }
+        value
+    }
+
+    pub(super) fn get(&self, key: &K) -> Option<&V> {
+        self.0.get(key).map(|value| &**value)
+    }
+
+    pub(super) fn get_mut(&mut self, key: &K) -> Option<&mut V> {
+        self.0.get_mut(key).map(|value| &mut **value)
+    }
+
+    pub(super) fn contains_key(&self, key: &K) -> bool {
+        self.0.contains_key(key)
+    }
+
+    pub(super) fn keys(&self) -> impl Iterator<Item = &K> {
+        self.0.keys()
+    }
+
+    pub(super) fn values(&self) -> impl Iterator<Item = &V> {
+        self.0.values().map(|value| &**value)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+}
 
 /// Spreads one `u64` over all bits.
 #[derive(Clone, Copy, Debug, Default)]
@@ -26,5 +77,19 @@ impl Hasher for NumberHasher {
         for byte in bytes {
             self.write_u64(u64::from(*byte));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_map_that_was_large_is_small_again() {
+        let mut map = NumberMap::default();
+        (0..10_000_u64).for_each(|number| map.insert(number, number));
+        (5..10_000).for_each(|number| assert_eq!(map.remove(&number).as_deref(), Some(&number)));
+        assert!(map.0.capacity() <= SMALL, "{} places", map.0.capacity());
+        assert_eq!((map.len(), map.get(&4), map.get(&5)), (5, Some(&4), None));
     }
 }

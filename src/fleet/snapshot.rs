@@ -63,7 +63,7 @@ impl Fleet {
             system: worker.system,
             identity: worker.identity(),
             address: worker.ip,
-            listener: worker.listener.clone(),
+            listener: worker.listener.to_string(),
             protocol: worker.protocol,
             state: state_of(worker, &verdict, self.settings.require, false),
             queues: worker.queues.iter().cloned().collect(),
@@ -87,9 +87,9 @@ impl Fleet {
         let mut reasons = Vec::new();
         for conn in worker.conns.iter().filter(|_| worker.is_blocked()) {
             let Some(conn) = self.conns.get(conn) else { continue };
-            reasons.extend(conn.blocked.iter().chain(&conn.bound).cloned());
+            reasons.extend(conn.ways().blocked.iter().chain(&conn.ways().bound).cloned());
             if worker.may_take() {
-                reasons.extend(conn.unrefused.iter().cloned());
+                reasons.extend(conn.ways().unrefused.iter().cloned());
             }
             if conn.opaque {
                 reasons.push("a connection is a blind pipe: its bytes could not be followed".to_owned());
@@ -187,14 +187,14 @@ impl Fleet {
         if let Key::Tag(name) | Key::Listener(name) = &worker.key {
             names.push(Cow::from(name.as_str()));
         }
-        let (mut ips, mut listeners) = (vec![worker.ip], vec![worker.listener.as_str()]);
+        let (mut ips, mut listeners) = (vec![worker.ip], vec![&*worker.listener]);
         let mut users: Vec<&str> = worker.user.as_deref().into_iter().collect();
         let mut clients: Vec<&str> = worker.client_name.as_deref().into_iter().collect();
         for conn in worker.conns.iter().filter_map(|id| self.conns.get(id)) {
             ips.push(conn.peer.ip);
             listeners.push(&conn.peer.listener);
-            users.extend(conn.user.as_deref());
-            clients.extend(conn.client_name.as_deref());
+            users.extend(conn.names().user.as_deref());
+            clients.extend(conn.names().client_name.as_deref());
         }
         for list in [&mut listeners, &mut users, &mut clients] {
             list.sort_unstable();

@@ -11,6 +11,7 @@ use super::view::{Identity, WorkerState};
 use crate::job::{ConnId, Evidence, Millis, System, WorkerId};
 use std::collections::{BTreeSet, VecDeque};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// The fleet's own number of a worker; never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -217,7 +218,7 @@ pub(super) struct Worker {
     pub(super) recent: Recent,
 
     pub(super) ip: IpAddr,
-    pub(super) listener: String,
+    pub(super) listener: Arc<str>,
     pub(super) protocol: &'static str,
     pub(super) client_name: Option<String>,
     pub(super) user: Option<String>,
@@ -227,7 +228,7 @@ pub(super) struct Worker {
 /// Where a worker was first met.
 pub(super) struct Origin {
     pub(super) ip: IpAddr,
-    pub(super) listener: String,
+    pub(super) listener: Arc<str>,
     pub(super) protocol: &'static str,
 }
 

@@ -24,7 +24,7 @@ impl Hub {
             for listener in listeners {
                 let peer = Peer {
                     listener_is_identity: identities.contains(&listener.name),
-                    listener: listener.name,
+                    listener: listener.name.into(),
                     protocol: listener.protocol,
                     ip: caller.ip().to_canonical(),
                     port: caller.port(),

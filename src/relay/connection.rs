@@ -25,6 +25,8 @@ use tokio::sync::OwnedSemaphorePermit;
 /// What the connections of one listener share.
 pub(super) struct Front {
     pub(super) config: ListenerConfig,
+    /// The listener's, for all its connections.
+    name: Arc<str>,
     relay: Relay,
     gate: Gates,
     meter: Arc<ListenerMeter>,
@@ -66,7 +68,9 @@ impl Front {
         for result in ["ok", "upstream_error"] {
             metrics::counter!("draingate_connections_total", "listener" => name(), "result" => result).increment(0);
         }
-        Front { config: listener, relay, gate, meter, unreachable: Quiet::default(), given_up: Quiet::default() }
+        let name = listener.name.as_str().into();
+        let (unreachable, given_up) = (Quiet::default(), Quiet::default());
+        Front { config: listener, name, relay, gate, meter, unreachable, given_up }
     }
 
     /// Opens a connection and hands it to the thread on which it lives from then on. To be called on a runtime.
@@ -134,7 +138,7 @@ impl Front {
         let hub = self.relay.hub.clone();
         let is_local = process::is_local(peer.ip(), local.ip());
         let (conn, handle) = hub.connect(Peer {
-            listener: self.config.name.clone(),
+            listener: self.name.clone(),
             listener_is_identity: self.config.identity == IdentityBy::Listener,
             protocol: self.config.protocol.as_str(),
             ip: peer.ip().to_canonical(),

@@ -79,7 +79,7 @@ impl Gate {
 
     pub fn connect(&mut self, now: Millis, conn: u64) {
         let peer = Peer {
-            listener: "main".to_owned(),
+            listener: "main".into(),
             listener_is_identity: false,
             protocol: "redis",
             ip: [10, 0, 0, 5].into(),

@@ -47,7 +47,7 @@ fn parse_key(text: &str) -> Result<Key, String> {
 }
 
 fn origin(ip: IpAddr, listener: String, protocol: &str) -> Origin {
-    Origin { ip, listener, protocol: if protocol == "amqp" { "amqp" } else { "redis" } }
+    Origin { ip, listener: listener.into(), protocol: if protocol == "amqp" { "amqp" } else { "redis" } }
 }
 
 impl From<&Peer> for Origin {

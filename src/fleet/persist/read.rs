@@ -93,7 +93,7 @@ impl Fleet {
 
     /// Forgets all that is known of a worker but its marks.
     fn blank(&mut self, no: WorkerNo) {
-        let Some(old) = self.workers.remove(&no) else { return };
+        let Some(old) = self.workers.remove(&no).map(|old| *old) else { return };
         let origin = Origin { ip: old.ip, listener: old.listener, protocol: old.protocol };
         let mut new = Worker::new(no, old.id, old.key, old.generation, old.since, origin);
         new.adopted = Some(Adopted::Restart);
