@@ -16,6 +16,8 @@ pub mod job;
 pub mod question;
 #[deny(clippy::disallowed_methods)]
 pub mod queue;
+#[deny(clippy::disallowed_methods)]
+pub mod rare;
 
 // the server half
 #[cfg(feature = "server")]

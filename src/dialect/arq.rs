@@ -9,6 +9,7 @@
 use super::request::{Refusal, Reply, Request, Verb};
 use super::{Claim, Dialect, Interest, Meaning, Memory, Note, Payload, PopShape};
 use crate::job::{Job, JobEvent, JobKey, Outcome, System};
+use crate::rare::Blank;
 use memchr::memmem;
 
 /// Unless it is given another name.
@@ -30,6 +31,10 @@ pub struct Claiming {
     watched: Option<Vec<u8>>,
     /// That job is free, and has been told of.
     told: bool,
+}
+
+impl Blank for Claiming {
+    const BLANK: &'static Claiming = &Claiming { queue: String::new(), watched: None, told: false };
 }
 
 impl Claiming {
@@ -138,7 +143,9 @@ impl Dialect for Arq {
 
     /// A client that has not heard of its claim's success does not start the job.
     fn closed(&self, memory: &mut Memory, out: &mut Vec<JobEvent>) {
-        memory.arq.give_up(out);
+        if memory.arq.watched.is_some() {
+            memory.arq.give_up(out);
+        }
     }
 }
 

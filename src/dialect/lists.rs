@@ -7,6 +7,7 @@ use super::json::Skim;
 use super::request::{Refusal, Reply, Request, Verb};
 use super::{Claim, DIALECTS, Dialect, Interest, Meaning, Memory, Payload, PopShape, sidekiq};
 use crate::job::{Job, JobEvent, JobKey, Outcome, System};
+use crate::rare::Blank;
 use std::collections::BTreeSet;
 
 /// So much of an element tells it from others; of two that begin alike one is as good as the other.
@@ -21,6 +22,10 @@ pub(super) struct Lists;
 /// Lists that jobs have been moved to on a connection.
 #[derive(Debug, Default)]
 pub struct Own(BTreeSet<Vec<u8>>);
+
+impl Blank for Own {
+    const BLANK: &'static Own = &Own(BTreeSet::new());
+}
 
 impl Own {
     /// Jobs are moved to this one.

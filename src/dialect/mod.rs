@@ -22,6 +22,7 @@ pub mod streams;
 mod taskiq;
 
 use crate::job::{Job, JobEvent, JobKey, Outcome, Report, System};
+use crate::rare::Rare;
 use bytes::Bytes;
 use json::Skim;
 pub use request::{Refusal, Reply, Request, Verb, Word};
@@ -202,11 +203,11 @@ pub struct Memory {
     /// Makes those numbers unique among the worker's connections.
     pub seed: u64,
     /// What arq is about to claim.
-    pub arq: arq::Claiming,
+    pub arq: Rare<arq::Claiming>,
     /// What is known of Resque's workers.
-    pub resque: resque::Workers,
+    pub resque: Rare<resque::Workers>,
     /// The worker's private lists.
-    pub lists: lists::Own,
+    pub lists: Rare<lists::Own>,
 }
 
 /// One job system.

@@ -9,6 +9,7 @@
 use super::request::{Refusal, Reply, Request, Verb};
 use super::{Claim, Dialect, Interest, Meaning, Memory, Note, Payload, PopShape, generic};
 use crate::job::{Job, JobEvent, JobKey, Outcome, Report, System};
+use crate::rare::Blank;
 use memchr::memmem;
 
 const QUEUE: &[u8] = b":queue:";
@@ -34,6 +35,10 @@ pub struct Workers {
     unlisted: Option<Vec<u8>>,
     /// Jobs that were popped before it was known for whom, and for whom it was, once that is known.
     popped: Vec<(Option<Vec<u8>>, JobKey)>,
+}
+
+impl Blank for Workers {
+    const BLANK: &'static Workers = &Workers { key: None, several: false, unlisted: None, popped: Vec::new() };
 }
 
 impl Workers {

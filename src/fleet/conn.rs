@@ -5,6 +5,7 @@ use super::inquiry::Mailbox;
 use super::pauses::Taken;
 use super::worker::{LifeNo, WorkerNo};
 use crate::job::{Millis, Place, System};
+use crate::rare::{Blank, Rare};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -101,6 +102,14 @@ pub(super) struct Ways {
     pub(super) unrefused: Vec<String>,
 }
 
+impl Blank for Names {
+    const BLANK: &'static Names = &Names { client_name: None, user: None, tag: None, name: None };
+}
+
+impl Blank for Ways {
+    const BLANK: &'static Ways = &Ways { blocked: Vec::new(), bound: Vec::new(), unrefused: Vec::new() };
+}
+
 impl Ways {
     fn is_empty(&self) -> bool {
         self.blocked.is_empty() && self.bound.is_empty() && self.unrefused.is_empty()
@@ -131,8 +140,8 @@ pub(super) struct Conn {
     /// The queues that it asked for last; with consumers (RabbitMQ) all of them.
     pub(super) asked: Vec<String>,
     pub(super) pauses: Taken,
-    names: Option<Box<Names>>,
-    ways: Option<Box<Ways>>,
+    pub(super) names: Rare<Names>,
+    pub(super) ways: Rare<Ways>,
     /// What it takes from by something that no pause refuses: why, and whether that is so for every job system.
     pub(super) passes: BTreeMap<String, (String, bool)>,
     /// Some of the unrefused ones were pops.
@@ -165,8 +174,8 @@ impl Conn {
             fetched: false,
             asked: Vec::new(),
             pauses: Taken::default(),
-            names: None,
-            ways: None,
+            names: Rare::default(),
+            ways: Rare::default(),
             passes: BTreeMap::new(),
             pops: false,
             opaque: false,
@@ -179,24 +188,6 @@ impl Conn {
         }
     }
 
-    pub(super) fn names(&self) -> &Names {
-        static NONE: Names = Names { client_name: None, user: None, tag: None, name: None };
-        self.names.as_deref().unwrap_or(&NONE)
-    }
-
-    pub(super) fn names_mut(&mut self) -> &mut Names {
-        self.names.get_or_insert_default()
-    }
-
-    pub(super) fn ways(&self) -> &Ways {
-        static NONE: Ways = Ways { blocked: Vec::new(), bound: Vec::new(), unrefused: Vec::new() };
-        self.ways.as_deref().unwrap_or(&NONE)
-    }
-
-    pub(super) fn ways_mut(&mut self) -> &mut Ways {
-        self.ways.get_or_insert_default()
-    }
-
     /// Its jobs are acknowledged one by one.
     pub(super) fn is_acknowledging(&self) -> bool {
         self.acknowledges || self.peer.protocol == "amqp"
@@ -206,7 +197,7 @@ impl Conn {
     pub(super) fn is_clean(&self) -> bool {
         self.born_marked
             && self.fetches.at_broker() == 0
-            && self.ways().is_empty()
+            && self.ways.is_empty()
             && !self.opaque
             && self.deliveries == 0
     }

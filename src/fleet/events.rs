@@ -42,7 +42,7 @@ impl Fleet {
             JobEvent::ClientNamed(name) => self.client_named(now, id, name),
             JobEvent::User(user) => {
                 if let Some(conn) = self.conns.get_mut(&id) {
-                    conn.names_mut().user = Some(user);
+                    conn.names.user = Some(user);
                 }
                 self.facts_changed(now, no);
             }
@@ -165,7 +165,7 @@ impl Fleet {
 
     fn client_named(&mut self, now: Millis, id: ConnId, name: String) {
         let Some((conn, worker)) = self.pair(id) else { return };
-        conn.names_mut().client_name = Some(name.clone());
+        conn.names.client_name = Some(name.clone());
         if !name.is_empty() {
             worker.client_name.get_or_insert(name);
         }
@@ -177,9 +177,9 @@ impl Fleet {
     fn blocked(&mut self, now: Millis, id: ConnId, reason: Option<String>) {
         let Some((conn, worker)) = self.pair(id) else { return };
         match reason {
-            Some(reason) if conn.ways().blocked.contains(&reason) => {}
+            Some(reason) if conn.ways.blocked.contains(&reason) => {}
             Some(reason) => {
-                conn.ways_mut().blocked.push(reason);
+                conn.ways.blocked.push(reason);
                 worker.blocked += 1;
             }
             None if conn.opaque => {}
@@ -194,8 +194,8 @@ impl Fleet {
     /// It has a consumer that the gate must not stop.
     fn bound(&mut self, id: ConnId, reason: String) {
         let Some((conn, worker)) = self.pair(id) else { return };
-        if !conn.ways().bound.contains(&reason) {
-            conn.ways_mut().bound.push(reason);
+        if !conn.ways.bound.contains(&reason) {
+            conn.ways.bound.push(reason);
             worker.blocked += 1;
         }
     }
@@ -203,9 +203,9 @@ impl Fleet {
     /// It has that consumer no more, or may stop it now.
     fn unbound(&mut self, id: ConnId, reason: &str) {
         let Some((conn, worker)) = self.pair(id) else { return };
-        let before = conn.ways().bound.len();
-        conn.ways_mut().bound.retain(|other| other != reason);
-        worker.blocked -= (before - conn.ways().bound.len()).min(worker.blocked);
+        let before = conn.ways.bound.len();
+        conn.ways.bound.retain(|other| other != reason);
+        worker.blocked -= (before - conn.ways.bound.len()).min(worker.blocked);
     }
 
     /// Something came that is a job only if nobody knows the worker's job system.
@@ -215,8 +215,8 @@ impl Fleet {
         worker.took = true;
         worker.pops |= pop;
         conn.pops |= pop;
-        if !conn.ways().unrefused.contains(&reason) {
-            conn.ways_mut().unrefused.push(reason);
+        if !conn.ways.unrefused.contains(&reason) {
+            conn.ways.unrefused.push(reason);
             worker.unrefused += 1;
         }
         if news {

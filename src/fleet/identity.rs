@@ -87,10 +87,10 @@ impl Fleet {
     /// A name, a tag or a system that needs no look-up any more.
     pub(super) fn tagged(&mut self, now: Millis, id: ConnId, tag: String) {
         let Some(conn) = self.conns.get_mut(&id) else { return };
-        if conn.peer.listener_is_identity || conn.names().tag.as_ref() == Some(&tag) {
+        if conn.peer.listener_is_identity || conn.names.tag.as_ref() == Some(&tag) {
             return;
         }
-        conn.names_mut().tag = Some(tag.clone());
+        conn.names.tag = Some(tag.clone());
         let (from, peer, was_pending) = (conn.worker, conn.peer.clone(), conn.pending);
         conn.pending = false;
         let to = self.worker_for(now, Key::Tag(tag), &peer, None);
@@ -118,7 +118,7 @@ impl Fleet {
             for id in kin {
                 let Some(conn) = self.conns.get(&id) else { continue };
                 let nearest = self.nearest_fetching(&conn.lineage).map(|p| Key::of_process(&p));
-                if conn.worker != no && conn.names().tag.is_none() && nearest.as_ref() == Some(&key) {
+                if conn.worker != no && conn.names.tag.is_none() && nearest.as_ref() == Some(&key) {
                     self.absorb(now, conn.worker, no);
                 }
             }

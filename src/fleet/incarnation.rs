@@ -26,9 +26,9 @@ impl Fleet {
         let number = self.number();
         let Some((conn, worker)) = self.pair(id) else { return };
         let no = worker.no;
-        let repeated = conn.names().name.as_ref() == Some(&name);
+        let repeated = conn.names.name.as_ref() == Some(&name);
         if !repeated {
-            conn.names_mut().name = Some(name.clone());
+            conn.names.name = Some(name.clone());
         }
         let same: Vec<LifeNo> =
             worker.lives.iter().filter(|life| life.system == system && life.name == name).map(|life| life.no).collect();
@@ -76,7 +76,7 @@ impl Fleet {
     pub(super) fn born_as(&mut self, now: Millis, id: ConnId, system: System, name: String) {
         let number = LifeNo(self.number());
         let Some((conn, worker)) = self.pair(id) else { return };
-        conn.names_mut().name = Some(name.clone());
+        conn.names.name = Some(name.clone());
         conn.life = Some(number);
         let first = worker.conns.first() == Some(&id);
         worker.lives.push(Life::new(number, system, name.clone(), now));
@@ -102,7 +102,7 @@ impl Fleet {
     ) -> Option<LifeNo> {
         let number = LifeNo(self.number());
         let (conn, worker) = self.pair(id)?;
-        let name = conn.names().name.clone().unwrap_or_default();
+        let name = conn.names.name.clone().unwrap_or_default();
         let (conns, one_process) = (&worker.conns, worker.key.is_incarnation());
         let fits = |life: &&Life| {
             let Voice::Celery(voice) = &life.voice else { return false };
@@ -192,7 +192,7 @@ impl Fleet {
             }
         }
         let Some(worker) = self.workers.get_mut(&no) else { return };
-        if conn.opaque || !conn.ways().blocked.is_empty() {
+        if conn.opaque || !conn.ways.blocked.is_empty() {
             // jobs may have come that way up to now
             worker.adopt(Adopted::Unseen, now);
         }

@@ -1,6 +1,6 @@
 //! Where something is, by a hash of its name. What stands there may be something else: whoever looks compares.
 
-use super::numbers::NumberMap;
+use super::numbers::NumberTable;
 use crate::job::JobKey;
 use std::hash::{BuildHasher, RandomState};
 
@@ -14,7 +14,7 @@ enum Seqs {
 /// See the module.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Index {
-    under: NumberMap<u64, Seqs>,
+    under: NumberTable<u64, Seqs>,
     /// Clients choose the texts.
     secret: RandomState,
 }

@@ -14,9 +14,9 @@ impl Fleet {
         worker.conns.insert(id);
         worker.fetches.join(conn.fetches);
         worker.delivering += usize::from(conn.delivering);
-        worker.blocked += conn.ways().blocked.len() + conn.ways().bound.len();
+        worker.blocked += conn.ways.blocked.len() + conn.ways.bound.len();
         worker.opaque += usize::from(conn.opaque);
-        worker.unrefused += conn.ways().unrefused.len();
+        worker.unrefused += conn.ways.unrefused.len();
         worker.unconfirmed += usize::from(conn.unconfirmed);
         worker.inquiry.mailboxes += usize::from(conn.mailbox.is_some());
         if conn.mailbox.is_some() || conn.fetched {
@@ -27,7 +27,7 @@ impl Fleet {
         worker.rested = None;
         worker.awaited = false;
         worker.ip = conn.peer.ip;
-        worker.client_name = worker.client_name.take().or(conn.names().client_name.clone());
+        worker.client_name = worker.client_name.take().or(conn.names.client_name.clone());
         let marked = if conn.pending { !self.drains.is_empty() } else { worker.is_marked() };
         let system = worker.system;
         self.set_mark(id, marked);
@@ -43,13 +43,13 @@ impl Fleet {
         worker.conns.remove(&id);
         worker.fetches.leave(conn.fetches);
         worker.delivering -= usize::from(conn.delivering).min(worker.delivering);
-        worker.blocked -= (conn.ways().blocked.len() + conn.ways().bound.len()).min(worker.blocked);
+        worker.blocked -= (conn.ways.blocked.len() + conn.ways.bound.len()).min(worker.blocked);
         worker.opaque -= usize::from(conn.opaque).min(worker.opaque);
-        worker.unrefused -= conn.ways().unrefused.len().min(worker.unrefused);
+        worker.unrefused -= conn.ways.unrefused.len().min(worker.unrefused);
         worker.unconfirmed -= usize::from(conn.unconfirmed).min(worker.unconfirmed);
         worker.inquiry.mailboxes -= usize::from(conn.mailbox.is_some()).min(worker.inquiry.mailboxes);
-        worker.client_name = worker.client_name.take().or(conn.names().client_name.clone());
-        worker.user = conn.names().user.clone().or(worker.user.take());
+        worker.client_name = worker.client_name.take().or(conn.names.client_name.clone());
+        worker.user = conn.names.user.clone().or(worker.user.take());
         self.count_open(no);
     }
 
@@ -60,12 +60,12 @@ impl Fleet {
         let (from, deliveries, acks) = (conn.worker, conn.deliveries, conn.acks);
         let Some(mut old) = self.workers.remove(&from) else { return };
         // what it was called by this connection, it is called no more
-        let other = |id: &ConnId| self.conns.get(id).and_then(|conn| conn.names().client_name.clone());
-        if old.client_name == conn.names().client_name {
+        let other = |id: &ConnId| self.conns.get(id).and_then(|conn| conn.names.client_name.clone());
+        if old.client_name == conn.names.client_name {
             old.client_name = old.conns.iter().find_map(other);
         }
         let queues: Vec<String> = old.queues.iter().filter(|_| conn.fetched).cloned().collect();
-        let unseen = conn.opaque || !conn.ways().blocked.is_empty();
+        let unseen = conn.opaque || !conn.ways.blocked.is_empty();
         if let Some(new) = self.workers.get_mut(&to) {
             for seq in old.ledger.select(|entry| entry.conn == Some(id)) {
                 if let Some(entry) = old.ledger.remove(seq) {
@@ -76,8 +76,8 @@ impl Fleet {
             new.deliveries += deliveries;
             new.unkept |= old.unkept;
             new.acks += acks;
-            new.fetching |= conn.fetched || conn.names().name.is_some();
-            new.took |= !conn.ways().unrefused.is_empty();
+            new.fetching |= conn.fetched || conn.names.name.is_some();
+            new.took |= !conn.ways.unrefused.is_empty();
             new.pops |= conn.pops;
             if unseen {
                 new.adopt(Adopted::Unseen, conn.since);

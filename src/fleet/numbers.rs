@@ -4,19 +4,20 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 
-type Table<K, V> = HashMap<K, V, BuildHasherDefault<NumberHasher>>;
+/// A hash table with such keys.
+pub(super) type NumberTable<K, V> = HashMap<K, V, BuildHasherDefault<NumberHasher>>;
 
 /// A map for [`crate::job::ConnId`] and worker numbers. A table has up to twice the places that it needs, and keeps them:
 /// so the values are in boxes of their own, and a table that has become too large for what it holds shrinks.
 #[derive(Debug)]
-pub(super) struct NumberMap<K, V>(Table<K, Box<V>>);
+pub(super) struct NumberMap<K, V>(NumberTable<K, Box<V>>);
 
 /// A table with fewer places is not worth shrinking.
 const SMALL: usize = 64;
 
 impl<K, V> Default for NumberMap<K, V> {
     fn default() -> Self {
-        NumberMap(Table::default())
+        NumberMap(NumberTable::default())
     }
 }
 

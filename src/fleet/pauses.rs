@@ -244,8 +244,8 @@ impl Fleet {
             if conn.opaque {
                 say("a connection is a blind pipe: its bytes could not be followed");
             }
-            if worker.is_some_and(|worker| !conn.ways().blocked.is_empty() && asks_for(worker, name)) {
-                conn.ways().blocked.iter().for_each(|why| say(why));
+            if worker.is_some_and(|worker| !conn.ways.blocked.is_empty() && asks_for(worker, name)) {
+                conn.ways.blocked.iter().for_each(|why| say(why));
             }
             let system = worker.map_or(System::Unknown, |worker| worker.system);
             let may_take = worker.is_none_or(Worker::may_take);

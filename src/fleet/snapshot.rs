@@ -87,9 +87,9 @@ impl Fleet {
         let mut reasons = Vec::new();
         for conn in worker.conns.iter().filter(|_| worker.is_blocked()) {
             let Some(conn) = self.conns.get(conn) else { continue };
-            reasons.extend(conn.ways().blocked.iter().chain(&conn.ways().bound).cloned());
+            reasons.extend(conn.ways.blocked.iter().chain(&conn.ways.bound).cloned());
             if worker.may_take() {
-                reasons.extend(conn.ways().unrefused.iter().cloned());
+                reasons.extend(conn.ways.unrefused.iter().cloned());
             }
             if conn.opaque {
                 reasons.push("a connection is a blind pipe: its bytes could not be followed".to_owned());
@@ -193,8 +193,8 @@ impl Fleet {
         for conn in worker.conns.iter().filter_map(|id| self.conns.get(id)) {
             ips.push(conn.peer.ip);
             listeners.push(&conn.peer.listener);
-            users.extend(conn.names().user.as_deref());
-            clients.extend(conn.names().client_name.as_deref());
+            users.extend(conn.names.user.as_deref());
+            clients.extend(conn.names.client_name.as_deref());
         }
         for list in [&mut listeners, &mut users, &mut clients] {
             list.sort_unstable();

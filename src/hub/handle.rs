@@ -24,7 +24,8 @@ const PAUSES_ONE: u32 = 1 << PAUSES_SHIFT;
 #[derive(Debug, Default)]
 pub struct Handle {
     flags: AtomicU32,
-    paused: Mutex<Arc<PausedQueues>>,
+    /// `None`: nothing ever was.
+    paused: Mutex<Option<Arc<PausedQueues>>>,
     question: Mutex<Option<Question>>,
     waker: Mutex<Option<Waker>>,
 }
@@ -93,13 +94,13 @@ impl Handle {
 
     /// Hands the set of paused queues over.
     pub fn set_paused(&self, paused: Arc<PausedQueues>) {
-        *self.paused.lock().unwrap_or_else(PoisonError::into_inner) = paused;
+        *self.paused.lock().unwrap_or_else(PoisonError::into_inner) = Some(paused);
         self.change(|flags| flags.wrapping_add(PAUSES_ONE));
     }
 
     /// The set of paused queues, not older than the flags that were read before.
     pub fn paused(&self) -> Arc<PausedQueues> {
-        self.paused.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.paused.lock().unwrap_or_else(PoisonError::into_inner).clone().unwrap_or_default()
     }
 
     /// Hands a question over for the process behind the connection; an older one is forgotten.

@@ -1,6 +1,7 @@
 //! One side of a connection without its socket: what was read from it and waits for the gate, and what waits to be
 //! written to it. Both are empty, and own no memory, as long as everything flows.
 
+use crate::rare::{Blank, Rare};
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -23,35 +24,55 @@ pub(super) enum Input {
 #[derive(Debug)]
 pub(super) struct Lane {
     pub(super) input: Input,
-    /// Read, and not consumed by the gate.
-    pub(super) carry: Vec<u8>,
-    /// The gate has seen all of `carry` and waits for what comes behind it.
+    /// The gate has seen all that is carried and waits for what comes behind it.
     pub(super) hungry: bool,
+    /// Whatever is ordered to be written is thrown away.
+    dead: bool,
     /// Bytes handed to the socket in this connection's life.
     pub(super) written: u64,
+    waiting: Rare<Waiting>,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    /// Read, and not consumed by the gate.
+    carry: Vec<u8>,
     /// Ordered to be written, from `sent` on: 0 <= sent <= pending.len(), and both are 0 when nothing waits.
     pending: Vec<u8>,
     sent: usize,
-    /// Whatever is ordered to be written is thrown away.
-    dead: bool,
+}
+
+impl Blank for Waiting {
+    const BLANK: &'static Waiting = &Waiting { carry: Vec::new(), pending: Vec::new(), sent: 0 };
 }
 
 impl Lane {
     pub(super) fn new() -> Lane {
-        Lane {
-            input: Input::Open,
-            carry: Vec::new(),
-            hungry: false,
-            written: 0,
-            pending: Vec::new(),
-            sent: 0,
-            dead: false,
+        Lane { input: Input::Open, hungry: false, dead: false, written: 0, waiting: Rare::default() }
+    }
+
+    /// What was read, and not consumed by the gate.
+    pub(super) fn carried(&self) -> &[u8] {
+        &self.waiting.carry
+    }
+
+    /// Carries more of it.
+    pub(super) fn carry(&mut self, bytes: &[u8]) {
+        if !bytes.is_empty() {
+            self.waiting.carry.extend_from_slice(bytes);
+        }
+    }
+
+    /// The gate is given what was carried, or will never be.
+    pub(super) fn unload(&mut self) {
+        if !self.carried().is_empty() {
+            self.waiting.carry.clear();
         }
     }
 
     /// How much waits to be written.
     pub(super) fn backlog(&self) -> usize {
-        self.pending.len() - self.sent
+        self.waiting.pending.len() - self.waiting.sent
     }
 
     /// Nothing can be written any more.
@@ -62,8 +83,10 @@ impl Lane {
     /// Throws away what waits and what will be ordered.
     pub(super) fn kill(&mut self) {
         self.dead = true;
-        self.pending = Vec::new();
-        self.sent = 0;
+        if self.waiting.is_there() {
+            self.waiting.pending = Vec::new();
+            self.waiting.sent = 0;
+        }
     }
 
     /// Writes as much as the socket takes and keeps the rest.
@@ -72,14 +95,14 @@ impl Lane {
             return;
         }
         if self.backlog() > 0 {
-            self.pending.extend_from_slice(bytes);
+            self.waiting.pending.extend_from_slice(bytes);
             return;
         }
         match write(writer, cx, bytes) {
             (taken, Ok(())) => {
                 self.written += taken as u64;
                 if taken < bytes.len() {
-                    self.pending.extend_from_slice(&bytes[taken..]);
+                    self.waiting.pending.extend_from_slice(&bytes[taken..]);
                 }
             }
             (taken, Err(_)) => {
@@ -94,27 +117,31 @@ impl Lane {
         if self.backlog() == 0 {
             return false;
         }
-        let (taken, result) = write(writer, cx, &self.pending[self.sent..]);
-        self.sent += taken;
+        let (taken, result) = write(writer, cx, &self.waiting.pending[self.waiting.sent..]);
+        self.waiting.sent += taken;
         self.written += taken as u64;
         if result.is_err() {
             self.kill();
             return true;
         }
         if self.backlog() == 0 {
-            self.pending.clear();
-            self.sent = 0;
+            self.waiting.pending.clear();
+            self.waiting.sent = 0;
         }
         taken > 0
     }
 
     /// Gives memory back that is not needed now.
     pub(super) fn trim(&mut self) {
-        if self.carry.is_empty() && self.carry.capacity() > 0 {
-            self.carry = Vec::new();
+        if !self.waiting.is_there() {
+            return;
         }
-        if self.pending.is_empty() && self.pending.capacity() > 0 {
-            self.pending = Vec::new();
+        let Waiting { carry, pending, .. } = &mut *self.waiting;
+        match (carry.is_empty(), pending.is_empty()) {
+            (true, true) => self.waiting = Rare::default(),
+            (true, false) => *carry = Vec::new(),
+            (false, true) => *pending = Vec::new(),
+            (false, false) => (),
         }
     }
 }

@@ -131,7 +131,7 @@ pub struct Pump<C, B, G, F> {
     look_at: Millis,
     /// Who ended first, and when.
     first_end: Option<(Side, Millis)>,
-    closing: Option<Result<(), GateError>>,
+    closing: Option<Box<Result<(), GateError>>>,
     settled: bool,
 }
 
@@ -352,7 +352,7 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
     /// From here on only what has been ordered is still written. The first reason counts.
     fn close(&mut self, result: Result<(), GateError>) {
         if self.closing.is_none() {
-            self.closing = Some(result);
+            self.closing = Some(Box::new(result));
             self.moved = self.now;
         }
     }

@@ -11,6 +11,7 @@ use crate::dialect::inspect;
 use crate::gate::{Action, Side};
 use crate::job::JobEvent;
 use crate::question::{Answer, Question, addressed};
+use crate::rare::{Blank, Rare};
 use bytes::Bytes;
 
 /// What a connection needs for it.
@@ -20,6 +21,10 @@ pub(super) struct Asking {
     mailbox: Option<Mailbox>,
     /// Waits for the end of what the broker is saying.
     question: Option<Question>,
+}
+
+impl Blank for Asking {
+    const BLANK: &'static Asking = &Asking { mailbox: None, question: None };
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -49,7 +54,7 @@ impl RespGate {
             self.asking.mailbox = Some(mailbox);
             out.push(Action::Event(JobEvent::Listens(true)));
         } else if word.content.contains(&b'n') && self.asking.mailbox.as_ref() == Some(&mailbox) {
-            self.asking = Asking::default();
+            self.asking = Rare::default();
             out.push(Action::Event(JobEvent::Listens(false)));
         }
     }

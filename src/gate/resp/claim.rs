@@ -56,7 +56,7 @@ impl RespGate {
         let ids = pop.args()[5..].iter().take_while(|a| dialect::streams::is_entry_id(a));
         let own = |id: &Bytes| {
             let key = dialect::streams::key(&pop.keys()[0], id);
-            self.read_entries.contains(&key)
+            self.told.read_entries.contains(&key)
         };
         ids.clone().next().is_some() && ids.clone().all(own)
     }

@@ -204,7 +204,7 @@ impl RespGate {
     /// Told once: such commands may come by the thousand.
     fn unrefused(&mut self, name: &[u8], how: &'static str, out: &mut Vec<Action>) {
         if !self.has_told(name, how) {
-            self.unrefused.push((name.to_vec(), how));
+            self.told.unrefused.push((name.to_vec(), how));
             let reason = not_held(name, how);
             let pop = !matches!(name, b"eval" | b"evalsha" | b"eval_ro" | b"evalsha_ro" | b"fcall" | b"fcall_ro");
             out.push(Action::Event(JobEvent::Unrefused { why: reason, pop }));
@@ -212,7 +212,7 @@ impl RespGate {
     }
 
     fn has_told(&self, name: &[u8], how: &'static str) -> bool {
-        self.unrefused.iter().any(|told| told.0 == name && told.1 == how)
+        self.told.unrefused.iter().any(|told| told.0 == name && told.1 == how)
     }
 
     /// RESET ends all modes; its own reply is left out only behind CLIENT REPLY SKIP.
@@ -236,7 +236,7 @@ impl RespGate {
         self.owe_noted(Change::Exec { doubted: transaction.doubted }, transaction.notes)
     }
 
-    fn end_transaction(&mut self) -> Option<Transaction> {
+    fn end_transaction(&mut self) -> Option<Box<Transaction>> {
         self.memory.in_transaction = false;
         self.memory.ack_in_transaction = false;
         self.memory.work = None;

@@ -253,10 +253,10 @@ impl RespGate {
         }
         for (system, job) in entries {
             if pop.name() == b"xreadgroup" {
-                if self.read_entries.len() == ENTRIES_MAX {
-                    self.read_entries.pop_front();
+                if self.told.read_entries.len() == ENTRIES_MAX {
+                    self.told.read_entries.pop_front();
                 }
-                self.read_entries.push_back(job.key.clone());
+                self.told.read_entries.push_back(job.key.clone());
             }
             if system != self.memory.system && system != crate::job::System::Unknown {
                 events.push(JobEvent::Recognised(system));

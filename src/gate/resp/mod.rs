@@ -30,6 +30,7 @@ use crate::dialect::{self, Memory};
 use crate::job::{Fate, JobEvent, JobKey, Millis, System};
 use crate::question::Question;
 use crate::queue::PausedQueues;
+use crate::rare::{Blank, Rare};
 use broker::Current;
 use bytes::Bytes;
 use client::ClientAt;
@@ -114,7 +115,7 @@ pub struct RespGate {
     marked: bool,
     /// Since when.
     marked_at: Millis,
-    pauses: Pauses,
+    pauses: Rare<Pauses>,
     client: ClientAt,
     scanner: Scanner,
     current: Current,
@@ -136,13 +137,23 @@ pub struct RespGate {
     waiting_since: Millis,
     /// The client has ended; what it sent before is all that comes.
     ending: bool,
-    /// What has been told of commands that may bring a job and are not refused.
+    asking: Rare<ask::Asking>,
+    told: Rare<Told>,
+}
+
+/// What has been told and has to be remembered.
+#[derive(Debug, Default)]
+struct Told {
+    /// Commands that may bring a job and are not refused.
     unrefused: Vec<(Vec<u8>, &'static str)>,
-    asking: ask::Asking,
     /// The queues of them that have been told.
     passed: BTreeSet<String>,
     /// Entries of streams that this connection has read: it may renew its claim on them.
     read_entries: VecDeque<JobKey>,
+}
+
+impl Blank for Told {
+    const BLANK: &'static Told = &Told { unrefused: Vec::new(), passed: BTreeSet::new(), read_entries: VecDeque::new() };
 }
 
 /// While a fetch is held the broker's side is pinged this often, or the server's `timeout` would cut it.
@@ -159,7 +170,7 @@ impl RespGate {
             mode: Mode::Running,
             marked: false,
             marked_at: 0,
-            pauses: Pauses::default(),
+            pauses: Rare::default(),
             client: ClientAt::Start,
             scanner: Scanner::new(),
             current: Current::None,
@@ -173,10 +184,8 @@ impl RespGate {
             broker_quiet_since: 0,
             waiting_since: 0,
             ending: false,
-            unrefused: Vec::new(),
-            asking: ask::Asking::default(),
-            passed: BTreeSet::new(),
-            read_entries: VecDeque::new(),
+            asking: Rare::default(),
+            told: Rare::default(),
         }
     }
 

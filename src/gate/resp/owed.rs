@@ -132,65 +132,70 @@ pub(super) struct Asked {
 /// With so many entries the client has to wait: not every one is merged with its neighbour.
 const FULL: usize = 32_768;
 
-/// See the module.
+/// See the module. Most connections owe one reply or one run of replies at a time: these own no memory.
 #[derive(Debug, Default)]
 pub(super) struct Replies {
-    queue: VecDeque<Owed>,
+    front: Option<Owed>,
+    /// What comes behind the front. Empty if there is none.
+    rest: VecDeque<Owed>,
 }
 
 impl Replies {
     pub(super) fn push(&mut self, owed: Owed) {
-        if let (Owed::Plain(n), Some(Owed::Plain(before))) = (&owed, self.queue.back_mut())
+        if let (Owed::Plain(n), Some(Owed::Plain(before))) = (&owed, self.back_mut())
             && let Some(sum) = before.checked_add(*n)
         {
             *before = sum;
             return;
         }
-        self.queue.push_back(owed);
+        match self.front {
+            None => self.front = Some(owed),
+            Some(_) => self.rest.push_back(owed),
+        }
     }
 
     pub(super) fn front(&self) -> Option<&Owed> {
-        self.queue.front()
+        self.front.as_ref()
     }
 
     pub(super) fn front_or_nothing(&self) -> &Owed {
-        self.queue.front().unwrap_or(&Owed::Plain(0))
+        self.front.as_ref().unwrap_or(&Owed::Plain(0))
     }
 
     pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = &Owed> {
-        self.queue.iter()
+        self.front.iter().chain(&self.rest)
     }
 
     pub(super) fn front_mut(&mut self) -> Option<&mut Owed> {
-        self.queue.front_mut()
+        self.front.as_mut()
     }
 
     pub(super) fn back_mut(&mut self) -> Option<&mut Owed> {
-        self.queue.back_mut()
+        self.rest.back_mut().or(self.front.as_mut())
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.queue.is_empty()
+        self.front.is_none()
     }
 
     /// The front has been answered.
     pub(super) fn pop(&mut self) -> Option<Owed> {
-        if let Some(Owed::Plain(n)) = self.queue.front_mut()
+        if let Some(Owed::Plain(n)) = &mut self.front
             && *n > 1
         {
             *n -= 1;
             return Some(Owed::Plain(1));
         }
-        let owed = self.queue.pop_front();
-        if self.queue.is_empty() && self.queue.capacity() > 64 {
-            self.queue.shrink_to(0);
+        let owed = std::mem::replace(&mut self.front, self.rest.pop_front());
+        if self.rest.is_empty() && self.rest.capacity() > 0 {
+            self.rest = VecDeque::new();
         }
         owed
     }
 
     /// So many of the ordinary replies at the front have been given.
     pub(super) fn pop_plain(&mut self, count: u32) {
-        let Some(Owed::Plain(n)) = self.queue.front_mut().filter(|_| count > 0) else { return };
+        let Some(Owed::Plain(n)) = self.front.as_mut().filter(|_| count > 0) else { return };
         // the last one gives its entry back
         *n = n.saturating_sub(count - 1).max(1);
         self.pop();
@@ -199,37 +204,39 @@ impl Replies {
     /// The reply to [`Owed::Sync`] that is to come, if one is.
     pub(super) fn sync(&self) -> Option<&Bytes> {
         // it is the last: nothing is sent behind it before it has come
-        if let Some(Owed::Sync(reply)) = self.queue.back() { Some(reply) } else { None }
+        if let Some(Owed::Sync(reply)) = self.iter().next_back() { Some(reply) } else { None }
     }
 
     /// Something is owed behind which a question may be answered in an odd form, or not for a long time.
     pub(super) fn has_odd(&self) -> bool {
-        self.queue.iter().any(|o| matches!(o, Owed::Blocking | Owed::Pubsub { .. }))
+        self.iter().any(|o| matches!(o, Owed::Blocking | Owed::Pubsub { .. }))
     }
 
     /// Takes out what is owed before [`Owed::Sync`].
     pub(super) fn skip_to_sync(&mut self) -> Vec<Owed> {
-        let last = self.queue.len().saturating_sub(1);
-        self.queue.drain(..last).collect()
+        let Some(last) = self.rest.pop_back() else { return Vec::new() };
+        let skipped = self.front.replace(last);
+        skipped.into_iter().chain(std::mem::take(&mut self.rest)).collect()
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.queue.len() >= FULL
+        self.rest.len() + 1 >= FULL
     }
 
     /// Something is owed that must be settled even for a client that has gone.
     pub(super) fn has_unsettled(&self) -> bool {
-        self.queue.iter().any(|o| matches!(o, Owed::Fetch(_) | Owed::Request(_) | Owed::PutBack(_)))
+        self.iter().any(|o| matches!(o, Owed::Fetch(_) | Owed::Request(_) | Owed::PutBack(_)))
     }
 
     /// Nothing will be answered any more. Returns what was to be put back.
     pub(super) fn abandon(&mut self) -> Vec<Vec<JobKey>> {
         let keys = |o| if let Owed::PutBack(back) = o { Some(back.keys) } else { None };
-        std::mem::take(&mut self.queue).into_iter().filter_map(keys).collect()
+        let all = self.front.take().into_iter().chain(std::mem::take(&mut self.rest));
+        all.filter_map(keys).collect()
     }
 
     /// Nothing that the client will see is owed.
     pub(super) fn only_skips(&self) -> bool {
-        self.queue.iter().all(|o| matches!(o, Owed::Skip | Owed::Sync(_) | Owed::PutBack(_)))
+        self.iter().all(|o| matches!(o, Owed::Skip | Owed::Sync(_) | Owed::PutBack(_)))
     }
 }

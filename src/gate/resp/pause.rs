@@ -10,6 +10,7 @@ use crate::dialect::{self, Note, Request};
 use crate::gate::{Action, Side};
 use crate::job::{JobEvent, Millis, System};
 use crate::queue::PausedQueues;
+use crate::rare::Blank;
 use bytes::Bytes;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -26,6 +27,10 @@ pub(super) struct Pauses {
     since: Millis,
     /// The pauses under which a fetch is still at the broker, as last told.
     open: BTreeSet<String>,
+}
+
+impl Blank for Pauses {
+    const BLANK: &'static Pauses = &Pauses { set: None, number: 0, since: 0, open: BTreeSet::new() };
 }
 
 impl Pauses {
@@ -92,7 +97,7 @@ impl RespGate {
     /// Told once of each queue: a pause of it has to say so.
     pub(super) fn passes_pause(&mut self, queues: &[String], why: &str, sure: bool, out: &mut Vec<Action>) {
         for queue in queues {
-            if self.passed.len() < PASSED_MAX && self.passed.insert(queue.clone()) {
+            if self.told.passed.len() < PASSED_MAX && self.told.passed.insert(queue.clone()) {
                 let (queue, why) = (queue.clone(), why.to_owned());
                 out.push(Action::Event(JobEvent::PassesPause { queue, why, sure }));
             }
@@ -102,7 +107,7 @@ impl RespGate {
     /// Another set of queues is paused from now on.
     pub(super) fn take_pauses(&mut self, now: Millis, paused: &Arc<PausedQueues>, out: &mut Vec<Action>) {
         let set = (!paused.is_empty()).then(|| Arc::clone(paused));
-        self.pauses = Pauses { set, number: paused.number(), since: now, open: BTreeSet::new() };
+        *self.pauses = Pauses { set, number: paused.number(), since: now, open: BTreeSet::new() };
         self.pauses.open = self.open_pauses();
         self.tell_pauses(out);
     }

@@ -35,41 +35,41 @@ pub(super) struct Transaction {
 #[derive(Debug, Default)]
 pub(super) struct Session {
     pub(super) proto: Proto,
-    pub(super) transaction: Option<Transaction>,
+    pub(super) transaction: Option<Box<Transaction>>,
     transactions: u64,
     pub(super) replies: ReplyMode,
     pub(super) monitor: bool,
-    channels: u64,
-    patterns: u64,
-    shards: u64,
+    channels: u32,
+    patterns: u32,
+    shards: u32,
 }
 
 impl Session {
     /// MULTI was sent. Returns the transaction's number.
     pub(super) fn begin_transaction(&mut self) -> u64 {
         self.transactions += 1;
-        self.transaction = Some(Transaction { number: self.transactions, ..Transaction::default() });
+        self.transaction = Some(Box::new(Transaction { number: self.transactions, ..Transaction::default() }));
         self.transactions
     }
 
     /// RESP2 with subscriptions: messages are ordinary arrays, and only a few commands are allowed.
     pub(super) fn subscribed_resp2(&self) -> bool {
-        self.proto == Proto::Two && self.channels + self.patterns + self.shards > 0
+        self.proto == Proto::Two && (self.channels > 0 || self.patterns > 0 || self.shards > 0)
     }
 
     /// How many confirmations an unsubscribe from everything brings (but one if there are none).
     pub(super) fn subscriptions(&self, kind: PubsubKind) -> u32 {
-        let n = match kind {
+        match kind {
             PubsubKind::Channels => self.channels,
             PubsubKind::Patterns => self.patterns,
             PubsubKind::Shards => self.shards,
-        };
-        u32::try_from(n).unwrap_or(u32::MAX)
+        }
     }
 
     /// A confirmation has passed: `[kind, channel, count]`. The count is of channels and patterns together.
     pub(super) fn confirmed(&mut self, kind: PubsubKind, reading: &Reading) {
-        let count = |leaf: &Leaf| number(&leaf.content).ok().and_then(|n| u64::try_from(n).ok());
+        let count =
+            |leaf: &Leaf| number(&leaf.content).ok().filter(|n| *n >= 0).map(|n| u32::try_from(n).unwrap_or(u32::MAX));
         let Some(count) = reading.leaves.last().and_then(count) else { return };
         match kind {
             PubsubKind::Channels => self.channels = count.saturating_sub(self.patterns),

@@ -22,7 +22,7 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
         let wants = self.parts.gate.wants(side);
         let blocked = self.lane(side.other()).backlog() > 0 || self.lane(side).backlog() > ANSWERS_LIMIT;
         let lane = self.lane(side);
-        let kept = lane.carry.len();
+        let kept = lane.carried().len();
         if kept > 0 && wants && !lane.hungry {
             if !blocked {
                 self.judge(side, cx, scratch, 0);
@@ -94,16 +94,16 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
             return;
         }
         let lane = &mut self.lanes[side as usize];
-        let kept = lane.carry.len();
+        let kept = lane.carried().len();
         let whole = kept + read;
         if !self.parts.gate.wants(side) {
-            lane.carry.extend_from_slice(&scratch.buffer[kept..whole]);
+            lane.carry(&scratch.buffer[kept..whole]);
             lane.hungry = false;
             return;
         }
         scratch.hold(whole);
-        scratch.buffer[..kept].copy_from_slice(&lane.carry);
-        lane.carry.clear();
+        scratch.buffer[..kept].copy_from_slice(lane.carried());
+        lane.unload();
         let input = &scratch.buffer[..whole];
         let consumed = self.parts.gate.input(self.now, side, input, &mut scratch.actions).min(whole);
         if self.park(side, scratch, consumed, whole) {
@@ -116,10 +116,10 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
     /// Carries on what the gate has not consumed of the first `whole` bytes of the buffer.
     pub(super) fn keep(&mut self, side: Side, scratch: &mut Scratch, consumed: usize, whole: usize) {
         let lane = &mut self.lanes[side as usize];
-        lane.carry.extend_from_slice(&scratch.buffer[consumed..whole]);
-        lane.hungry = !lane.carry.is_empty() && self.parts.gate.wants(side);
-        if lane.carry.len() > CARRY_LIMIT {
-            let what = format!("{} bytes that make no whole", lane.carry.len());
+        lane.carry(&scratch.buffer[consumed..whole]);
+        lane.hungry = !lane.carried().is_empty() && self.parts.gate.wants(side);
+        if lane.carried().len() > CARRY_LIMIT {
+            let what = format!("{} bytes that make no whole", lane.carried().len());
             self.close(Err(GateError::OutOfStep { side, what }));
         }
         if scratch.buffer.len() > 2 * READ {
@@ -132,7 +132,7 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
     pub(super) fn ended(&mut self, side: Side, cx: &mut Context<'_>, scratch: &mut Scratch) {
         let lane = self.lane(side);
         lane.input = Input::Ended;
-        if !lane.carry.is_empty() && !lane.hungry && !self.parts.gate.wants(side) {
+        if !lane.carried().is_empty() && !lane.hungry && !self.parts.gate.wants(side) {
             self.parts.gate.ending(self.now, side, &mut scratch.actions);
             self.carry_out(cx, scratch, side, 0);
             if self.closing.is_some() || self.parts.gate.wants(side) {
@@ -151,7 +151,7 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
         self.first_end.get_or_insert((side, now));
         let lane = self.lane(side);
         lane.input = Input::Told;
-        lane.carry = Vec::new();
+        lane.unload();
         lane.hungry = false;
         if side == Side::Client && lane.backlog() > 0 {
             // the gate takes what lies beyond `written` as never delivered: so it must not be

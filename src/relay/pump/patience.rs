@@ -86,7 +86,7 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
         if full && !self.flags.stopping_now() && self.now.saturating_sub(self.moved) < FLUSH {
             return None;
         }
-        let error = self.closing.take().and_then(Result::err);
+        let error = self.closing.take().and_then(|why| why.err());
         let by = match self.first_end {
             _ if error.is_some() => ClosedBy::Gate,
             Some((Side::Client, _)) => ClosedBy::Client,
@@ -115,7 +115,7 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
         }
         let of_gate = self.parts.gate.next_timeout();
         let client = self.lane(Side::Client);
-        let unread = client.input == Input::Open && client.carry.len() >= HELD_LIMIT;
+        let unread = client.input == Input::Open && client.carried().len() >= HELD_LIMIT;
         if client.input != Input::Told {
             let look = (unread && !self.parts.gate.wants(Side::Client)).then_some(self.look_at);
             return [of_gate, look].into_iter().flatten().min();
