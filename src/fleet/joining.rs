@@ -2,6 +2,7 @@
 
 use super::Fleet;
 use super::boundary::Effect;
+use super::numbers::shrink;
 use super::worker::{Adopted, Life, LifeNo, Voice, Worker, WorkerNo};
 use crate::job::{ConnId, Millis, System};
 use std::collections::HashMap;
@@ -189,6 +190,8 @@ impl Fleet {
                 self.keys.remove(&worker.key);
             }
         }
+        shrink(&mut self.ids);
+        shrink(&mut self.keys);
         if let Some(at) = worker.timer {
             self.timers.remove(&(at, worker.no));
         }

@@ -2,7 +2,7 @@
 //! one connection and one worker up for every fetch of the whole fleet.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hash, Hasher};
+use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher};
 
 /// A hash table with such keys.
 pub(super) type NumberTable<K, V> = HashMap<K, V, BuildHasherDefault<NumberHasher>>;
@@ -14,6 +14,13 @@ pub(super) struct NumberMap<K, V>(NumberTable<K, Box<V>>);
 
 /// A table with fewer places is not worth shrinking.
 const SMALL: usize = 64;
+
+/// Gives places back after something was removed, if by far the most are empty.
+pub(super) fn shrink<K: Eq + Hash, V, S: BuildHasher>(table: &mut HashMap<K, V, S>) {
+    if table.capacity() > SMALL && table.len() < table.capacity() / 8 {
+        table.shrink_to(2 * table.len());
+    }
+}
 
 impl<K, V> Default for NumberMap<K, V> {
     fn default() -> Self {
@@ -28,9 +35,7 @@ impl<K: Eq + Hash, V> NumberMap<K, V> {
 
     pub(super) fn remove(&mut self, key: &K) -> Option<Box<V>> {
         let value = self.0.remove(key);
-        if self.0.capacity() > SMALL && self.0.len() < self.0.capacity() / 8 {
-            self.0.shrink_to(2 * self.0.len());
-        }
+        shrink(&mut self.0);
         value
     }
 
