@@ -102,6 +102,22 @@ impl Gate {
         self.child.try_wait().expect("a child").is_none()
     }
 
+    /// Bytes of memory that the kernel has given it.
+    pub(crate) fn memory(&self) -> usize {
+        self.status("VmRSS:")
+    }
+
+    /// The most it ever had.
+    pub(crate) fn most_memory(&self) -> usize {
+        self.status("VmHWM:")
+    }
+
+    fn status(&self, what: &str) -> usize {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");
+        let line = status.lines().find_map(|line| line.strip_prefix(what)).expect("the kernel says so");
+        1024 * line.trim().trim_end_matches(" kB").parse::<usize>().expect("a number")
+    }
+
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(&self.log).expect("there")
     }

@@ -3,6 +3,7 @@
 
 mod broker;
 mod gate;
+mod memory;
 mod start;
 mod state;
 mod stop;
