@@ -149,7 +149,7 @@ pub(super) struct Conn {
     pub(super) opaque: bool,
     pub(super) life: Option<LifeNo>,
     /// Its process listens to remote control here.
-    pub(super) mailbox: Option<Mailbox>,
+    pub(super) mailbox: Option<Box<Mailbox>>,
     /// What is fetched on it is acknowledged one by one.
     pub(super) acknowledges: bool,
     pub(super) deliveries: u64,

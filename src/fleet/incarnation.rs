@@ -181,7 +181,7 @@ impl Fleet {
         let no = conn.worker;
         self.detach(id);
         let Some(conn) = self.conns.remove(&id) else { return };
-        self.forget_question(conn.mailbox.as_ref());
+        self.forget_question(conn.mailbox.as_deref());
         for process in conn.lineage.iter() {
             let key = Key::of_process(process);
             if let Some(kin) = self.kin.get_mut(&key) {

@@ -120,11 +120,11 @@ impl Fleet {
         if conn.mailbox.is_some() == listens {
             return;
         }
-        let before = std::mem::replace(&mut conn.mailbox, listens.then(Mailbox::default));
+        let before = std::mem::replace(&mut conn.mailbox, listens.then(Box::default));
         let inquiry = &mut worker.inquiry;
         inquiry.mailboxes = if listens { inquiry.mailboxes + 1 } else { inquiry.mailboxes.saturating_sub(1) };
         inquiry.widen();
-        self.forget_question(before.as_ref());
+        self.forget_question(before.as_deref());
     }
 
     /// Puts the question to a worker, if it is due.
@@ -141,7 +141,7 @@ impl Fleet {
         let (lists, epoch) = (lists(worker), worker.epoch.no);
         for id in worker.conns.iter().copied().collect::<Vec<_>>() {
             let number = self.number();
-            let Some(mailbox) = self.conns.get_mut(&id).and_then(|conn| conn.mailbox.as_mut()) else { continue };
+            let Some(mailbox) = self.conns.get_mut(&id).and_then(|conn| conn.mailbox.as_deref_mut()) else { continue };
             if mailbox.is_idle(no, epoch, lists) || !mailbox.may_be_asked(now, no, epoch) {
                 continue;
             }
@@ -163,7 +163,7 @@ impl Fleet {
     pub(super) fn answered(&mut self, now: Millis, answer: Answer) {
         let Some(id) = self.questions.get(&answer.number).copied() else { return };
         let Some(conn) = self.conns.get_mut(&id) else { return };
-        let (no, asked) = (conn.worker, conn.mailbox.as_mut().and_then(|mailbox| mailbox.asked.as_mut()));
+        let (no, asked) = (conn.worker, conn.mailbox.as_deref_mut().and_then(|mailbox| mailbox.asked.as_mut()));
         let Some(asked) = asked.filter(|asked| asked.number == answer.number && asked.of == no) else { return };
         let listed = asked.lists.contains(&answer.list) && !asked.answers.iter().any(|(list, _)| *list == answer.list);
         match answer.tasks {
@@ -189,7 +189,7 @@ impl Fleet {
     fn conclude(&mut self, now: Millis, no: WorkerNo, id: ConnId) {
         let Some(worker) = self.workers.get_mut(&no) else { return };
         worker.inquiry.answered = true;
-        let mailbox = self.conns.get_mut(&id).and_then(|conn| conn.mailbox.as_mut());
+        let mailbox = self.conns.get_mut(&id).and_then(|conn| conn.mailbox.as_deref_mut());
         let Some((mailbox, asked)) = mailbox.and_then(|mailbox| mailbox.asked.take().map(|asked| (mailbox, asked)))
         else {
             return;
@@ -214,7 +214,7 @@ impl Fleet {
     /// Looks whether each process of a worker has said that it is idle in the present epoch.
     fn note_idle(&mut self, now: Millis, no: WorkerNo) -> bool {
         let Some(worker) = self.workers.get(&no) else { return false };
-        let mut mailboxes = worker.conns.iter().filter_map(|id| self.conns.get(id)?.mailbox.as_ref());
+        let mut mailboxes = worker.conns.iter().filter_map(|id| self.conns.get(id)?.mailbox.as_deref());
         if !mailboxes.all(|mailbox| mailbox.is_idle(no, worker.epoch.no, lists(worker))) || !self.covers(worker) {
             return false;
         }
