@@ -141,6 +141,7 @@ struct Scratch {
     buffer: Vec<u8>,
     actions: Vec<Action>,
     events: Vec<JobEvent>,
+    #[expect(clippy::vec_box, reason = "each goes into a connection and comes back as it is")]
     spare: Vec<Box<Parked>>,
 }
 

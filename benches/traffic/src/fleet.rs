@@ -20,7 +20,7 @@ impl Beside {
     pub(crate) fn new(now: u64, protocol: &'static str) -> Beside {
         let mut fleet = Fleet::new(FleetSettings::default(), now);
         let ip = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 7));
-        let listener = "main".to_owned();
+        let listener = "main".into();
         let peer = Peer { listener, listener_is_identity: false, protocol, ip, port: 4_242, local: false };
         fleet.connect(now, CONN, peer);
         Beside { fleet, events: Vec::new(), journal: 0 }

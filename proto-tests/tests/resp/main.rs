@@ -16,6 +16,7 @@ mod identity;
 mod lists;
 mod mode;
 mod pauses;
+mod pauses_of_systems;
 mod pops;
 mod put_back;
 mod resque;

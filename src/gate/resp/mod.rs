@@ -153,7 +153,8 @@ struct Told {
 }
 
 impl Blank for Told {
-    const BLANK: &'static Told = &Told { unrefused: Vec::new(), passed: BTreeSet::new(), read_entries: VecDeque::new() };
+    const BLANK: &'static Told =
+        &Told { unrefused: Vec::new(), passed: BTreeSet::new(), read_entries: VecDeque::new() };
 }
 
 /// While a fetch is held the broker's side is pinged this often, or the server's `timeout` would cut it.

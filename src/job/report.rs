@@ -1,0 +1,65 @@
+//! What workers of the different job systems say about themselves, in their own words.
+
+use super::Millis;
+
+/// What a worker says about itself.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Report {
+    /// Celery's `worker-heartbeat`, `worker-online` and `worker-offline` events.
+    Celery {
+        /// Which of the events.
+        kind: CeleryEvent,
+        /// Process id of the worker's main process, as it sees itself.
+        pid: Option<u32>,
+        /// Tasks being executed when it was composed; prefetched and ETA tasks are not counted.
+        active: Option<u32>,
+        /// Tasks accepted by the pool since the worker's start.
+        processed: Option<u64>,
+        /// When it was composed, by the worker's own clock.
+        timestamp: Option<Millis>,
+        /// The heartbeat's period (2,000 by default).
+        period: Option<Millis>,
+    },
+    /// Sidekiq's heartbeat (every 5 s in 6.x, every 10 s in 7 and 8).
+    Sidekiq {
+        /// Worker threads of the process, all capsules together.
+        concurrency: Option<u32>,
+        /// Threads that run a job.
+        busy: Option<u32>,
+        /// The process has been told to take no more jobs.
+        quiet: bool,
+        /// When it was composed, by the worker's own clock.
+        beat: Option<Millis>,
+    },
+    /// The process that holds this connection has nothing in hand at this moment (RQ's `state idle`).
+    Idle,
+    /// Jobs being worked on are locked for so long, and their locks renewed in time (BullMQ, Bull).
+    Lease {
+        /// Milliseconds.
+        lasts: Millis,
+        /// One has just been renewed.
+        renewed: bool,
+    },
+    /// Sidekiq's work hash, written with each heartbeat.
+    SidekiqWork {
+        /// The jids in it; an entry whose jid could not be read stands as an empty text.
+        running: Vec<String>,
+    },
+    /// A Sidekiq process took its name off the list of processes, at the very end of an orderly stop: its scheduler and
+    /// its threads have ended, and what they had not finished has been pushed back.
+    SidekiqLeft {
+        /// The process.
+        name: String,
+    },
+}
+
+/// The Celery worker events that the gate reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CeleryEvent {
+    /// The worker has just started (or reconnected).
+    Online,
+    /// Every two seconds.
+    Heartbeat,
+    /// The worker is shutting down.
+    Offline,
+}
