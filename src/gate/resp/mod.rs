@@ -267,7 +267,9 @@ impl Gate for RespGate {
             (_, Side::Broker) => {
                 let consumed = self.broker_input(now, input, out);
                 self.tell_pauses_if_fewer(out);
-                self.put_question(out);
+                if self.asking.is_there() {
+                    self.put_question(out);
+                }
                 consumed
             }
         }

@@ -186,8 +186,11 @@ impl Replies {
             *n -= 1;
             return Some(Owed::Plain(1));
         }
+        if self.rest.is_empty() {
+            return self.front.take();
+        }
         let owed = std::mem::replace(&mut self.front, self.rest.pop_front());
-        if self.rest.is_empty() && self.rest.capacity() > 0 {
+        if self.rest.is_empty() {
             self.rest = VecDeque::new();
         }
         owed

@@ -17,7 +17,11 @@ const PATIENCE: Millis = 1_000;
 impl RespGate {
     /// When the gate will ask.
     pub(super) fn sync_due(&self) -> Option<Millis> {
-        let waits = matches!(self.client, ClientAt::Waiting) && !self.owed.only_skips() && self.owed.sync().is_none();
+        // asked after every read, and hardly ever so
+        if !matches!(self.client, ClientAt::Waiting) {
+            return None;
+        }
+        let waits = !self.owed.only_skips() && self.owed.sync().is_none();
         let may_ask = self.session.transaction.is_none()
             && self.session.replies == ReplyMode::On
             && !self.session.subscribed_resp2()
