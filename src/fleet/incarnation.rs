@@ -179,6 +179,7 @@ impl Fleet {
     pub(super) fn closed(&mut self, now: Millis, id: ConnId, by: ClosedBy) {
         let Some(conn) = self.conns.get(&id) else { return };
         let no = conn.worker;
+        self.loses(now, id);
         self.detach(id);
         let Some(conn) = self.conns.remove(&id) else { return };
         self.forget_question(conn.mailbox.as_deref());

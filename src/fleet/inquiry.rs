@@ -10,10 +10,11 @@
 //!   first: a task goes from there to `active`, never back. (A task that waits for its rate limit is in no list. Its message
 //!   is unacknowledged: the broker keeps it.)
 //! - A worker of several processes is idle when all of them have said so. One that fetches and does not listen is not
-//!   known to be.
+//!   known to be, nor one that has closed its connections (a warm shutdown, a reconnect) with jobs in its hands.
 
 use super::Fleet;
 use super::boundary::Effect;
+use super::conn::Conn;
 use super::evidence::celery;
 use super::ledger::{Entry, Stage};
 use super::worker::{Worker, WorkerNo};
@@ -30,6 +31,9 @@ const PATIENCE: Millis = 30_000;
 const UNANSWERED: u32 = 10;
 /// So long after the first question a worker that has never answered is taken for one that does not.
 const FIRST_ANSWER: Millis = 60_000;
+/// Connections that have fetched side by side for so long are not one process' that has come back: its old one goes as
+/// soon as the broker has answered what was outstanding on it.
+const SIDE_BY_SIDE: Millis = 5_000;
 
 /// A connection on which a process listens.
 /// ```text
@@ -74,6 +78,8 @@ pub(super) struct Inquiry {
     answered: bool,
     /// The epoch in which all its processes said that they are idle.
     idle_in: Option<u64>,
+    /// So many processes there were when one of them was lost from sight with jobs in its hands.
+    processes: usize,
 }
 
 impl Inquiry {
@@ -185,6 +191,21 @@ impl Fleet {
         }
     }
 
+    /// A connection is about to be closed for good: its process may be one of several, and go on with what it has.
+    pub(super) fn loses(&mut self, now: Millis, id: ConnId) {
+        let Some((conn, worker)) = self.pair(id) else { return };
+        if !conn.fetched || !worker.ledger.iter().any(|(_, entry)| entry.conn == Some(id)) {
+            return;
+        }
+        let no = worker.no;
+        let others = worker.conns.iter().filter(|other| **other != id).copied().collect::<Vec<_>>();
+        let beside = |conn: &Conn| conn.fetched && conn.since.saturating_add(SIDE_BY_SIDE) <= now;
+        let others = others.iter().filter(|other| self.conns.get(other).is_some_and(beside)).count();
+        if let Some(worker) = self.workers.get_mut(&no).filter(|_| others > 0) {
+            worker.inquiry.processes = worker.inquiry.processes.max(others + 1);
+        }
+    }
+
     /// A process has answered all that it was asked.
     fn conclude(&mut self, now: Millis, no: WorkerNo, id: ConnId) {
         let Some(worker) = self.workers.get_mut(&no) else { return };
@@ -223,6 +244,7 @@ impl Fleet {
         let over = worker.ledger.select(|entry| entry.stage == Stage::Started || gone(entry));
         if let Some(worker) = self.workers.get_mut(&no) {
             worker.inquiry.idle_in = Some(worker.epoch.no);
+            worker.inquiry.processes = 0;
             worker.untracked = 0;
         }
         self.strike(now, no, &over, "finished");
@@ -235,7 +257,8 @@ impl Fleet {
             return worker.inquiry.mailboxes > 0;
         }
         let fetching = worker.conns.iter().filter(|id| self.conns.get(id).is_some_and(|conn| conn.fetched)).count();
-        worker.inquiry.mailboxes >= fetching.max(worker.dialect_names().len()).max(1)
+        let processes = fetching.max(worker.dialect_names().len()).max(worker.inquiry.processes);
+        worker.inquiry.mailboxes >= processes.max(1)
     }
 }
 

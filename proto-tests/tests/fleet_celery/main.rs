@@ -5,6 +5,7 @@ mod answers;
 mod asking;
 mod beats;
 mod lives;
+mod lost;
 
 use proto_tests::fleet_script::play;
 
