@@ -127,6 +127,24 @@ fn its_own_answer_comes_in_order() {
 }
 
 #[test]
+fn its_own_answer_waits_until_the_broker_has_said_its_word() {
+    let (key, message) = (address(3, "a"), answer(r#"{"w1@vm": []}"#));
+    play(&format!(
+        r#"set nonce 7
+        W= HELLO 3
+        B= %1 $$proto :3
+        B<raw ">2\r\n$10\r\ninvalidate\r\n*1\r\n$10\r\nabcde"
+        W<raw ">2\r\n$10\r\ninvalidate\r\n*1\r\n$10\r\nabcde"
+        W> LPUSH {key} {message}
+        E Answered 3 active []
+        B<raw "fghij\r\n"
+        W<raw "fghij\r\n:1\r\n"
+        W= PING
+        B= +PONG"#
+    ));
+}
+
+#[test]
 fn what_cannot_be_kept_passes() {
     let (key, message) = (address(3, "a"), answer(r#"{"w1@vm": []}"#));
     play(&format!("set nonce 7\n W= MULTI\n B= +OK\n W= LPUSH {key} {message}\n B= +QUEUED\n W= EXEC\n B= *1 :1"));

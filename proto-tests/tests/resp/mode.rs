@@ -136,6 +136,23 @@ fn pushes_pass_while_a_fetch_is_blocked_and_while_it_is_held() {
     ));
 }
 
+/// Nothing of the gate's own comes into the middle of it.
+#[test]
+fn half_a_push_is_ended_before_the_gate_answers() {
+    let half = r#"B=raw ">2\r\n$10\r\ninvalidate\r\n*1\r\n$10\r\nabcde""#;
+    play(&format!(
+        "{HELLO3} DRAIN
+        W> BRPOP q 5
+        {half}
+        +5s
+        +50ms
+        B<raw \"fghij\\r\\n\"
+        W<raw \"fghij\\r\\n_\\r\\n\"
+        W= PING
+        B= +PONG"
+    ));
+}
+
 #[test]
 fn half_a_push_is_no_safe_boundary() {
     play(&format!(

@@ -2,7 +2,6 @@
 //! it; the answer, an LPUSH on any other connection of the worker, is read along and answered here. The broker never
 //! hears of either.
 
-use super::broker::Current;
 use super::empty::Proto;
 use super::owed::{Owed, PubsubKind};
 use super::reply::Reading;
@@ -61,7 +60,7 @@ impl RespGate {
 
     /// Puts the question that waits, if the broker is between two things that it says.
     pub(super) fn put_question(&mut self, out: &mut Vec<Action>) {
-        if self.asking.question.is_none() || !self.scanner.at_start() || !matches!(self.current, Current::None) {
+        if self.asking.question.is_none() || self.is_broker_speaking() {
             return;
         }
         let Some(question) = self.asking.question.take() else { return };

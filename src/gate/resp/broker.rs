@@ -86,6 +86,8 @@ impl RespGate {
             if advance.done && self.has_settling() {
                 Self::flush(&mut run, out);
                 self.settle_front(out);
+                // what its time was over for in the middle of a push
+                self.answer_overdue(now, out);
             }
             at = end;
         }
@@ -115,6 +117,12 @@ impl RespGate {
                 matches!(front, Owed::Answer(_) | Owed::Nothing(_) | Owed::Blocking | Owed::Skip | Owed::Sync(_))
             }
         }
+    }
+
+    /// The broker is in the middle of something that goes to the client (a push comes whenever it likes, and in pieces):
+    /// nothing of the gate's own may come between.
+    pub(super) fn is_broker_speaking(&self) -> bool {
+        !(self.scanner.at_start() && matches!(self.current, Current::None)) && self.forwards()
     }
 
     /// Whether the bytes of the current value go to the client.

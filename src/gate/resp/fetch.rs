@@ -167,7 +167,8 @@ impl RespGate {
 
     /// Answers a held fetch whose own time-out is over.
     pub(super) fn answer_overdue(&mut self, now: Millis, out: &mut Vec<Action>) {
-        let overdue = |f: &mut Box<Fetch>| f.deadline.is_some_and(|d| now >= d);
+        let speaking = self.is_broker_speaking();
+        let overdue = |f: &mut Box<Fetch>| !speaking && f.deadline.is_some_and(|d| now >= d);
         let Some(fetch) = self.held.take_if(overdue) else { return };
         self.answered(Place::Gate, FetchEnd::Empty, true, out);
         let nothing = fetch.pop.empty().reply(self.session.proto);

@@ -229,7 +229,7 @@ impl RespGate {
 
     /// Sends what the gate itself answers and nothing keeps back any more.
     fn settle_front(&mut self, out: &mut Vec<Action>) {
-        loop {
+        while !self.is_broker_speaking() {
             let bytes = match self.owed.front() {
                 Some(Owed::Answer(bytes)) => bytes.clone(),
                 Some(Owed::Nothing(empty)) => empty.reply(self.session.proto),
@@ -331,7 +331,8 @@ impl Gate for RespGate {
             return Some(0);
         }
         let ping = self.broker_quiet_since + PING_EVERY;
-        Some(held.deadline.map_or(ping, |d| d.min(ping)))
+        let deadline = held.deadline.filter(|_| !self.is_broker_speaking());
+        Some(deadline.map_or(ping, |d| d.min(ping)))
     }
 
     fn timeout(&mut self, now: Millis, out: &mut Vec<Action>) {
