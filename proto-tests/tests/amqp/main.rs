@@ -23,3 +23,4 @@ mod streams;
 mod systems;
 mod transparent;
 mod undrain;
+mod walk;
