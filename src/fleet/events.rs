@@ -91,6 +91,7 @@ impl Fleet {
         worker.fetches.add(place, blocking);
         if !conn.fetched {
             conn.fetched = true;
+            worker.fetchers += 1;
             worker.inquiry.widen();
         }
         let (no, first) = (worker.no, !worker.fetching);

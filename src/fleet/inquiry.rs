@@ -115,7 +115,8 @@ pub(super) fn due(worker: &Worker) -> Option<Millis> {
     let hopeless = worker.is_whole() && worker.untracked == 0 && worker.ledger.started() == 0;
     let waits = hopeless && worker.ledger.unacked() > worker.ledger.due_after(worker.epoch.at);
     let (heard, period) = celery::last_heard(worker);
-    let silent = heard.saturating_add(SILENCE.max(period.saturating_mul(3)));
+    let silent =
+        if celery::all_are_heard(worker) { heard.saturating_add(SILENCE.max(period.saturating_mul(3))) } else { 0 };
     (asks && !waits).then(|| silent.max(worker.inquiry.next))
 }
 
@@ -226,7 +227,7 @@ impl Fleet {
         if self.note_idle(now, no) {
             return;
         }
-        let alone = |worker: &&Worker| worker.inquiry.mailboxes == 1 && self.covers(worker);
+        let alone = |worker: &&Worker| worker.inquiry.mailboxes == 1 && Self::covers(worker);
         let Some(worker) = self.workers.get(&no).filter(alone) else { return };
         let over = not_listed(worker, &asked);
         self.strike(now, no, &over, "finished");
@@ -236,7 +237,7 @@ impl Fleet {
     fn note_idle(&mut self, now: Millis, no: WorkerNo) -> bool {
         let Some(worker) = self.workers.get(&no) else { return false };
         let mut mailboxes = worker.conns.iter().filter_map(|id| self.conns.get(id)?.mailbox.as_deref());
-        if !mailboxes.all(|mailbox| mailbox.is_idle(no, worker.epoch.no, lists(worker))) || !self.covers(worker) {
+        if !mailboxes.all(|mailbox| mailbox.is_idle(no, worker.epoch.no, lists(worker))) || !Self::covers(worker) {
             return false;
         }
         // what is from before a gap is in no list, whenever it is due: they were asked for all if there is any
@@ -252,14 +253,15 @@ impl Fleet {
     }
 
     /// Those who listen are all the processes of the worker that may run jobs.
-    fn covers(&self, worker: &Worker) -> bool {
-        if worker.key.is_incarnation() {
-            return worker.inquiry.mailboxes > 0;
-        }
-        let fetching = worker.conns.iter().filter(|id| self.conns.get(id).is_some_and(|conn| conn.fetched)).count();
-        let processes = fetching.max(worker.dialect_names().len()).max(worker.inquiry.processes);
-        worker.inquiry.mailboxes >= processes.max(1)
+    fn covers(worker: &Worker) -> bool {
+        worker.inquiry.mailboxes >= processes(worker).max(worker.dialect_names().len()).max(1)
     }
+}
+
+/// How many processes may run the jobs of the worker: one, where each has a name of its own, else as many as fetch, those
+/// included that were lost from sight with jobs in their hands.
+pub(super) fn processes(worker: &Worker) -> usize {
+    if worker.key.is_incarnation() { 1 } else { worker.fetchers.max(worker.inquiry.processes) }
 }
 
 /// What has to be asked to know whether a worker is idle.

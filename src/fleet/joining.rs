@@ -14,6 +14,7 @@ impl Fleet {
         conn.worker = no;
         worker.conns.insert(id);
         worker.fetches.join(conn.fetches);
+        worker.fetchers += usize::from(conn.fetched);
         worker.delivering += usize::from(conn.delivering);
         worker.blocked += conn.ways.blocked.len() + conn.ways.bound.len();
         worker.opaque += usize::from(conn.opaque);
@@ -43,6 +44,7 @@ impl Fleet {
         let Some(worker) = self.workers.get_mut(&no) else { return };
         worker.conns.remove(&id);
         worker.fetches.leave(conn.fetches);
+        worker.fetchers -= usize::from(conn.fetched).min(worker.fetchers);
         worker.delivering -= usize::from(conn.delivering).min(worker.delivering);
         worker.blocked -= (conn.ways.blocked.len() + conn.ways.bound.len()).min(worker.blocked);
         worker.opaque -= usize::from(conn.opaque).min(worker.opaque);

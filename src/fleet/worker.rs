@@ -120,7 +120,7 @@ pub(super) struct Ended {
     pub(super) lost: bool,
 }
 
-/// See the module. The sums (`fetches`, `delivering`, `blocked`, `opaque`, `unrefused`, `unconfirmed`) are those of its connections.
+/// See the module. The sums (`fetches`, `fetchers`, `delivering`, `blocked`, `opaque`, `unrefused`, `unconfirmed`) are those of its connections.
 #[derive(Debug)]
 pub(super) struct Worker {
     pub(super) no: WorkerNo,
@@ -138,6 +138,8 @@ pub(super) struct Worker {
 
     pub(super) conns: BTreeSet<ConnId>,
     pub(super) fetches: Fetches,
+    /// How many of its connections have fetched. Of a Celery process that is one.
+    pub(super) fetchers: usize,
     pub(super) delivering: usize,
     pub(super) blocked: usize,
     pub(super) opaque: usize,
@@ -247,6 +249,7 @@ impl Worker {
             lives: Vec::new(),
             conns: BTreeSet::new(),
             fetches: Fetches::default(),
+            fetchers: 0,
             delivering: 0,
             blocked: 0,
             opaque: 0,

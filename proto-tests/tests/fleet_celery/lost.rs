@@ -123,3 +123,38 @@ fn a_process_that_is_back_speaks_for_itself() {
     ",
     );
 }
+
+/// One of two behind an address sends heartbeats, and nothing names the other.
+#[test]
+fn nobody_beats_for_a_process_that_sends_no_heartbeats() {
+    play_with(
+        Default::default(),
+        "
+        + c1 10.0.0.5
+        + c4 10.0.0.5
+        + d1 10.0.0.5
+        c1 is celery
+        d1 is celery
+        c4 named celery w1@a
+        c1 fetch celery
+        d1 fetch celery
+        c4 beat active=0 processed=0
+        c1 gets t1
+        d1 gets t2
+        c1 ack t1
+        d1 ack t2
+        drain d all
+        +2s
+        c4 beat active=0 processed=1
+        +2s
+        c4 beat active=0 processed=1
+        +2s
+        c4 beat active=0 processed=1
+        ? @c1 sealed running=2
+        - d1
+        +2s
+        c4 beat active=0 processed=1
+        ? @c1 sealed running=2
+        ",
+    );
+}

@@ -157,7 +157,7 @@ pub(in crate::fleet) enum Finding {
 
 /// Reads the newest heartbeat of the life at `index`, and remembers if it found the life idle.
 pub(in crate::fleet) fn weigh(worker: &mut Worker, index: usize, now: Millis) -> Finding {
-    let alone = worker.live().count() == 1;
+    let alone = worker.live().count() == 1 && all_are_heard(worker);
     let may_match = worker.is_whole() && !may_start_silently(worker, now);
     let (epoch, acks) = (worker.epoch.no, worker.acks);
     let Some(Life { voice: Voice::Celery(voice), .. }) = worker.lives.get_mut(index) else { return Finding::Nothing };
@@ -181,10 +181,16 @@ fn may_start_silently(worker: &Worker, now: Millis) -> bool {
     worker.ledger.unacked() > worker.ledger.due_after(now.saturating_add(CLOCK_SKEW))
 }
 
-/// Every live process has been found idle since the last event that could start a job.
+/// Nobody runs jobs for it who sends no heartbeats, beside others behind its address who do.
+pub(in crate::fleet) fn all_are_heard(worker: &Worker) -> bool {
+    worker.live().count() >= inquiry::processes(worker)
+}
+
+/// Every process has been found idle since the last event that could start a job.
 fn is_reported_idle(worker: &Worker) -> bool {
     let mut live = worker.live().peekable();
     live.peek().is_some()
+        && all_are_heard(worker)
         && live.all(|life| match &life.voice {
             Voice::Celery(voice) => voice.idle_in == Some(worker.epoch.no),
             _ => false,
@@ -282,7 +288,8 @@ fn add_evidence(verdict: &mut Verdict, worker: &Worker, now: Millis, mute: bool)
         verdict.evidence = Evidence::Unknown;
         verdict.doubts.push(Doubt::Adopted(why, worker.system));
     } else {
-        verdict.doubts.push(silence(worker, now).unwrap_or(Doubt::ReportDue));
+        let unheard = || (!mute && !all_are_heard(worker)).then_some(Doubt::Unheard);
+        verdict.doubts.push(silence(worker, now).or_else(unheard).unwrap_or(Doubt::ReportDue));
     }
 }
 

@@ -32,6 +32,8 @@ pub(super) enum Doubt {
         /// For how long, in milliseconds.
         since: Millis,
     },
+    /// More processes fetch than send heartbeats.
+    Unheard,
     /// A heartbeat composed after the seal is still due. Passes by itself.
     ReportDue,
     /// Jobs may be in its hands that the gate has not seen.
@@ -78,6 +80,7 @@ impl Doubt {
         Some(match self {
             Doubt::NoHeartbeat => "it has started jobs, and no heartbeat says when they end".to_owned(),
             Doubt::Silent { since } => format!("its heartbeats stopped {} s ago", since / 1_000),
+            Doubt::Unheard => "more processes fetch behind its address than send heartbeats".to_owned(),
             Doubt::ReportDue => return None,
             Doubt::Adopted(Adopted::MidLife, _) => {
                 "it was met in mid-life: what it took before is not known".to_owned()
@@ -114,6 +117,9 @@ impl Doubt {
                 "start the worker without --without-heartbeat, or with its remote control on \
                  (worker_enable_remote_control) so that it can be asked, or declare [celery] acks = \"late\" if its \
                  tasks acknowledge late",
+            ),
+            Doubt::Unheard => Some(
+                "start all of them without --without-heartbeat, or with their remote control on so that they can be asked",
             ),
             Doubt::Silent { .. } => Some("look whether the worker still runs: its heartbeat is due every few seconds"),
             Doubt::Adopted(_, System::Celery) => Some(
