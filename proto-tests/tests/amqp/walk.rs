@@ -97,8 +97,6 @@ const CLIENT: &[&str] = &[
     "publish ex key;header 3;body ab;body;body c",
     "publish ex key;header 3;@ack #;body abc",
     "cancel a",
-    "consume qa a",
-    "consume qb b no_ack",
     "tx.select",
     "recover",
     "close 200 0/0",
@@ -117,13 +115,10 @@ const BROKER: &[&str] = &[
     "deliver a #;header 3;body;body ab;@message b # x;body c",
     "deliver a #;header 3 id=x task=y;body ab;body c",
     "deliver a #;header 3;@ack #;@message a # abc;body abc",
-    "consume-ok a",
-    "consume-ok b",
     "cancel-ok a",
     "cancel-ok ~draingate-7",
     "cancel-ok ~draingate-7",
     "recover-ok",
-    "close 404 60/20",
 ];
 
 fn line(of: &'static [&'static str]) -> impl Strategy<Value = String> {
@@ -169,9 +164,11 @@ proptest! {
         let mut ways = [Way::new(false), Way::new(true)];
         let lines = |lines: &[String]| lines.join(";").split(';').flat_map(|line| encode(line).expect("a frame")).collect::<Vec<u8>>();
         let of = |text: &str| text.split(',').map(str::to_owned).collect::<Vec<_>>();
+        // all consumers are there from the first, and no channel is free for a question of the gate's own: what it does about
+        // those depends on what it has read by then
         let begin = [
-            Do::Client(of("greeting,0 start-ok,0 tune-ok,0 connection.open,1 open,2 open,1 consume qa a,2 consume qa a")),
-            Do::Broker(of("0 start,0 tune,0 connection.open-ok,1 open-ok,2 open-ok,1 consume-ok a,2 consume-ok a")),
+            Do::Client(of("greeting,0 start-ok,0 tune-ok 2,0 connection.open,1 open,2 open,1 consume qa a,2 consume qa a,1 consume qb b no_ack")),
+            Do::Broker(of("0 start,0 tune,0 connection.open-ok,1 open-ok,2 open-ok,1 consume-ok a,2 consume-ok a,1 consume-ok b")),
         ];
         let mut now = 1_700_000_000_000;
         for act in begin.into_iter().chain(acts) {
@@ -187,7 +184,13 @@ proptest! {
                 now += millis;
             }
             let [whole, bytewise] = &mut ways;
-            let said = |way: &mut Way| (std::mem::take(&mut way.written), std::mem::take(&mut way.events), way.closed);
+            // what the gate thinks of between two reads it thinks of sooner between bytes: the facts are the same, in another
+            // order
+            let said = |way: &mut Way| {
+                let mut facts: Vec<String> = way.events.drain(..).map(|event| format!("{event:?}")).collect();
+                facts.sort_unstable();
+                (std::mem::take(&mut way.written), facts, way.closed)
+            };
             let (one, other) = (said(whole), said(bytewise));
             if whole.closed && bytewise.closed {
                 break;
