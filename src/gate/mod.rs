@@ -110,6 +110,12 @@ pub trait Gate {
     /// Cheap to call after every write.
     fn flushed(&mut self, written: u64);
 
+    /// The broker has said that it closes the connection because it leaves itself: whoever closes first, the broker has
+    /// ended it.
+    fn broker_leaves(&self) -> bool {
+        false
+    }
+
     /// Whether the connection can be closed without hurting anybody: nothing owed, nothing half-way in either
     /// direction, no transaction open. A held fetch counts as idle.
     fn at_safe_boundary(&self) -> bool;

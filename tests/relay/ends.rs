@@ -45,6 +45,19 @@ async fn a_client_that_still_talks_reads_the_last_words_of_a_broker_that_closes(
     assert!(read.is_ok() && got.starts_with(b"-ERR max"), "{read:?} {got:?}");
 }
 
+/// A client closes as soon as it reads that the broker will.
+#[tokio::test]
+async fn a_broker_that_has_said_so_has_ended_the_connection_whoever_closes_first() {
+    for leaves in [true, false] {
+        let gate = pass();
+        gate.state.lock().expect("no panic before").broker_leaves = leaves;
+        let ends = pump(gate).await;
+        drop(ends.client);
+        let by = if leaves { ClosedBy::Broker } else { ClosedBy::Client };
+        assert_eq!(timeout(SURELY, ends.pump.closed()).await.expect("in time").by, by);
+    }
+}
+
 #[tokio::test]
 async fn a_half_closed_client_still_gets_the_answer_that_its_gate_waits_for() {
     let mut gate = pass();

@@ -20,6 +20,7 @@ pub(crate) struct State {
     /// By side.
     pub(crate) wants: [bool; 2],
     pub(crate) boundary: bool,
+    pub(crate) broker_leaves: bool,
     pub(crate) next_timeout: Option<Millis>,
     pub(crate) flushed: u64,
     pub(crate) now: Millis,
@@ -42,6 +43,7 @@ pub(crate) fn pass() -> TestGate {
             calls: Vec::new(),
             wants: [true, true],
             boundary: true,
+            broker_leaves: false,
             next_timeout: None,
             flushed: 0,
             now: 0,
@@ -124,6 +126,10 @@ impl Gate for TestGate {
             assert!(written > state.flushed, "flushed only grows");
             state.flushed = written;
         });
+    }
+
+    fn broker_leaves(&self) -> bool {
+        self.with(|state| state.broker_leaves)
     }
 
     fn at_safe_boundary(&self) -> bool {

@@ -25,6 +25,7 @@ impl AmqpGate {
                     self.all_channels_gone(out);
                 } else {
                     self.odd = refusal(payload);
+                    self.broker_leaves = self.odd.is_none();
                 }
             }
             return Verdict::Pass;

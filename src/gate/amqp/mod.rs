@@ -125,6 +125,8 @@ pub struct AmqpGate {
     odd: Option<GateError>,
     /// The broker is gone: nobody knows what it has kept.
     broker_gone: bool,
+    /// The broker has closed the connection because it leaves.
+    broker_leaves: bool,
     /// Reasons told already that stay.
     told: BTreeSet<String>,
     /// Reasons told that are those of consumers, and go with them.
@@ -165,6 +167,7 @@ impl AmqpGate {
             ending: false,
             odd: None,
             broker_gone: false,
+            broker_leaves: false,
             told: BTreeSet::new(),
             bound: BTreeSet::new(),
             reasons_changed: false,
@@ -291,10 +294,15 @@ impl Gate for AmqpGate {
 
     fn end(&mut self, now: Millis, from: Side, _written: u64, out: &mut Vec<Action>) {
         self.now = now;
-        // one that has refused something lives on
-        self.broker_gone = from == Side::Broker && !matches!(self.odd, Some(GateError::Refused(_)));
+        // one that has refused something lives on; of one that leaves the client's end may be heard first
+        let gone = from == Side::Broker || self.broker_leaves;
+        self.broker_gone = gone && !matches!(self.odd, Some(GateError::Refused(_)));
         let why = self.odd.take().map_or(Ok(()), Err);
         self.close(why, out);
+    }
+
+    fn broker_leaves(&self) -> bool {
+        self.broker_leaves
     }
 
     fn mark(&mut self, now: Millis, marked: bool, out: &mut Vec<Action>) {

@@ -89,6 +89,7 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
         let error = self.closing.take().and_then(|why| why.err());
         let by = match self.first_end {
             _ if error.is_some() => ClosedBy::Gate,
+            Some((Side::Client, _)) if self.parts.gate.broker_leaves() => ClosedBy::Broker,
             Some((Side::Client, _)) => ClosedBy::Client,
             Some((Side::Broker, _)) => ClosedBy::Broker,
             None => ClosedBy::Gate,
