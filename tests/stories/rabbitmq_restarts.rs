@@ -82,7 +82,7 @@ fn memory_alarm(release: Release) {
     world.gate().cli(&["drain", "worker=w", "--name", "before", "--wait", "--timeout", "20s"]).expect(0);
     world.gate().cli(&["undrain", "before"]).expect(0);
     let mut producer = system.producer(&world);
-    (0..4).for_each(|number| producer.push(&format!("told{number}"), 2.0, 0.0));
+    (0..4).for_each(|number| producer.push(&format!("told{number}"), 4.0, 0.0));
     drop(producer);
     world.log().await_line("start", "told1", secs(20));
     rabbit.ctl(&["set_vm_memory_high_watermark", "absolute", "1"]);
