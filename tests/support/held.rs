@@ -23,10 +23,10 @@ pub(crate) struct Held {
 }
 
 /// Drains the only worker that is left of a story, looks at it for a minute, and lifts the drain: what waited is run.
-pub(crate) fn measure(world: &World, system: &dyn System, worker: &mut Worker, require: &str) -> Held {
+pub(crate) fn measure(world: &World, system: &dyn System, worker: &mut Worker) -> Held {
     let gate = world.gate();
     let idle_cpu = cpu(worker, IDLE);
-    let drain = ["drain", &worker.name, "--name", "held", "--require", require, "--wait", "--timeout", "120s"];
+    let drain = ["drain", &worker.name, "--name", "held", "--wait", "--timeout", "120s"];
     gate.cli(&drain).expect(0);
     // a Celery worker that was asked may have opened some to answer
     let opened = gate.metric("draingate_connections_total");

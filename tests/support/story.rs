@@ -96,7 +96,7 @@ pub(crate) fn drain_and_kill(world: &World, system: &dyn System, load: Load, rou
         }
     });
     world.log().await_all_ended(secs(120));
-    let held = super::evidence::wanted().then(|| super::held::measure(world, system, &mut other, load.require));
+    let held = super::evidence::wanted().then(|| super::held::measure(world, system, &mut other));
     super::evidence::record(world, &drained, held.as_ref());
     if let Some(held) = held {
         held.assert_quiet();
