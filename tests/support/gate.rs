@@ -64,7 +64,7 @@ impl Gate {
 
     /// How it ended, if it has.
     pub(crate) fn ended(&mut self) -> Option<std::process::ExitStatus> {
-        self.server.as_mut().expect("a gate that was started").child.try_wait().expect("a child")
+        self.server.as_mut().expect("a gate that was started").exit_status()
     }
 
     /// Starts it (again): on the same ports, with the same state.

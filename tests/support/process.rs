@@ -1,10 +1,10 @@
 //! A child process that leads a process group of its own, writes into a log file and does not outlive the test.
 
-use rustix::process::{Pid, Signal};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, waitid};
 use std::fs::File;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 
 /// See the module.
 pub(crate) struct Proc {
@@ -36,10 +36,20 @@ impl Proc {
         }
         self.ended = true;
         let _ = rustix::process::kill_process_group(self.group(), Signal::KILL);
-        let _ = self.child.wait();
         while !self.members().is_empty() {
             std::thread::sleep(std::time::Duration::from_millis(2));
         }
+        // last: until then the group's number is nobody else's
+        let _ = self.child.wait();
+    }
+
+    /// How it ended, if it has; what is left of its group is killed then.
+    pub(crate) fn exit_status(&mut self) -> Option<ExitStatus> {
+        if !self.ended && self.is_running() {
+            return None;
+        }
+        self.kill();
+        self.child.wait().ok()
     }
 
     /// Waits for its end, that of its input being its reason; one that does not come in time is killed.
@@ -57,8 +67,14 @@ impl Proc {
         rustix::process::kill_process(self.group(), signal).expect("the process is there");
     }
 
+    /// One that has ended is not waited for before [`Proc::kill`]: its number would be free for another test's process,
+    /// which would then be killed in its place.
     pub(crate) fn is_running(&mut self) -> bool {
-        matches!(self.child.try_wait(), Ok(None))
+        if self.ended {
+            return false;
+        }
+        let ended = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        matches!(waitid(WaitId::Pid(self.group()), ended), Ok(None))
     }
 
     /// Whether a process is one of the group.
