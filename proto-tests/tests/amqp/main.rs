@@ -9,6 +9,7 @@ mod script;
 
 mod accounts;
 mod ask;
+mod commits;
 mod crossings;
 mod drain;
 mod handshake;

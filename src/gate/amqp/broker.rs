@@ -1,10 +1,10 @@
 //! The broker's methods.
 
 use super::channel::{Arriving, Channel, Content, Life, Owed, What};
-use super::consumer::{By, State};
+use super::consumer::State;
 use super::frame::Fields;
 use super::method::{self, Delivery, Id};
-use super::{AmqpGate, Verdict, Wait};
+use super::{AmqpGate, Verdict};
 use crate::gate::{Action, GateError, Side};
 use crate::job::{FetchEnd, JobEvent, Place};
 
@@ -109,8 +109,10 @@ impl AmqpGate {
                 self.resume_later(number);
             }
             (_, method::TX_COMMIT_OK) => {
+                channel.committing = channel.committing.saturating_sub(1);
                 let sent = channel.unacked.commit();
                 self.tell_settled(number, sent, out);
+                self.tag_wait_ends(number);
             }
             (_, method::TX_ROLLBACK_OK) => channel.unacked.roll_back(),
             _ => {}
@@ -141,12 +143,9 @@ impl AmqpGate {
     }
 
     fn consume_ok(&mut self, number: u16, payload: &[u8]) -> Verdict {
-        let (Some(tag), Some(channel)) = (method::consumer_tag(payload), self.channels.get_mut(&number)) else {
-            return Verdict::Pass;
-        };
-        if self.wait == Some(Wait::Tag { channel: number }) {
-            self.wait = None;
-        }
+        let Some(tag) = method::consumer_tag(payload) else { return Verdict::Pass };
+        self.tag_wait_ends(number);
+        let Some(channel) = self.channels.get_mut(&number) else { return Verdict::Pass };
         let anonymous = channel.by_upstream(tag).is_none_or(|c| !matches!(c.state, State::Asked | State::Resuming));
         if anonymous && let Some(mut consumer) = channel.consumers.remove(&[][..]) {
             consumer.consume.tag = tag.to_vec();
@@ -169,73 +168,6 @@ impl AmqpGate {
             None => Verdict::Pass,
         }
     }
-
-    fn cancel_ok(&mut self, number: u16, payload: &[u8], out: &mut Vec<Action>) -> Verdict {
-        let Some(tag) = method::consumer_tag(payload) else { return Verdict::Pass };
-        if tag == self.proof_tag().as_slice() {
-            self.proven(number, out);
-            return Verdict::Swallow;
-        }
-        if self.wait == Some(Wait::Tag { channel: number }) {
-            self.wait = None;
-        }
-        let Some(channel) = self.channels.get_mut(&number) else { return Verdict::Pass };
-        let Some(consumer) = channel.by_upstream(tag) else {
-            return if took_stale(channel, tag) { Verdict::Swallow } else { Verdict::Pass };
-        };
-        let (by, job) = (consumer.cancels.pop_front(), consumer.is_job() && !consumer.over);
-        let last = consumer.cancels.is_empty();
-        let own_tag = consumer.consume.tag.clone();
-        let patch = consumer.is_private();
-        match (consumer.state, last) {
-            (State::Cancelling, true) => {
-                consumer.state = State::Parked;
-                consumer.until = std::mem::take(&mut consumer.renew).then_some(self.now + super::drain::PAUSE);
-                self.attention = true;
-                self.keep_alive();
-                out.push(Action::Event(JobEvent::FetchMoved { to: Place::Gate }));
-                self.resume_later(number);
-            }
-            (State::Ending, true) if by.is_some() => {
-                channel.remove(&own_tag);
-                self.reasons_changed = true;
-                if job {
-                    let (from, end) = (Place::Broker, FetchEnd::Vanished);
-                    out.push(Action::Event(JobEvent::FetchAnswered { from, end, blocking: true }));
-                }
-            }
-            _ => {}
-        }
-        self.lift_hold();
-        match by {
-            Some(By::Gate) => Verdict::Swallow,
-            _ if patch => method::with_tag(number, payload, &own_tag).map_or(Verdict::Pass, Verdict::Replace),
-            _ => Verdict::Pass,
-        }
-    }
-
-    /// The queue was deleted, or its node went away: the broker ends the consumer.
-    fn cancelled_by_broker(&mut self, number: u16, payload: &[u8], out: &mut Vec<Action>) -> Verdict {
-        let (Some(tag), Some(channel)) = (method::consumer_tag(payload), self.channels.get_mut(&number)) else {
-            return Verdict::Pass;
-        };
-        let Some(consumer) = channel.by_upstream(tag) else { return Verdict::Pass };
-        let (own_tag, patch) = (consumer.consume.tag.clone(), consumer.is_private());
-        if let Some(consumer) = channel.remove(&own_tag) {
-            self.queues.deleted(&consumer.queue);
-            self.reasons_changed = true;
-            if consumer.is_job() {
-                let (from, end) = (Place::Broker, FetchEnd::Vanished);
-                out.push(Action::Event(JobEvent::FetchAnswered { from, end, blocking: true }));
-            }
-        }
-        self.lift_hold();
-        if patch {
-            method::with_tag(number, payload, &own_tag).map_or(Verdict::Pass, Verdict::Replace)
-        } else {
-            Verdict::Pass
-        }
-    }
 }
 
 /// Why the broker closes the connection, unless it leaves itself.
@@ -245,14 +177,4 @@ fn refusal(payload: &[u8]) -> Option<GateError> {
     // the text quotes what the client said
     let said = || GateError::Refused(format!("{code} {}", text.escape_debug()));
     (code >= 400).then(said)
-}
-
-/// The answer to a cancel of the gate's own whose consumer is gone.
-fn took_stale(channel: &mut Channel, tag: &[u8]) -> bool {
-    let Some(count) = channel.stale_cancels.get_mut(tag) else { return false };
-    *count -= 1;
-    if *count == 0 {
-        channel.stale_cancels.remove(tag);
-    }
-    true
 }

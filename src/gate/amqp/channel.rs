@@ -125,6 +125,8 @@ pub(super) struct Channel {
     /// basic.qos of consumers to come.
     pub(super) prefetch: u16,
     pub(super) tx: bool,
+    /// tx.commits that are unanswered. RabbitMQ closes the connection (504) for anything that comes meanwhile.
+    pub(super) committing: usize,
     /// What an empty queue name means.
     pub(super) last_queue: Option<Vec<u8>>,
     pub(super) proof: Proof,
@@ -144,6 +146,7 @@ impl Channel {
             freed: None,
             prefetch: 0,
             tx: false,
+            committing: 0,
             last_queue: None,
             proof: Proof::default(),
         }
@@ -157,9 +160,14 @@ impl Channel {
         &mut self.content[from as usize]
     }
 
-    /// Nothing is half-way from that side: a frame of the gate's own may follow.
+    /// No message is half-way from that side.
     pub(super) fn is_clear(&self, from: Side) -> bool {
         self.content[from as usize].is_none()
+    }
+
+    /// A frame of the gate's own may follow what that side has sent.
+    pub(super) fn may_follow(&self, from: Side) -> bool {
+        self.is_clear(from) && (from == Side::Broker || self.committing == 0)
     }
 
     /// The consumer that the broker knows by this tag.

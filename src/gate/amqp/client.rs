@@ -1,7 +1,7 @@
 //! The client's methods.
 
 use super::channel::{Arriving, Channel, Content, Life, Owed, What};
-use super::consumer::{By, Consumer, Leave, State, leave};
+use super::consumer::{Consumer, Leave, State, leave};
 use super::inquiry::Question;
 use super::method::{self, Consume, Id, Settlement};
 use super::queues::{self, Known};
@@ -53,6 +53,9 @@ impl AmqpGate {
 
     fn on_open_channel(&mut self, number: u16, id: Id, payload: &[u8], out: &mut Vec<Action>) -> Verdict {
         let nonce = self.settings.nonce;
+        if self.commit_delays(number) {
+            return Verdict::Wait(Wait::Tag { channel: number });
+        }
         let Some(channel) = self.channels.get_mut(&number) else { return Verdict::Pass };
         match id {
             method::BASIC_PUBLISH => {
@@ -88,6 +91,11 @@ impl AmqpGate {
             }
             method::TX_SELECT => {
                 channel.tx = true;
+                channel.owed.push_back(Owed::Plain);
+            }
+            method::TX_COMMIT => {
+                channel.committing += 1;
+                channel.freed = Some(self.now);
                 channel.owed.push_back(Owed::Plain);
             }
             method::CHANNEL_CLOSE => {
@@ -255,45 +263,6 @@ impl AmqpGate {
         }
         self.keep_alive();
         Verdict::Swallow
-    }
-
-    /// The client ends a consumer.
-    fn client_cancel(&mut self, number: u16, payload: &[u8], out: &mut Vec<Action>) -> Verdict {
-        let (Some(tag), Some(channel)) = (method::consumer_tag(payload), self.channels.get_mut(&number)) else {
-            return Verdict::Pass;
-        };
-        let nowait = method::cancel_is_nowait(payload);
-        let Some(consumer) = channel.consumers.get_mut(tag).filter(|c| !c.over) else { return Verdict::Pass };
-        let upstream = consumer.upstream.clone();
-        let (job, private) = (consumer.is_job(), consumer.is_private());
-        match consumer.state {
-            State::Resuming => return Verdict::Wait(Wait::Tag { channel: number }),
-            State::Parked => {
-                channel.remove(tag);
-                self.reasons_changed = true;
-                if !nowait {
-                    self.enqueue(Side::Client, number, method::tag_only(number, method::BASIC_CANCEL_OK, tag));
-                }
-                let end = FetchEnd::Vanished;
-                out.push(Action::Event(JobEvent::FetchAnswered { from: Place::Gate, end, blocking: true }));
-                return Verdict::Swallow;
-            }
-            State::Asked | State::Active | State::Cancelling | State::Ending => {}
-        }
-        if nowait {
-            consumer.state = State::Ending;
-            consumer.over = true;
-            self.reasons_changed = true;
-            if job {
-                let end = FetchEnd::Vanished;
-                out.push(Action::Event(JobEvent::FetchAnswered { from: Place::Broker, end, blocking: true }));
-            }
-        } else {
-            consumer.state = State::Ending;
-            consumer.cancels.push_back(By::Client);
-        }
-        let patched = if private { method::with_tag(number, payload, &upstream) } else { None };
-        patched.map_or(Verdict::Pass, Verdict::Replace)
     }
 
     /// The client asks for one message. A marked worker gets none, and nobody of a paused queue, in its turn among the

@@ -17,6 +17,7 @@ use super::{AmqpGate, Wait, method};
 use crate::gate::{Action, Side};
 use crate::job::{JobEvent, Millis, Place};
 use bytes::{Bytes, BytesMut};
+use std::collections::VecDeque;
 
 /// Between the last byte forwarded and the cancel.
 const QUIET: Millis = 20;
@@ -73,10 +74,10 @@ impl AmqpGate {
         self.wait.is_some() || (self.hold.is_some() && self.is_quiet_place())
     }
 
-    /// No channel with a consumer to be cancelled is within a message of the client's.
+    /// No channel with a consumer to be cancelled is within a message or a commit of the client's.
     fn is_quiet_place(&self) -> bool {
         let due = |c: &&super::Channel| c.is_open() && c.consumers.values().any(Consumer::is_due);
-        self.channels.values().filter(due).all(|channel| channel.is_clear(Side::Client))
+        self.channels.values().filter(due).all(|channel| channel.may_follow(Side::Client))
     }
 
     /// When the hold has something to do.
@@ -116,7 +117,7 @@ impl AmqpGate {
             return;
         }
         let mut frames = Vec::new();
-        for (number, channel) in self.channels.iter_mut().filter(|(_, c)| c.is_open() && c.is_clear(Side::Client)) {
+        for (number, channel) in self.channels.iter_mut().filter(|(_, c)| c.is_open() && c.may_follow(Side::Client)) {
             for consumer in channel.consumers.values_mut().filter(|c| c.is_due()) {
                 consumer.state = State::Cancelling;
                 consumer.cancels.push_back(By::Gate);
@@ -295,14 +296,19 @@ impl AmqpGate {
         parked.filter(|c| c.resumes()).filter_map(|c| c.until).filter(|at| *at > self.now).min()
     }
 
+    /// What the gate has to say on this channel waits for a commit-ok: then so does the client, whose replies would not
+    /// keep the order otherwise.
+    pub(super) fn commit_delays(&self, number: u16) -> bool {
+        let waits = |outbox: &VecDeque<(u16, Bytes)>| outbox.iter().any(|(other, _)| *other == number);
+        self.channels.get(&number).is_some_and(|c| c.committing > 0) && waits(&self.outbox[Side::Broker as usize])
+    }
+
     /// A channel of the client's is being closed: nothing of the gate's own goes there any more.
     pub(super) fn forget_own(&mut self, number: u16) {
         for outbox in &mut self.outbox {
             outbox.retain(|(other, _)| *other != number);
         }
-        if self.wait == Some(Wait::Tag { channel: number }) {
-            self.wait = None;
-        }
+        self.tag_wait_ends(number);
         self.lift_hold();
     }
 
@@ -315,6 +321,6 @@ impl AmqpGate {
         self.inquiry = None;
         self.keep = None;
         self.inquiries.clear();
-        self.outbox.iter_mut().for_each(std::collections::VecDeque::clear);
+        self.outbox.iter_mut().for_each(VecDeque::clear);
     }
 }

@@ -13,6 +13,7 @@ mod anchor;
 mod arrival;
 mod ask;
 mod broker;
+mod cancel;
 mod channel;
 mod client;
 mod consumer;
@@ -81,7 +82,7 @@ enum Mode {
 enum Wait {
     /// A consume or a get whose queue is being asked for, until then at the latest.
     Existence { queue: Vec<u8>, until: Millis },
-    /// A consume-ok or cancel-ok on this channel is under way, and what the client sends must not overtake it.
+    /// A consume-ok, cancel-ok or commit-ok on this channel is under way, and what the client sends must not overtake it.
     Tag { channel: u16 },
     /// The client uses the number of a channel of the gate's own.
     Number(u16),
@@ -220,9 +221,8 @@ impl AmqpGate {
                 out.push(Action::Event(JobEvent::FetchAnswered { from: Place::Broker, end, blocking: false }));
             }
         }
-        if self.wait == Some(Wait::Tag { channel: number }) {
-            self.wait = None;
-        }
+        self.tag_wait_ends(number);
+        self.lift_hold();
     }
 
     /// Puts a frame of the gate's own in line.
@@ -238,7 +238,7 @@ impl AmqpGate {
         }
         let mut late = VecDeque::new();
         for (number, bytes) in std::mem::take(&mut self.outbox[to as usize]) {
-            let clear = self.channels.get(&number).is_none_or(|c| c.is_clear(from));
+            let clear = self.channels.get(&number).is_none_or(|c| c.may_follow(from));
             // one that waits keeps those behind it on the same channel waiting
             if clear && !late.iter().any(|(other, _)| *other == number) {
                 out.push(Action::Send { to, bytes });

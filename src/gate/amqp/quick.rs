@@ -101,7 +101,7 @@ impl AmqpGate {
             return 0;
         }
         let Some(channel) = self.channels.get_mut(&number) else { return 0 };
-        if !channel.is_open() || !channel.is_clear(from) {
+        if !channel.is_open() || !channel.may_follow(from) {
             return 0;
         }
         match from {
