@@ -124,6 +124,8 @@ pub(super) struct Channel {
     pub(super) freed: Option<Millis>,
     /// basic.qos of consumers to come.
     pub(super) prefetch: u16,
+    /// basic.qos of the channel as a whole; 0: none is in force.
+    pub(super) limit: u16,
     pub(super) tx: bool,
     /// tx.commits that are unanswered. RabbitMQ closes the connection (504) for anything that comes meanwhile.
     pub(super) committing: usize,
@@ -145,6 +147,7 @@ impl Channel {
             unacked: Unacked::default(),
             freed: None,
             prefetch: 0,
+            limit: 0,
             tx: false,
             committing: 0,
             last_queue: None,

@@ -321,13 +321,14 @@ impl AmqpGate {
 }
 
 impl Channel {
-    /// basic.qos: of each consumer to come, or (`global`) of the whole channel, which the broker watches by itself.
+    /// basic.qos: of each consumer to come, which lifts any limit of the channel (measured on 3.10 and 4.0), or (`global`)
+    /// of the whole channel, which the broker watches by itself.
     fn qos(&mut self, payload: &[u8]) {
         let mut fields = super::frame::Fields(payload.get(8..).unwrap_or_default());
-        if let (Some(count), Some(bits)) = (fields.short(), fields.octet())
-            && bits & 1 == 0
-        {
-            self.prefetch = count;
+        let (Some(count), Some(bits)) = (fields.short(), fields.octet()) else { return };
+        match bits & 1 {
+            0 => (self.prefetch, self.limit) = (count, 0),
+            _ => self.limit = count,
         }
     }
 }

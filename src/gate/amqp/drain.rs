@@ -228,8 +228,14 @@ impl AmqpGate {
         }
         let in_hand = channel.unacked.of_consumer(consumer.no);
         let highest = channel.unacked.highest();
-        let (whole, current) = (consumer.prefetch, channel.prefetch);
-        let room = usize::from(whole).saturating_sub(in_hand);
+        let current = channel.prefetch;
+        // where the channel has a limit nothing is said of the consumer's own, which would lift it for a moment
+        let whole = if channel.limit > 0 { current } else { consumer.prefetch };
+        let room = match channel.limit {
+            0 => usize::from(whole).saturating_sub(in_hand),
+            limit if whole < limit && in_hand > 0 => 0,
+            _ => usize::from(whole),
+        };
         let pauses = consumer.until.is_some_and(|until| now < until) && in_hand > 0;
         if whole > 0 && (room == 0 || pauses) {
             return; // as soon as one is settled
