@@ -6,7 +6,7 @@ use crate::dialect::amqp as dialect;
 use crate::dialect::amqp::Message;
 use crate::dialect::json::Skim;
 use crate::gate::Action;
-use crate::job::{Job, JobEvent, JobKey, System};
+use crate::job::{FetchEnd, Job, JobEvent, JobKey, Place, System};
 
 /// Read of a body at most, of one that may be anything.
 pub(super) const TAP_MAX: usize = 16 * 1024;
@@ -74,5 +74,10 @@ impl Teller<'_> {
         }
         out.push(Action::Event(JobEvent::Delivered(job)));
         channel.unacked.delivered(tag, consumer);
+        if consumer == 0 {
+            // not sooner: what is neither asked for nor in flight would be called drained
+            let (from, end) = (Place::Broker, FetchEnd::Job);
+            out.push(Action::Event(JobEvent::FetchAnswered { from, end, blocking: false }));
+        }
     }
 }

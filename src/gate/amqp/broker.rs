@@ -130,11 +130,10 @@ impl AmqpGate {
         let mut what = What::Plain;
         if let Some(Owed::Get { queue, job, no_ack }) = owed {
             self.queues.exists(queue);
-            if *job {
+            if *job && *no_ack {
                 let (from, end) = (Place::Broker, FetchEnd::Job);
                 out.push(Action::Event(JobEvent::FetchAnswered { from, end, blocking: false }));
-            }
-            if *job && !no_ack {
+            } else if *job {
                 let queue = String::from_utf8_lossy(queue).into();
                 what = What::Job(Arriving { tag: delivery.tag, consumer: 0, queue });
             }

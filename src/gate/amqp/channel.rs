@@ -40,6 +40,15 @@ impl Content {
     pub(super) fn is_none(&self) -> bool {
         matches!(self, Content::None)
     }
+
+    /// The answer to a basic.get, of whose job nothing has been told.
+    pub(super) fn is_untold_get(&self) -> bool {
+        match self {
+            Content::Header(What::Job(arriving)) => arriving.consumer == 0,
+            Content::Body { tap: Some(tap), .. } => matches!(**tap, Tap::Job { consumer: 0, .. }),
+            _ => false,
+        }
+    }
 }
 
 /// What a message is to the gate.

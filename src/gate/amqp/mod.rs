@@ -215,11 +215,10 @@ impl AmqpGate {
             let from = if consumer.is_at_broker() { Place::Broker } else { Place::Gate };
             out.push(Action::Event(JobEvent::FetchAnswered { from, end: FetchEnd::Vanished, blocking: true }));
         }
-        for owed in channel.owed {
-            if let channel::Owed::Get { job: true, .. } = owed {
-                let end = FetchEnd::Error;
-                out.push(Action::Event(JobEvent::FetchAnswered { from: Place::Broker, end, blocking: false }));
-            }
+        let gets = channel.owed.iter().filter(|owed| matches!(owed, channel::Owed::Get { job: true, .. })).count();
+        for _ in 0..gets + usize::from(channel.content[Side::Broker as usize].is_untold_get()) {
+            let (from, end) = (Place::Broker, FetchEnd::Error);
+            out.push(Action::Event(JobEvent::FetchAnswered { from, end, blocking: false }));
         }
         self.tag_wait_ends(number);
         self.lift_hold();
