@@ -35,6 +35,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
         },
         celery_worker(),
         celery_child(),
+        popper(),
     ]
 }
 
@@ -109,6 +110,15 @@ pub fn celery_result() -> Vec<u8> {
         words("EXEC"),
     ];
     stored.concat()
+}
+
+/// A consumer of whom nobody knows the job system: each fetch says that the job before is over.
+fn popper() -> Scenario {
+    let cycle = vec![
+        Turn::client(words("BRPOP jobs 1")),
+        Turn::broker(command(&[b"jobs", &[b'x'; 100]])),
+    ];
+    Scenario { whole: true, tags: 1, ..plain("redis job path brpop", 1, cycle) }
 }
 
 /// A fetch, the job, its entry into `unacked`, and its early ack: all on one connection.

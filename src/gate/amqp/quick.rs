@@ -14,7 +14,6 @@ use super::{AmqpGate, Mode};
 use crate::dialect::amqp as dialect;
 use crate::gate::{Action, Side};
 use crate::job::Millis;
-use std::sync::Arc;
 
 /// A frame at the start of some bytes.
 #[derive(Clone, Copy)]
@@ -75,19 +74,16 @@ impl<'a> Whole<'a> {
 /// The consumer of the last delivery.
 struct Of<'a> {
     tag: &'a [u8],
-    no: u32,
     /// `None`: what it brings is not written down.
-    queue: Option<Arc<str>>,
+    job: Option<Arriving>,
 }
 
 impl<'a> Of<'a> {
     /// `None`: the slow way has to look at what comes for it.
     fn find(channel: &mut Channel, tag: &'a [u8]) -> Option<Of<'a>> {
         let consumer = channel.by_upstream(tag).filter(|consumer| !consumer.is_private())?;
-        let What::Job(Arriving { consumer: no, queue, .. }) = What::job(0, consumer) else {
-            return Some(Of { tag, no: 0, queue: None });
-        };
-        Some(Of { tag, no, queue: Some(queue) })
+        let job = if let What::Job(job) = What::job(0, consumer) { Some(job) } else { None };
+        Some(Of { tag, job })
     }
 }
 
@@ -134,11 +130,11 @@ fn from_broker(channel: &mut Channel, mut teller: Teller<'_>, input: &[u8], out:
                 if of.as_ref().is_none_or(|of| of.tag != delivery.consumer) {
                     of = Of::find(channel, delivery.consumer);
                 }
-                let Some(of) = &of else { break };
+                let Some(of) = &mut of else { break };
                 channel.unacked.saw(delivery.tag);
-                if let Some(queue) = &of.queue {
-                    let arriving = Arriving { tag: delivery.tag, consumer: of.no, queue: queue.clone() };
-                    arrived(channel, &mut teller, arriving, &message, out);
+                if let Some(job) = &mut of.job {
+                    job.tag = delivery.tag;
+                    arrived(channel, &mut teller, job, &message, out);
                 }
                 at = behind + message.len;
             }
@@ -149,7 +145,7 @@ fn from_broker(channel: &mut Channel, mut teller: Teller<'_>, input: &[u8], out:
 }
 
 /// A job that is all there.
-fn arrived(channel: &mut Channel, teller: &mut Teller<'_>, job: Arriving, message: &Whole<'_>, out: &mut Vec<Action>) {
+fn arrived(channel: &mut Channel, teller: &mut Teller<'_>, job: &Arriving, message: &Whole<'_>, out: &mut Vec<Action>) {
     let properties = Properties::read(message.header);
     if let Some(Value::Integer(offset)) = properties.headers.get(b"x-stream-offset") {
         channel.read_to(job.consumer, offset);
@@ -157,7 +153,7 @@ fn arrived(channel: &mut Channel, teller: &mut Teller<'_>, job: Arriving, messag
     // most bodies show at once that they say nothing
     let told = Frame::of(teller.number, message.bodies).filter(|body| dialect::may_tell(body.payload));
     let size = told.map_or(0, |_| message.bodies.len() as u64);
-    let Some(mut tap) = teller.arrives(channel, &job, &properties, size, out) else { return };
+    let Some(mut tap) = teller.arrives(channel, job, &properties, size, out) else { return };
     let mut bodies = message.bodies;
     while let Some(body) = Frame::of(teller.number, bodies) {
         content::read_along(&mut tap, body.payload);
