@@ -228,6 +228,8 @@ fn a_parked_tag_cannot_be_used_twice() {
         W> 1 consume q t
         E FetchAnswered gate vanished blocking
         CLOSED consumer tag
+        # and what is closed has nothing to say any more
+        PAUSE q
         "
     ));
 }

@@ -70,7 +70,7 @@ impl AmqpGate {
             && matches!(consumer.state, State::Active | State::Parked)
             && consumer.offset.is_none()
             && consumer.gone.is_none()
-            && !consumer.over
+            && consumer.over.is_none()
             && consumer.consume.begins_at_the_end()
     }
 
@@ -80,7 +80,7 @@ impl AmqpGate {
         for anchor in self.anchors.iter_mut().filter(|anchor| matches!(anchor.stage, Stage::Asking | Stage::Set)) {
             let (channel, no) = anchor.of;
             let consumers = self.channels.get_mut(&channel).into_iter().flat_map(|c| c.consumers.values_mut());
-            let consumer = consumers.into_iter().find(|consumer| consumer.no == no && !consumer.over);
+            let consumer = consumers.into_iter().find(|consumer| consumer.no == no && consumer.over.is_none());
             let stays = |c: &Consumer| !c.stopped && c.state == State::Active;
             if consumer.as_ref().is_none_or(|c| c.offset.is_some() || stays(c)) {
                 consumer.into_iter().for_each(|c| c.place = Place::Own);

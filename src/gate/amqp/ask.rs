@@ -46,7 +46,7 @@ pub(super) fn is_own(tag: u64) -> bool {
 impl Consumer {
     /// Remote control comes by it, and nobody acknowledges.
     fn is_mailbox(&self) -> bool {
-        !self.is_job() && self.consume.no_ack() && !self.over && inspect::is_mailbox(&self.queue)
+        !self.is_job() && self.consume.no_ack() && self.over.is_none() && inspect::is_mailbox(&self.queue)
     }
 }
 

@@ -1,9 +1,8 @@
 //! How a consumer ends: by the client's cancel, by the gate's, by the broker's own.
 
 use super::channel::Channel;
-use super::consumer::{By, State};
-use super::method;
-use super::{AmqpGate, Verdict, Wait};
+use super::consumer::{By, Consumer, Over, State};
+use super::{AmqpGate, Verdict, Wait, method, proof};
 use crate::gate::{Action, Side};
 use crate::job::{FetchEnd, JobEvent, Place};
 
@@ -21,9 +20,12 @@ impl AmqpGate {
             return Verdict::Pass;
         };
         let nowait = method::cancel_is_nowait(payload);
-        let Some(consumer) = channel.consumers.get_mut(tag).filter(|c| !c.over) else { return Verdict::Pass };
+        let Some(consumer) = channel.consumers.get_mut(tag).filter(|c| c.over.is_none()) else {
+            return Verdict::Pass;
+        };
         let upstream = consumer.upstream.clone();
         let (job, private) = (consumer.is_job(), consumer.is_private());
+        let patched = if private { method::with_tag(number, payload, &upstream) } else { None };
         match consumer.state {
             State::Resuming => return Verdict::Wait(Wait::Tag { channel: number }),
             State::Parked => {
@@ -38,20 +40,49 @@ impl AmqpGate {
             }
             State::Asked | State::Active | State::Cancelling | State::Ending => {}
         }
-        if nowait {
-            consumer.state = State::Ending;
-            consumer.over = true;
-            self.reasons_changed = true;
-            if job {
-                let end = FetchEnd::Vanished;
-                out.push(Action::Event(JobEvent::FetchAnswered { from: Place::Broker, end, blocking: true }));
-            }
-        } else {
-            consumer.state = State::Ending;
+        consumer.state = State::Ending;
+        if !nowait {
             consumer.cancels.push_back(By::Client);
+        } else if job {
+            consumer.over = Some(Over::default());
+            self.reasons_changed = true;
+            self.prove_ends(number);
+        } else {
+            channel.remove(tag);
         }
-        let patched = if private { method::with_tag(number, payload, &upstream) } else { None };
         patched.map_or(Verdict::Pass, Verdict::Replace)
+    }
+
+    /// Consumers that the client has cancelled without waiting: when nothing comes for them any more is to be proven.
+    pub(super) fn prove_ends(&mut self, number: u16) {
+        let at_once = self.stops_any();
+        let Some(channel) = self.channels.get_mut(&number).filter(|c| c.has_unproven_ends()) else { return };
+        if at_once {
+            self.ask_proof(number);
+        } else if channel.proof.asked.is_none() {
+            channel.proof.due.get_or_insert(self.now + proof::TOGETHER);
+        }
+    }
+
+    /// A proof has come back: some of them are over for good.
+    pub(super) fn ends_proven(&mut self, number: u16, out: &mut Vec<Action>) {
+        let Some(channel) = self.channels.get_mut(&number) else { return };
+        let gone: Vec<Vec<u8>> = channel.consumers.values_mut().filter_map(Consumer::proven_over).collect();
+        for tag in gone {
+            self.consumer_gone(number, &tag, out);
+        }
+        self.prove_ends(number);
+    }
+
+    /// The broker knows it no more, and nothing comes for it.
+    fn consumer_gone(&mut self, number: u16, tag: &[u8], out: &mut Vec<Action>) {
+        let Some(consumer) = self.channels.get_mut(&number).and_then(|channel| channel.remove(tag)) else { return };
+        self.reasons_changed = true;
+        self.tag_wait_ends(number);
+        if consumer.is_job() {
+            let (from, end) = (Place::Broker, FetchEnd::Vanished);
+            out.push(Action::Event(JobEvent::FetchAnswered { from, end, blocking: true }));
+        }
     }
 
     pub(super) fn cancel_ok(&mut self, number: u16, payload: &[u8], out: &mut Vec<Action>) -> Verdict {
@@ -62,10 +93,12 @@ impl AmqpGate {
         }
         self.tag_wait_ends(number);
         let Some(channel) = self.channels.get_mut(&number) else { return Verdict::Pass };
-        let Some(consumer) = channel.by_upstream(tag) else {
-            return if took_stale(channel, tag) { Verdict::Swallow } else { Verdict::Pass };
-        };
-        let (by, job) = (consumer.cancels.pop_front(), consumer.is_job() && !consumer.over);
+        // that of a consumer that is gone: another may have its tag by now
+        if took_stale(channel, tag) {
+            return Verdict::Swallow;
+        }
+        let Some(consumer) = channel.by_upstream(tag) else { return Verdict::Pass };
+        let by = consumer.cancels.pop_front();
         let last = consumer.cancels.is_empty();
         let own_tag = consumer.consume.tag.clone();
         let patch = consumer.is_private();
@@ -78,14 +111,7 @@ impl AmqpGate {
                 out.push(Action::Event(JobEvent::FetchMoved { to: Place::Gate }));
                 self.resume_later(number);
             }
-            (State::Ending, true) if by.is_some() => {
-                channel.remove(&own_tag);
-                self.reasons_changed = true;
-                if job {
-                    let (from, end) = (Place::Broker, FetchEnd::Vanished);
-                    out.push(Action::Event(JobEvent::FetchAnswered { from, end, blocking: true }));
-                }
-            }
+            (State::Ending, true) if by.is_some() => self.consumer_gone(number, &own_tag, out),
             _ => {}
         }
         self.lift_hold();
@@ -103,14 +129,8 @@ impl AmqpGate {
         };
         let Some(consumer) = channel.by_upstream(tag) else { return Verdict::Pass };
         let (own_tag, patch) = (consumer.consume.tag.clone(), consumer.is_private());
-        if let Some(consumer) = channel.remove(&own_tag) {
-            self.queues.deleted(&consumer.queue);
-            self.reasons_changed = true;
-            if consumer.is_job() {
-                let (from, end) = (Place::Broker, FetchEnd::Vanished);
-                out.push(Action::Event(JobEvent::FetchAnswered { from, end, blocking: true }));
-            }
-        }
+        self.queues.deleted(&consumer.queue);
+        self.consumer_gone(number, &own_tag, out);
         self.lift_hold();
         if patch {
             method::with_tag(number, payload, &own_tag).map_or(Verdict::Pass, Verdict::Replace)

@@ -207,6 +207,11 @@ impl Channel {
         Some(consumer)
     }
 
+    /// Something may still be on its way to a consumer that the client has cancelled without waiting.
+    pub(super) fn has_unproven_ends(&self) -> bool {
+        self.consumers.values().any(|consumer| consumer.over.is_some())
+    }
+
     /// What a declare that is under way says.
     pub(super) fn declaring(&self, queue: &[u8]) -> Option<Known> {
         self.owed.iter().rev().find_map(|owed| match owed {

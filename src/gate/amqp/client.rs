@@ -34,6 +34,9 @@ impl AmqpGate {
             }
             (0, _) => return Verdict::Pass,
             (_, method::CHANNEL_OPEN) => {
+                if self.channels.get(&number).is_some_and(|channel| channel.life == Life::ClosedByClient) {
+                    return Verdict::Wait(Wait::Tag { channel: number }); // until the close-ok of its former life
+                }
                 // what is open already is the broker's business (504)
                 let channel = self.channels.entry(number).or_insert_with(Channel::new);
                 channel.owed.push_back(Owed::Plain);
@@ -157,10 +160,11 @@ impl AmqpGate {
             return Verdict::Pass;
         };
         let anonymous = consume.tag.is_empty();
-        if let Some(same) = channel.consumers.get(&consume.tag).filter(|same| !same.over) {
+        let same = channel.consumers.get(&consume.tag);
+        if let Some(same) = same.filter(|same| same.over.is_none() || same.is_private() || self.stops_any()) {
             return match same.state {
                 State::Asked if anonymous => Verdict::Wait(Wait::Tag { channel: number }),
-                // its cancel-ok is under way: then the tag is free
+                // its cancel-ok or the proof of its end is under way: then the tag is free
                 State::Ending => Verdict::Wait(Wait::Tag { channel: number }),
                 // the broker closes the connection (530); where it does not know the consumer, the gate has to
                 State::Parked | State::Cancelling | State::Resuming => Verdict::Refuse(format!(
@@ -195,7 +199,11 @@ impl AmqpGate {
         }
         let Some(channel) = self.channels.get_mut(&number) else { return Verdict::Pass };
         let tag = consumer.consume.tag.clone();
-        channel.remove(&tag);
+        if channel.remove(&tag).is_some_and(|same| same.is_job()) {
+            // it was cancelled without waiting: what still comes for it is this one's
+            let (from, end) = (Place::Broker, FetchEnd::Vanished);
+            out.push(Action::Event(JobEvent::FetchAnswered { from, end, blocking: true }));
+        }
         let instead = channel.give_private_tag(number, &mut consumer);
         channel.consumers.insert(tag, consumer);
         self.mark_may_be_due();

@@ -200,7 +200,7 @@ impl AmqpGate {
         let mut here =
             self.channels.values().flat_map(|channel| channel.consumers.values()).filter(|c| c.queue == queue);
         let resumes = here.clone().any(Consumer::resumes);
-        if !resumes || here.any(|c| c.is_at_broker() && !c.over) {
+        if !resumes || here.any(|c| c.is_at_broker() && c.over.is_none()) {
             return;
         }
         match self.queues.known(queue).and_then(|known| known.kind) {

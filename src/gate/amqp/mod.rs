@@ -211,7 +211,7 @@ impl AmqpGate {
         for open in channel.unacked.requeue().into_iter().filter(|_| !self.broker_gone) {
             self.tell_requeued(number, open, out);
         }
-        for consumer in channel.consumers.values().filter(|c| c.is_job() && !c.over) {
+        for consumer in channel.consumers.values().filter(|c| c.is_job()) {
             let from = if consumer.is_at_broker() { Place::Broker } else { Place::Gate };
             out.push(Action::Event(JobEvent::FetchAnswered { from, end: FetchEnd::Vanished, blocking: true }));
         }
@@ -322,6 +322,9 @@ impl Gate for AmqpGate {
 
     fn pause(&mut self, now: Millis, paused: &Arc<PausedQueues>, out: &mut Vec<Action>) {
         self.now = now;
+        if self.mode == Mode::Closed {
+            return;
+        }
         self.take_pauses(paused, out);
         self.settle(out);
     }

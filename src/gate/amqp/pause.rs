@@ -66,7 +66,7 @@ impl AmqpGate {
         };
         for channel in self.channels.values() {
             let consumers = channel.consumers.values();
-            for consumer in consumers.filter(|c| c.stopped && c.is_job() && !c.over && c.is_at_broker()) {
+            for consumer in consumers.filter(|c| c.stopped && c.is_job() && c.is_at_broker()) {
                 add(&consumer.queue, consumer.reason());
             }
             for owed in &channel.owed {

@@ -5,13 +5,14 @@
 
 use super::AmqpGate;
 use super::channel::Channel;
+use super::consumer::Consumer;
 use super::method::{self, Settlement};
 use super::unacked::{Open, Sent};
 use crate::gate::{Action, Side};
 use crate::job::{JobEvent, JobKey, Millis, Outcome, System};
 
 /// Acks of a worker that is not marked are proven so much later, together.
-const TOGETHER: Millis = 250;
+pub(super) const TOGETHER: Millis = 250;
 /// Or when there are so many: each of them is a job that the ledger keeps until then.
 const MANY: usize = 256;
 
@@ -51,16 +52,18 @@ impl AmqpGate {
         }
     }
 
-    fn ask_proof(&mut self, number: u16) {
+    pub(super) fn ask_proof(&mut self, number: u16) {
         let tag = self.proof_tag();
         let closing = self.closing || self.ending;
         let Some(channel) = self.channels.get_mut(&number) else { return };
         channel.proof.due = None;
         let n = channel.unacked.unconfirmed();
-        if n == 0 || channel.proof.asked.is_some() || closing || !channel.is_open() {
+        let nothing = n == 0 && !channel.has_unproven_ends();
+        if nothing || channel.proof.asked.is_some() || closing || !channel.is_open() {
             return;
         }
         channel.proof.asked = Some(n);
+        channel.consumers.values_mut().for_each(Consumer::over_asked);
         self.enqueue(Side::Broker, number, method::cancel(number, &tag));
     }
 
@@ -70,6 +73,7 @@ impl AmqpGate {
         let n = channel.proof.asked.take().unwrap_or(0);
         let sent = channel.unacked.confirm(n);
         self.tell_settled(number, sent, out);
+        self.ends_proven(number, out);
         self.settlements_sent(number);
     }
 
