@@ -10,28 +10,26 @@ mod chores;
 mod clock;
 mod events;
 mod handle;
+mod lock;
 #[cfg(test)]
 mod tests;
 
 pub use clock::Clock;
 pub use events::{Event, Events, Heard};
 pub use handle::{Flags, Handle};
+pub use lock::Tell;
 
 use crate::fleet::{ClosedBy, DrainAnswer, DrainError, DrainRequest, Effect, Fleet, FleetSettings, Notice, Peer};
 use crate::fleet::{PauseAnswer, PauseRequest};
-use crate::job::{ConnId, JobEvent, Millis};
+use crate::job::{ConnId, Millis};
 use crate::process;
 use crate::store::{Saved, Store, StoreError};
-use crate::telemetry;
 use dashmap::DashMap;
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
-
-/// Tells facts of connections to the fleet, and leaves none behind.
-pub type Tell = Arc<dyn Fn(&mut Vec<(ConnId, JobEvent)>) + Send + Sync>;
 
 /// A listener as `GET /v1/version` shows it.
 #[derive(Clone, Debug)]
@@ -67,6 +65,8 @@ const LOOK_UP_STEP: Duration = Duration::from_millis(5);
 pub struct Hub {
     clock: Clock,
     fleet: Mutex<Fleet>,
+    /// So many have the fleet for longer, or wait for it.
+    long: AtomicUsize,
     saving: Mutex<()>,
     store: Store,
     handles: DashMap<ConnId, Arc<Handle>>,
@@ -101,6 +101,7 @@ impl Hub {
         let hub = Hub {
             clock,
             fleet: Mutex::new(fleet),
+            long: AtomicUsize::new(0),
             saving: Mutex::new(()),
             store,
             handles: DashMap::new(),
@@ -135,47 +136,6 @@ impl Hub {
         self.clock
     }
 
-    /// Runs `f` under the lock and carries its effects out (without waiting for anything but the lock and the files).
-    pub fn with_fleet<R>(&self, f: impl FnOnce(&mut Fleet, Millis) -> R) -> R {
-        let mut fleet = self.lock_fleet();
-        let result = f(&mut fleet, self.now());
-        let notices = self.carry_out(fleet.take_effects());
-        let full = fleet.take_journal(|lines| self.store.journal(lines)) == Some(true);
-        if full && !self.journal_unsaved.swap(true, Ordering::AcqRel) {
-            self.chores.notify_one();
-        }
-        // under the lock, as the chores arm themselves: no time-out can slip in between
-        let due = fleet.next_timeout().unwrap_or(Millis::MAX);
-        if due < self.armed.load(Ordering::Acquire) {
-            self.chores.notify_one();
-        }
-        drop(fleet);
-        // log lines take long: nobody has to wait for them
-        notices.iter().for_each(telemetry::notice);
-        // who subscribes later looks at the fleet later, so nobody can miss this change
-        if self.changes.receiver_count() > 0 {
-            self.changes.send_modify(|number| *number += 1);
-        }
-        result
-    }
-
-    /// What tells the fleet of connections of one thread: one turn under the lock, one write to the journal.
-    pub fn teller(self: &Arc<Hub>) -> Tell {
-        let hub = self.clone();
-        Arc::new(move |facts| {
-            if !facts.is_empty() {
-                hub.with_fleet(|fleet, now| facts.drain(..).for_each(|(conn, event)| fleet.event(now, conn, event)));
-            }
-        })
-    }
-
-    /// Runs `f` under the lock for a mere look: nothing is carried out, and [`Hub::changes`] does not move. (Long polls
-    /// look after every change: a look that counted as one would wake them for ever.)
-    pub fn look<R>(&self, f: impl FnOnce(&Fleet, Millis) -> R) -> R {
-        let fleet = self.lock_fleet();
-        f(&fleet, self.now())
-    }
-
     /// Makes a drain: on disk and on every matching connection when it returns.
     pub fn drain(&self, request: &DrainRequest) -> Result<DrainAnswer, HubError> {
         let saving = self.lock_saving();
@@ -184,7 +144,7 @@ impl Hub {
         let Err(error) = self.save_drains_if_changed(&saving) else { return Ok(answer) };
         // a drain that was in force before stays: only what it has newly matched is not on disk yet
         if answer.created {
-            self.with_fleet(|fleet, now| fleet.undrain(now, &answer.drain.name));
+            self.with_fleet_for_long(|fleet, now| fleet.undrain(now, &answer.drain.name));
         }
         Err(HubError::Store(error.to_string()))
     }
@@ -204,7 +164,8 @@ impl Hub {
     fn drain_once_known(&self, request: &DrainRequest) -> Result<DrainAnswer, DrainError> {
         let until = self.now() + LOOK_UP_PATIENCE;
         loop {
-            let (answer, under_way) = self.with_fleet(|fleet, now| (fleet.drain(now, request), fleet.is_looking_up()));
+            let (answer, under_way) =
+                self.with_fleet_for_long(|fleet, now| (fleet.drain(now, request), fleet.is_looking_up()));
             let unknown = matches!(answer, Err(DrainError::NothingMatched(_)));
             if !unknown || !under_way || self.now() >= until {
                 return answer;
@@ -216,7 +177,7 @@ impl Hub {
     /// Lifts a drain; false if there was none.
     pub fn undrain(&self, name: &str) -> Result<bool, HubError> {
         let saving = self.lock_saving();
-        let lifted = self.with_fleet(|fleet, now| fleet.undrain(now, name));
+        let lifted = self.with_fleet_for_long(|fleet, now| fleet.undrain(now, name));
         match self.save_drains_if_changed(&saving) {
             Ok(()) => Ok(lifted),
             Err(error) => Err(HubError::Store(format!("{error}; a gate restarted now would mark its workers again"))),
@@ -226,7 +187,7 @@ impl Hub {
     /// Pauses a queue: on disk and handed to every connection when it returns.
     pub fn pause(&self, request: &PauseRequest) -> Result<PauseAnswer, HubError> {
         let saving = self.lock_saving();
-        let answer = self.with_fleet(|fleet, now| fleet.pause(now, request))?;
+        let answer = self.with_fleet_for_long(|fleet, now| fleet.pause(now, request))?;
         let Err(error) = self.save_drains_if_changed(&saving) else { return Ok(answer) };
         // one that was in force before stays: only its new end is not on disk yet
         if answer.created {
@@ -238,7 +199,7 @@ impl Hub {
     /// Lifts the pauses of a queue; false if there were none.
     pub fn resume(&self, name: &str) -> Result<bool, HubError> {
         let saving = self.lock_saving();
-        let lifted = self.with_fleet(|fleet, _| fleet.resume(name));
+        let lifted = self.with_fleet_for_long(|fleet, _| fleet.resume(name));
         match self.save_drains_if_changed(&saving) {
             Ok(()) => Ok(lifted),
             Err(error) => Err(HubError::Store(format!("{error}; a gate restarted now would pause it again"))),
@@ -353,7 +314,10 @@ impl Hub {
         if !self.drains_unsaved.swap(false, Ordering::AcqRel) {
             return Ok(());
         }
-        let text = self.lock_fleet().export_drains();
+        let text = {
+            let _long = self.for_long();
+            self.lock_fleet().export_drains()
+        };
         let saved = self.store.save_drains(&text);
         if saved.is_err() {
             self.drains_unsaved.store(true, Ordering::Release);
@@ -363,15 +327,11 @@ impl Hub {
 
     /// Under the lock, for no line may come between what is exported and what is appended next.
     fn rewrite_journal(&self) -> std::io::Result<()> {
+        let _long = self.for_long();
         let fleet = self.lock_fleet();
         self.store.rewrite_journal(&fleet.export_journal())?;
         self.journal_unsaved.store(false, Ordering::Release);
         Ok(())
-    }
-
-    fn lock_fleet(&self) -> MutexGuard<'_, Fleet> {
-        // a panic elsewhere must not stop all traffic
-        self.fleet.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock_saving(&self) -> MutexGuard<'_, ()> {

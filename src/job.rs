@@ -332,6 +332,8 @@ pub enum JobEvent {
     UnknownScript,
     /// Framing was lost: the connection is a blind pipe from now on.
     Opaque,
+    /// The gate has taken over the mark that was set: no fetch that it judges from here on is forwarded.
+    MarkTaken,
     /// The set of paused queues of this number is in force on the connection.
     PausesTaken {
         /// [`crate::queue::PausedQueues::number`].

@@ -291,10 +291,7 @@ impl Script {
             "work" => JobEvent::Report(Report::SidekiqWork {
                 running: words[1..].iter().map(|jid| (*jid).to_owned()).collect(),
             }),
-            "seen" => {
-                self.fleet.mark_seen(now, id);
-                return Ok(());
-            }
+            "seen" => JobEvent::MarkTaken,
             other => return Err(format!("nothing is called {other}")),
         };
         self.fleet.event(now, id, event);

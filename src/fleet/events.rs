@@ -57,6 +57,7 @@ impl Fleet {
             JobEvent::Opaque => self.blocked(now, id, None),
             // counted where it was seen; what it means for the ledger came with `Returned`
             JobEvent::Orphan(_) | JobEvent::UnknownScript => {}
+            JobEvent::MarkTaken => self.confirmed(id),
             JobEvent::PausesTaken { number, open } => self.pauses_taken(id, number, open),
         }
         self.touched(now, id);

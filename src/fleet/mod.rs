@@ -143,11 +143,6 @@ impl Fleet {
         self.process_found(now, conn, lineage, command);
     }
 
-    /// The gate of a connection has taken its mark over (only with [`FleetSettings::confirm_marks`]).
-    pub fn mark_seen(&mut self, now: Millis, conn: ConnId) {
-        self.confirmed(now, conn);
-    }
-
     /// A gate saw something.
     pub fn event(&mut self, now: Millis, conn: ConnId, event: JobEvent) {
         self.happened(now, conn, event);

@@ -207,12 +207,10 @@ impl Fleet {
         self.effects.push(Effect::Mark(id, marked));
     }
 
-    pub(super) fn confirmed(&mut self, now: Millis, id: ConnId) {
+    pub(super) fn confirmed(&mut self, id: ConnId) {
         let Some((conn, worker)) = self.pair(id) else { return };
         if std::mem::take(&mut conn.unconfirmed) {
             worker.unconfirmed = worker.unconfirmed.saturating_sub(1);
-            let no = worker.no;
-            self.settle(now, no);
         }
     }
 

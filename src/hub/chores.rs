@@ -22,7 +22,7 @@ impl Hub {
             self.sleep_until_due(retry).await;
             let now = self.now();
             if self.with_fleet(|fleet, _| fleet.next_timeout()).is_some_and(|due| due <= now) {
-                self.with_fleet(|fleet, now| fleet.tick(now));
+                self.with_fleet_for_long(|fleet, now| fleet.tick(now));
             }
             if !self.has_unsaved() || retry.is_some_and(|at| Instant::now() < at) {
                 continue;

@@ -211,3 +211,17 @@ fn a_pause_that_cannot_be_saved_is_not_in_force() {
     std::fs::rename(dir.path().join("away"), &state).expect("renamed");
     assert!(hub.resume("mail").expect("saved") && handle.paused().is_empty());
 }
+
+/// A thread with connections must not stand still because somebody looks at thousands of workers.
+#[test]
+fn what_connections_tell_is_put_off_while_somebody_has_the_fleet_for_long() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let hub = open(dir.path());
+    let (conn, _) = worker(&hub, [10, 0, 0, 1]);
+    let tell = hub.teller();
+    let mut facts = vec![(conn, JobEvent::ClientNamed("w".into()))];
+    hub.look(|_, _| assert!(!tell(&mut facts, false)));
+    assert_eq!(facts.len(), 1, "they are left");
+    assert!(tell(&mut facts, false) && facts.is_empty());
+    assert_eq!(hub.look(|fleet, now| fleet.workers(now, Some("client=w"), false)).expect("it is known").len(), 1);
+}

@@ -295,10 +295,6 @@ impl pump::FactSink for Facts {
         self.count(events);
         facts.extend(events.drain(..).map(|event| (self.conn, event)));
     }
-
-    fn mark_seen(&mut self) {
-        self.hub.with_fleet(|fleet, now| fleet.mark_seen(now, self.conn));
-    }
 }
 
 impl Drop for Facts {

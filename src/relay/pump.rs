@@ -75,8 +75,6 @@ pub trait FactSink: Send {
     fn events(&mut self, events: &mut Vec<JobEvent>);
     /// The same for facts that somebody else tells, together with those of other connections: they are appended.
     fn hand_over(&mut self, events: &mut Vec<JobEvent>, facts: &mut Vec<(ConnId, JobEvent)>);
-    /// The gate has taken over the mark that was set: no fetch that it judges from here on is forwarded.
-    fn mark_seen(&mut self);
 }
 
 /// How a connection ended.
@@ -270,8 +268,14 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
 
     /// Moves what can be moved now.
     fn relay(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) -> Option<Closed> {
-        self.heed_flags(cx, scratch);
-        self.heed_time(cx, scratch);
+        self.heed_flags(scratch);
+        if self.parks_orders(cx, scratch) {
+            return None;
+        }
+        self.heed_time(scratch);
+        if self.parks_orders(cx, scratch) {
+            return None;
+        }
         for round in 1.. {
             let mut moved = self.flush(cx);
             for side in [Side::Client, Side::Broker] {
@@ -311,8 +315,8 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
         broker.flush(&mut self.parts.broker, cx) | to_client
     }
 
-    /// Looks at the flags and tells the gate what has changed.
-    fn heed_flags(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) {
+    /// Looks at the flags and tells the gate what has changed. What it orders is left to be carried out.
+    fn heed_flags(&mut self, scratch: &mut Scratch) {
         let mut flags = self.parts.handle.flags();
         if flags == self.flags && !flags.asks_to_confirm() {
             return;
@@ -333,20 +337,17 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
         if flags.pauses() != before.pauses() && self.closing.is_none() {
             let paused = self.parts.handle.paused();
             self.parts.gate.pause(self.now, &paused, &mut scratch.actions);
-            self.carry_out(cx, scratch, Side::Client, 0);
         }
         if flags.stopping_now() {
             self.close(Ok(()));
         } else if flags.marked() != before.marked() && self.closing.is_none() {
             self.parts.gate.mark(self.now, flags.marked(), &mut scratch.actions);
-            self.carry_out(cx, scratch, Side::Client, 0);
         }
         if let Some(question) = question.filter(|_| self.closing.is_none()) {
             self.parts.gate.ask(question, &mut scratch.actions);
-            self.carry_out(cx, scratch, Side::Client, 0);
         }
         if confirm {
-            self.parts.facts.mark_seen();
+            scratch.actions.push(Action::Event(JobEvent::MarkTaken));
         }
     }
 

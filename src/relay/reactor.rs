@@ -1,11 +1,13 @@
 //! One thread that drives many connections: it waits for the kernel, notes what is ready, and gives each connection that
 //! has news one turn. No task is scheduled and nothing is locked on the way of a byte. A connection is a [`Life`].
+//! News of the kernel come first: of the thousands that a drain wakes, or whose time is up together, only some have their
+//! turn between two looks at the kernel.
 //!
 //! ```text
 //! entered ──registered──▶ slot ──turns: kernel, timer, waker──▶ over ──▶ closed by itself
 //!                         │  ▲
 //!      facts to be told ──▼  │── resumed: those of all that are parked have been told together
-//!                        parked
+//!                        parked ──the fleet is busy: told a little later──▶ parked
 //! a panic, in a turn or while its facts are told ──▶ dropped: it ends connections, never the thread
 //! ```
 
@@ -16,7 +18,7 @@ use mio::event::Event;
 use mio::{Events, Poll, Token};
 use slab::Slab;
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -26,6 +28,12 @@ use std::{io, mem};
 
 /// Reported by the kernel at once, at most.
 const EVENTS: usize = 1_024;
+/// Turns that the kernel has not called for, between two looks at it, at most: a third of a millisecond.
+const CALLED: usize = 64;
+/// What could not be told is tried again so soon,
+const PUT_OFF: Duration = Duration::from_millis(1);
+/// and so often; then it is waited for.
+const PUT_OFF_AT_MOST: u32 = 200;
 /// Another thread has called.
 const CALLS: Token = Token(usize::MAX);
 
@@ -75,6 +83,9 @@ struct Slot {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Next {
     Nothing,
+    /// Another thread, or its timer, has called.
+    Later,
+    /// The kernel has news of it.
     Turn,
     /// It is parked. Its news are looked at when it is resumed.
     Resume,
@@ -153,10 +164,16 @@ pub(super) struct Reactor {
     slots: Slab<Slot>,
     entered: u64,
     timers: BinaryHeap<Reverse<(Millis, Resident)>>,
-    /// Slots that have a turn coming.
+    /// Slots that have a turn coming: [`Next::Turn`].
     turns: Vec<usize>,
+    /// Those whose turn comes later, in their order. Some may have had it since.
+    later: VecDeque<usize>,
     /// Slots with something to tell.
     parked: Vec<usize>,
+    /// So many of them have handed over what they have to tell.
+    handed: usize,
+    /// How often it could not be told.
+    put_off: u32,
     tell: Tell,
     /// Empty, but for its room, while nothing is told.
     facts: Vec<(ConnId, JobEvent)>,
@@ -177,7 +194,10 @@ impl Reactor {
             entered: 0,
             timers: BinaryHeap::new(),
             turns: Vec::new(),
+            later: VecDeque::new(),
             parked: Vec::new(),
+            handed: 0,
+            put_off: 0,
             tell,
             facts: Vec::new(),
         };
@@ -193,6 +213,7 @@ impl Reactor {
                 return Ok(());
             }
             self.heed_timers(self.clock.now());
+            self.call_some();
             let mut turns = mem::take(&mut self.turns);
             turns.drain(..).for_each(|slot| self.give_turn(slot, |life, cx| life.turn(cx)));
             // its room is kept
@@ -206,11 +227,14 @@ impl Reactor {
 
     /// How long there is nothing to do unless the kernel has news. `None`: for ever.
     fn patience(&self) -> Option<Duration> {
-        if self.called || !self.turns.is_empty() || !self.parked.is_empty() {
+        let unheard = self.parked.len() > self.handed;
+        if self.called || !self.turns.is_empty() || !self.later.is_empty() || unheard {
             return Some(Duration::ZERO);
         }
         let until = |at: Millis| Duration::from_millis(at.saturating_sub(self.clock.now()));
-        self.timers.peek().map(|Reverse((at, _))| until(*at))
+        let timer = self.timers.peek().map(|Reverse((at, _))| until(*at));
+        let again = (self.handed > 0).then_some(PUT_OFF);
+        [timer, again].into_iter().flatten().min()
     }
 
     /// Waits for the kernel's news and notes them.
@@ -228,18 +252,26 @@ impl Reactor {
         Ok(())
     }
 
-    /// Tells what the parked have to tell, looks who has left meanwhile, and lets them go on.
+    /// Tells what the parked have to tell, looks who has left meanwhile, and lets them go on. If it cannot be told at the
+    /// moment all of them wait, and nobody else does.
     fn tell_together(&mut self, events: &mut Events) -> io::Result<()> {
-        let parked = mem::take(&mut self.parked);
         let (slots, facts, tell) = (&mut self.slots, &mut self.facts, &self.tell);
+        let (unheard, at_once) = (&self.parked[self.handed..], self.put_off >= PUT_OFF_AT_MOST);
         let told = catch_unwind(AssertUnwindSafe(|| {
-            for key in &parked {
+            for key in unheard {
                 if let Some(slot) = slots.get_mut(*key) {
                     slot.life.hand_over(facts);
                 }
             }
-            tell(facts);
+            tell(facts, at_once)
         }));
+        if matches!(told, Ok(false)) {
+            self.handed = self.parked.len();
+            self.put_off += 1;
+            return Ok(());
+        }
+        (self.handed, self.put_off) = (0, 0);
+        let parked = mem::take(&mut self.parked);
         // none of what was not told may go on
         self.facts.clear();
         if told.is_err() {
@@ -258,7 +290,7 @@ impl Reactor {
     fn note(&mut self, key: usize, side: usize, event: &Event) {
         let Some(slot) = self.slots.get_mut(key) else { return };
         slot.life.sockets()[side].note(event);
-        self.due(key);
+        self.due(key, Next::Turn);
     }
 
     /// True if this is the end.
@@ -282,7 +314,7 @@ impl Reactor {
         }
         let waker = Waker::from(Arc::new(Bell { caller: self.caller.clone(), resident }));
         entry.insert(Slot { life, waker, number: resident.number, next: Next::Nothing });
-        self.due(resident.slot);
+        self.due(resident.slot, Next::Later);
         Ok(())
     }
 
@@ -297,17 +329,26 @@ impl Reactor {
 
     fn due_if(&mut self, resident: Resident) {
         if self.slots.get(resident.slot).is_some_and(|slot| slot.number == resident.number) {
-            self.due(resident.slot);
+            self.due(resident.slot, Next::Later);
         }
     }
 
-    fn due(&mut self, slot: usize) {
-        if let Some(Slot { next, .. }) = self.slots.get_mut(slot)
-            && *next == Next::Nothing
-        {
-            *next = Next::Turn;
-            self.turns.push(slot);
+    fn due(&mut self, key: usize, wanted: Next) {
+        let Some(slot) = self.slots.get_mut(key) else { return };
+        match (slot.next, wanted) {
+            (Next::Nothing, Next::Later) => self.later.push_back(key),
+            (Next::Nothing | Next::Later, Next::Turn) => self.turns.push(key),
+            _ => return,
         }
+        slot.next = wanted;
+    }
+
+    /// Some of those that are called for later have their turn now.
+    fn call_some(&mut self) {
+        let some = self.later.len().min(CALLED);
+        let slots = &self.slots;
+        let still = |key: &usize| slots.get(*key).is_some_and(|slot| slot.next == Next::Later);
+        self.turns.extend(self.later.drain(..some).filter(still));
     }
 
     fn give_turn(&mut self, key: usize, turn: impl FnOnce(&mut dyn Life, &mut Context<'_>) -> Turn) {

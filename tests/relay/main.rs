@@ -2,6 +2,7 @@
 //! time-outs, and the way from accept to close.
 
 mod ends;
+mod fairness;
 mod flow;
 mod gate;
 mod marks;

@@ -21,7 +21,7 @@ async fn a_mark_is_told_before_what_is_read_after_it() {
     ends.pump.until(|state| state.calls.len() == 5).await;
     ends.pump.handle.set_mark(false);
     ends.pump.until(|state| state.calls.len() == 6).await;
-    let expected = ["Client 1", "system celery", "mark true", "mark seen", "Client 2", "mark false"];
+    let expected = ["Client 1", "system celery", "mark true", "mark taken", "Client 2", "mark false"];
     assert_eq!(ends.pump.calls(), expected);
 }
 
@@ -31,7 +31,7 @@ async fn a_mark_of_before_the_first_byte_is_told_first() {
     ends.pump.handle.set_mark(true);
     ends.client.write_all(b"1").await.expect("written");
     ends.pump.until(|state| state.calls.len() == 3).await;
-    assert_eq!(ends.pump.calls(), ["mark true", "mark seen", "Client 1"]);
+    assert_eq!(ends.pump.calls(), ["mark true", "mark taken", "Client 1"]);
 }
 
 #[tokio::test]
@@ -42,7 +42,7 @@ async fn every_mark_is_confirmed_also_one_that_changes_nothing() {
     // another drain marks the same connection
     ends.pump.handle.set_mark(true);
     ends.pump.until(|state| state.calls.len() == 3).await;
-    assert_eq!(ends.pump.calls(), ["mark true", "mark seen", "mark seen"]);
+    assert_eq!(ends.pump.calls(), ["mark true", "mark taken", "mark taken"]);
 }
 
 #[tokio::test]
@@ -56,7 +56,7 @@ async fn pauses_are_told_before_what_is_read_after_them() {
     ends.pump.until(|state| state.calls.len() == 3).await;
     ends.pump.handle.set_mark(true);
     ends.pump.until(|state| state.calls.len() == 5).await;
-    assert_eq!(ends.pump.calls(), ["paused 1", "Client 1", "paused 2", "mark true", "mark seen"]);
+    assert_eq!(ends.pump.calls(), ["paused 1", "Client 1", "paused 2", "mark true", "mark taken"]);
 }
 
 /// Holds whatever the client says until the broker speaks.

@@ -58,13 +58,14 @@ async fn teller(number: u64, story: &Story) -> Box<Teller> {
 /// Writes down what it is told. It breaks at connection 13, and waits at connection 0 until `go` comes.
 fn tell(story: Story, go: Receiver<()>) -> Tell {
     let go = Mutex::new(go);
-    Arc::new(move |facts| {
+    Arc::new(move |facts, _at_once| {
         let numbers: Vec<u64> = facts.drain(..).map(|(conn, _)| conn.0).collect();
         story.send(format!("told {numbers:?}")).expect("heard");
         assert!(!numbers.contains(&13), "a defect");
         if numbers.contains(&0) {
             go.lock().expect("sound").recv_timeout(SURELY).expect("it comes");
         }
+        true
     })
 }
 

@@ -89,7 +89,8 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
     /// Presents what was carried with the `read` bytes behind it, as marked at this moment, and carries the verdict
     /// out. What the gate does not consume, or does not want to hear now, is carried on.
     fn judge(&mut self, side: Side, cx: &mut Context<'_>, scratch: &mut Scratch, read: usize) {
-        self.heed_flags(cx, scratch);
+        self.heed_flags(scratch);
+        self.carry_out_orders(cx, scratch);
         if self.closing.is_some() {
             return;
         }
@@ -143,7 +144,8 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
     }
 
     pub(super) fn tell_end(&mut self, side: Side, cx: &mut Context<'_>, scratch: &mut Scratch) {
-        self.heed_flags(cx, scratch);
+        self.heed_flags(scratch);
+        self.carry_out_orders(cx, scratch);
         if self.closing.is_some() {
             return;
         }
@@ -162,6 +164,13 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
         self.carry_out(cx, scratch, side, 0);
         if side == Side::Broker {
             self.close(Ok(()));
+        }
+    }
+
+    /// Carries out what the gate ordered without having read anything.
+    pub(super) fn carry_out_orders(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) {
+        if !scratch.actions.is_empty() {
+            self.carry_out(cx, scratch, Side::Client, 0);
         }
     }
 

@@ -16,7 +16,7 @@ const SPARE: usize = 64;
 /// What is left to do of a read.
 pub(super) struct Parked {
     from: Side,
-    /// What was presented to the gate.
+    /// What was presented to the gate; nothing if it has ordered something by itself.
     input: Vec<u8>,
     /// How much of it the gate has consumed.
     consumed: usize,
@@ -68,7 +68,9 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
                 scratch.spare.push(parked);
             }
             self.act(cx, scratch, from, whole);
-            self.keep(from, scratch, consumed, whole);
+            if whole > 0 {
+                self.keep(from, scratch, consumed, whole);
+            }
             self.relay(cx, scratch)
         });
         self.lanes.iter_mut().for_each(super::Lane::trim);
@@ -82,6 +84,16 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
             parked.events.clear();
         }
         self.is_parked()
+    }
+
+    /// What the gate ordered without having read anything waits like a read if there are facts in it: a drain or a
+    /// time-out may concern thousands of connections. Else it is carried out, and this is false.
+    pub(super) fn parks_orders(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) -> bool {
+        let parked = !scratch.actions.is_empty() && self.park(Side::Client, scratch, 0, 0);
+        if !parked {
+            self.carry_out_orders(cx, scratch);
+        }
+        parked
     }
 
     /// Puts a read aside that has facts to tell. False if it has none, or is too large.

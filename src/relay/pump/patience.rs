@@ -21,14 +21,13 @@ const LOOK_EVERY: Millis = 1_000;
 const FLUSH: Millis = 10_000;
 
 impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
-    /// Lets the gate know when its time is over.
-    pub(super) fn heed_time(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) {
+    /// Lets the gate know when its time is over. What it orders is left to be carried out.
+    pub(super) fn heed_time(&mut self, scratch: &mut Scratch) {
         if self.armed.is_some_and(|at| at < self.now) {
             self.armed = None;
         }
         if self.closing.is_none() && self.parts.gate.next_timeout().is_some_and(|at| at < self.now) {
             self.parts.gate.timeout(self.now, &mut scratch.actions);
-            self.carry_out(cx, scratch, Side::Client, 0);
         }
     }
 
