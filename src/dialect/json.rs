@@ -3,26 +3,34 @@
 //! kombu writes a message's body first and its headers last, so a job of 200 MB has to be walked through, but nothing
 //! of it kept. Only objects at the top and one level below are looked into. A text that is not JSON yields nothing.
 
+mod string;
+
+use string::{Escape, Next, until_mark};
+
+/// As many values as anybody wants of one text.
+const WANTED_MAX: usize = 10;
+/// What most messages have of values that are wanted.
+const KEPT_MIN: usize = 192;
 /// Longest value that is kept.
 const VALUE_MAX: usize = 512;
 /// Longest key that can match.
 const KEY_MAX: usize = 64;
 /// Deepest nesting that is followed; deeper texts are given up.
-const DEPTH_MAX: usize = 128;
+const DEPTH_MAX: u32 = u128::BITS;
 
 /// ```text
 /// Value ──"──▶ Text ──"──▶ After ──,──▶ Key | Value
-///   ├─{──▶ Key ──:──▶ Value      └─}]──▶ After (one level up)
+///   ├─{──▶ Key ──"──▶ Name ──"──▶ AfterKey ──:──▶ Value      └─}]──▶ After (one level up)
 ///   └─digit, t, f, n──▶ Plain ──,}]──▶ After
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum At {
     Value,
     Key,
-    Text {
-        key: bool,
-        escape: Escape,
-    },
+    /// In a key.
+    Name(Escape),
+    /// In a string that is a value.
+    Text(Escape),
     Plain,
     AfterKey,
     After,
@@ -30,38 +38,46 @@ enum At {
     Lost,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Escape {
-    No,
-    Slash,
-    Unicode { digits: u8, code: u16 },
-}
-
 /// See the module. `wanted` are paths like `jid` or `headers.id`.
 #[derive(Debug)]
 pub struct Skim {
     wanted: &'static [&'static str],
-    found: Vec<Option<String>>,
+    /// Where in `kept` the value of each stands.
+    found: [Option<(u16, u16)>; WANTED_MAX],
+    /// The values found, and behind them what is there of the one being read.
+    kept: Vec<u8>,
     at: At,
-    /// For each open container whether it is an object.
-    open: Vec<bool>,
-    /// The keys in force at the top and one level below.
-    path: [Vec<u8>; 2],
-    text: Vec<u8>,
+    /// How many containers are open,
+    depth: u32,
+    /// and a bit for each that is an object, the innermost one lowest.
+    objects: u128,
+    /// A bit for each of `wanted` that stands in the object at the last key of the top level, and how long that key is.
+    under: u32,
+    outer: usize,
+    /// Which of `wanted` the value at the last key is; `None`: nobody wants it.
     keep: Option<usize>,
+    /// Where in `kept` the value begins that is being read.
+    from: usize,
+    /// A key that does not come in one piece, or has escapes in it.
+    name: Vec<u8>,
 }
 
 impl Skim {
     /// A reader for one text.
     pub fn new(wanted: &'static [&'static str]) -> Skim {
+        debug_assert!(wanted.len() <= WANTED_MAX, "{wanted:?}");
         Skim {
             wanted,
-            found: vec![None; wanted.len()],
+            found: [None; WANTED_MAX],
+            kept: Vec::new(),
             at: At::Value,
-            open: Vec::new(),
-            path: [Vec::new(), Vec::new()],
-            text: Vec::new(),
+            depth: 0,
+            objects: 0,
+            under: 0,
+            outer: 0,
             keep: None,
+            from: 0,
+            name: Vec::new(),
         }
     }
 
@@ -75,171 +91,247 @@ impl Skim {
     /// The value found at a wanted path: a string's content, a number or `true`/`false` as written. `null` is none.
     pub fn get(&self, path: &str) -> Option<&str> {
         let at = self.wanted.iter().position(|w| *w == path)?;
-        self.found[at].as_deref()
+        let (from, to) = self.found.get(at).copied().flatten()?;
+        std::str::from_utf8(&self.kept[usize::from(from)..usize::from(to)]).ok()
     }
 
     /// The next piece of the text.
     pub fn feed(&mut self, piece: &[u8]) {
         let mut rest = piece;
         while let Some((&byte, tail)) = rest.split_first() {
-            if self.at == At::Lost {
-                return;
-            }
-            // most of a text is in strings, and most strings nobody wants: leap to where something happens
-            if let At::Text { key, escape: Escape::No } = self.at {
-                let run = memchr::memchr2(b'"', b'\\', rest).unwrap_or(rest.len());
-                if run > 0 {
-                    self.push_run(key, &rest[..run]);
-                    rest = &rest[run..];
-                    continue;
+            rest = match self.at {
+                // most of a text is in strings, and most strings nobody wants: leap to where something happens
+                At::Text(Escape::No) => self.in_text(rest),
+                At::Name(Escape::No) => self.in_name(rest),
+                At::Text(escape) => {
+                    self.at = match escape.next(byte) {
+                        Next::In(escape) => At::Text(escape),
+                        next => self.after_escape(next, At::Text(Escape::No), Skim::keep),
+                    };
+                    tail
                 }
-            }
-            self.step(byte);
-            rest = tail;
-        }
-    }
-
-    fn step(&mut self, byte: u8) {
-        self.at = match (self.at, byte) {
-            (At::Text { key, escape }, byte) => self.in_text(key, escape, byte),
-            (At::Plain, b',' | b'}' | b']' | b' ' | b'\t' | b'\r' | b'\n') => {
-                self.end_value(false);
-                self.at = At::After;
-                return self.step(byte);
-            }
-            (At::Plain, byte) => {
-                self.push_run(false, &[byte]);
-                At::Plain
-            }
-            (at, b' ' | b'\t' | b'\r' | b'\n') => at,
-            (At::Value | At::Key, b']' | b'}') => self.close(byte),
-            (At::Key, b'"') => {
-                self.text.clear();
-                At::Text { key: true, escape: Escape::No }
-            }
-            (At::AfterKey, b':') => At::Value,
-            (At::Value, b'{') => self.opened(true),
-            (At::Value, b'[') => self.opened(false),
-            (At::Value, b'"') => {
-                self.begin_value();
-                At::Text { key: false, escape: Escape::No }
-            }
-            (At::Value, b'-' | b'0'..=b'9' | b't' | b'f' | b'n' | b'N' | b'I') => {
-                self.begin_value();
-                self.push_run(false, &[byte]);
-                At::Plain
-            }
-            (At::After, b',') => match self.open.last() {
-                Some(true) => At::Key,
-                Some(false) => At::Value,
-                None => At::Lost,
-            },
-            (At::After, b'}' | b']') => self.close(byte),
-            _ => At::Lost,
-        };
-    }
-
-    fn opened(&mut self, object: bool) -> At {
-        if self.open.len() >= DEPTH_MAX {
-            return At::Lost;
-        }
-        self.open.push(object);
-        if object { At::Key } else { At::Value }
-    }
-
-    fn close(&mut self, byte: u8) -> At {
-        match self.open.pop() {
-            Some(object) if object == (byte == b'}') => At::After,
-            _ => At::Lost,
-        }
-    }
-
-    fn in_text(&mut self, key: bool, escape: Escape, byte: u8) -> At {
-        let escape = match (escape, byte) {
-            (Escape::No, b'"') => {
-                if key {
-                    self.end_key();
-                    return At::AfterKey;
+                At::Name(escape) => {
+                    self.at = match escape.next(byte) {
+                        Next::In(escape) => At::Name(escape),
+                        next => self.after_escape(next, At::Name(Escape::No), Skim::keep_name),
+                    };
+                    tail
                 }
-                self.end_value(true);
-                return At::After;
-            }
-            (Escape::No, b'\\') => Escape::Slash,
-            (Escape::No, byte) => {
-                self.push_run(key, &[byte]);
-                Escape::No
-            }
-            (Escape::Slash, b'u') => Escape::Unicode { digits: 0, code: 0 },
-            (Escape::Slash, byte) => {
-                let byte = match byte {
-                    b'n' => b'\n',
-                    b't' => b'\t',
-                    b'r' => b'\r',
-                    b'b' => 8,
-                    b'f' => 12,
-                    other => other,
-                };
-                self.push_run(key, &[byte]);
-                Escape::No
-            }
-            (Escape::Unicode { digits, code }, byte) => {
-                let Some(digit) = (byte as char).to_digit(16) else { return At::Lost };
-                let code = (code << 4) | digit as u16;
-                if digits < 3 {
-                    Escape::Unicode { digits: digits + 1, code }
-                } else {
-                    // halves of a surrogate pair show as a replacement: names for people, no identities
-                    let shown = char::from_u32(u32::from(code)).unwrap_or(char::REPLACEMENT_CHARACTER);
-                    self.push_run(key, shown.encode_utf8(&mut [0; 4]).as_bytes());
-                    Escape::No
+                At::Plain => self.in_plain(rest),
+                At::Lost => return,
+                _ if matches!(byte, b' ' | b'\n' | b'\r' | b'\t') => tail,
+                At::Key if byte == b'"' => {
+                    self.name.clear();
+                    self.in_name(tail)
                 }
-            }
-        };
-        At::Text { key, escape }
-    }
-
-    /// More of a key's or a value's content, as far as it is kept.
-    fn push_run(&mut self, key: bool, run: &[u8]) {
-        let most = match key {
-            true => KEY_MAX + 1,
-            false if self.keep.is_some() => VALUE_MAX,
-            false => return,
-        };
-        let room = most.saturating_sub(self.text.len()).min(run.len());
-        self.text.extend_from_slice(&run[..room]);
-    }
-
-    fn end_key(&mut self) {
-        if let depth @ 1..=2 = self.open.len() {
-            self.path[depth - 1].clone_from(&self.text);
+                At::AfterKey if byte == b':' => {
+                    self.at = At::Value;
+                    tail
+                }
+                At::Value => self.value(byte, rest),
+                At::After if byte == b',' && self.depth > 0 => {
+                    self.at = self.behind_comma();
+                    tail
+                }
+                At::After | At::Key => {
+                    self.close(byte);
+                    tail
+                }
+                At::AfterKey => {
+                    self.at = At::Lost;
+                    return;
+                }
+            };
         }
     }
 
-    fn begin_value(&mut self) {
+    /// The beginning of a value, or of the end of what holds no more.
+    fn value<'a>(&mut self, byte: u8, rest: &'a [u8]) -> &'a [u8] {
+        self.from = self.kept.len();
+        match byte {
+            b'"' => return self.in_text(&rest[1..]),
+            b'-' | b'0'..=b'9' | b't' | b'f' | b'n' | b'N' | b'I' => return self.in_plain(rest),
+            b'{' => self.open(true),
+            b'[' => self.open(false),
+            _ => self.close(byte),
+        }
+        &rest[1..]
+    }
+
+    fn open(&mut self, object: bool) {
+        if self.depth >= DEPTH_MAX {
+            self.at = At::Lost;
+            return;
+        }
+        self.depth += 1;
+        self.objects = self.objects << 1 | u128::from(object);
+        self.at = if object { At::Key } else { At::Value };
         self.keep = None;
-        let wanted = match *self.open.as_slice() {
-            [true] => self.wanted.iter().position(|w| w.as_bytes() == self.path[0]),
-            [true, true] => self.wanted.iter().position(|w| is_path(w.as_bytes(), &self.path)),
-            _ => None,
-        };
-        if wanted.is_some() {
-            self.text.clear();
-            self.keep = wanted;
+    }
+
+    fn close(&mut self, byte: u8) {
+        let kind = if self.objects & 1 == 1 { b'}' } else { b']' };
+        if self.depth == 0 || byte != kind {
+            self.at = At::Lost;
+            return;
+        }
+        self.depth -= 1;
+        self.objects >>= 1;
+        self.at = At::After;
+        self.keep = None;
+    }
+
+    /// Within a key, where no escape stands. Returns what comes behind the part that was read.
+    fn in_name<'a>(&mut self, rest: &'a [u8]) -> &'a [u8] {
+        let (run, tail) = rest.split_at(until_mark(rest));
+        match tail.split_first() {
+            Some((b'"', tail)) if self.name.is_empty() => {
+                self.named(run);
+                return self.behind_name(tail);
+            }
+            Some((b'"', tail)) => {
+                self.keep_name(run);
+                let name = std::mem::take(&mut self.name);
+                self.named(&name);
+                return self.behind_name(tail);
+            }
+            Some(_) => self.at = At::Name(Escape::Slash),
+            None => self.at = At::Name(Escape::No),
+        }
+        self.keep_name(run);
+        tail.get(1..).unwrap_or_default()
+    }
+
+    /// A key has ended: what of its value is wanted?
+    fn named(&mut self, name: &[u8]) {
+        self.keep = None;
+        match (self.depth, self.objects) {
+            (1, _) => {
+                (self.under, self.outer) = (0, name.len());
+                for (at, path) in self.wanted.iter().map(|path| path.as_bytes()).enumerate() {
+                    if path.first() != name.first() || !path.starts_with(name) {
+                        continue;
+                    }
+                    match path.get(name.len()) {
+                        None => self.keep = Some(at),
+                        Some(b'.') => self.under |= 1 << at,
+                        Some(_) => {}
+                    }
+                }
+            }
+            (2, 0b11) => {
+                let mut under = self.under;
+                while under != 0 {
+                    let at = under.trailing_zeros() as usize;
+                    let inner = self.wanted[at].as_bytes().get(self.outer + 1..);
+                    if inner.is_some_and(|inner| inner.first() == name.first() && inner == name) {
+                        self.keep = Some(at);
+                    }
+                    under &= under - 1;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Within a string that is a value, where no escape stands.
+    fn in_text<'a>(&mut self, rest: &'a [u8]) -> &'a [u8] {
+        let (run, tail) = rest.split_at(until_mark(rest));
+        self.keep(run);
+        match tail.split_first() {
+            Some((b'"', tail)) => {
+                self.end_value(true);
+                return self.behind_value(tail);
+            }
+            Some(_) => self.at = At::Text(Escape::Slash),
+            None => self.at = At::Text(Escape::No),
+        }
+        tail.get(1..).unwrap_or_default()
+    }
+
+    /// Within a number, `true`, `false` or `null`.
+    fn in_plain<'a>(&mut self, rest: &'a [u8]) -> &'a [u8] {
+        let ends = |byte: &u8| matches!(byte, b',' | b'}' | b']' | b' ' | b'\t' | b'\r' | b'\n');
+        let end = rest.iter().position(ends);
+        let (run, tail) = rest.split_at(end.unwrap_or(rest.len()));
+        self.keep(run);
+        if end.is_some() {
+            self.end_value(false);
+            return self.behind_value(tail);
+        }
+        self.at = At::Plain;
+        tail
+    }
+
+    /// What stands behind almost every key is taken at one leap.
+    fn behind_name<'a>(&mut self, rest: &'a [u8]) -> &'a [u8] {
+        let usual = rest.strip_prefix(b": ");
+        self.at = if usual.is_some() { At::Value } else { At::AfterKey };
+        usual.unwrap_or(rest)
+    }
+
+    /// The same behind a value.
+    fn behind_value<'a>(&mut self, rest: &'a [u8]) -> &'a [u8] {
+        let usual = rest.strip_prefix(b", ").filter(|_| self.depth > 0);
+        self.at = if usual.is_some() { self.behind_comma() } else { At::After };
+        usual.unwrap_or(rest)
+    }
+
+    fn behind_comma(&self) -> At {
+        if self.objects & 1 == 1 { At::Key } else { At::Value }
+    }
+
+    fn after_escape(&mut self, next: Next, within: At, keep: fn(&mut Skim, &[u8])) -> At {
+        match next {
+            Next::Char(char) => keep(self, char.encode_utf8(&mut [0; 4]).as_bytes()),
+            Next::Byte(byte) => keep(self, &[byte]),
+            Next::In(_) => {}
+            Next::Lost => return At::Lost,
+        }
+        within
+    }
+
+    fn keep_name(&mut self, run: &[u8]) {
+        // one that is too long must not look like a shorter one
+        let room = (KEY_MAX + 1).saturating_sub(self.name.len()).min(run.len());
+        self.name.extend_from_slice(&run[..room]);
+    }
+
+    /// More of a value's content, as far as it is kept.
+    fn keep(&mut self, run: &[u8]) {
+        if self.keep.is_some() {
+            let room = VALUE_MAX.saturating_sub(self.kept.len() - self.from).min(run.len());
+            self.kept.reserve(KEPT_MIN * usize::from(self.kept.is_empty()));
+            self.kept.extend_from_slice(&run[..room]);
         }
     }
 
     fn end_value(&mut self, quoted: bool) {
-        if let Some(at) = self.keep.take() {
-            let value = String::from_utf8_lossy(&std::mem::take(&mut self.text)).into_owned();
-            self.found[at] = (quoted || value != "null").then_some(value);
+        let Some(at) = self.keep.take().filter(|at| *at < WANTED_MAX) else { return };
+        if std::str::from_utf8(&self.kept[self.from..]).is_err() {
+            let lossy = String::from_utf8_lossy(&self.kept[self.from..]).into_owned();
+            self.kept.truncate(self.from);
+            self.kept.extend_from_slice(lossy.as_bytes());
+        }
+        if let Some((from, to)) = self.found[at].take() {
+            self.forget(usize::from(from), usize::from(to));
+        }
+        if quoted || self.kept[self.from..] != *b"null" {
+            self.found[at] = Some((self.from as u16, self.kept.len() as u16));
+        } else {
+            self.kept.truncate(self.from);
         }
     }
-}
 
-/// Whether these two keys, one below the other, are what is wanted.
-fn is_path(wanted: &[u8], [outer, inner]: &[Vec<u8>; 2]) -> bool {
-    let rest = wanted.strip_prefix(outer.as_slice()).and_then(|rest| rest.strip_prefix(b"."));
-    rest == Some(inner.as_slice())
+    /// The same value comes a second time: what was there before goes.
+    fn forget(&mut self, from: usize, to: usize) {
+        self.kept.drain(from..to);
+        self.from -= to - from;
+        for behind in self.found.iter_mut().flatten().filter(|found| usize::from(found.0) >= to) {
+            behind.0 -= (to - from) as u16;
+            behind.1 -= (to - from) as u16;
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,130 @@
+//! What is read out of JSON texts is what stands there, however a text is written and cut: random trees, written with
+//! random spaces and escapes, against a walk over the tree itself.
+
+use draingate::dialect::json::Skim;
+use proptest::prelude::*;
+
+const WANTED: &[&str] = &["jid", "headers.id", "headers.task", "properties.delivery_tag", "class"];
+const KEYS: &[&str] =
+    &["jid", "headers", "properties", "class", "id", "task", "delivery_tag", "x", "headers.id", "ji", ""];
+
+#[derive(Clone, Debug)]
+enum Json {
+    Text(String),
+    /// A number, `true`, `false` or `null`.
+    Plain(&'static str),
+    List(Vec<Json>),
+    Object(Vec<(&'static str, Json)>),
+}
+
+fn json() -> impl Strategy<Value = Json> {
+    let plain = prop::sample::select(vec!["null", "0", "-1.5e3", "true", "false", "17"]);
+    let text = prop_oneof![9 => "[a-z0-9\"\\\\/\u{e9}\u{20ac}\n ]{0,20}", 1 => "[a-z]{500,530}"];
+    let leaf = prop_oneof![text.prop_map(Json::Text), plain.prop_map(Json::Plain)];
+    leaf.prop_recursive(5, 40, 6, |inner| {
+        let member = (prop::sample::select(KEYS), inner.clone());
+        prop_oneof![
+            1 => prop::collection::vec(inner, 0..4).prop_map(Json::List),
+            3 => prop::collection::vec(member, 0..6).prop_map(Json::Object),
+        ]
+    })
+}
+
+/// Writes the tree; `dice` decides about spaces and escapes.
+fn write(json: &Json, dice: &mut impl FnMut() -> u8, out: &mut String) {
+    let space = |dice: &mut dyn FnMut() -> u8, out: &mut String| {
+        out.push_str(["", " ", "", " ", "\n\t", "", " ", "\r\n  "][usize::from(dice() % 8)]);
+    };
+    let quoted = |text: &str, dice: &mut dyn FnMut() -> u8, out: &mut String| {
+        out.push('"');
+        for char in text.chars() {
+            match (char, dice() % 16) {
+                ('"' | '\\', _) => out.extend(['\\', char]),
+                ('\n', _) => out.push_str("\\n"),
+                (_, 0) => out.push_str(&format!("\\u{:04x}", char as u32)),
+                _ => out.push(char),
+            }
+        }
+        out.push('"');
+    };
+    match json {
+        Json::Text(text) => quoted(text, dice, out),
+        Json::Plain(text) => out.push_str(text),
+        Json::List(elements) => {
+            out.push('[');
+            for (number, element) in elements.iter().enumerate() {
+                out.push_str(if number > 0 { "," } else { "" });
+                space(dice, out);
+                write(element, dice, out);
+                space(dice, out);
+            }
+            out.push(']');
+        }
+        Json::Object(members) => {
+            out.push('{');
+            for (number, (key, value)) in members.iter().enumerate() {
+                out.push_str(if number > 0 { "," } else { "" });
+                space(dice, out);
+                quoted(key, dice, out);
+                space(dice, out);
+                out.push(':');
+                space(dice, out);
+                write(value, dice, out);
+                space(dice, out);
+            }
+            out.push('}');
+        }
+    }
+}
+
+/// What has to be found at a path: of several the last one that is no list or object.
+fn at(json: &Json, path: &str) -> Option<String> {
+    let Json::Object(members) = json else { return None };
+    let mut found = None;
+    for (key, value) in members {
+        let inner = match (value, path.strip_prefix(key).and_then(|rest| rest.strip_prefix('.'))) {
+            (Json::Object(inner), Some(rest)) => inner.iter().filter(|(key, _)| *key == rest).map(|(_, v)| v).collect(),
+            _ if *key == path => vec![value],
+            _ => vec![],
+        };
+        for value in inner {
+            match value {
+                Json::Text(text) => {
+                    let bytes = &text.as_bytes()[..text.len().min(512)];
+                    found = Some(String::from_utf8_lossy(bytes).into_owned());
+                }
+                Json::Plain("null") => found = None,
+                Json::Plain(plain) => found = Some((*plain).to_owned()),
+                Json::List(_) | Json::Object(_) => {}
+            }
+        }
+    }
+    found
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_stands_there_is_found_however_it_is_written_and_cut(
+        json in json(),
+        dice in prop::collection::vec(any::<u8>(), 1..64),
+        cuts in prop::collection::vec(1..40_usize, 1..20),
+    ) {
+        let mut thrown = dice.iter().copied().cycle();
+        let mut text = String::new();
+        write(&json, &mut || thrown.next().unwrap_or_default(), &mut text);
+        let whole = Skim::of(WANTED, text.as_bytes());
+        let (mut pieces, mut rest, mut cut) = (Skim::new(WANTED), text.as_bytes(), cuts.iter().cycle());
+        while !rest.is_empty() {
+            let (piece, behind) = rest.split_at(cut.next().map_or(1, |cut| (*cut).min(rest.len())));
+            pieces.feed(piece);
+            rest = behind;
+        }
+        for path in WANTED {
+            let expected = at(&json, path);
+            prop_assert_eq!(whole.get(path), expected.as_deref(), "{} in {}", path, &text);
+            prop_assert_eq!(pieces.get(path), expected.as_deref(), "{} in pieces of {}", path, &text);
+        }
+    }
+}
