@@ -44,6 +44,7 @@ pub fn text(event: &JobEvent) -> String {
             format!("Answered {} {} {tasks}", answer.number, answer.list.command())
         }
         JobEvent::UnknownScript => "UnknownScript".to_owned(),
+        JobEvent::MarkTaken => "MarkTaken".to_owned(),
         JobEvent::Orphan(fate) => format!("Orphan {}", fate.as_str()),
         JobEvent::Blocked(why) => format!("Blocked {why}"),
         JobEvent::Bound(why) => format!("Bound {why}"),
