@@ -207,8 +207,12 @@ impl Reactor {
     /// Drives connections until it is told to stop.
     pub(super) fn run(mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(EVENTS);
+        let mut looked = false;
         loop {
-            self.look(&mut events, self.patience())?;
+            // what the kernel reported while facts were told is news enough
+            if !looked || self.turns.is_empty() {
+                self.look(&mut events, self.patience())?;
+            }
             if mem::take(&mut self.called) && self.heed_calls() {
                 return Ok(());
             }
@@ -219,9 +223,7 @@ impl Reactor {
             // its room is kept
             turns.append(&mut self.turns);
             self.turns = turns;
-            if !self.parked.is_empty() {
-                self.tell_together(&mut events)?;
-            }
+            looked = !self.parked.is_empty() && self.tell_together(&mut events)?;
         }
     }
 
@@ -253,8 +255,8 @@ impl Reactor {
     }
 
     /// Tells what the parked have to tell, looks who has left meanwhile, and lets them go on. If it cannot be told at the
-    /// moment all of them wait, and nobody else does.
-    fn tell_together(&mut self, events: &mut Events) -> io::Result<()> {
+    /// moment all of them wait, and nobody else does. True if it has looked at the kernel.
+    fn tell_together(&mut self, events: &mut Events) -> io::Result<bool> {
         let (slots, facts, tell) = (&mut self.slots, &mut self.facts, &self.tell);
         let (unheard, at_once) = (&self.parked[self.handed..], self.put_off >= PUT_OFF_AT_MOST);
         let told = catch_unwind(AssertUnwindSafe(|| {
@@ -268,7 +270,7 @@ impl Reactor {
         if matches!(told, Ok(false)) {
             self.handed = self.parked.len();
             self.put_off += 1;
-            return Ok(());
+            return Ok(false);
         }
         (self.handed, self.put_off) = (0, 0);
         let parked = mem::take(&mut self.parked);
@@ -276,7 +278,7 @@ impl Reactor {
         self.facts.clear();
         if told.is_err() {
             parked.into_iter().for_each(|slot| self.remove(slot, false));
-            return Ok(());
+            return Ok(false);
         }
         self.look(events, Some(Duration::ZERO))?;
         // if there was no room for more, the kernel may know of others
@@ -284,7 +286,7 @@ impl Reactor {
         for slot in parked {
             self.give_turn(slot, |life, cx| life.resume(cx, asked));
         }
-        Ok(())
+        Ok(true)
     }
 
     fn note(&mut self, key: usize, side: usize, event: &Event) {

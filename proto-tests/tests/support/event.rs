@@ -44,7 +44,6 @@ pub fn text(event: &JobEvent) -> String {
             format!("Answered {} {} {tasks}", answer.number, answer.list.command())
         }
         JobEvent::UnknownScript => "UnknownScript".to_owned(),
-        JobEvent::MarkTaken => "MarkTaken".to_owned(),
         JobEvent::Orphan(fate) => format!("Orphan {}", fate.as_str()),
         JobEvent::Blocked(why) => format!("Blocked {why}"),
         JobEvent::Bound(why) => format!("Bound {why}"),
@@ -53,6 +52,7 @@ pub fn text(event: &JobEvent) -> String {
         JobEvent::PassesPause { queue, sure, .. } => {
             format!("PassesPause {queue} {}", if *sure { "surely" } else { "unknown" })
         }
+        JobEvent::MarkTaken => "MarkTaken".into(),
         JobEvent::Opaque => "Opaque".to_owned(),
         JobEvent::PausesTaken { number, open } => {
             let open: Vec<String> = open
