@@ -14,7 +14,7 @@ const ASKS: &str = "
     B> 2047 open
     HELD
     B< 2047 open-ok
-    B> 2047 declare x passive
+    B> 2047 consume x draingate-probe x-priority=?
 ";
 
 #[test]
@@ -76,12 +76,11 @@ fn a_queue_that_was_not_seen_is_asked_for() {
         W+ 1 consume x t
         W> 1 qos 3
         {ASKS}
-        B< 2047 declare-ok x
+        B< 2047 close 406 60/20
         W< 1 consume-ok t
         E FetchAsked gate x blocking
-        B> 2047 close 200 0/0
+        B> 2047 close-ok
         B> 1 qos 3
-        B< 2047 close-ok
         # now it is known
         W> 1 consume x t2
         W< 1 consume-ok t2
@@ -101,7 +100,7 @@ fn a_missing_queue_is_refused_by_the_broker() {
         DRAIN
         W> 1 consume x t
         {ASKS}
-        B< 2047 close 404 50/10
+        B< 2047 close 404 60/20
         B> 2047 close-ok
         B> 1 consume x t
         E FetchAsked broker x blocking
@@ -110,6 +109,47 @@ fn a_missing_queue_is_refused_by_the_broker() {
         W= 1 close-ok
         W= 1 open
         B= 1 open-ok
+        "
+    ));
+}
+
+/// Whatever else it would refuse, it says so itself: the user may not read the queue, or it is another connection's own.
+#[test]
+fn who_may_not_consume_hears_it_from_the_broker() {
+    for code in [403, 405] {
+        play(&format!(
+            "
+            handshake
+            DRAIN
+            W> 1 consume x t
+            {ASKS}
+            B< 2047 close {code} 60/20
+            B> 2047 close-ok
+            B> 1 consume x t
+            E FetchAsked broker x blocking
+            B= 1 close {code} 60/20
+            E FetchAnswered broker vanished blocking
+            W= 1 close-ok
+            "
+        ));
+    }
+}
+
+/// Another broker may know no priorities: the consumer is gone at once, with what it was given.
+#[test]
+fn a_broker_that_takes_any_priority() {
+    play(&format!(
+        "
+        handshake
+        DRAIN
+        W> 1 consume x t
+        {ASKS}
+        B< 2047 consume-ok draingate-probe
+        W< 1 consume-ok t
+        E FetchAsked gate x blocking
+        B> 2047 close 200 0/0
+        B< 2047 message draingate-probe 1 abc
+        B< 2047 close-ok
         "
     ));
 }
@@ -128,9 +168,8 @@ fn after_a_second_nobody_is_asked_any_more() {
         W< 1 consume-ok t
         E FetchAsked gate x blocking
         FREE
-        B< 2047 declare-ok x
-        B> 2047 close 200 0/0
-        B< 2047 close-ok
+        B< 2047 close 406 60/20
+        B> 2047 close-ok
         "
     ));
 }
@@ -138,20 +177,24 @@ fn after_a_second_nobody_is_asked_any_more() {
 #[test]
 fn the_client_may_want_the_number_of_the_gates_channel() {
     play(&format!(
-        "
-        handshake
-        DRAIN
-        W> 1 consume x t
-        {ASKS}
-        B< 2047 declare-ok x
+        "{MARKED}
+        W> 1 consume q t
+        E FetchAsked gate q blocking
         W< 1 consume-ok t
-        E FetchAsked gate x blocking
-        B> 2047 close 200 0/0
+        UNDRAIN
+        B> 2047 open
         W> 2047 open
         HELD
+        B< 2047 open-ok
+        B> 2047 declare q passive
+        B< 2047 declare-ok q
+        E FetchMoved broker
+        B> 2047 close 200 0/0
+        B> 1 consume q t
         B< 2047 close-ok
         B> 2047 open
         B= 2047 open-ok
+        FREE
         "
     ));
 }
@@ -207,7 +250,7 @@ fn a_get_from_a_missing_queue_is_refused_by_the_broker() {
         DRAIN
         W> 1 get x
         {ASKS}
-        B< 2047 close 404 50/10
+        B< 2047 close 404 60/20
         B> 2047 close-ok
         B> 1 get x
         E FetchAsked broker x poll

@@ -99,8 +99,8 @@ fn a_missing_queue_is_refused_without_waiting_too() {
         B> 2047 open
         HELD
         B< 2047 open-ok
-        B> 2047 declare x passive
-        B< 2047 close 404 50/10
+        B> 2047 consume x draingate-probe x-priority=?
+        B< 2047 close 404 60/20
         B> 2047 close-ok
         B> 1 consume x t nowait
         E FetchAsked broker x blocking

@@ -182,7 +182,7 @@ impl AmqpGate {
         if parks {
             match self.existence(&queue) {
                 Ok(true) => return self.park(number, consume, queue, leave, out),
-                Ok(false) => {} // the broker closes the channel (404)
+                Ok(false) => {} // the broker closes the channel (403, 404, 405)
                 Err(wait) => return Verdict::Wait(wait),
             }
         }
@@ -234,12 +234,13 @@ impl AmqpGate {
         }
     }
 
-    /// Whether a queue exists, as far as can be known without delay; else the client waits for the answer.
+    /// Whether a queue exists, as far as can be known without delay; else it is asked whether it can be consumed from, and
+    /// the client waits for the answer.
     fn existence(&mut self, queue: &[u8]) -> Result<bool, Wait> {
         if let Some(known) = self.queues.existence(queue) {
             return Ok(known);
         }
-        if !self.inquire(queue, Question::Exists) {
+        if !self.inquire(queue, Question::Consumable) {
             return Ok(true); // nobody can be asked
         }
         Err(Wait::Existence { queue: queue.to_vec(), until: self.now + ASK_AT_MOST })
@@ -286,7 +287,7 @@ impl AmqpGate {
         if job && self.stops(&queue) && !self.ending {
             match self.existence(&queue) {
                 Ok(true) => return self.refuse_get(number, name, out),
-                Ok(false) => {} // the broker closes the channel (404)
+                Ok(false) => {} // the broker closes the channel (403, 404, 405)
                 Err(wait) => return Verdict::Wait(wait),
             }
         }

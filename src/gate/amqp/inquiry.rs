@@ -7,6 +7,8 @@
 //! ```
 //! *Does it exist* is a passive queue.declare. It also counts as use, and so keeps a queue alive that would expire.
 //!
+//! *Can it be consumed from* is a consume that is always refused (`probe`): what for tells.
+//!
 //! *What is it like* has no method, and is learned from what a declare is refused for, in several rounds (`likeness`).
 //!
 //! *Would a consume be refused* is tried (`probe`), where the existence has told of one other consumer: it may be exclusive.
@@ -22,12 +24,15 @@ use crate::gate::{Action, Side};
 const ACCESS_REFUSED: u16 = 403;
 const RESOURCE_LOCKED: u16 = 405;
 const NOT_FOUND: u16 = 404;
+const PRECONDITION_FAILED: u16 = 406;
 
 /// What is asked of a queue.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Question {
     /// Does it exist?
     Exists,
+    /// May its user consume from it?
+    Consumable,
     /// What is it like: would a cancel do it harm?
     IsLike(Guess),
     /// Would it refuse another consumer? Of classic queues only.
@@ -123,6 +128,7 @@ impl AmqpGate {
                 inquiry.stage = if inquiry.question == Question::Admits { Stage::Filling } else { Stage::Asking };
                 let ask = match &inquiry.question {
                     Question::Exists => method::does_exist(number, &name),
+                    Question::Consumable => probe::refused(number, &name),
                     Question::IsLike(guess) => guess.declare(number, &name),
                     Question::Admits => probe::fill(number, &format!("draingate.{:x}.{}", self.seed, self.consumers)),
                 };
@@ -140,6 +146,8 @@ impl AmqpGate {
                 self.enqueue(Side::Broker, number, method::channel_close(number));
                 match question {
                     Question::Exists => self.found(&queue, Ok(method::consumer_count(payload)), out),
+                    // a broker that takes any priority
+                    Question::Consumable => self.consumable(&queue, true),
                     Question::IsLike(_) => self.examined(&queue, Likeness::Unreadable),
                     Question::Admits => {}
                 }
@@ -159,6 +167,7 @@ impl AmqpGate {
         match question {
             _ if stage == Stage::Closing => {}
             Question::Exists => self.found(&queue, Err(code), out),
+            Question::Consumable => self.consumable(&queue, code == PRECONDITION_FAILED),
             Question::IsLike(guess) => self.examined(&queue, guess.read(text)),
             Question::Admits if stage == Stage::Asking && code == ACCESS_REFUSED => {
                 self.gone(&queue, Some("is in exclusive use by another consumer"), out);
@@ -188,8 +197,15 @@ impl AmqpGate {
         if answer == Ok(1) {
             self.doubt(queue);
         }
+    }
+
+    /// Its user may consume from it, or the broker is to say itself why not.
+    fn consumable(&mut self, queue: &[u8], consumable: bool) {
+        if consumable {
+            self.queues.exists(queue);
+        }
         if matches!(&self.wait, Some(Wait::Existence { queue: of, .. }) if of == queue) {
-            self.queues.answered(queue, exists);
+            self.queues.answered(queue, consumable);
             self.wait = None;
         }
     }

@@ -8,6 +8,7 @@
 
 use super::method::{self, Consume};
 use amq_protocol::protocol::{AMQPClass, basic, queue};
+use amq_protocol::types::{AMQPValue, FieldTable, LongString};
 use bytes::{Bytes, BytesMut};
 
 /// Whom the gate calls its consumer of jobs.
@@ -34,6 +35,17 @@ pub(super) fn fill(channel: u16, queue: &str) -> Bytes {
 /// Then this consume gets nothing, if it is not refused.
 pub(super) fn consume(channel: u16, queue: &[u8]) -> Bytes {
     a_consume(channel, queue, PROBE)
+}
+
+/// A consume that is always refused, as no text is a priority. But first it is looked whether the queue is there (404), open
+/// to this connection (405) and to the user (403): only who may consume hears of the priority (406). Measured on 3.10 and
+/// 4.0, with queues of all kinds.
+pub(super) fn refused(channel: u16, queue: &str) -> Bytes {
+    let mut arguments = FieldTable::default();
+    arguments.insert("x-priority".into(), AMQPValue::LongString(LongString::from("?")));
+    let (queue, consumer_tag) = (method::short(queue.as_bytes()), method::short(PROBE));
+    let consume = basic::Consume { queue, consumer_tag, arguments, ..Default::default() };
+    method::generate(channel, AMQPClass::Basic(basic::AMQPMethod::Consume(consume)))
 }
 
 fn a_consume(channel: u16, queue: &[u8], tag: &[u8]) -> Bytes {
