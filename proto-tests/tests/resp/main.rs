@@ -23,6 +23,7 @@ mod resque;
 mod rq;
 mod sidekiq;
 mod silent;
+mod slices;
 mod taskiq;
 mod transparent;
 mod world;

@@ -26,6 +26,10 @@ use std::ops::Range;
 
 /// Fetches that wait longer than this go to the broker in slices.
 const SLICE_OVER: Millis = 2_000;
+/// By how many tenths a slice may be shorter: the first of a fetch by half, so that workers which all began to wait at once
+/// (after a restart, after an undrain) do not have their slices end at once for a minute.
+const SPREAD_FIRST: Millis = 5;
+const SPREAD: Millis = 1;
 /// With less than this left a fetch is not sent to the broker once more.
 const REST_MIN: Millis = 10;
 /// How many entries of streams are remembered for renewing claims.
@@ -75,7 +79,7 @@ impl RespGate {
             return false;
         }
         if long {
-            self.send_slice(now, fetch, out);
+            self.send_slice(now, SPREAD_FIRST, fetch, out);
             return false;
         }
         self.asked |= blocking;
@@ -88,9 +92,9 @@ impl RespGate {
     }
 
     /// Sends the fetch to the broker for as long as one slice, or what is left.
-    fn send_slice(&mut self, now: Millis, mut fetch: Box<Fetch>, out: &mut Vec<Action>) {
+    fn send_slice(&mut self, now: Millis, spread: Millis, mut fetch: Box<Fetch>, out: &mut Vec<Action>) {
         let left = fetch.deadline.map_or(Millis::MAX, |d| d.saturating_sub(now));
-        let ms = self.jittered_slice(now).min(left);
+        let ms = self.jittered_slice(now, spread).min(left);
         fetch.sliced = true;
         let args = self.without_paused(&mut fetch, ms);
         self.send(Side::Broker, Bytes::from(encode(&args)), out);
@@ -98,10 +102,10 @@ impl RespGate {
         self.owed.push(Owed::Fetch(fetch));
     }
 
-    /// Between 0.9 and 1.0 of the slice, so that many workers do not come back to the broker in step.
-    fn jittered_slice(&self, now: Millis) -> Millis {
+    /// A slice, or up to so many tenths of it less: many workers must not come back to the broker in step.
+    fn jittered_slice(&self, now: Millis, spread: Millis) -> Millis {
         let mixed = (self.memory.seed ^ now).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 54;
-        self.settings.slice * (9_216 + mixed) / 10_240
+        self.settings.slice * (10_240 - spread * (1_024 - mixed)) / 10_240
     }
 
     /// Whether too little is left of a fetch's time-out for asking the broker once more.
@@ -122,7 +126,7 @@ impl RespGate {
             return;
         }
         out.push(Action::Event(JobEvent::FetchMoved { to: Place::Broker }));
-        self.send_slice(now, fetch, out);
+        self.send_slice(now, SPREAD_FIRST, fetch, out);
     }
 
     /// The broker had nothing within a slice.
@@ -139,7 +143,7 @@ impl RespGate {
             out.push(Action::Event(JobEvent::FetchMoved { to: Place::Gate }));
             self.hold(now, fetch);
         } else {
-            self.send_slice(now, fetch, out);
+            self.send_slice(now, SPREAD, fetch, out);
         }
     }
 
