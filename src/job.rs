@@ -235,7 +235,7 @@ pub enum JobEvent {
         /// Where it is now.
         place: Place,
         /// The queues asked for.
-        queues: Vec<String>,
+        queues: Arc<[String]>,
         /// False for a poll that is answered at once (LPOP, a pop script): it says nothing about an idle thread.
         blocking: bool,
     },
@@ -259,7 +259,7 @@ pub enum JobEvent {
     /// A command that would have fetched beside its other business was changed so that it does not.
     FetchRewritten {
         /// The queues that it asked.
-        queues: Vec<String>,
+        queues: Arc<[String]>,
     },
 
     /// A job is about to reach the worker.

@@ -307,7 +307,7 @@ impl Script {
         let at = client.fetches.iter().position(|fetch| fetch.0 == Place::Broker);
         let fetch = at.map(|at| client.fetches.remove(at));
         if fetch.is_none() {
-            let queues = vec![job.queue.to_string()];
+            let queues = [job.queue.to_string()].into();
             self.fleet.event(now, id, JobEvent::FetchAsked { place: Place::Broker, queues, blocking: true });
         }
         self.fleet.event(now, id, JobEvent::Delivered(job));

@@ -45,7 +45,7 @@ fn event() -> impl Strategy<Value = JobEvent> {
     let end = prop_oneof![Just(FetchEnd::Empty), Just(FetchEnd::Job), Just(FetchEnd::Error), Just(FetchEnd::Vanished)];
     prop_oneof![
         8 => (place.clone(), any::<bool>(), 0_u8..4).prop_map(|(place, blocking, q)| JobEvent::FetchAsked {
-            place, blocking, queues: vec![format!("q{q}")]
+            place, blocking, queues: [format!("q{q}")].into()
         }),
         2 => place.clone().prop_map(|to| JobEvent::FetchMoved { to }),
         8 => (place, end, any::<bool>()).prop_map(|(from, end, blocking)| JobEvent::FetchAnswered {
@@ -321,7 +321,7 @@ proptest! {
 /// and reading back twice must say the same as once.
 #[test]
 fn a_rest_that_the_ledger_contradicts_is_none() {
-    let fetch = || JobEvent::FetchAsked { place: Place::Broker, blocking: true, queues: vec!["q0".into()] };
+    let fetch = || JobEvent::FetchAsked { place: Place::Broker, blocking: true, queues: ["q0".into()].into() };
     let beat = Report::Sidekiq { concurrency: Some(2), busy: Some(0), quiet: false, beat: None };
     let job = Job { key: JobKey::Text("k0".into()), id: "i0".into(), name: "t".into(), queue: "q".into(), eta: None };
     let connect = || Step::Connect { address: 0, local: false, own: false };

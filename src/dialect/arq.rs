@@ -7,7 +7,7 @@
 //! (of a cron job the key stays for a minute: `PEXPIRE`).
 
 use super::request::{Refusal, Reply, Request, Verb};
-use super::{Claim, Dialect, Interest, Meaning, Memory, Note, Payload, PopShape};
+use super::{Claim, Dialect, Interest, Known, Meaning, Memory, Note, Payload, PopShape};
 use crate::job::{Job, JobEvent, JobKey, Outcome, System};
 use crate::rare::Blank;
 use memchr::memmem;
@@ -73,8 +73,8 @@ impl Dialect for Arq {
         }
     }
 
-    fn claim(&self, memory: &Memory, _pop: PopShape<'_>) -> Claim {
-        if memory.system == System::Arq { Claim::Pass } else { Claim::NotMine }
+    fn claim(&self, known: Known, _pop: PopShape<'_>) -> Claim {
+        if known.system == System::Arq { Claim::Pass } else { Claim::NotMine }
     }
 
     fn command(&self, memory: &mut Memory, args: &[&[u8]], out: &mut Vec<JobEvent>) -> Meaning {

@@ -6,7 +6,7 @@
 //! `BZPOPMIN` for a marker, which is no job; Bull takes its jobs with `BRPOPLPUSH wait active`.
 
 use super::request::{Refusal, Reply, Request, Verb};
-use super::{Claim, Dialect, Interest, Meaning, Memory, Payload, PopShape};
+use super::{Claim, Dialect, Interest, Known, Meaning, Memory, Payload, PopShape};
 use crate::job::{Job, JobEvent, JobKey, Millis, Outcome, Report, System};
 use memchr::memmem;
 
@@ -166,12 +166,12 @@ impl Dialect for Bull {
         if matches!(name, b"eval" | b"evalsha") { Interest::Whole } else { Interest::None }
     }
 
-    fn claim(&self, memory: &Memory, pop: PopShape<'_>) -> Claim {
+    fn claim(&self, known: Known, pop: PopShape<'_>) -> Claim {
         let ends = |part: &[u8]| pop.keys.iter().all(|key| key.ends_with(part));
         match (self.0, pop.name) {
             (System::Bullmq, b"bzpopmin") if ends(b":marker") => Claim::Wakeup,
             (System::Bull, b"brpoplpush" | b"blmove") if ends(b":wait") => Claim::Fetch,
-            _ if memory.system == self.0 => Claim::Pass,
+            _ if known.system == self.0 => Claim::Pass,
             _ => Claim::NotMine,
         }
     }

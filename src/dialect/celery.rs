@@ -6,7 +6,7 @@
 //! remote control and passes.
 
 use super::json::Skim;
-use super::{Claim, Dialect, Interest, Meaning, Memory, Note, Payload, PopShape};
+use super::{Claim, Dialect, Interest, Known, Meaning, Memory, Note, Payload, PopShape};
 use crate::job::{CeleryEvent, Job, JobEvent, JobKey, Millis, Report, System};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -50,19 +50,19 @@ impl Dialect for Celery {
         if wanted { Interest::Tap } else { Interest::None }
     }
 
-    fn claim(&self, memory: &Memory, pop: PopShape<'_>) -> Claim {
+    fn claim(&self, known: Known, pop: PopShape<'_>) -> Claim {
         if pop.keys.iter().all(|k| queue(k).ends_with(REPLY_QUEUE)) {
             return Claim::Pass;
         }
         if pop.name == b"brpop" && pop.keys.iter().any(|k| memmem::find(k, PRIORITY_SEPARATOR).is_some()) {
             return Claim::Fetch;
         }
-        if memory.system != System::Celery {
+        if known.system != System::Celery {
             return Claim::NotMine;
         }
         // with `priority_steps = [0]` there is no suffix to know a queue by; kombu's consumer connection carries
         // nothing but its pops, a task's own connection is mixed
-        if pop.name == b"brpop" && (memory.envelope_seen || !memory.mixed) { Claim::Fetch } else { Claim::Pass }
+        if pop.name == b"brpop" && (known.envelope_seen || !known.mixed) { Claim::Fetch } else { Claim::Pass }
     }
 
     fn command(&self, memory: &mut Memory, args: &[&[u8]], out: &mut Vec<JobEvent>) -> Meaning {

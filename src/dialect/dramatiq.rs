@@ -6,7 +6,7 @@
 //! Jobs that are not due are held in the worker's memory, delivered from the queue's twin `.DQ`.
 
 use super::request::{Refusal, Reply, Request, Verb};
-use super::{Claim, Dialect, Interest, Meaning, Memory, Payload, PopShape};
+use super::{Claim, Dialect, Interest, Known, Meaning, Memory, Payload, PopShape};
 use crate::job::{Job, JobEvent, JobKey, Outcome, System};
 
 const MESSAGE: &[&str] = &["options.redis_message_id", "options.eta", "message_id", "actor_name"];
@@ -22,8 +22,8 @@ impl Dialect for Dramatiq {
         if matches!(name, b"eval" | b"evalsha") { Interest::Whole } else { Interest::None }
     }
 
-    fn claim(&self, memory: &Memory, _pop: PopShape<'_>) -> Claim {
-        if memory.system == System::Dramatiq { Claim::Pass } else { Claim::NotMine }
+    fn claim(&self, known: Known, _pop: PopShape<'_>) -> Claim {
+        if known.system == System::Dramatiq { Claim::Pass } else { Claim::NotMine }
     }
 
     fn command(&self, _memory: &mut Memory, args: &[&[u8]], out: &mut Vec<JobEvent>) -> Meaning {

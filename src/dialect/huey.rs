@@ -4,7 +4,7 @@
 //!
 //! Its scheduler takes all due tasks out of `huey.schedule.NAME` with a script, and pushes them itself.
 
-use super::{Claim, Dialect, Interest, Meaning, Memory, Payload, PopShape, generic};
+use super::{Claim, Dialect, Interest, Known, Meaning, Memory, Payload, PopShape, generic};
 use crate::job::{Job, JobEvent, System};
 
 const QUEUE: &[u8] = b"huey.redis.";
@@ -21,11 +21,11 @@ impl Dialect for Huey {
         if matches!(name, b"eval" | b"evalsha") { Interest::Whole } else { Interest::None }
     }
 
-    fn claim(&self, memory: &Memory, pop: PopShape<'_>) -> Claim {
+    fn claim(&self, known: Known, pop: PopShape<'_>) -> Claim {
         let queue = pop.keys.iter().all(|key| key.starts_with(QUEUE));
         match pop.name {
             b"brpop" | b"rpop" | b"bzpopmin" | b"zpopmin" if queue => Claim::Fetch,
-            _ if memory.system == System::Huey => Claim::Pass,
+            _ if known.system == System::Huey => Claim::Pass,
             _ => Claim::NotMine,
         }
     }

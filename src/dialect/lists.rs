@@ -5,7 +5,7 @@
 
 use super::json::Skim;
 use super::request::{Refusal, Reply, Request, Verb};
-use super::{Claim, DIALECTS, Dialect, Interest, Meaning, Memory, Payload, PopShape, sidekiq};
+use super::{Claim, DIALECTS, Dialect, Interest, Known, Meaning, Memory, Payload, PopShape, sidekiq};
 use crate::job::{Job, JobEvent, JobKey, Outcome, System};
 use crate::rare::Blank;
 use std::collections::BTreeSet;
@@ -56,7 +56,7 @@ impl Dialect for Lists {
         if told && name == b"lrem" { Interest::Whole } else { Interest::None }
     }
 
-    fn claim(&self, _memory: &Memory, _pop: PopShape<'_>) -> Claim {
+    fn claim(&self, _known: Known, _pop: PopShape<'_>) -> Claim {
         Claim::NotMine
     }
 
@@ -94,9 +94,9 @@ impl Dialect for Lists {
 
 /// Whether a move puts jobs into a list of the worker's own: no job system that is known by its queues' names, or
 /// Sidekiq's fetchers.
-pub fn keeps(memory: &Memory, pop: PopShape<'_>) -> bool {
-    let mut claims = DIALECTS.iter().filter(|dialect| dialect.claim(memory, pop) == Claim::Fetch);
-    matches!(memory.system, System::Unknown | System::Sidekiq)
+pub fn keeps(known: Known, pop: PopShape<'_>) -> bool {
+    let mut claims = DIALECTS.iter().filter(|dialect| dialect.claim(known, pop) == Claim::Fetch);
+    matches!(known.system, System::Unknown | System::Sidekiq)
         && claims.next().is_none_or(|dialect| dialect.system() == System::Sidekiq)
 }
 

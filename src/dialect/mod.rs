@@ -8,6 +8,7 @@ pub mod amqp;
 mod arq;
 mod bull;
 mod celery;
+mod claim;
 mod dramatiq;
 mod generic;
 mod huey;
@@ -23,7 +24,7 @@ mod taskiq;
 
 use crate::job::{Job, JobEvent, JobKey, Outcome, Report, System};
 use crate::rare::Rare;
-use bytes::Bytes;
+pub use claim::{Claim, Keys, Known, PopShape, claim};
 use json::Skim;
 pub use request::{Refusal, Reply, Request, Verb, Word};
 
@@ -58,61 +59,6 @@ fn told(name: &[u8]) -> &'static [&'static dyn Dialect] {
         b"lrem" => &[&lists::Lists],
         b"evalsha" | b"eval" => DIALECTS,
         _ => &[],
-    }
-}
-
-/// A pop as a dialect sees it.
-#[derive(Clone, Copy, Debug)]
-pub struct PopShape<'a> {
-    /// The command in lower case.
-    pub name: &'a [u8],
-    /// Its keys.
-    pub keys: Keys<'a>,
-    /// Whether it waits for an element.
-    pub blocking: bool,
-    /// Whether it waits without end.
-    pub forever: bool,
-}
-
-/// The keys of a pop, read whole or not.
-#[derive(Clone, Copy, Debug)]
-pub enum Keys<'a> {
-    /// There is only this one.
-    One(&'a [u8]),
-    /// All of them.
-    Many(&'a [Bytes]),
-}
-
-impl<'a> Keys<'a> {
-    /// In their order.
-    pub fn iter(self) -> impl Iterator<Item = &'a [u8]> {
-        let (one, many) = match self {
-            Keys::One(key) => (Some(key), [].as_slice()),
-            Keys::Many(keys) => (None, keys),
-        };
-        one.into_iter().chain(many.iter().map(|key| key.as_ref()))
-    }
-}
-
-/// Whose a pop is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Claim {
-    /// It asks for a job.
-    Fetch,
-    /// It takes a due job for the client to push on.
-    Due,
-    /// It waits for a sign that there are jobs; what comes is none.
-    Wakeup,
-    /// It is this system's, and asks for something else.
-    Pass,
-    /// Not known to this dialect, or to any.
-    NotMine,
-}
-
-impl Claim {
-    /// It is not let through while the worker is marked.
-    pub fn brings_something(self) -> bool {
-        matches!(self, Claim::Fetch | Claim::Due | Claim::Wakeup)
     }
 }
 
@@ -217,7 +163,7 @@ pub trait Dialect: Sync {
     /// Whether the command with this name and first argument is wanted. Asked only for names that it has in [`told`].
     fn interest(&self, memory: &Memory, name: &[u8], first: &[u8]) -> Interest;
     /// Whether a pop asks for a job.
-    fn claim(&self, memory: &Memory, pop: PopShape<'_>) -> Claim;
+    fn claim(&self, known: Known, pop: PopShape<'_>) -> Claim;
     /// Reads a command that it was interested in. Arguments may be cut at 16 KiB.
     fn command(&self, memory: &mut Memory, args: &[&[u8]], out: &mut Vec<JobEvent>) -> Meaning;
     /// Reads a job's payload. `None`: not one of this system's.
@@ -281,24 +227,6 @@ pub fn command(memory: &mut Memory, args: &[&[u8]], out: &mut Vec<JobEvent>) -> 
         }
     }
     Meaning::Nothing
-}
-
-/// Whether a pop asks for a job on this connection. Dialects first; on a worker whose system is known every other pop
-/// passes (a running job's own semaphore must work), on an unknown one every blocking pop is taken for a fetch, and of
-/// the others nobody knows ([`Claim::NotMine`]).
-pub fn claim(memory: &Memory, pop: PopShape<'_>) -> Claim {
-    let mut claim = Claim::NotMine;
-    for dialect in DIALECTS {
-        claim = dialect.claim(memory, pop);
-        if claim != Claim::NotMine {
-            break;
-        }
-    }
-    match claim {
-        Claim::NotMine if memory.system != System::Unknown => Claim::Pass,
-        Claim::NotMine if generic::is_fetch(pop) => Claim::Fetch,
-        claim => claim,
-    }
 }
 
 /// Whose job system it is.

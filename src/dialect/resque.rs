@@ -7,7 +7,7 @@
 //! by one and pushes each of them before it takes the next.
 
 use super::request::{Refusal, Reply, Request, Verb};
-use super::{Claim, Dialect, Interest, Meaning, Memory, Note, Payload, PopShape, generic};
+use super::{Claim, Dialect, Interest, Known, Meaning, Memory, Note, Payload, PopShape, generic};
 use crate::job::{Job, JobEvent, JobKey, Outcome, Report, System};
 use crate::rare::Blank;
 use memchr::memmem;
@@ -93,8 +93,8 @@ impl Dialect for Resque {
         }
     }
 
-    fn claim(&self, memory: &Memory, pop: PopShape<'_>) -> Claim {
-        let known = memory.system == System::Resque;
+    fn claim(&self, known: Known, pop: PopShape<'_>) -> Claim {
+        let known = known.system == System::Resque;
         let all = |of: &dyn Fn(&[u8]) -> bool| pop.keys.iter().all(of);
         match pop.name {
             b"lpop" | b"blpop" | b"rpop" | b"brpop" if all(&|key| is_queue(key, known)) => Claim::Fetch,

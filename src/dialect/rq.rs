@@ -5,7 +5,7 @@
 //! comes and goes with it. `HSET rq:worker:NAME state idle` follows when the work-horse has gone: RQ 3 sends webhooks
 //! after it has written the job's end, so nothing earlier proves it. `HSET rq:worker:NAME birth ..` begins a life.
 
-use super::{Claim, Dialect, Interest, Meaning, Memory, Note, Payload, PopShape};
+use super::{Claim, Dialect, Interest, Known, Meaning, Memory, Note, Payload, PopShape};
 use crate::job::{Job, JobEvent, JobKey, Report, System};
 
 const QUEUE: &[u8] = b"rq:queue:";
@@ -23,11 +23,11 @@ impl Dialect for Rq {
         if own { Interest::Tap } else { Interest::None }
     }
 
-    fn claim(&self, memory: &Memory, pop: PopShape<'_>) -> Claim {
+    fn claim(&self, known: Known, pop: PopShape<'_>) -> Claim {
         let queues = pop.keys.iter().all(|k| k.starts_with(QUEUE) && !k.ends_with(b":intermediate"));
         match pop.name {
             b"blmove" | b"blpop" | b"lmove" | b"lpop" | b"brpop" | b"rpop" if queues => Claim::Fetch,
-            _ if memory.system == System::Rq => Claim::Pass,
+            _ if known.system == System::Rq => Claim::Pass,
             _ => Claim::NotMine,
         }
     }

@@ -10,7 +10,7 @@
 //! of the dead a process can take itself off it too, when its heartbeats were late; but then its work hash stays.)
 
 use super::json::Skim;
-use super::{Claim, Dialect, Interest, Meaning, Memory, Note, Payload, PopShape};
+use super::{Claim, Dialect, Interest, Known, Meaning, Memory, Note, Payload, PopShape};
 use crate::job::{Job, JobEvent, JobKey, Report, System};
 use memchr::memmem;
 
@@ -37,12 +37,12 @@ impl Dialect for Sidekiq {
         }
     }
 
-    fn claim(&self, memory: &Memory, pop: PopShape<'_>) -> Claim {
+    fn claim(&self, known: Known, pop: PopShape<'_>) -> Claim {
         // what the web page has to say to a process comes with its heartbeat
         if pop.keys.iter().all(|k| k.strip_suffix(b"-signals").is_some_and(is_identity)) {
             return Claim::Pass;
         }
-        let known = memory.system == System::Sidekiq;
+        let known = known.system == System::Sidekiq;
         // other fetchers than the built-in one move jobs from their queues, or pop without waiting
         if (known || pop.name == b"brpop") && pop.keys.iter().all(|k| is_queue(k) && !is_private(k)) {
             return Claim::Fetch;

@@ -2,7 +2,7 @@
 //! that the broker confirms (unless it was read with NOACK).
 
 use super::request::{Refusal, Reply, Request, Verb, Word};
-use super::{Claim, Dialect, Interest, Meaning, Memory, Note, PAYLOAD, Payload, PopShape};
+use super::{Claim, Dialect, Interest, Known, Meaning, Memory, Note, PAYLOAD, Payload, PopShape};
 use crate::job::{Job, JobEvent, JobKey, Outcome, System};
 
 /// Idle for so long is no entry: a claim with it claims nothing.
@@ -20,7 +20,7 @@ impl Dialect for Streams {
         if told && name == b"xack" { Interest::Tap } else { Interest::None }
     }
 
-    fn claim(&self, _memory: &Memory, _pop: PopShape<'_>) -> Claim {
+    fn claim(&self, _known: Known, _pop: PopShape<'_>) -> Claim {
         Claim::NotMine
     }
 

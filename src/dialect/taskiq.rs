@@ -2,7 +2,7 @@
 //! seen of it. Streams: `XREADGROUP`, and `XAUTOCLAIM` in a transaction; `XACK` when a task is over. Both take more into the
 //! worker's memory than it runs.
 
-use super::{Claim, Dialect, Interest, Meaning, Memory, Note, Payload, PopShape};
+use super::{Claim, Dialect, Interest, Known, Meaning, Memory, Note, Payload, PopShape};
 use crate::job::{Job, JobEvent, JobKey, System};
 
 pub(super) struct Taskiq;
@@ -19,9 +19,9 @@ impl Dialect for Taskiq {
         if result { Interest::Tap } else { Interest::None }
     }
 
-    fn claim(&self, memory: &Memory, pop: PopShape<'_>) -> Claim {
+    fn claim(&self, known: Known, pop: PopShape<'_>) -> Claim {
         match pop.name {
-            _ if memory.system != System::Taskiq => Claim::NotMine,
+            _ if known.system != System::Taskiq => Claim::NotMine,
             b"brpop" if pop.forever => Claim::Fetch,
             b"xreadgroup" | b"xautoclaim" | b"xclaim" => Claim::Fetch,
             _ => Claim::Pass,

@@ -138,7 +138,7 @@ pub(super) struct Conn {
     /// It has asked for a job at least once.
     pub(super) fetched: bool,
     /// The queues that it asked for last; with consumers (RabbitMQ) all of them.
-    pub(super) asked: Vec<String>,
+    pub(super) asked: Arc<[String]>,
     pub(super) pauses: Taken,
     pub(super) names: Rare<Names>,
     pub(super) ways: Rare<Ways>,
@@ -172,7 +172,7 @@ impl Conn {
             fetches: Fetches::default(),
             delivering: false,
             fetched: false,
-            asked: Vec::new(),
+            asked: Arc::default(),
             pauses: Taken::default(),
             names: Rare::default(),
             ways: Rare::default(),

@@ -7,6 +7,7 @@ use super::evidence::{generic, sidekiq};
 use super::ledger::Stage;
 use super::worker::{Adopted, Worker, WorkerNo};
 use crate::job::{ConnId, FetchEnd, JobEvent, Millis, Place, System};
+use std::sync::Arc;
 
 impl Fleet {
     pub(super) fn happened(&mut self, now: Millis, id: ConnId, event: JobEvent) {
@@ -78,7 +79,7 @@ impl Fleet {
         }
     }
 
-    fn fetch_asked(&mut self, now: Millis, id: ConnId, place: Place, queues: Vec<String>, blocking: bool) {
+    fn fetch_asked(&mut self, now: Millis, id: ConnId, place: Place, queues: Arc<[String]>, blocking: bool) {
         let Some((conn, worker)) = self.pair(id) else { return };
         let idle_before = worker.idle_threads(now);
         let was_nil = blocking && take_nil(worker, now);
@@ -264,11 +265,10 @@ fn take_nil(worker: &mut Worker, now: Millis) -> bool {
 const ASKED: usize = 64;
 
 /// What a connection asks for now: one fetch at a time, or one consumer after the other.
-fn note_asked(conn: &mut Conn, mut queues: Vec<String>) {
+fn note_asked(conn: &mut Conn, queues: Arc<[String]>) {
     if conn.peer.protocol == "redis" {
         return conn.asked = queues;
     }
-    queues.retain(|queue| !conn.asked.contains(queue));
-    conn.asked.extend(queues);
-    conn.asked.truncate(ASKED);
+    let news = queues.iter().filter(|queue| !conn.asked.contains(queue));
+    conn.asked = conn.asked.iter().chain(news).take(ASKED).cloned().collect();
 }

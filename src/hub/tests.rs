@@ -21,7 +21,7 @@ fn worker(hub: &Hub, ip: [u8; 4]) -> (ConnId, Arc<Handle>) {
         port: PORT.fetch_add(1, Ordering::Relaxed),
         local: false,
     });
-    let asked = JobEvent::FetchAsked { place: Place::Broker, queues: vec!["jobs".into()], blocking: true };
+    let asked = JobEvent::FetchAsked { place: Place::Broker, queues: ["jobs".into()].into(), blocking: true };
     hub.with_fleet(|fleet, now| fleet.event(now, conn, asked));
     (conn, handle)
 }

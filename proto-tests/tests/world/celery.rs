@@ -192,7 +192,7 @@ impl Celery {
                 let place = if self.gate.is_marked(self.base + FETCHER) { Place::Gate } else { Place::Broker };
                 self.fetches += 1;
                 self.fetch = Some((place, self.fetches));
-                let queues = vec!["celery".to_owned()];
+                let queues = ["celery".to_owned()].into();
                 self.gate.event(now, self.base + FETCHER, JobEvent::FetchAsked { place, queues, blocking: true });
                 self.course.after(1_000, Event::Slice(self.fetches));
                 self.serve();

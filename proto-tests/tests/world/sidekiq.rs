@@ -143,7 +143,7 @@ impl Sidekiq {
                 let place = if self.gate.is_marked(conn) { Place::Gate } else { Place::Broker };
                 self.count += 1;
                 self.fetches[thread] = Some((place, conn, self.count));
-                let queues = vec!["default".to_owned()];
+                let queues = ["default".to_owned()].into();
                 self.gate.event(now, conn, JobEvent::FetchAsked { place, queues, blocking: true });
                 self.course.after(1_000, Event::Slice(thread, self.count));
                 self.serve();

@@ -227,7 +227,7 @@ impl AmqpGate {
             return;
         }
         let queue = consumer.name.to_string();
-        out.push(Action::Event(JobEvent::FetchAsked { place, queues: vec![queue.clone()], blocking: true }));
+        out.push(Action::Event(JobEvent::FetchAsked { place, queues: [queue.clone()].into(), blocking: true }));
         self.reasons_changed = true;
         if consumer.consume.no_ack() {
             self.blocked(format!("it takes jobs from {queue} without acknowledging them (no_ack)"), out);
@@ -295,7 +295,7 @@ impl AmqpGate {
             if no_ack {
                 self.blocked(format!("it takes jobs from {name} without acknowledging them (no_ack)"), out);
             }
-            let asked = JobEvent::FetchAsked { place: Place::Broker, queues: vec![name], blocking: false };
+            let asked = JobEvent::FetchAsked { place: Place::Broker, queues: [name].into(), blocking: false };
             out.push(Action::Event(asked));
         }
         if let Some(channel) = self.channels.get_mut(&number) {
@@ -306,7 +306,7 @@ impl AmqpGate {
 
     fn refuse_get(&mut self, number: u16, name: String, out: &mut Vec<Action>) -> Verdict {
         let place = Place::Gate;
-        out.push(Action::Event(JobEvent::FetchAsked { place, queues: vec![name], blocking: false }));
+        out.push(Action::Event(JobEvent::FetchAsked { place, queues: [name].into(), blocking: false }));
         let (end, blocking) = (FetchEnd::Empty, false);
         out.push(Action::Event(JobEvent::FetchAnswered { from: place, end, blocking }));
         if let Some(channel) = self.channels.get_mut(&number) {

@@ -234,7 +234,7 @@ impl RespGate {
                 }
             }
             Current::Read(reading) => match self.owed.pop() {
-                Some(Owed::Fetch(fetch)) => self.fetch_replied(now, *fetch, *reading, pending, out),
+                Some(Owed::Fetch(fetch)) => self.fetch_replied(now, fetch, *reading, pending, out),
                 Some(Owed::Request(asked)) => self.request_replied(*asked, &reading, pending, out),
                 Some(Owed::Noted(noted)) => self.noted(*noted, &reading, out),
                 _ => {}

@@ -1,6 +1,7 @@
 //! Whose a pop is: the operator's patterns come first, then the dialects.
 
 use super::RespGate;
+use super::again::Last;
 use super::pop::{Pop, Wait};
 use crate::dialect::{self, Claim, Keys, PopShape};
 use bytes::Bytes;
@@ -13,11 +14,12 @@ impl RespGate {
 
     /// What a well-formed pop asks for. The operator's patterns come first.
     pub(super) fn claim(&self, pop: &Pop) -> Claim {
-        let shape = Self::shape(pop);
+        let shape = shape(pop);
         if shape.name == b"xclaim" && self.declared(shape.keys).is_none() && self.claims_only_own(pop) {
             return Claim::Pass;
         }
-        match self.claim_of(shape) {
+        let claim = self.found(pop).map_or_else(|| self.claim_of(shape), Last::claim);
+        match claim {
             // who pauses a key says that it holds jobs
             Claim::NotMine if self.asks_paused(pop) => Claim::Fetch,
             claim => claim,
@@ -27,19 +29,17 @@ impl RespGate {
     /// The list of the worker's own that a pop puts its job into, if it does. One that jobs are popped from is a queue.
     pub(super) fn private_list(&self, pop: &Pop) -> Option<Bytes> {
         let list = pop.destination()?;
+        if let Some(last) = self.found(pop) {
+            return last.list().cloned();
+        }
         let out = PopShape { name: b"lpop", keys: Keys::One(list), blocking: false, forever: false };
         let is_queue = self.claim_of(out).brings_something();
-        (!is_queue && dialect::lists::keeps(&self.memory, Self::shape(pop))).then(|| list.clone())
-    }
-
-    fn shape(pop: &Pop) -> PopShape<'_> {
-        let (name, keys, blocking) = (pop.name(), Keys::Many(pop.keys()), pop.is_blocking());
-        PopShape { name, keys, blocking, forever: pop.wait() == Some(Wait::Forever) }
+        (!is_queue && dialect::lists::keeps(self.memory.known(), shape(pop))).then(|| list.clone())
     }
 
     /// The same of one of which only the shape has been read.
     pub(super) fn claim_of(&self, shape: PopShape<'_>) -> Claim {
-        self.declared(shape.keys).unwrap_or_else(|| dialect::claim(&self.memory, shape))
+        self.declared(shape.keys).unwrap_or_else(|| dialect::claim(self.memory.known(), shape))
     }
 
     /// What the operator's patterns say.
@@ -60,4 +60,10 @@ impl RespGate {
         };
         ids.clone().next().is_some() && ids.clone().all(own)
     }
+}
+
+/// What decides about a pop.
+pub(super) fn shape(pop: &Pop) -> PopShape<'_> {
+    let (name, keys, blocking) = (pop.name(), Keys::Many(pop.keys()), pop.is_blocking());
+    PopShape { name, keys, blocking, forever: pop.wait() == Some(Wait::Forever) }
 }

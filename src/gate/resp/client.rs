@@ -77,9 +77,12 @@ impl RespGate {
             let end = match self.client {
                 ClientAt::Tail { .. } => self.tail(&input[at..], &mut run, out),
                 ClientAt::Start | ClientAt::Waiting if self.wants(Side::Client) => {
-                    match self.quick_commands(&input[at..]) {
-                        0 => self.start(now, &input[at..], &mut run, out),
-                        used => Some((used, true)),
+                    match self.again(now, &input[at..], &mut run, out) {
+                        Some(judged) => judged,
+                        None => match self.quick_commands(&input[at..]) {
+                            0 => self.start(now, &input[at..], &mut run, out),
+                            used => Some((used, true)),
+                        },
                     }
                 }
                 ClientAt::Garbage => Some((input.len() - at, true)),
@@ -175,7 +178,7 @@ impl RespGate {
             Head::Inline(used) => {
                 Self::flush(run, out);
                 match split_inline(&buf[..used]) {
-                    Some(args) if !args.is_empty() => self.whole(now, args, used, out),
+                    Some(args) if !args.is_empty() => self.whole(now, args, used, Bytes::new(), out),
                     // unbalanced quotes: the broker's own error
                     _ => Some((used, self.owe(Owed::Plain(1)))),
                 }
@@ -189,9 +192,9 @@ impl RespGate {
                 match self.verdict(lower, argc as usize, first) {
                     Verdict::Whole => match read_whole(buf) {
                         Ok(None) if buf.len() < WHOLE_MAX => return None,
-                        Ok(Some((args, used))) if used <= WHOLE_MAX => {
+                        Ok(Some((args, text))) if text.len() <= WHOLE_MAX => {
                             Self::flush(run, out);
-                            return self.whole(now, args, used, out);
+                            return self.whole(now, args, text.len(), text, out);
                         }
                         Ok(_) if is_pop(lower) => {
                             self.blocked(lower, "with too many arguments", out);

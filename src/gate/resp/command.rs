@@ -109,8 +109,8 @@ fn header(buf: &[u8], at: usize, kind: u8) -> Result<Option<(i64, usize)>, NotRe
     Ok(Some((number(line)?, at + end + 1)))
 }
 
-/// All arguments of the array command at the start of `buf`, as slices of one copy, and its length. `None`: cut.
-pub(super) fn read_whole(buf: &[u8]) -> Result<Option<(Vec<Bytes>, usize)>, NotResp> {
+/// All arguments of the array command at the start of `buf`, as slices of a copy, and that copy. `None`: cut.
+pub(super) fn read_whole(buf: &[u8]) -> Result<Option<(Vec<Bytes>, Bytes)>, NotResp> {
     let Some((argc, mut at)) = header(buf, 0, b'*')? else { return Ok(None) };
     let mut ranges = Vec::with_capacity(argc.clamp(0, 64) as usize);
     for _ in 0..argc {
@@ -123,7 +123,7 @@ pub(super) fn read_whole(buf: &[u8]) -> Result<Option<(Vec<Bytes>, usize)>, NotR
         ranges.push(start..start + len);
     }
     let copy = Bytes::copy_from_slice(&buf[..at]);
-    Ok(Some((ranges.into_iter().map(|r| copy.slice(r)).collect(), at)))
+    Ok(Some((ranges.into_iter().map(|r| copy.slice(r)).collect(), copy)))
 }
 
 /// The argument of at most `max` bytes at the start of `buf`, and its length on the wire. `None`: cut.

@@ -11,6 +11,7 @@ use crate::dialect::{self, Claim, Keys, Meaning, PopShape};
 use crate::gate::{Action, Side};
 use crate::job::{JobEvent, Millis, System};
 use bytes::Bytes;
+use std::sync::Arc;
 
 /// How many commands of one transaction are remembered singly for what they may bring.
 const DOUBTED_MAX: usize = 256;
@@ -26,13 +27,19 @@ impl RespGate {
         now: Millis,
         args: Vec<Bytes>,
         used: usize,
+        text: Bytes,
         out: &mut Vec<Action>,
     ) -> Option<(usize, bool)> {
         let name = args[0].to_ascii_lowercase();
         let forward = match is_pop(&name) {
-            true => self.pop_command(now, &name, args, out),
+            true => self.pop_command(now, &name, args, text, out),
             false => self.command(now, &name, args, out),
         };
+        self.in_turn(used, forward)
+    }
+
+    /// What was consumed of a command, unless its turn is yet to come.
+    pub(super) fn in_turn(&self, used: usize, forward: bool) -> Option<(usize, bool)> {
         (!matches!(self.client, ClientAt::Waiting)).then_some((used, forward))
     }
 
@@ -73,17 +80,19 @@ impl RespGate {
         }
     }
 
-    fn pop_command(&mut self, now: Millis, name: &[u8], args: Vec<Bytes>, out: &mut Vec<Action>) -> bool {
-        let pop = Pop::read(name, args);
-        if name != b"brpop" {
-            self.memory.mixed = true;
+    fn pop_command(&mut self, now: Millis, name: &[u8], args: Vec<Bytes>, text: Bytes, out: &mut Vec<Action>) -> bool {
+        self.memory.mixed |= name != b"brpop";
+        match Pop::read(name, args, text) {
+            _ if self.session.subscribed_resp2() => self.plain(),
+            Err(Unread::TakesNothing) => self.plain(),
+            Err(Unread::Unknown) => self.doubted(name, "in a form unknown to the gate", true, &[]),
+            Ok(pop) => self.pop(now, Arc::new(pop), out),
         }
-        let pop = match pop {
-            _ if self.session.subscribed_resp2() => return self.plain(),
-            Err(Unread::TakesNothing) => return self.plain(),
-            Err(Unread::Unknown) => return self.doubted(name, "in a form unknown to the gate", true, &[]),
-            Ok(pop) => pop,
-        };
+    }
+
+    /// A well-formed pop on a connection that is not for messages only.
+    pub(super) fn pop(&mut self, now: Millis, pop: Arc<Pop>, out: &mut Vec<Action>) -> bool {
+        let name = pop.name();
         if !pop.is_blocking() && self.memory.lists.has(&pop.keys()[0]) {
             let request = dialect::lists::taken_out(&pop.keys()[0], pop.destination().is_some());
             return self.request(now, name, pop.args().to_vec(), request, out);
@@ -156,7 +165,7 @@ impl RespGate {
         match meaning {
             Meaning::TakesDue { key, many } if plain_session => {
                 out.push(Action::Event(JobEvent::SchedulerReturned));
-                self.ask(now, Pop::script(args, key, many), true, out)
+                self.ask(now, Arc::new(Pop::script(args, key, many)), true, out)
             }
             Meaning::Request(request) => self.request(now, name, args, *request, out),
             Meaning::TakesDue { .. } => {

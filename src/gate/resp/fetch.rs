@@ -23,6 +23,7 @@ use crate::gate::{Action, Gate, Side};
 use crate::job::{Fate, FetchEnd, JobEvent, JobKey, Millis, Place};
 use bytes::Bytes;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// Fetches that wait longer than this go to the broker in slices.
 const SLICE_OVER: Millis = 2_000;
@@ -37,7 +38,7 @@ const ENTRIES_MAX: usize = 1_024;
 
 impl RespGate {
     /// A fetch arrived. True if it is to be forwarded as it is.
-    pub(super) fn ask(&mut self, now: Millis, pop: Pop, takes_due: bool, out: &mut Vec<Action>) -> bool {
+    pub(super) fn ask(&mut self, now: Millis, pop: Arc<Pop>, takes_due: bool, out: &mut Vec<Action>) -> bool {
         let wait = pop.wait();
         let blocking = wait.is_some();
         if blocking && !self.owed.only_skips() {
@@ -52,8 +53,7 @@ impl RespGate {
             dialect::asks(&self.memory, &mut events);
             Self::emit(events, out);
         }
-        let mut queues: Vec<String> = pop.queues().map(|(queue, _)| queue).collect();
-        queues.dedup();
+        let queues = self.queues_of(&pop);
         let list = self.private_list(&pop);
         if pop.stays_pending() || list.is_some() {
             out.push(Action::Event(JobEvent::Acknowledges));
@@ -73,7 +73,7 @@ impl RespGate {
             Some(Wait::Forever) | None => None,
         };
         let long = matches!(wait, Some(Wait::Forever)) || deadline.is_some_and(|d| d > now + SLICE_OVER);
-        let fetch = Box::new(Fetch { pop, deadline, sliced: long, takes_due, left_out: None });
+        let fetch = Fetch { pop, deadline, sliced: long, takes_due, left_out: None };
         if refused {
             self.hold(now, fetch);
             return false;
@@ -86,13 +86,13 @@ impl RespGate {
         self.forward_fetch(fetch, out)
     }
 
-    fn hold(&mut self, now: Millis, fetch: Box<Fetch>) {
+    fn hold(&mut self, now: Millis, fetch: Fetch) {
         self.broker_quiet_since = now;
-        self.held = Some(fetch);
+        self.held = Some(Box::new(fetch));
     }
 
     /// Sends the fetch to the broker for as long as one slice, or what is left.
-    fn send_slice(&mut self, now: Millis, spread: Millis, mut fetch: Box<Fetch>, out: &mut Vec<Action>) {
+    fn send_slice(&mut self, now: Millis, spread: Millis, mut fetch: Fetch, out: &mut Vec<Action>) {
         let left = fetch.deadline.map_or(Millis::MAX, |d| d.saturating_sub(now));
         let ms = self.jittered_slice(now, spread).min(left);
         fetch.sliced = true;
@@ -126,11 +126,11 @@ impl RespGate {
             return;
         }
         out.push(Action::Event(JobEvent::FetchMoved { to: Place::Broker }));
-        self.send_slice(now, SPREAD_FIRST, fetch, out);
+        self.send_slice(now, SPREAD_FIRST, *fetch, out);
     }
 
     /// The broker had nothing within a slice.
-    pub(super) fn slice_over(&mut self, now: Millis, fetch: Box<Fetch>, out: &mut Vec<Action>) {
+    pub(super) fn slice_over(&mut self, now: Millis, fetch: Fetch, out: &mut Vec<Action>) {
         self.asked = false;
         let over = fetch.deadline.is_some_and(|d| now >= d);
         if self.mode == Mode::Orphaned {
@@ -148,7 +148,7 @@ impl RespGate {
     }
 
     /// The server does not know fractions of a second (before Redis 6): the same again in whole ones.
-    pub(super) fn slice_refused(&mut self, now: Millis, fetch: Box<Fetch>, out: &mut Vec<Action>) {
+    pub(super) fn slice_refused(&mut self, now: Millis, fetch: Fetch, out: &mut Vec<Action>) {
         self.whole_seconds = true;
         self.slice_over(now, fetch, out);
     }

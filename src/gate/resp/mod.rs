@@ -5,6 +5,7 @@
 //! blocking fetch is alone: it waits until the replies before it have come, and what the client pipelined behind it
 //! waits until it is answered.
 
+mod again;
 mod ask;
 mod broker;
 mod claim;
@@ -99,7 +100,7 @@ struct Retained {
     /// The number of bytes sent to the client after which it is.
     end: u64,
     /// `None`: the broker knows by itself that it has not been worked on.
-    pop: Option<Pop>,
+    pop: Option<Arc<Pop>>,
     leaves: Vec<Leaf>,
     overflow: bool,
     keys: Vec<JobKey>,
@@ -122,6 +123,8 @@ pub struct RespGate {
     owed: Replies,
     /// The fetch that the gate keeps to itself. While it does, nothing behind it has been read.
     held: Option<Box<Fetch>>,
+    /// What is known of the last fetch.
+    last: Option<Box<again::Last>>,
     /// A blocking fetch is in `owed`, alone but for questions of the gate's own before it.
     asked: bool,
     /// The worker's job system became known while a fetch was held: it may be none.
@@ -177,6 +180,7 @@ impl RespGate {
             current: Current::None,
             owed: Replies::default(),
             held: None,
+            last: None,
             asked: false,
             rejudge: false,
             whole_seconds: false,

@@ -34,7 +34,7 @@ pub(super) enum Owed {
     /// A reply that changes the session, or confirms what a dialect has noted.
     Noted(Box<Noted>),
     /// A fetch at the broker.
-    Fetch(Box<Fetch>),
+    Fetch(Fetch),
     /// A request whose reply a dialect reads.
     Request(Box<Asked>),
     /// Confirmations of a (un)subscribe command: ordinary arrays in RESP2, pushes in RESP3, or one error.
@@ -110,7 +110,7 @@ pub(super) struct Doubted {
 /// A command that asks for a job, while it is unanswered.
 #[derive(Debug)]
 pub(super) struct Fetch {
-    pub(super) pop: Pop,
+    pub(super) pop: Arc<Pop>,
     /// When the client's own time-out is over; `None`: never.
     pub(super) deadline: Option<Millis>,
     /// The time-out at the broker is the gate's own: its "nothing" is not the client's.

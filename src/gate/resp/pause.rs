@@ -73,7 +73,7 @@ impl RespGate {
     }
 
     /// A fetch goes to the broker with the client's own time-out. True if it goes as it stands.
-    pub(super) fn forward_fetch(&mut self, mut fetch: Box<Fetch>, out: &mut Vec<Action>) -> bool {
+    pub(super) fn forward_fetch(&mut self, mut fetch: Fetch, out: &mut Vec<Action>) -> bool {
         let whole = !self.asks_paused(&fetch.pop);
         fetch.left_out.clone_from(&self.pauses.set);
         if !whole && let Some(set) = &self.pauses.set {

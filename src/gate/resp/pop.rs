@@ -39,6 +39,8 @@ struct Timeout {
 #[derive(Clone, Debug)]
 pub(crate) struct Pop {
     row: &'static Row,
+    /// The command as it came; empty if not as an array.
+    text: Bytes,
     args: Vec<Bytes>,
     keys: Range<usize>,
     timeout: Option<Timeout>,
@@ -77,17 +79,17 @@ pub(super) fn is_pop(name: &[u8]) -> bool {
 
 impl Pop {
     /// Reads a command, its name in lower case given.
-    pub(super) fn read(name: &[u8], args: Vec<Bytes>) -> Result<Pop, Unread> {
+    pub(super) fn read(name: &[u8], args: Vec<Bytes>, text: Bytes) -> Result<Pop, Unread> {
         let row = ROWS.iter().find(|r| r.name == name).ok_or(Unread::Unknown)?;
         if matches!(row.form, Form::ReadGroup) && !args.iter().any(|a| a.as_ref() == b">") {
             return Err(Unread::TakesNothing);
         }
-        Pop::read_row(row, args).ok_or(Unread::Unknown)
+        Pop::read_row(row, args, text).ok_or(Unread::Unknown)
     }
 
-    fn read_row(row: &'static Row, args: Vec<Bytes>) -> Option<Pop> {
+    fn read_row(row: &'static Row, args: Vec<Bytes>, text: Bytes) -> Option<Pop> {
         let n = args.len();
-        let mut pop = Pop { row, args, keys: 1..2, timeout: None, counted: false, noack: false };
+        let mut pop = Pop { row, text, args, keys: 1..2, timeout: None, counted: false, noack: false };
         match row.form {
             Form::KeysTimeout if n >= 3 => {
                 pop.keys = 1..n - 1;
@@ -118,6 +120,7 @@ impl Pop {
     pub(super) fn script(args: Vec<Bytes>, key: usize, many: bool) -> Pop {
         Pop {
             row: if many { &SCRIPT_MANY } else { &SCRIPT },
+            text: Bytes::new(),
             args,
             keys: key..key + 1,
             timeout: None,
@@ -137,6 +140,11 @@ impl Pop {
     /// Where a move puts the element, if that is another list.
     pub(crate) fn destination(&self) -> Option<&Bytes> {
         self.args.get(2).filter(|to| self.row.undo == Undo::Move && Some(*to) != self.args.get(1))
+    }
+
+    /// The command as it came, if that was as an array of bulk strings.
+    pub(super) fn text(&self) -> &[u8] {
+        &self.text
     }
 
     /// All arguments, the name first.
@@ -325,7 +333,7 @@ mod tests {
 
     fn pop(line: &str) -> Result<Pop, Unread> {
         let args: Vec<Bytes> = line.split(' ').map(|a| Bytes::copy_from_slice(a.as_bytes())).collect();
-        Pop::read(&args[0].to_ascii_lowercase(), args)
+        Pop::read(&args[0].to_ascii_lowercase(), args, Bytes::new())
     }
 
     #[test]

@@ -14,6 +14,7 @@ use crate::gate::{Action, Side};
 use crate::job::{Fate, FetchEnd, JobEvent, JobKey, Millis, Place};
 use bytes::Bytes;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// An argument that a streaming command is stopped at.
 #[derive(Clone, Copy, Debug)]
@@ -107,7 +108,7 @@ impl RespGate {
         !blocked && self.session.replies == ReplyMode::On
     }
 
-    fn ask_request(&mut self, request: Request, queues: Vec<String>, out: &mut Vec<Action>) -> bool {
+    fn ask_request(&mut self, request: Request, queues: Arc<[String]>, out: &mut Vec<Action>) -> bool {
         out.push(Action::Event(JobEvent::FetchAsked { place: Place::Broker, queues, blocking: false }));
         self.owe_request(request, true)
     }
@@ -170,7 +171,7 @@ impl RespGate {
         let asked = self.owed.iter().next_back();
         let refused = matches!(asked, Some(Owed::Request(asked)) if self.refuses_request(&asked.request));
         let Some(Owed::Request(asked)) = self.owed.back_mut().filter(|_| fetches) else { return Judged::Passes };
-        let queues = vec![asked.request.queue.clone()];
+        let queues = Arc::from([asked.request.queue.clone()]);
         Self::flush(run, out);
         if !refused {
             asked.fetches = true;
@@ -257,7 +258,7 @@ impl RespGate {
 }
 
 /// The queues that a request asks, as far as known.
-fn queues(request: &Request) -> Vec<String> {
+fn queues(request: &Request) -> Arc<[String]> {
     Some(&request.queue).filter(|queue| !queue.is_empty()).cloned().into_iter().collect()
 }
 

@@ -1,0 +1,85 @@
+//! The same fetch again: a worker that waits for jobs sends one and the same command over and over. It is read and claimed
+//! once; while the same bytes come, and nothing has been learnt of the connection, what was found is still true. All else
+//! (marks, pauses, transactions, whose turn it is) is judged anew each time, by the code that judges every fetch.
+
+use super::RespGate;
+use super::claim::shape;
+use super::client::ClientAt;
+use super::pop::Pop;
+use crate::dialect::{Claim, Known};
+use crate::gate::Action;
+use crate::job::Millis;
+use bytes::Bytes;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// A longer command is not kept.
+const TEXT_MAX: usize = 4_096;
+
+/// The last fetch, and what was found of it.
+#[derive(Debug)]
+pub(super) struct Last {
+    pop: Arc<Pop>,
+    /// What was known then: the claim and the list depend on nothing else.
+    known: Known,
+    claim: Claim,
+    list: Option<Bytes>,
+    queues: Arc<[String]>,
+}
+
+impl RespGate {
+    /// The command at the start of `buf`, if it is the last fetch again, to the byte. Returns what [`RespGate::start`] would.
+    #[inline]
+    pub(super) fn again(
+        &mut self,
+        now: Millis,
+        buf: &[u8],
+        run: &mut Range<usize>,
+        out: &mut Vec<Action>,
+    ) -> Option<Option<(usize, bool)>> {
+        let last = self.last.as_ref().filter(|last| buf.starts_with(last.pop.text()))?;
+        if self.session.subscribed_resp2() {
+            return None;
+        }
+        let pop = Arc::clone(&last.pop);
+        let used = pop.text().len();
+        self.client = ClientAt::Start;
+        Self::flush(run, out);
+        let forward = self.pop(now, pop, out);
+        Some(self.in_turn(used, forward))
+    }
+
+    /// What has been found of a fetch and is still true.
+    pub(super) fn found(&self, pop: &Pop) -> Option<&Last> {
+        self.last.as_deref().filter(|last| std::ptr::eq(&raw const *last.pop, pop) && last.known == self.memory.known())
+    }
+
+    /// The queues that a fetch asks for, as they are told. It is kept for the next time.
+    pub(super) fn queues_of(&mut self, pop: &Arc<Pop>) -> Arc<[String]> {
+        if let Some(last) = self.found(pop) {
+            return Arc::clone(&last.queues);
+        }
+        let mut queues: Vec<String> = pop.queues().map(|(queue, _)| queue).collect();
+        queues.dedup();
+        let queues = Arc::from(queues);
+        // XCLAIM depends on what has been read before
+        let is_kept = !matches!(pop.name(), b"" | b"xclaim") && (1..=TEXT_MAX).contains(&pop.text().len());
+        self.last = is_kept.then(|| {
+            let (known, claim, list) = (self.memory.known(), self.claim_of(shape(pop)), self.private_list(pop));
+            Box::new(Last { pop: Arc::clone(pop), known, claim, list, queues: Arc::clone(&queues) })
+        });
+        queues
+    }
+}
+
+impl Last {
+    /// See [`RespGate::claim_of`].
+    pub(super) fn claim(&self) -> Claim {
+        self.claim
+    }
+
+    /// See [`RespGate::private_list`].
+    pub(super) fn list(&self) -> Option<&Bytes> {
+        self.list.as_ref()
+    }
+}
