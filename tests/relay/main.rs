@@ -1,6 +1,7 @@
 //! The relay with real sockets, made-up brokers and gates that do what a test needs: flow control, ends, order, marks,
 //! time-outs, and the way from accept to close.
 
+mod behind;
 mod ends;
 mod fairness;
 mod flow;

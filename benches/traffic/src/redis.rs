@@ -114,10 +114,7 @@ pub fn celery_result() -> Vec<u8> {
 
 /// A consumer of whom nobody knows the job system: each fetch says that the job before is over.
 fn popper() -> Scenario {
-    let cycle = vec![
-        Turn::client(words("BRPOP jobs 1")),
-        Turn::broker(command(&[b"jobs", &[b'x'; 100]])),
-    ];
+    let cycle = vec![Turn::client(words("BRPOP jobs 1")), Turn::broker(command(&[b"jobs", &[b'x'; 100]]))];
     Scenario { whole: true, tags: 1, ..plain("redis job path brpop", 1, cycle) }
 }
 

@@ -107,7 +107,7 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
         lane.unload();
         let input = &scratch.buffer[..whole];
         let consumed = self.parts.gate.input(self.now, side, input, &mut scratch.actions).min(whole);
-        if self.park(side, scratch, consumed, whole) {
+        if self.park(cx, side, scratch, consumed, whole) {
             return;
         }
         self.carry_out(cx, scratch, side, whole);

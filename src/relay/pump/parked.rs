@@ -1,6 +1,7 @@
 //! A read with facts in it waits, judged and not yet written, until the facts of all connections of the thread that have
 //! any have been told together: one turn with the fleet and one write to the journal for all of them, and one question to
-//! the kernel who has left meanwhile. See `super::super::reactor`.
+//! the kernel who has left meanwhile. See `super::super::reactor`. That a fetch was asked may be told behind its bytes: nothing
+//! else happens on the connection until then, and a mark is in force only when the connection has said so behind that.
 
 use super::{Closed, FactSink, Pump, SCRATCH, Scratch, Stream};
 use crate::gate::{Action, Gate, Side};
@@ -16,7 +17,7 @@ const SPARE: usize = 64;
 /// What is left to do of a read.
 pub(super) struct Parked {
     from: Side,
-    /// What was presented to the gate; nothing if it has ordered something by itself.
+    /// What was presented to the gate; nothing if it has ordered something by itself, or if the bytes are out.
     input: Vec<u8>,
     /// How much of it the gate has consumed.
     consumed: usize,
@@ -89,7 +90,7 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
     /// What the gate ordered without having read anything waits like a read if there are facts in it: a drain or a
     /// time-out may concern thousands of connections. Else it is carried out, and this is false.
     pub(super) fn parks_orders(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) -> bool {
-        let parked = !scratch.actions.is_empty() && self.park(Side::Client, scratch, 0, 0);
+        let parked = !scratch.actions.is_empty() && self.park(cx, Side::Client, scratch, 0, 0);
         if !parked {
             self.carry_out_orders(cx, scratch);
         }
@@ -97,18 +98,30 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
     }
 
     /// Puts a read aside that has facts to tell. False if it has none, or is too large.
-    pub(super) fn park(&mut self, from: Side, scratch: &mut Scratch, consumed: usize, whole: usize) -> bool {
+    pub(super) fn park(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: Side,
+        scratch: &mut Scratch,
+        consumed: usize,
+        whole: usize,
+    ) -> bool {
         if whole > PARK || !scratch.take_events() {
             return false;
         }
         let mut parked = scratch.spare.pop().unwrap_or_else(|| Box::new(Parked::new()));
         parked.from = from;
         parked.input.clear();
-        parked.input.extend_from_slice(&scratch.buffer[..whole]);
-        parked.consumed = consumed;
         parked.delivers = scratch.delivers();
-        std::mem::swap(&mut parked.actions, &mut scratch.actions);
         std::mem::swap(&mut parked.events, &mut scratch.events);
+        if whole > 0 && parked.events.iter().all(|event| matches!(event, JobEvent::FetchAsked { .. })) {
+            self.act(cx, scratch, from, whole);
+            self.keep(from, scratch, consumed, whole);
+        } else {
+            parked.input.extend_from_slice(&scratch.buffer[..whole]);
+            parked.consumed = consumed;
+            std::mem::swap(&mut parked.actions, &mut scratch.actions);
+        }
         scratch.clear();
         self.parked = Some(parked);
         true
