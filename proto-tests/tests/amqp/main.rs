@@ -19,6 +19,7 @@ mod pauses;
 mod probes;
 mod queues;
 mod refusals;
+mod returns;
 mod runs;
 mod streams;
 mod systems;
