@@ -19,6 +19,7 @@ mod loops;
 mod pauses;
 mod quiet;
 mod rabbitmq;
+mod rabbitmq_accounts;
 mod rabbitmq_bad_input;
 mod rabbitmq_kinds;
 mod rabbitmq_queues;
