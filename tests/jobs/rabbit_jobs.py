@@ -8,7 +8,7 @@
 
 A consumer works in threads and acknowledges when a job is done, PREFETCH at a time. Consumer 7 of `w` calls itself `w-7`
 (the only one of its kind: `w`). A job called `back..` is given back at its first delivery, of one called `told..` the id
-is published when it is done. Lines of the job log are those of celery_app.py, and `blocked` when the broker takes no more;
+is published when it is done. BROKER_USER, if given, is a user whose name is his password. Lines of the job log are those of celery_app.py, and `blocked` when the broker takes no more;
 in COUNTS stands for each delivery `ID REDELIVERED COUNT`, the last being x-delivery-count.
 """
 
@@ -38,7 +38,11 @@ def note(what, job_id, label=WORKER):
 def connect(name):
     host, port = os.environ["BROKER"].split(":")
     properties = {"connection_name": name}
-    return pika.BlockingConnection(pika.ConnectionParameters(host, int(port), client_properties=properties))
+    user = os.environ.get("BROKER_USER", "guest")
+    login = pika.PlainCredentials(user, user)
+    return pika.BlockingConnection(
+        pika.ConnectionParameters(host, int(port), credentials=login, client_properties=properties)
+    )
 
 
 def consume(name, label):

@@ -24,6 +24,7 @@ mod rabbitmq_bad_input;
 mod rabbitmq_kinds;
 mod rabbitmq_queues;
 mod rabbitmq_restarts;
+mod rabbitmq_users;
 mod recorder;
 mod recovery;
 mod resque;

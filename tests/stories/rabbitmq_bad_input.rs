@@ -6,10 +6,10 @@ use crate::support::{World, eventually, secs};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-const GREETING: &[u8] = b"AMQP\x00\x00\x09\x01";
+pub(super) const GREETING: &[u8] = b"AMQP\x00\x00\x09\x01";
 const HEARTBEAT: &[u8] = &[8, 0, 0, 0, 0, 0, 0, 0xCE];
 
-fn shortstr(text: &str) -> Vec<u8> {
+pub(super) fn shortstr(text: &str) -> Vec<u8> {
     [&[text.len() as u8], text.as_bytes()].concat()
 }
 
@@ -25,16 +25,16 @@ fn frame(kind: u8, channel: u16, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-fn method(channel: u16, class: u16, method: u16, fields: &[&[u8]]) -> Vec<u8> {
+pub(super) fn method(channel: u16, class: u16, method: u16, fields: &[&[u8]]) -> Vec<u8> {
     let id = [class.to_be_bytes(), method.to_be_bytes()].concat();
     frame(1, channel, &[id, fields.concat()].concat())
 }
 
 /// start-ok of a client that can be told why it is refused, tune-ok and connection.open.
-fn opening(password: &str, vhost: &str) -> Vec<u8> {
+pub(super) fn opening(user: &str, password: &str, vhost: &str) -> Vec<u8> {
     let capability = [shortstr("authentication_failure_close"), b"t\x01".to_vec()].concat();
     let capabilities = [shortstr("capabilities"), b"F".to_vec(), longstr(&capability)].concat();
-    let response = format!("\0guest\0{password}");
+    let response = format!("\0{user}\0{password}");
     let start_ok = [longstr(&capabilities), shortstr("PLAIN"), longstr(response.as_bytes()), shortstr("en_US")];
     [
         method(0, 10, 11, &[&start_ok.concat()]),
@@ -45,7 +45,7 @@ fn opening(password: &str, vhost: &str) -> Vec<u8> {
 }
 
 fn open() -> Vec<u8> {
-    [GREETING, &opening("guest", "/")].concat()
+    [GREETING, &opening("guest", "guest", "/")].concat()
 }
 
 /// Says something and hears all of the answer: up to the end, or to a connection.close, which is answered.
@@ -67,7 +67,7 @@ fn answer(address: &str, says: &[u8]) -> Vec<u8> {
     }
 }
 
-fn methods(mut bytes: &[u8]) -> Vec<(u16, u16)> {
+pub(super) fn methods(mut bytes: &[u8]) -> Vec<(u16, u16)> {
     let mut found = Vec::new();
     while let Some(&[kind, _, _, s0, s1, s2, s3, ref payload @ ..]) = bytes.get(..7).and(Some(bytes)) {
         let size = u32::from_be_bytes([s0, s1, s2, s3]) as usize;
@@ -95,8 +95,8 @@ fn cases() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         ("a frame of no type", with(&unknown), "FRAME_ERROR"),
         ("a frame that is too large", with(&oversized), "FRAME_ERROR"),
         ("a method on a channel that is not open", with(&unopened), "CHANNEL_ERROR"),
-        ("a virtual host that is not there", [GREETING, &opening("guest", "nowhere")].concat(), "NOT_ALLOWED"),
-        ("a wrong password", [GREETING, &opening("guess", "/")].concat(), "ACCESS_REFUSED"),
+        ("a virtual host that is not there", [GREETING, &opening("guest", "guest", "nowhere")].concat(), "NOT_ALLOWED"),
+        ("a wrong password", [GREETING, &opening("guest", "guess", "/")].concat(), "ACCESS_REFUSED"),
     ]
 }
 

@@ -28,7 +28,8 @@ pub(crate) struct Delivery {
     pub(crate) count: usize,
 }
 
-fn run(world: &World, address: &str, arguments: &[&str]) -> Command {
+/// The script with what it needs to know.
+pub(crate) fn run(world: &World, address: &str, arguments: &[&str]) -> Command {
     let mut run = command(installed(".venvs/amqp/bin/python"));
     run.current_dir(installed("tests/jobs")).arg("rabbit_jobs.py").args(arguments).env("BROKER", address);
     run.env("JOB_LOG", world.log_path()).env("COUNTS", world.path().join("counts"));
