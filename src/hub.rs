@@ -275,6 +275,11 @@ impl Hub {
         self.handles.iter().filter(|entry| wanted(*entry.key())).map(|entry| entry.value().clone()).collect()
     }
 
+    /// Whether the connection is there.
+    pub fn is_connected(&self, conn: ConnId) -> bool {
+        self.handles.contains_key(&conn)
+    }
+
     /// How many connections there are.
     pub fn connections(&self) -> usize {
         self.handles.len()

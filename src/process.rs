@@ -1,13 +1,15 @@
-//! Which process on the gate's own host is behind a connection, by `/proc`. Many questions are answered in one pass:
-//! reading the table of sockets and the open files of all processes is what costs.
+//! Which process on the gate's own host is behind a connection: its socket is found by its two ends, and then among the
+//! open files of processes in `/proc`. Many questions are answered in one pass.
+
+mod search;
+mod sockets;
 
 use crate::fleet::Process;
 use crate::job::Millis;
 use procfs::process::Stat;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fs;
+use search::{Search, Stats};
+use sockets::Sockets;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::path::Path;
 use std::sync::OnceLock;
 
 /// One connection to the gate.
@@ -38,95 +40,27 @@ pub fn is_local(peer: IpAddr, gate: IpAddr) -> bool {
     peer.is_loopback() || peer == gate
 }
 
-/// Looks all of them up in one pass. `None`: closed already, not permitted to see, or in another namespace.
-pub fn owners(questions: &[Question]) -> Vec<Option<Owner>> {
-    let inodes = inodes(questions);
-    let holders = holders(&inodes.iter().flatten().copied().collect());
-    let mut stats = Stats::default();
-    inodes.iter().map(|inode| stats.owner(holders.get(inode.as_ref()?)?)).collect()
-}
-
-/// The peers' sockets. Both ends must match: by the peer's alone the gate's own socket to a broker could be found.
-fn inodes(questions: &[Question]) -> Vec<Option<u64>> {
-    let mut wanted: HashMap<SocketAddr, Vec<usize>> = HashMap::new();
-    for (index, question) in questions.iter().enumerate() {
-        wanted.entry(canonical(question.peer)).or_default().push(index);
-    }
-    let mut found = vec![None; questions.len()];
-    let tables = [procfs::net::tcp(), procfs::net::tcp6()];
-    for entry in tables.into_iter().flatten().flatten().filter(|entry| entry.inode != 0) {
-        let Some(indices) = wanted.get(&canonical(entry.local_address)) else { continue };
-        let remote = canonical(entry.remote_address);
-        for index in indices {
-            let gate = canonical(questions[*index].gate);
-            if remote.port() == gate.port() && (gate.ip().is_unspecified() || remote.ip() == gate.ip()) {
-                found[*index] = Some(entry.inode);
-            }
-        }
-    }
-    found
-}
-
-fn canonical(address: SocketAddr) -> SocketAddr {
-    SocketAddr::new(address.ip().to_canonical(), address.port())
-}
-
-/// The processes that have these sockets open; never the gate itself.
-fn holders(inodes: &BTreeSet<u64>) -> BTreeMap<u64, Vec<i32>> {
-    let mut holders: BTreeMap<u64, Vec<i32>> = BTreeMap::new();
-    if inodes.is_empty() {
-        return holders;
-    }
-    let own = std::process::id() as i32;
-    let Ok(processes) = fs::read_dir("/proc") else { return holders };
-    for entry in processes.flatten() {
-        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };
-        if pid == own {
-            continue;
-        }
-        for inode in sockets(&entry.path().join("fd")) {
-            if inodes.contains(&inode) {
-                holders.entry(inode).or_default().push(pid);
-            }
-        }
-    }
-    holders
-}
-
-fn sockets(fds: &Path) -> impl Iterator<Item = u64> {
-    // not permitted, or gone: no sockets to see
-    let entries = fs::read_dir(fds).into_iter().flatten().flatten();
-    entries.filter_map(|entry| {
-        let link = fs::read_link(entry.path()).ok()?;
-        link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
-    })
-}
-
-/// What has been read of processes in this pass.
+/// Looks processes up, and remembers where it has found some: it looks there first the next time.
 #[derive(Default)]
-struct Stats {
-    by_pid: HashMap<i32, Option<Stat>>,
+pub struct Processes {
+    sockets: Sockets,
+    search: Search,
 }
 
-impl Stats {
-    fn stat(&mut self, pid: i32) -> Option<&Stat> {
-        self.by_pid.entry(pid).or_insert_with(|| procfs::process::Process::new(pid).ok()?.stat().ok()).as_ref()
+impl Processes {
+    /// Looks all of them up in one pass. `None`: closed already, not permitted to see, or in another namespace.
+    pub fn owners(&mut self, questions: &[Question]) -> Vec<Option<Owner>> {
+        let inodes = self.sockets.inodes(questions);
+        let mut stats = Stats::default();
+        let owners = self.search.owners(&inodes.iter().flatten().copied().collect(), &mut stats);
+        inodes.iter().map(|inode| owner(*owners.get(inode.as_ref()?)?, &mut stats)).collect()
     }
+}
 
-    /// The oldest of the holders: children inherit sockets from it.
-    fn owner(&mut self, holders: &[i32]) -> Option<Owner> {
-        let started = |stats: &mut Stats, pid| stats.stat(pid).map(|stat| (stat.starttime, pid));
-        let (_, pid) = holders.iter().filter_map(|pid| started(self, *pid)).min()?;
-        let command = self.stat(pid)?.comm.clone();
-        let mut lineage = Vec::new();
-        let mut next = pid;
-        while next > 0 {
-            let Some(stat) = self.stat(next) else { break };
-            lineage.push(process(stat));
-            next = stat.ppid;
-        }
-        Some(Owner { lineage, command })
-    }
+fn owner(pid: i32, stats: &mut Stats) -> Option<Owner> {
+    let command = stats.stat(pid)?.comm.clone();
+    let lineage = stats.lineage(pid);
+    Some(Owner { lineage: lineage.into_iter().filter_map(|pid| stats.stat(pid).map(process)).collect(), command })
 }
 
 /// Whether the process with this id and start time has ended. False where that cannot be seen.

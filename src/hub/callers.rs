@@ -3,7 +3,7 @@
 use super::Hub;
 use crate::fleet::Peer;
 use crate::job::WorkerId;
-use crate::process::{self, Question};
+use crate::process::{self, Processes, Question};
 use std::net::SocketAddr;
 use std::sync::PoisonError;
 
@@ -15,7 +15,8 @@ impl Hub {
         let port = self.admin_address().parse().map_or(0, |admin: SocketAddr| admin.port());
         let gate = SocketAddr::from(([0, 0, 0, 0], port));
         let local = process::is_local(caller.ip(), gate.ip());
-        let owner = if local { process::owners(&[Question { peer: caller, gate }]).pop().flatten() } else { None };
+        let owner =
+            if local { Processes::default().owners(&[Question { peer: caller, gate }]).pop().flatten() } else { None };
         let lineage = owner.map(|owner| owner.lineage).unwrap_or_default();
         let identities = self.identities.read().unwrap_or_else(PoisonError::into_inner).clone();
         let listeners = self.listeners();

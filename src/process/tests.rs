@@ -40,7 +40,7 @@ fn the_oldest_holder_of_the_peers_socket_is_found_with_its_ancestors() {
     let question = Question { peer, gate };
     let anywhere = Question { peer, gate: SocketAddr::from(([0, 0, 0, 0], gate.port())) };
     let wrong_port = Question { peer, gate: SocketAddr::new(gate.ip(), gate.port() ^ 1) };
-    let found = owners(&[question, anywhere, wrong_port]);
+    let found = Processes::default().owners(&[question, anywhere, wrong_port]);
     let owner = found[0].clone().expect("found");
     assert_eq!(owner.command, "bash");
     assert_eq!(owner.lineage[0].pid, shell.0.id());
@@ -73,10 +73,10 @@ fn the_gates_own_sockets_and_closed_ones_have_no_owner() {
     let gate = listener.local_addr().expect("bound");
     let own = std::net::TcpStream::connect(gate).expect("connected");
     let (_socket, peer) = listener.accept().expect("connected");
-    assert_eq!(owners(&[Question { peer, gate }]), [None]);
+    assert_eq!(Processes::default().owners(&[Question { peer, gate }]), [None]);
     drop(own);
-    assert_eq!(owners(&[Question { peer, gate }]), [None]);
-    assert_eq!(owners(&[]), []);
+    assert_eq!(Processes::default().owners(&[Question { peer, gate }]), [None]);
+    assert_eq!(Processes::default().owners(&[]), []);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use crate::hub::Hub;
 use crate::job::ConnId;
-use crate::process::{self, Owner, Question};
+use crate::process::{Owner, Processes, Question};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 use std::{io, thread};
@@ -23,28 +23,33 @@ impl Resolver {
     pub fn start(hub: Arc<Hub>) -> io::Result<Resolver> {
         let (questions, waiting) = mpsc::channel::<(ConnId, Question)>();
         thread::Builder::new().name("resolver".into()).spawn(move || {
-            let mut pause = GATHER;
+            let (mut processes, mut pause) = (Processes::default(), GATHER);
             while let Ok(first) = waiting.recv() {
                 thread::sleep(pause);
-                let batch: Vec<_> = std::iter::once(first).chain(waiting.try_iter()).collect();
+                let mut batch: Vec<_> = std::iter::once(first).chain(waiting.try_iter()).collect();
+                // nobody asks any more for those that are closed
+                batch.retain(|(conn, _)| hub.is_connected(*conn));
                 let begun = Instant::now();
-                answer(&hub, &batch);
+                answer(&hub, &mut processes, &batch);
                 pause = begun.elapsed().clamp(GATHER, LONGEST_PAUSE);
             }
         })?;
         Ok(Resolver { questions })
     }
 
-    /// Asks. An answer always comes, if only that the process cannot be told.
+    /// Asks. An answer always comes while the connection is there, if only that the process cannot be told.
     pub fn ask(&self, conn: ConnId, question: Question) {
         // the thread ends with the last sender only
         let _ = self.questions.send((conn, question));
     }
 }
 
-fn answer(hub: &Hub, batch: &[(ConnId, Question)]) {
+fn answer(hub: &Hub, processes: &mut Processes, batch: &[(ConnId, Question)]) {
+    if batch.is_empty() {
+        return;
+    }
     let questions: Vec<Question> = batch.iter().map(|(_, question)| *question).collect();
-    let owners = process::owners(&questions);
+    let owners = processes.owners(&questions);
     hub.with_fleet(|fleet, now| {
         for ((conn, _), owner) in batch.iter().zip(&owners) {
             match owner {
