@@ -51,6 +51,30 @@ fn the_oldest_holder_of_the_peers_socket_is_found_with_its_ancestors() {
     assert_eq!(found[2], None);
 }
 
+/// What is remembered of earlier look-ups says where to look first, never who it is.
+#[test]
+fn connections_of_several_processes_are_told_apart_however_often_they_were_looked_up() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
+    let gate = listener.local_addr().expect("bound");
+    let mut processes = Processes::default();
+    let (mut shells, mut questions) = (Vec::new(), Vec::new());
+    for _ in 0..3 {
+        shells.push(Shell::connect(gate.port()));
+        let (socket, peer) = listener.accept().expect("connected");
+        questions.push((socket, Question { peer, gate }));
+        let all: Vec<Question> = questions.iter().map(|(_, question)| *question).collect();
+        let pids = |owners: Vec<Option<Owner>>| -> Vec<u32> {
+            owners.into_iter().map(|owner| owner.expect("found").lineage[0].pid).collect()
+        };
+        let expected: Vec<u32> = shells.iter().map(|shell| shell.0.id()).collect();
+        // the child of each has the socket, too
+        assert_eq!(pids(processes.owners(&all)), expected);
+        for (question, pid) in all.iter().zip(expected) {
+            assert_eq!(pids(processes.owners(&[*question])), [pid]);
+        }
+    }
+}
+
 #[test]
 fn a_process_has_ended_when_it_is_gone_or_a_zombie_or_another() {
     let mut child = Command::new("sleep").arg("1000").spawn().expect("sleep is there");
