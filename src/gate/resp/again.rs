@@ -37,12 +37,12 @@ impl RespGate {
         run: &mut Range<usize>,
         out: &mut Vec<Action>,
     ) -> Option<Option<(usize, bool)>> {
-        let last = self.last.as_ref().filter(|last| buf.starts_with(last.pop.text()))?;
+        let last = self.last.as_ref().filter(|last| buf.starts_with(&last.pop.text))?;
         if self.session.subscribed_resp2() {
             return None;
         }
         let pop = Arc::clone(&last.pop);
-        let used = pop.text().len();
+        let used = pop.text.len();
         self.client = ClientAt::Start;
         Self::flush(run, out);
         let forward = self.pop(now, pop, out);
@@ -63,7 +63,7 @@ impl RespGate {
         queues.dedup();
         let queues = Arc::from(queues);
         // XCLAIM depends on what has been read before
-        let is_kept = !matches!(pop.name(), b"" | b"xclaim") && (1..=TEXT_MAX).contains(&pop.text().len());
+        let is_kept = !matches!(pop.name(), b"" | b"xclaim") && (1..=TEXT_MAX).contains(&pop.text.len());
         self.last = is_kept.then(|| {
             let (known, claim, list) = (self.memory.known(), self.claim_of(shape(pop)), self.private_list(pop));
             Box::new(Last { pop: Arc::clone(pop), known, claim, list, queues: Arc::clone(&queues) })

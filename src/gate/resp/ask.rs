@@ -42,13 +42,13 @@ impl Asking {
 impl RespGate {
     /// A subscription was confirmed, or its end.
     pub(super) fn note_mailbox(&mut self, reading: &Reading, out: &mut Vec<Action>) {
-        let [word, name, ..] = reading.leaves.as_slice() else { return };
-        let kind = match word.content.as_slice() {
+        let (Some(word), Some(name)) = (reading.leaves.get(0), reading.leaves.get(1)) else { return };
+        let kind = match word.content {
             b"subscribe" | b"unsubscribe" => PubsubKind::Channels,
             b"psubscribe" | b"punsubscribe" => PubsubKind::Patterns,
             _ => return,
         };
-        let mailbox = Mailbox { kind, name: name.content.clone() };
+        let mailbox = Mailbox { kind, name: name.content.to_vec() };
         if !word.content.contains(&b'n') && inspect::is_mailbox(&mailbox.name) && self.asking.mailbox.is_none() {
             self.asking.mailbox = Some(mailbox);
             out.push(Action::Event(JobEvent::Listens(true)));

@@ -1,33 +1,36 @@
 //! The broker's side: replies are paired with what is owed, out-of-band items pass, and a fetch's reply is read along.
 
-use super::owed::{Change, Doubted, Fetch, Noted, Owed, PubsubKind};
-use super::reply::{DELIVERY_MAX, Leaf, NOTE_MAX, ORPHAN_MAX, Reading};
+use super::owed::{Fetch, Owed, PubsubKind};
+use super::reply::{DELIVERY_MAX, ORPHAN_MAX, Reading};
 use super::scan::{NotResp, number};
 use super::session::{Item, item};
 use super::{Mode, RespGate};
-use crate::dialect::{self, Note, PAYLOAD, json::Skim};
+use crate::dialect::{PAYLOAD, json::Skim};
 use crate::gate::{Action, Side};
-use crate::job::{FetchEnd, JobEvent, Millis, Place};
+use crate::job::{FetchEnd, Millis, Place};
 use std::ops::Range;
 
 /// What the value under the scanner is.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Current {
-    /// Between values.
-    None,
     /// Belongs to no command: a push, a message, a line of MONITOR, an error that nobody asked for.
     OutOfBand,
     /// A confirmation of a (un)subscribe command.
-    Confirmation(PubsubKind, Box<Reading>),
+    Confirmation(PubsubKind),
     /// The reply to the front, forwarded unread.
     Plain,
     /// The reply to a question of the gate's own.
-    Swallow(Box<Reading>),
+    Swallow,
     /// The reply to the front, read along and forwarded.
-    Read(Box<Reading>),
+    Read,
+    /// The same, a null that is all there: it needs no reading.
+    Nothing,
     /// The end of a slice of the gate's own, or an error about it: swallowed.
-    Slice(Box<Reading>),
+    Slice,
 }
+
+/// A value that begins, and how it is read along, if it is.
+type Begun = (Current, Option<Reading>);
 
 /// Not enough bytes to tell what a value is.
 struct More;
@@ -37,7 +40,9 @@ impl RespGate {
         let mut at = 0;
         let mut run = 0..0;
         while at < input.len() && matches!(self.mode, Mode::Running | Mode::Orphaned) {
-            if self.scanner.at_start() && matches!(self.current, Current::None) {
+            // a value that is all there is read without ever being kept
+            let mut begun = None;
+            if self.is_between() {
                 let used = self.quick_replies(&input[at..]);
                 if used > 0 {
                     self.extend(&mut run, at..at + used, out);
@@ -50,7 +55,10 @@ impl RespGate {
                 }
                 match self.begin(&input[at..], out) {
                     Err(More) => break,
-                    Ok(Some(current)) => self.current = current,
+                    Ok(Some((current, reading))) => {
+                        self.current = Some(current);
+                        begun = reading;
+                    }
                     Ok(None) => {
                         Self::flush(&mut run, out);
                         self.lost(Side::Broker, "a reply that nobody waits for", out);
@@ -58,11 +66,9 @@ impl RespGate {
                     }
                 }
             }
-            let advance = match &mut self.current {
-                Current::Read(r) | Current::Swallow(r) | Current::Slice(r) | Current::Confirmation(_, r) => {
-                    self.scanner.advance(&input[at..], r.as_mut())
-                }
-                _ => self.scanner.advance(&input[at..], &mut ()),
+            let advance = match begun.as_mut().or(self.reading.as_deref_mut()) {
+                Some(reading) => self.scanner.advance(&input[at..], reading),
+                None => self.scanner.advance(&input[at..], &mut ()),
             };
             let advance = match advance {
                 Ok(advance) => advance,
@@ -73,12 +79,16 @@ impl RespGate {
                 }
             };
             let end = at + advance.used;
+            if !advance.done && begun.is_some() {
+                self.reading = begun.take().map(Box::new);
+            }
             if advance.used == 0 && !advance.done {
                 break;
             }
             let forward = self.forwards();
             if advance.done {
-                self.complete(now, if forward { advance.used as u64 } else { 0 }, out, &mut run);
+                let reading = begun.or_else(|| self.reading.take().map(|reading| *reading));
+                self.complete(now, reading, if forward { advance.used as u64 } else { 0 }, out, &mut run);
             }
             if forward {
                 self.extend(&mut run, at..end, out);
@@ -122,14 +132,19 @@ impl RespGate {
     /// The broker is in the middle of something that goes to the client (a push comes whenever it likes, and in pieces):
     /// nothing of the gate's own may come between.
     pub(super) fn is_broker_speaking(&self) -> bool {
-        !(self.scanner.at_start() && matches!(self.current, Current::None)) && self.forwards()
+        !self.is_between() && self.forwards()
+    }
+
+    /// No value has begun.
+    fn is_between(&self) -> bool {
+        self.current.is_none() && self.scanner.at_start()
     }
 
     /// Whether the bytes of the current value go to the client.
     fn forwards(&self) -> bool {
-        match &self.current {
-            Current::Swallow(_) | Current::Slice(_) => false,
-            Current::Read(_) => {
+        match self.current {
+            Some(Current::Swallow | Current::Slice) => false,
+            Some(Current::Read | Current::Nothing) => {
                 self.mode == Mode::Running || !matches!(self.owed.front(), Some(Owed::Fetch(_) | Owed::Request(_)))
             }
             _ => true,
@@ -137,7 +152,7 @@ impl RespGate {
     }
 
     /// Decides what the value that begins here is. `Ok(None)`: nobody waits for it.
-    fn begin(&mut self, buf: &[u8], out: &mut Vec<Action>) -> Result<Option<Current>, More> {
+    fn begin(&mut self, buf: &[u8], out: &mut Vec<Action>) -> Result<Option<Begun>, More> {
         if self.is_sync(buf).ok_or(More)? {
             self.synced(out);
         }
@@ -145,15 +160,15 @@ impl RespGate {
             b'>' => return self.begin_push(buf).map(Some),
             b'+' if self.session.monitor => match buf.get(1) {
                 None => return Err(More),
-                Some(c) if c.is_ascii_digit() => return Ok(Some(Current::OutOfBand)),
+                Some(c) if c.is_ascii_digit() => return Ok(Some((Current::OutOfBand, None))),
                 Some(_) => {}
             },
-            b'|' => return Ok(Some(Current::OutOfBand)),
+            b'|' => return Ok(Some((Current::OutOfBand, None))),
             b'*' if self.session.subscribed_resp2()
                 || matches!(self.owed.front(), None | Some(Owed::Pubsub { .. })) =>
             {
                 match first_word(buf)?.and_then(item) {
-                    Some(Item::Message) => return Ok(Some(Current::OutOfBand)),
+                    Some(Item::Message) => return Ok(Some((Current::OutOfBand, None))),
                     Some(Item::Confirmation(kind)) => return Ok(Some(Self::confirmation(kind))),
                     None => {}
                 }
@@ -165,80 +180,99 @@ impl RespGate {
             self.owed.pop();
         }
         Ok(match self.owed.front() {
-            None => (buf[0] == b'-').then_some(Current::OutOfBand),
-            Some(Owed::Plain(_) | Owed::Blocking) => Some(Current::Plain),
-            Some(Owed::Skip | Owed::Sync(_) | Owed::PutBack(_)) => {
-                Some(Current::Swallow(Box::new(Reading::new(NOTE_MAX, None))))
-            }
-            Some(Owed::Request(asked)) => Some(Current::Read(Box::new(Reading::of_words(asked.request.skim)))),
-            Some(Owed::Noted(noted)) if noted.has_requests() => Some(Current::Read(Box::new(Reading::of_words(&[])))),
-            Some(Owed::Noted(_)) => Some(Current::Read(Box::new(Reading::new(NOTE_MAX, None)))),
+            None => (buf[0] == b'-').then_some((Current::OutOfBand, None)),
+            Some(Owed::Plain(_) | Owed::Blocking) => Some((Current::Plain, None)),
+            Some(Owed::Skip | Owed::Sync(_) | Owed::PutBack(_)) => Some((Current::Swallow, Some(Reading::of_note()))),
+            Some(Owed::Request(asked)) => Some((Current::Read, Some(Reading::of_words(asked.request.skim)))),
+            Some(Owed::Noted(noted)) if noted.has_requests() => Some((Current::Read, Some(Reading::of_words(&[])))),
+            Some(Owed::Noted(_)) => Some((Current::Read, Some(Reading::of_note()))),
             Some(Owed::Fetch(fetch)) => Some(self.begin_fetch(fetch, buf)?),
             // a (un)subscribe command that failed has one error for all its confirmations
-            Some(Owed::Pubsub { .. }) => matches!(buf[0], b'-' | b'!').then_some(Current::Plain),
+            Some(Owed::Pubsub { .. }) => matches!(buf[0], b'-' | b'!').then_some((Current::Plain, None)),
             // these leave as soon as they are at the front
             Some(Owed::Answer(_) | Owed::Nothing(_)) => None,
         })
     }
 
-    fn begin_push(&self, buf: &[u8]) -> Result<Current, More> {
+    fn begin_push(&self, buf: &[u8]) -> Result<Begun, More> {
         Ok(match first_word(buf)?.and_then(item) {
             Some(Item::Confirmation(kind)) => Self::confirmation(kind),
-            _ => Current::OutOfBand,
+            _ => (Current::OutOfBand, None),
         })
     }
 
-    fn confirmation(kind: PubsubKind) -> Current {
-        Current::Confirmation(kind, Box::new(Reading::new(NOTE_MAX, None)))
+    fn confirmation(kind: PubsubKind) -> Begun {
+        (Current::Confirmation(kind), Some(Reading::of_note()))
     }
 
-    fn begin_fetch(&self, fetch: &Fetch, buf: &[u8]) -> Result<Current, More> {
+    fn begin_fetch(&self, fetch: &Fetch, buf: &[u8]) -> Result<Begun, More> {
+        if NOTHING.iter().any(|nothing| buf.starts_with(nothing)) {
+            return Ok((if fetch.sliced { Current::Slice } else { Current::Nothing }, None));
+        }
         let max = if self.mode == Mode::Orphaned { ORPHAN_MAX } else { DELIVERY_MAX };
         if fetch.sliced {
             let line = first_line(buf)?;
             let nothing = matches!(line, b"*-1" | b"_" | b"$-1");
             let refused = line.starts_with(b"-ERR timeout is not an integer") && !self.whole_seconds;
             if nothing || refused {
-                return Ok(Current::Slice(Box::new(Reading::new(NOTE_MAX, None))));
+                return Ok((Current::Slice, Some(Reading::of_note())));
             }
         }
         if fetch.pop.reads_entries() {
-            return Ok(Current::Read(Box::new(Reading::of_words(PAYLOAD))));
+            return Ok((Current::Read, Some(Reading::of_words(PAYLOAD))));
         }
         let skim = Skim::new(PAYLOAD);
-        Ok(Current::Read(Box::new(Reading::new(max, Some((fetch.pop.payload_leaf(), skim))))))
+        Ok((Current::Read, Some(Reading::new(max, Some((fetch.pop.payload_leaf(), skim))))))
     }
 
     /// A value has ended. `pending` bytes of it are about to be forwarded.
-    fn complete(&mut self, now: Millis, pending: u64, out: &mut Vec<Action>, run: &mut Range<usize>) {
-        match std::mem::replace(&mut self.current, Current::None) {
-            Current::None | Current::OutOfBand => {}
-            Current::Plain => {
+    fn complete(
+        &mut self,
+        now: Millis,
+        reading: Option<Reading>,
+        pending: u64,
+        out: &mut Vec<Action>,
+        run: &mut Range<usize>,
+    ) {
+        let Some(current) = self.current.take() else { return };
+        match (current, reading) {
+            (Current::Plain, _) => {
                 self.owed.pop();
             }
-            Current::Confirmation(kind, reading) => {
+            (Current::Confirmation(kind), Some(reading)) => {
                 self.confirm(kind, &reading);
                 self.note_mailbox(&reading, out);
             }
-            Current::Swallow(reading) => {
+            (Current::Swallow, Some(reading)) => {
                 if let Some(Owed::PutBack(back)) = self.owed.pop() {
                     self.put_back_answered(*back, &reading, out);
                 }
             }
-            Current::Slice(reading) => {
+            (Current::Slice, reading) => {
                 let Some(Owed::Fetch(fetch)) = self.owed.pop() else { return };
                 Self::flush(run, out);
-                match reading.is_error() {
+                match reading.is_some_and(|reading| reading.is_error()) {
                     true => self.slice_refused(now, fetch, out),
                     false => self.slice_over(now, fetch, out),
                 }
             }
-            Current::Read(reading) => match self.owed.pop() {
-                Some(Owed::Fetch(fetch)) => self.fetch_replied(now, fetch, *reading, pending, out),
-                Some(Owed::Request(asked)) => self.request_replied(*asked, &reading, pending, out),
-                Some(Owed::Noted(noted)) => self.noted(*noted, &reading, out),
-                _ => {}
-            },
+            (Current::Nothing, _) => {
+                if let Some(Owed::Fetch(fetch)) = self.owed.pop() {
+                    self.fetch_ended(&fetch, FetchEnd::Empty, out);
+                }
+            }
+            (Current::Read, Some(reading)) => self.replied(now, reading, pending, out),
+            _ => {}
+        }
+    }
+
+    /// A reply that was read along has ended.
+    fn replied(&mut self, now: Millis, reading: Reading, pending: u64, out: &mut Vec<Action>) {
+        match self.owed.pop() {
+            Some(Owed::Fetch(fetch)) => self.fetch_replied(now, fetch, reading, pending, out),
+            Some(Owed::Request(asked)) => self.request_replied(*asked, &reading, pending, out),
+            Some(Owed::Noted(noted)) => self.noted(*noted, &reading, out),
+            _ => {}
         }
     }
 
@@ -250,6 +284,10 @@ impl RespGate {
         } else {
             return self.delivered(now, fetch, reading, pending, out);
         };
+        self.fetch_ended(&fetch, end, out);
+    }
+
+    fn fetch_ended(&mut self, fetch: &Fetch, end: FetchEnd, out: &mut Vec<Action>) {
         self.asked = false;
         let end = if self.mode == Mode::Orphaned { FetchEnd::Vanished } else { end };
         self.answered(Place::Broker, end, fetch.pop.is_blocking(), out);
@@ -274,82 +312,10 @@ impl RespGate {
             }
         }
     }
-
-    /// A reply that changes the session or confirms notes has ended.
-    fn noted(&mut self, noted: Noted, reading: &Reading, out: &mut Vec<Action>) {
-        let failed = reading.is_error();
-        let in_exec = matches!(noted.change, Change::Exec { .. });
-        match noted.change {
-            Change::Multi { number } if failed => {
-                // by now the client may be in another one
-                let open = self.session.transaction.take_if(|t| t.number == number).is_some();
-                self.memory.in_transaction &= !open;
-            }
-            Change::Unrefused(doubted) if !failed && (reading.overflow || reading.leaves.iter().any(is_string)) => {
-                self.brought(&doubted, out);
-            }
-            Change::Exec { doubted } if !failed => self.doubted_in_exec(&doubted, reading, out),
-            Change::Hello { three, user, name } if !failed => {
-                if let Some(three) = three {
-                    self.session.proto = if three { super::empty::Proto::Three } else { super::empty::Proto::Two };
-                }
-                out.extend(user.map(|u| Action::Event(JobEvent::User(u))));
-                out.extend(name.map(|n| Action::Event(JobEvent::ClientNamed(n))));
-            }
-            Change::Auth { user } if !failed => out.push(Action::Event(JobEvent::User(user))),
-            Change::Reset if !failed => self.session.reset(),
-            Change::Monitor if !failed => self.session.monitor = true,
-            _ => {}
-        }
-        if noted.notes.is_empty() {
-            return;
-        }
-        // a watched key has changed: nothing was executed, and nothing was refused
-        let unexecuted = in_exec && !failed && reading.is_empty();
-        if failed || unexecuted {
-            self.requests_failed(&noted.notes, out);
-        } else {
-            self.requests_executed(&noted.notes, reading, out);
-        }
-        if unexecuted {
-            return;
-        }
-        let flat = in_exec && reading.is_flat();
-        let held = |(index, _): &(u32, Note)| {
-            // with a nested or overlong reply the elements cannot be told apart: the EXEC itself succeeded
-            let element = reading.leaves.get(*index as usize).filter(|_| flat);
-            !failed && element.is_none_or(|leaf| !leaf.is_error())
-        };
-        let (done, refused): (Vec<_>, Vec<_>) = noted.notes.into_iter().partition(held);
-        let notes = |noted: Vec<(u32, Note)>| noted.into_iter().map(|(_, note)| note).collect();
-        let mut events = Vec::new();
-        dialect::confirmed(notes(done), &mut events);
-        dialect::refused(notes(refused), &mut events);
-        Self::emit(events, out);
-    }
 }
 
-impl RespGate {
-    /// An EXEC has been answered: which of its commands have brought something? If the elements cannot be told apart,
-    /// any string may be theirs.
-    fn doubted_in_exec(&mut self, doubted: &[(u32, Doubted)], reading: &Reading, out: &mut Vec<Action>) {
-        let flat = reading.is_flat();
-        for (index, doubted) in doubted {
-            let brought = match reading.leaves.get(*index as usize).filter(|_| flat) {
-                Some(leaf) => is_string(leaf),
-                None => reading.overflow || reading.leaves.iter().any(is_string),
-            };
-            if brought {
-                self.brought(doubted, out);
-            }
-        }
-    }
-}
-
-/// A string that is there.
-fn is_string(leaf: &Leaf) -> bool {
-    matches!(leaf.kind, b'$' | b'=') && leaf.content != b"-1"
-}
+/// What says that there is nothing, in either protocol.
+const NOTHING: [&[u8]; 3] = [b"*-1\r\n", b"_\r\n", b"$-1\r\n"];
 
 /// The first line without its CRLF.
 fn first_line(buf: &[u8]) -> Result<&[u8], More> {

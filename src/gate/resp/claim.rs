@@ -1,10 +1,22 @@
 //! Whose a pop is: the operator's patterns come first, then the dialects.
 
-use super::RespGate;
 use super::again::Last;
 use super::pop::{Pop, Wait};
+use super::{RespGate, RespSettings};
 use crate::dialect::{self, Claim, Keys, PopShape};
 use bytes::Bytes;
+
+impl RespSettings {
+    /// Whether the operator says that a key never holds jobs.
+    pub(super) fn passes(&self, key: &[u8]) -> bool {
+        !self.pass.is_empty() && self.pass.is_match(String::from_utf8_lossy(key).as_ref())
+    }
+
+    /// Whether the operator says that a key holds jobs.
+    fn fetches(&self, key: &[u8]) -> bool {
+        !self.fetch.is_empty() && self.fetch.is_match(String::from_utf8_lossy(key).as_ref())
+    }
+}
 
 impl RespGate {
     /// Whether a well-formed pop asks for a job.

@@ -10,11 +10,13 @@
 //! ```
 //! The broker's answer is authoritative: nothing is answered for it while a fetch is there.
 
+use super::broker::Current;
 use super::client::ClientAt;
 use super::command::encode;
+use super::leaves::Leaves;
 use super::owed::{Fetch, Owed};
 use super::pop::{Pop, Wait};
-use super::reply::{Leaf, Reading};
+use super::reply::Reading;
 use super::session::ReplyMode;
 use super::undo::PutBack;
 use super::{Mode, RespGate, Retained};
@@ -220,7 +222,7 @@ impl RespGate {
         }
         let named = fetch.pop.reply_names_key().then(|| reading.leaves.first()).flatten();
         let key = match named {
-            Some(leaf) => leaf.content.as_slice(),
+            Some(leaf) => leaf.content,
             None => fetch.pop.keys().first().map_or(b"".as_slice(), |k| k.as_ref()),
         };
         let queue = dialect::queue_name(key);
@@ -238,11 +240,11 @@ impl RespGate {
             events.push(if fetch.takes_due { JobEvent::Taken(job) } else { JobEvent::Delivered(job) });
         };
         let first = reading.leaves.get(fetch.pop.payload_leaf() as usize).filter(|_| !reading.overflow);
-        let text = first.map_or(b"".as_slice(), |leaf| leaf.content.as_slice());
+        let text = first.map_or(b"".as_slice(), |leaf| leaf.content);
         tell(&mut self.memory, reading.payload().map(|skim| dialect::Payload { skim, text }));
         for leaf in fetch.pop.further_payloads(&reading.leaves) {
-            let skim = dialect::json::Skim::of(dialect::PAYLOAD, &leaf.content);
-            tell(&mut self.memory, Some(dialect::Payload { skim: &skim, text: &leaf.content }));
+            let skim = dialect::json::Skim::of(dialect::PAYLOAD, leaf.content);
+            tell(&mut self.memory, Some(dialect::Payload { skim: &skim, text: leaf.content }));
         }
         keys
     }
@@ -293,7 +295,7 @@ impl RespGate {
                 }
             }
         }
-        if let super::broker::Current::Read(reading) = &mut self.current {
+        if let (Some(Current::Read), Some(reading)) = (self.current, &mut self.reading) {
             reading.raise_max(super::reply::ORPHAN_MAX);
         }
         self.settle_orphan(out);
@@ -304,7 +306,7 @@ impl RespGate {
         &mut self,
         now: Millis,
         pop: &Pop,
-        leaves: &[Leaf],
+        leaves: &Leaves,
         overflow: bool,
         keys: Vec<JobKey>,
         out: &mut Vec<Action>,

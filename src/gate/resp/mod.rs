@@ -14,6 +14,8 @@ mod command;
 mod commands;
 mod empty;
 mod fetch;
+mod leaves;
+mod noted;
 mod owed;
 mod pause;
 mod pop;
@@ -36,10 +38,11 @@ use broker::Current;
 use bytes::Bytes;
 use client::ClientAt;
 use globset::GlobSet;
+use leaves::Leaves;
 use owed::{Fetch, Owed, Replies};
 use pause::Pauses;
 use pop::Pop;
-use reply::Leaf;
+use reply::Reading;
 use scan::Scanner;
 use session::Session;
 use std::collections::{BTreeSet, VecDeque};
@@ -59,18 +62,6 @@ pub struct RespSettings {
     pub user_tag: bool,
     /// Where the answers to the gate's own questions go to, see [`crate::question`]; `None`: there are none.
     pub nonce: Option<u64>,
-}
-
-impl RespSettings {
-    /// Whether the operator says that a key never holds jobs.
-    fn passes(&self, key: &[u8]) -> bool {
-        !self.pass.is_empty() && self.pass.is_match(String::from_utf8_lossy(key).as_ref())
-    }
-
-    /// Whether the operator says that a key holds jobs.
-    fn fetches(&self, key: &[u8]) -> bool {
-        !self.fetch.is_empty() && self.fetch.is_match(String::from_utf8_lossy(key).as_ref())
-    }
 }
 
 impl Default for RespSettings {
@@ -101,7 +92,7 @@ struct Retained {
     end: u64,
     /// `None`: the broker knows by itself that it has not been worked on.
     pop: Option<Arc<Pop>>,
-    leaves: Vec<Leaf>,
+    leaves: Leaves,
     overflow: bool,
     keys: Vec<JobKey>,
 }
@@ -119,7 +110,10 @@ pub struct RespGate {
     pauses: Rare<Pauses>,
     client: ClientAt,
     scanner: Scanner,
-    current: Current,
+    /// What the value under the scanner is, if one has begun.
+    current: Option<Current>,
+    /// Reads it along, if it is not all there.
+    reading: Option<Box<Reading>>,
     owed: Replies,
     /// The fetch that the gate keeps to itself. While it does, nothing behind it has been read.
     held: Option<Box<Fetch>>,
@@ -177,7 +171,8 @@ impl RespGate {
             pauses: Rare::default(),
             client: ClientAt::Start,
             scanner: Scanner::new(),
-            current: Current::None,
+            current: None,
+            reading: None,
             owed: Replies::default(),
             held: None,
             last: None,

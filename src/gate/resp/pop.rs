@@ -4,7 +4,7 @@
 //! Only a well-formed command of the table becomes a [`Pop`]; the others go to the broker for its own error.
 
 use super::empty::Empty;
-use super::reply::Leaf;
+use super::leaves::{Leaf, Leaves};
 use super::table::{Form, ROWS, Row, SCRIPT, SCRIPT_MANY, Undo};
 use bytes::Bytes;
 use std::ops::Range;
@@ -40,7 +40,7 @@ struct Timeout {
 pub(crate) struct Pop {
     row: &'static Row,
     /// The command as it came; empty if not as an array.
-    text: Bytes,
+    pub(super) text: Bytes,
     args: Vec<Bytes>,
     keys: Range<usize>,
     timeout: Option<Timeout>,
@@ -142,11 +142,6 @@ impl Pop {
         self.args.get(2).filter(|to| self.row.undo == Undo::Move && Some(*to) != self.args.get(1))
     }
 
-    /// The command as it came, if that was as an array of bulk strings.
-    pub(super) fn text(&self) -> &[u8] {
-        &self.text
-    }
-
     /// All arguments, the name first.
     pub(crate) fn args(&self) -> &[Bytes] {
         &self.args
@@ -195,7 +190,7 @@ impl Pop {
     }
 
     /// The leaves of a reply with several elements that hold payloads, after the first.
-    pub(super) fn further_payloads<'a>(&self, leaves: &'a [Leaf]) -> Vec<&'a Leaf> {
+    pub(super) fn further_payloads<'a>(&self, leaves: &'a Leaves) -> Vec<Leaf<'a>> {
         let from = self.payload_leaf() as usize + 1;
         match (self.row.form, self.row.undo) {
             (Form::KeysTimeout, _) | (_, Undo::Stays) => vec![],

@@ -1,44 +1,25 @@
 //! Reading along a reply of the broker: the few leaves that a verdict needs, within bounds.
 
+use super::leaves::Leaves;
 use super::scan::{Sink, number};
 use crate::dialect::{Word, json::Skim};
-use bytes::Bytes;
 
 /// How much of a delivery is kept until it has been handed to the client's socket, so that it can be put back.
 pub(super) const DELIVERY_MAX: usize = 1024 * 1024;
 /// The same when the client is already gone and the element has nowhere else to be.
 pub(super) const ORPHAN_MAX: usize = 64 * 1024 * 1024;
 /// How much of any other reply is kept.
-pub(super) const NOTE_MAX: usize = 16 * 1024;
-
-/// A bulk string or a scalar.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Leaf {
-    /// The RESP type: `$`, `:`, `+`, `-`, `_`, `*` (null or empty array) ...
-    pub(super) kind: u8,
-    /// The content; of a null `-1`.
-    pub(super) content: Vec<u8>,
-}
-
-impl Leaf {
-    pub(super) fn bytes(&self) -> Bytes {
-        Bytes::copy_from_slice(&self.content)
-    }
-
-    pub(super) fn is_error(&self) -> bool {
-        matches!(self.kind, b'-' | b'!')
-    }
-}
+const NOTE_MAX: usize = 16 * 1024;
 
 /// A reply being read along.
 #[derive(Debug)]
 pub(super) struct Reading {
     /// The type of the top-level value, 0 before the first line.
     pub(super) kind: u8,
-    /// The first line without type and CRLF: `-1` of a null, the text of an error.
-    pub(super) first: Vec<u8>,
+    /// The number in its first line, if that holds one: -1 of a null.
+    count: Option<i64>,
     /// The leaves, as far as they fit.
-    pub(super) leaves: Vec<Leaf>,
+    pub(super) leaves: Leaves,
     /// Something did not fit: of `leaves` at most the first is there.
     pub(super) overflow: bool,
     kept: usize,
@@ -95,6 +76,8 @@ impl Words {
     }
 }
 
+/// What a leaf costs beside its content.
+const LEAF: usize = 32;
 /// How much of a word is kept.
 const WORD_MAX: usize = 256;
 /// How many words are.
@@ -104,8 +87,8 @@ impl Reading {
     pub(super) fn new(max: usize, skim: Option<(u32, Skim)>) -> Reading {
         Reading {
             kind: 0,
-            first: Vec::new(),
-            leaves: Vec::new(),
+            count: None,
+            leaves: Leaves::default(),
             overflow: false,
             kept: 0,
             max,
@@ -113,6 +96,11 @@ impl Reading {
             leaf: 0,
             words: None,
         }
+    }
+
+    /// For a short reply of which the leaves are wanted.
+    pub(super) fn of_note() -> Reading {
+        Reading::new(NOTE_MAX, None)
     }
 
     /// For a reply that is read word by word, whatever the length of each; with `wanted` for these values in JSON texts.
@@ -130,8 +118,8 @@ impl Reading {
     pub(super) fn is_empty(&self) -> bool {
         match self.kind {
             b'_' => true,
-            b'$' => self.first == b"-1",
-            b'*' | b'~' => self.first == b"-1" || self.first == b"0",
+            b'$' => self.count == Some(-1),
+            b'*' | b'~' => matches!(self.count, Some(-1 | 0)),
             _ => false,
         }
     }
@@ -142,7 +130,7 @@ impl Reading {
 
     /// Whether each leaf is an element of the top level, so that leaves can be told by the elements' numbers.
     pub(super) fn is_flat(&self) -> bool {
-        !self.overflow && number(&self.first).is_ok_and(|n| usize::try_from(n) == Ok(self.leaves.len()))
+        !self.overflow && self.count.is_some_and(|n| usize::try_from(n) == Ok(self.leaves.len()))
     }
 
     /// What the skimmer found in the payload.
@@ -162,7 +150,6 @@ impl Reading {
             self.overflow = true;
             // a short first leaf is the key's name: still wanted
             self.leaves.truncate(usize::from(self.leaves.first().is_some_and(|l| l.content.len() <= 1024)));
-            self.leaves.shrink_to_fit();
         }
         !self.overflow
     }
@@ -173,7 +160,7 @@ impl Sink for Reading {
         let (kind, text) = (line[0], &line[1..]);
         if self.kind == 0 {
             self.kind = kind;
-            self.first = text[..text.len().min(512)].to_vec();
+            self.count = number(text).ok();
         }
         if let Some(words) = &mut self.words {
             words.line(kind, text);
@@ -183,8 +170,9 @@ impl Sink for Reading {
             b'$' | b'=' | b'!' if text != b"-1" => b"",
             _ => text,
         };
-        if self.keep(content.len() + std::mem::size_of::<Leaf>()) {
-            self.leaves.push(Leaf { kind, content: content.to_vec() });
+        if self.keep(content.len() + LEAF) {
+            let to_come = if content.is_empty() { number(text).map_or(0, |n| n.unsigned_abs() as usize) } else { 0 };
+            self.leaves.push(kind, content, to_come);
         }
     }
 
@@ -197,10 +185,8 @@ impl Sink for Reading {
         {
             skim.feed(bytes);
         }
-        if self.keep(bytes.len())
-            && let Some(leaf) = self.leaves.last_mut()
-        {
-            leaf.content.extend_from_slice(bytes);
+        if self.keep(bytes.len()) {
+            self.leaves.extend(bytes);
         }
     }
 

@@ -5,6 +5,7 @@
 
 use super::command::{encode, read_arg};
 use super::empty::Empty;
+use super::leaves::Leaves;
 use super::owed::{Asked, Owed};
 use super::reply::Reading;
 use super::session::ReplyMode;
@@ -252,7 +253,7 @@ impl RespGate {
         }
         if !gone && !keys.is_empty() {
             let end = self.sent + pending;
-            self.retained.push_back(Retained { end, pop: None, leaves: vec![], overflow: false, keys });
+            self.retained.push_back(Retained { end, pop: None, leaves: Leaves::default(), overflow: false, keys });
         }
     }
 }

@@ -2,8 +2,9 @@
 //! subscriptions, MONITOR.
 
 use super::empty::Proto;
+use super::leaves::Leaf;
 use super::owed::{Doubted, PubsubKind};
-use super::reply::{Leaf, Reading};
+use super::reply::Reading;
 use super::scan::number;
 use crate::dialect::Note;
 
@@ -68,8 +69,9 @@ impl Session {
 
     /// A confirmation has passed: `[kind, channel, count]`. The count is of channels and patterns together.
     pub(super) fn confirmed(&mut self, kind: PubsubKind, reading: &Reading) {
-        let count =
-            |leaf: &Leaf| number(&leaf.content).ok().filter(|n| *n >= 0).map(|n| u32::try_from(n).unwrap_or(u32::MAX));
+        let count = |leaf: Leaf<'_>| {
+            number(leaf.content).ok().filter(|n| *n >= 0).map(|n| u32::try_from(n).unwrap_or(u32::MAX))
+        };
         let Some(count) = reading.leaves.last().and_then(count) else { return };
         match kind {
             PubsubKind::Channels => self.channels = count.saturating_sub(self.patterns),

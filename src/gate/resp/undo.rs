@@ -11,9 +11,10 @@
 
 use super::RespGate;
 use super::command::encode;
+use super::leaves::{Leaf, Leaves};
 use super::owed::Owed;
 use super::pop::Pop;
-use super::reply::{Leaf, Reading};
+use super::reply::Reading;
 use super::table::Undo;
 use crate::gate::{Action, Side};
 use crate::job::{Fate, JobEvent, JobKey};
@@ -63,7 +64,7 @@ impl RespGate {
         if back.looking || (nothing && !back.look.is_empty() && back.steps <= STEPS) {
             return self.bring_back(back, out);
         }
-        if nothing || reply.is_error() || reply.leaves.iter().any(Leaf::is_error) {
+        if nothing || reply.is_error() || reply.leaves.iter().any(|leaf| leaf.is_error()) {
             return out.push(Action::Event(JobEvent::Orphan(Fate::Lost)));
         }
         out.extend(back.keys.into_iter().map(|key| Action::Event(JobEvent::Returned(key))));
@@ -74,7 +75,7 @@ impl RespGate {
 impl Pop {
     /// The questions whether what was moved to another list is still there. From then on that list is watched: it must not
     /// be changed by somebody else until the element is back.
-    pub(super) fn look(&self, reply: &[Leaf]) -> Vec<Vec<Bytes>> {
+    pub(super) fn look(&self, reply: &Leaves) -> Vec<Vec<Bytes>> {
         let (Undo::Move, Some(element), Some(destination)) = (self.undo(), reply.first(), self.args().get(2)) else {
             return vec![];
         };
@@ -88,10 +89,11 @@ impl Pop {
     }
 
     /// The commands that put back what the reply holds. `None`: it need not or cannot be put back.
-    pub(super) fn put_back(&self, reply: &[Leaf], now_ms: u64) -> Option<Vec<Vec<Bytes>>> {
+    pub(super) fn put_back(&self, reply: &Leaves, now_ms: u64) -> Option<Vec<Vec<Bytes>>> {
+        let reply: &[Leaf<'_>] = &reply.iter().collect::<Vec<_>>();
         let word = Bytes::from_static;
         let key = self.keys().first()?.clone();
-        let named = |reply: &[Leaf]| reply.first().map(|l| l.bytes());
+        let named = |reply: &[Leaf<'_>]| reply.first().map(|l| l.bytes());
         Some(match self.undo() {
             Undo::Stays => return None,
             Undo::Left | Undo::Right => {
@@ -139,7 +141,7 @@ impl Pop {
 }
 
 /// `LPUSH`/`RPUSH` of elements in the order in which they were popped at that end.
-fn push_back(left: bool, key: Bytes, elements: &[Leaf]) -> Vec<Bytes> {
+fn push_back(left: bool, key: Bytes, elements: &[Leaf<'_>]) -> Vec<Bytes> {
     let mut command = vec![Bytes::from_static(if left { b"LPUSH" } else { b"RPUSH" }), key];
     command.extend(elements.iter().rev().map(Leaf::bytes));
     command

@@ -1,0 +1,81 @@
+//! Replies that change the session, or confirm what dialects have noted of the commands that they answer.
+
+use super::RespGate;
+use super::empty::Proto;
+use super::owed::{Change, Doubted, Noted};
+use super::reply::Reading;
+use crate::dialect::{self, Note};
+use crate::gate::Action;
+use crate::job::JobEvent;
+
+impl RespGate {
+    /// A reply that changes the session or confirms notes has ended.
+    pub(super) fn noted(&mut self, noted: Noted, reading: &Reading, out: &mut Vec<Action>) {
+        let failed = reading.is_error();
+        let in_exec = matches!(noted.change, Change::Exec { .. });
+        match noted.change {
+            Change::Multi { number } if failed => {
+                // by now the client may be in another one
+                let open = self.session.transaction.take_if(|t| t.number == number).is_some();
+                self.memory.in_transaction &= !open;
+            }
+            Change::Unrefused(doubted)
+                if !failed && (reading.overflow || reading.leaves.iter().any(|leaf| leaf.is_string())) =>
+            {
+                self.brought(&doubted, out);
+            }
+            Change::Exec { doubted } if !failed => self.doubted_in_exec(&doubted, reading, out),
+            Change::Hello { three, user, name } if !failed => {
+                if let Some(three) = three {
+                    self.session.proto = if three { Proto::Three } else { Proto::Two };
+                }
+                out.extend(user.map(|u| Action::Event(JobEvent::User(u))));
+                out.extend(name.map(|n| Action::Event(JobEvent::ClientNamed(n))));
+            }
+            Change::Auth { user } if !failed => out.push(Action::Event(JobEvent::User(user))),
+            Change::Reset if !failed => self.session.reset(),
+            Change::Monitor if !failed => self.session.monitor = true,
+            _ => {}
+        }
+        if noted.notes.is_empty() {
+            return;
+        }
+        // a watched key has changed: nothing was executed, and nothing was refused
+        let unexecuted = in_exec && !failed && reading.is_empty();
+        if failed || unexecuted {
+            self.requests_failed(&noted.notes, out);
+        } else {
+            self.requests_executed(&noted.notes, reading, out);
+        }
+        if unexecuted {
+            return;
+        }
+        let flat = in_exec && reading.is_flat();
+        let held = |(index, _): &(u32, Note)| {
+            // with a nested or overlong reply the elements cannot be told apart: the EXEC itself succeeded
+            let element = reading.leaves.get(*index as usize).filter(|_| flat);
+            !failed && element.is_none_or(|leaf| !leaf.is_error())
+        };
+        let (done, refused): (Vec<_>, Vec<_>) = noted.notes.into_iter().partition(held);
+        let notes = |noted: Vec<(u32, Note)>| noted.into_iter().map(|(_, note)| note).collect();
+        let mut events = Vec::new();
+        dialect::confirmed(notes(done), &mut events);
+        dialect::refused(notes(refused), &mut events);
+        Self::emit(events, out);
+    }
+
+    /// An EXEC has been answered: which of its commands have brought something? If the elements cannot be told apart,
+    /// any string may be theirs.
+    fn doubted_in_exec(&mut self, doubted: &[(u32, Doubted)], reading: &Reading, out: &mut Vec<Action>) {
+        let flat = reading.is_flat();
+        for (index, doubted) in doubted {
+            let brought = match reading.leaves.get(*index as usize).filter(|_| flat) {
+                Some(leaf) => leaf.is_string(),
+                None => reading.overflow || reading.leaves.iter().any(|leaf| leaf.is_string()),
+            };
+            if brought {
+                self.brought(doubted, out);
+            }
+        }
+    }
+}
