@@ -7,7 +7,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 
 pub(super) const GREETING: &[u8] = b"AMQP\x00\x00\x09\x01";
-const HEARTBEAT: &[u8] = &[8, 0, 0, 0, 0, 0, 0, 0xCE];
+pub(super) const HEARTBEAT: &[u8] = &[8, 0, 0, 0, 0, 0, 0, 0xCE];
 
 pub(super) fn shortstr(text: &str) -> Vec<u8> {
     [&[text.len() as u8], text.as_bytes()].concat()
@@ -30,10 +30,16 @@ pub(super) fn method(channel: u16, class: u16, method: u16, fields: &[&[u8]]) ->
     frame(1, channel, &[id, fields.concat()].concat())
 }
 
-/// start-ok of a client that can be told why it is refused, tune-ok and connection.open.
+/// start-ok of a client that can be told why it is refused and that it is blocked, tune-ok and connection.open.
 pub(super) fn opening(user: &str, password: &str, vhost: &str) -> Vec<u8> {
-    let capability = [shortstr("authentication_failure_close"), b"t\x01".to_vec()].concat();
-    let capabilities = [shortstr("capabilities"), b"F".to_vec(), longstr(&capability)].concat();
+    opening_frames(user, password, vhost).concat()
+}
+
+/// The same, one by one.
+pub(super) fn opening_frames(user: &str, password: &str, vhost: &str) -> [Vec<u8>; 3] {
+    let capability = |name: &str| [shortstr(name), b"t\x01".to_vec()].concat();
+    let all = ["authentication_failure_close", "connection.blocked"].map(capability).concat();
+    let capabilities = [shortstr("capabilities"), b"F".to_vec(), longstr(&all)].concat();
     let response = format!("\0{user}\0{password}");
     let start_ok = [longstr(&capabilities), shortstr("PLAIN"), longstr(response.as_bytes()), shortstr("en_US")];
     [
@@ -41,7 +47,6 @@ pub(super) fn opening(user: &str, password: &str, vhost: &str) -> Vec<u8> {
         method(0, 10, 31, &[&2047_u16.to_be_bytes(), &131_072_u32.to_be_bytes(), &60_u16.to_be_bytes()]),
         method(0, 10, 40, &[&shortstr(vhost), &[0, 0]]),
     ]
-    .concat()
 }
 
 fn open() -> Vec<u8> {

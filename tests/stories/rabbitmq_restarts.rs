@@ -1,10 +1,14 @@
 //! RabbitMQ or the gate goes away under a worker that is drained: it stays drained, and goes on when it is lifted.
 
+use super::rabbitmq_bad_input::{GREETING, HEARTBEAT, method, methods, opening_frames, shortstr};
 use crate::support::celery::Celery;
+use crate::support::gate::text;
 use crate::support::queues::{Consumers, declare};
 use crate::support::rabbit::Release;
 use crate::support::story::{System, Worker};
 use crate::support::{World, eventually, secs};
+use std::io::{Read, Write};
+use std::net::TcpStream;
 
 /// Drains a Celery worker, lets something happen that costs it its connections, and lifts the drain.
 fn survives(release: Release, accident: impl FnOnce(&mut World)) {
@@ -78,23 +82,71 @@ fn memory_alarm(release: Release) {
     declare(&world, "jobs", r#"{"durable": true}"#);
     let system = Consumers { queue: "jobs", prefetch: 2, number: 1, fed: &["jobs"] };
     let _worker = system.start(&world, "w", 1);
+    // of this one's queue nothing has been asked: then it is that question that is not answered
+    declare(&world, "others", r#"{"durable": true}"#);
+    let others = Consumers { queue: "others", prefetch: 2, number: 1, fed: &["jobs", "others"] };
+    let _unasked = others.start(&world, "u", 1);
     // the gate has asked what the queue is like: then it is the cancel that is not answered
     world.gate().cli(&["drain", "worker=w", "--name", "before", "--wait", "--timeout", "20s"]).expect(0);
     world.gate().cli(&["undrain", "before"]).expect(0);
-    let mut producer = system.producer(&world);
-    (0..4).for_each(|number| producer.push(&format!("told{number}"), 4.0, 0.0));
+    let mut producer = others.producer(&world);
+    (0..8).for_each(|number| producer.push(&format!("told{number}"), 4.0, 0.0));
     drop(producer);
-    world.log().await_line("start", "told1", secs(20));
+    world.log().await_line("start", "told3", secs(20));
     rabbit.ctl(&["set_vm_memory_high_watermark", "absolute", "1"]);
-    world.log().await_line("blocked", "-", secs(30));
-    world.gate().cli(&["drain", "worker=w", "--name", "d"]).expect(0);
+    for label in ["w.1", "u.1"] {
+        let blocked = || world.log().first(|line| line.what == "blocked" && line.worker == label);
+        eventually(&format!("{label} is blocked"), secs(30), blocked);
+    }
+    world.gate().cli(&["drain", "worker=w", "worker=u", "--name", "d"]).expect(0);
     world.gate().cli(&["wait", "d", "--for", "sealed", "--timeout", "4s"]).expect(4);
-    assert_eq!(world.gate().worker("w").expect("it is there")["state"], "draining");
+    for name in ["w", "u"] {
+        let worker = world.gate().worker(name).expect("it is there");
+        assert_eq!(worker["state"], "draining", "{worker}");
+        assert!(text(&worker["blocked"][0]).contains("short of memory or disk"), "{worker}");
+    }
+    a_consume_meanwhile(&world);
     rabbit.ctl(&["set_vm_memory_high_watermark", "0.9"]);
     world.gate().cli(&["wait", "d", "--timeout", "30s"]).expect(0);
     world.gate().cli(&["undrain", "d"]).expect(0);
     world.log().await_all_ended(secs(30));
     world.log().assert_exactly_once(&[]);
+}
+
+/// A drained client asks for jobs of a queue that nothing is known of, on a connection that is not read: it hears that it
+/// has them, and heartbeats, and its end is seen.
+fn a_consume_meanwhile(world: &World) {
+    const SECOND: &[u8] = &[0, 1];
+    world.gate().cli(&["drain", "all", "--standing", "--name", "all"]).expect(0);
+    let mut client = TcpStream::connect(world.worker_address()).expect("the gate accepts");
+    client.set_read_timeout(Some(secs(20))).expect("set");
+    let tune_ok = method(0, 10, 31, &[&2047_u16.to_be_bytes(), &131_072_u32.to_be_bytes(), SECOND]);
+    let [start_ok, _, open] = opening_frames("guest", "guest", "/");
+    let channel = method(1, 20, 10, &[&[0]]);
+    let publish = method(1, 60, 40, &[&[0, 0], &shortstr(""), &shortstr("results"), &[0]]);
+    let nothing = [&[2, 0, 1, 0, 0, 0, 14, 0, 60][..], &[0; 12], &[0xCE]].concat();
+    client.write_all(&[GREETING, &start_ok, &tune_ok, &open, &channel, &publish, &nothing].concat()).expect("written");
+    let mut heard = Vec::new();
+    let mut await_heard = |what: &str, client: &mut TcpStream, is: &dyn Fn(&[u8]) -> bool| {
+        let mut piece = [0; 4096];
+        while !is(&heard) {
+            let n = client.read(&mut piece).unwrap_or_else(|error| panic!("{what}: {error} after {heard:02x?}"));
+            assert!(n > 0, "{what}: closed after {heard:02x?}");
+            heard.extend(&piece[..n]);
+        }
+        heard.clear();
+    };
+    await_heard("blocked", &mut client, &|heard| methods(heard).contains(&(10, 60)));
+    let connections = world.gate().metric("draingate_connections");
+    let consume = method(1, 60, 20, &[&[0, 0], &shortstr("jobs"), &shortstr("t"), &[0, 0, 0, 0, 0]]);
+    client.write_all(&consume).expect("written");
+    await_heard("consume-ok", &mut client, &|heard| methods(heard).contains(&(60, 21)));
+    await_heard("a heartbeat", &mut client, &|heard| heard.windows(8).any(|frame| frame == HEARTBEAT));
+    drop(client);
+    eventually("it has left", secs(20), || {
+        (world.gate().metric("draingate_connections") == connections - 1.0).then_some(())
+    });
+    world.gate().cli(&["undrain", "all"]).expect(0);
 }
 
 #[test]

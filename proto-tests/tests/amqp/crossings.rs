@@ -18,7 +18,6 @@ const CONSUMER: &str = "
 fn the_clients_own_cancel_crosses_the_gates() {
     play(&format!(
         "{CONSUMER}
-        B= 0 connection.blocked
         DRAIN
         +20ms
         B> 1 cancel t
@@ -175,7 +174,6 @@ fn a_cancel_without_an_answer_is_proven_with_the_acks() {
 fn a_cancel_without_an_answer_crosses_the_gates() {
     play(&format!(
         "{CONSUMER}
-        B= 0 connection.blocked
         DRAIN
         +20ms
         B> 1 cancel t

@@ -286,31 +286,6 @@ fn other_channels_are_no_obstacle() {
     ));
 }
 
-/// A connection that publishes while the broker is short of memory is not read: the cancel-ok may not come for long.
-#[test]
-fn a_blocked_connection_stays_draining_and_goes_on() {
-    play(&format!(
-        "{CONSUMER}
-        B= 0 connection.blocked
-        DRAIN
-        +20ms
-        B> 1 cancel t
-        W> 0 heartbeat
-        W> 1 ack 3
-        +979ms
-        HELD
-        +1ms
-        B> 0 heartbeat
-        B> 1 ack 3
-        FREE
-        +60s
-        B= 0 connection.unblocked
-        B< 1 cancel-ok t
-        E FetchMoved gate
-        "
-    ));
-}
-
 /// A client that never ends its message is not waited for; the cancel goes out when it does.
 #[test]
 fn after_a_second_the_client_goes_on() {

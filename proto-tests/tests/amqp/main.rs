@@ -8,12 +8,14 @@ mod rng;
 mod script;
 
 mod accounts;
+mod alarm;
 mod ask;
 mod commits;
 mod crossings;
 mod drain;
 mod handshake;
 mod kinds;
+mod limits;
 mod park;
 mod pauses;
 mod probes;

@@ -19,6 +19,10 @@ impl AmqpGate {
             return Verdict::Swallow;
         }
         if number == 0 {
+            if matches!(id, method::CONNECTION_BLOCKED | method::CONNECTION_UNBLOCKED) {
+                self.deaf = id == method::CONNECTION_BLOCKED;
+                self.reasons_changed = true;
+            }
             if matches!(id, method::CONNECTION_CLOSE | method::CONNECTION_CLOSE_OK) {
                 self.stop_own();
                 if id == method::CONNECTION_CLOSE_OK {

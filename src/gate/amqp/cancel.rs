@@ -105,6 +105,7 @@ impl AmqpGate {
         match (consumer.state, last) {
             (State::Cancelling, true) => {
                 consumer.state = State::Parked;
+                self.reasons_changed |= self.deaf;
                 consumer.until = std::mem::take(&mut consumer.renew).then_some(self.now + super::drain::PAUSE);
                 self.attention = true;
                 self.keep_alive();

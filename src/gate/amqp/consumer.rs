@@ -157,6 +157,12 @@ impl Consumer {
         self.is_job() && self.leave == Leave::Given
     }
 
+    /// To be stopped, and not stopped yet, for no reason of its own.
+    pub(super) fn is_being_stopped(&self) -> bool {
+        let may = self.is_job() && !matches!(self.leave, Leave::Denied(_));
+        self.stopped && may && self.is_at_broker()
+    }
+
     /// To be cancelled now.
     pub(super) fn is_due(&self) -> bool {
         let wanted = self.stopped || self.renew;

@@ -126,6 +126,8 @@ pub struct AmqpGate {
     odd: Option<GateError>,
     /// The broker is gone: nobody knows what it has kept.
     broker_gone: bool,
+    /// The broker is short of memory or disk, and reads nothing from this connection.
+    deaf: bool,
     /// The broker has closed the connection because it leaves.
     broker_leaves: bool,
     /// Reasons told already that stay.
@@ -168,6 +170,7 @@ impl AmqpGate {
             ending: false,
             odd: None,
             broker_gone: false,
+            deaf: false,
             broker_leaves: false,
             told: BTreeSet::new(),
             bound: BTreeSet::new(),

@@ -88,6 +88,7 @@ impl AmqpGate {
                 continue;
             }
             (stopped, released) = (stopped | stop, released | !stop);
+            self.reasons_changed |= self.deaf;
             if stop {
                 // what could not be resumed is parked like all others, and tried again when that is over
                 consumer.renewals = 0;
