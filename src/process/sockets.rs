@@ -13,6 +13,8 @@ use std::net::{IpAddr, SocketAddr};
 const REQUEST: usize = 72;
 /// Where an answer has the socket's inode.
 const INODE: std::ops::Range<usize> = 84..88;
+/// The inode of a socket that is closed and lingers, as most do.
+const NOBODYS: u64 = 0;
 const SOCK_DIAG_BY_FAMILY: u16 = 20;
 const NLM_F_REQUEST: u16 = 1;
 const TCP: u8 = 6;
@@ -33,9 +35,10 @@ impl Sockets {
         if found.contains(&None) {
             look_in_tables(questions, &mut found);
         }
-        found
+        found.into_iter().map(|inode| inode.filter(|inode| *inode != NOBODYS)).collect()
     }
 
+    /// `None`: the kernel knows no such socket, or is not to be asked.
     fn ask(&mut self, question: &Question) -> Option<u64> {
         let (peer, gate) = (canonical(question.peer), canonical(question.gate));
         if gate.ip().is_unspecified() {
@@ -45,11 +48,9 @@ impl Sockets {
         if answer.is_err() {
             self.kernel = None;
         }
-        // one that is in nobody's hands any more has none
-        answer.ok().flatten().filter(|inode| *inode != 0)
+        answer.ok().flatten()
     }
 
-    /// `None`: it knows no such socket.
     fn exchange(&mut self, peer: &SocketAddr, gate: &SocketAddr) -> io::Result<Option<u64>> {
         let kernel = match self.kernel.take() {
             Some(kernel) => kernel,
@@ -135,7 +136,7 @@ mod tests {
             let listener = TcpListener::bind(address).expect("bound");
             let gate = listener.local_addr().expect("bound");
             let client = TcpStream::connect(gate).expect("connected");
-            let (_socket, peer) = listener.accept().expect("connected");
+            let (socket, peer) = listener.accept().expect("connected");
             let question = Question { peer, gate };
             let mut sockets = Sockets::default();
             let mut by_table = [None];
@@ -147,7 +148,13 @@ mod tests {
             let elsewhere = Question { peer, gate: SocketAddr::new(gate.ip(), gate.port() ^ 1) };
             assert_eq!(sockets.inodes(&[elsewhere, question]), [None, by_table[0]]);
             assert!(sockets.kernel.is_some(), "it is asked again on the same socket");
+            // closed first, the client's end lingers: the table need not be read
             drop(client);
+            while sockets.ask(&question) != Some(NOBODYS) {
+                std::thread::yield_now();
+                let _ = socket.shutdown(std::net::Shutdown::Write);
+            }
+            assert_eq!(sockets.inodes(&[question]), [None]);
         }
     }
 }
