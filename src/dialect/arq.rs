@@ -78,9 +78,8 @@ impl Dialect for Arq {
     }
 
     fn command(&self, memory: &mut Memory, args: &[&[u8]], out: &mut Vec<JobEvent>) -> Meaning {
-        let name = args[0].to_ascii_lowercase();
         let id = args.get(1).and_then(|key| key.strip_prefix(IN_PROGRESS));
-        match (name.as_slice(), args, id) {
+        match (args[0], args, id) {
             (b"zrangebyscore", [_, queue, b"-inf", now, limit, _, _], _) if is_now(now) && is_limit(limit) => {
                 out.push(JobEvent::Recognised(System::Arq));
                 memory.arq.queue = String::from_utf8_lossy(queue).into_owned();

@@ -66,7 +66,7 @@ impl Dialect for Celery {
     }
 
     fn command(&self, memory: &mut Memory, args: &[&[u8]], out: &mut Vec<JobEvent>) -> Meaning {
-        match (args[0].to_ascii_lowercase().as_slice(), args) {
+        match (args[0], args) {
             (b"publish", [_, _, message]) => {
                 event(message, out);
                 Meaning::Nothing

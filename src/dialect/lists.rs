@@ -62,7 +62,7 @@ impl Dialect for Lists {
 
     fn command(&self, _memory: &mut Memory, args: &[&[u8]], _out: &mut Vec<JobEvent>) -> Meaning {
         match args {
-            [name, list, _, element] if name.eq_ignore_ascii_case(b"lrem") => {
+            [b"lrem", list, _, element] => {
                 let jobs = vec![key(list, &Skim::of(NAMES, element), element)];
                 Meaning::Request(Box::new(request(list, Verb::Finish, jobs)))
             }

@@ -164,7 +164,7 @@ pub trait Dialect: Sync {
     fn interest(&self, memory: &Memory, name: &[u8], first: &[u8]) -> Interest;
     /// Whether a pop asks for a job.
     fn claim(&self, known: Known, pop: PopShape<'_>) -> Claim;
-    /// Reads a command that it was interested in. Arguments may be cut at 16 KiB.
+    /// Reads a command that it was interested in, its name in lower case. Arguments may be cut at 16 KiB.
     fn command(&self, memory: &mut Memory, args: &[&[u8]], out: &mut Vec<JobEvent>) -> Meaning;
     /// Reads a job's payload. `None`: not one of this system's.
     fn job(&self, memory: &mut Memory, queue: &str, payload: Payload<'_>) -> Option<Job>;
@@ -215,11 +215,11 @@ pub fn interest(memory: &Memory, name: &[u8], first: &[u8]) -> Interest {
     all.find(|interest| *interest != Interest::None).unwrap_or(Interest::None)
 }
 
-/// What a command means that a dialect was interested in.
+/// What a command means that a dialect was interested in. Its name is given in lower case.
 pub fn command(memory: &mut Memory, args: &[&[u8]], out: &mut Vec<JobEvent>) -> Meaning {
-    let (name, first) = (args[0].to_ascii_lowercase(), args.get(1).copied().unwrap_or_default());
-    for dialect in told(&name) {
-        if dialect.interest(memory, &name, first) != Interest::None {
+    let (name, first) = (args[0], args.get(1).copied().unwrap_or_default());
+    for dialect in told(name) {
+        if dialect.interest(memory, name, first) != Interest::None {
             let meaning = dialect.command(memory, args, out);
             if meaning != Meaning::Nothing {
                 return meaning;
@@ -289,8 +289,8 @@ pub fn asked_queue(name: &[u8], key: &[u8]) -> (String, System) {
 }
 
 /// What it means that the broker refused commands with these notes.
-pub fn refused(notes: Vec<Note>, out: &mut Vec<JobEvent>) {
-    for note in notes {
+pub fn refused(notes: Vec<(u32, Note)>, out: &mut Vec<JobEvent>) {
+    for (_, note) in notes {
         if let Note::PushedOn(keys) = note {
             out.push(JobEvent::PushRefused(keys));
         }
@@ -298,10 +298,10 @@ pub fn refused(notes: Vec<Note>, out: &mut Vec<JobEvent>) {
 }
 
 /// What the confirmed notes of one command or transaction amount to.
-pub fn confirmed(notes: Vec<Note>, out: &mut Vec<JobEvent>) {
-    let requeue = notes.contains(&Note::Pushed);
+pub fn confirmed(notes: Vec<(u32, Note)>, out: &mut Vec<JobEvent>) {
+    let requeue = notes.iter().any(|(_, note)| *note == Note::Pushed);
     let mut work: Option<Vec<String>> = None;
-    for note in notes {
+    for (_, note) in notes {
         match note {
             Note::Acked(key) if requeue => {
                 out.push(JobEvent::Ended { key, outcome: Outcome::Requeued });

@@ -105,7 +105,7 @@ impl Dialect for Resque {
     }
 
     fn command(&self, memory: &mut Memory, args: &[&[u8]], out: &mut Vec<JobEvent>) -> Meaning {
-        match (args[0].to_ascii_lowercase().as_slice(), args) {
+        match (args[0], args) {
             (b"sadd", [_, list, id]) if is_worker(list, id) => {
                 let key = worker_key(list.strip_suffix(WORKERS), id);
                 memory.resque.unlisted.take_if(|unlisted| *unlisted == key);

@@ -52,7 +52,7 @@ impl Dialect for Sidekiq {
 
     fn command(&self, memory: &mut Memory, args: &[&[u8]], out: &mut Vec<JobEvent>) -> Meaning {
         let unlisted = memory.unlisted.take().filter(|_| !memory.in_transaction);
-        match (args[0].to_ascii_lowercase().as_slice(), args) {
+        match (args[0], args) {
             (b"sadd", [_, _, identity]) if is_identity(identity) => {
                 out.push(JobEvent::Recognised(System::Sidekiq));
                 let name = String::from_utf8_lossy(identity).into_owned();

@@ -25,10 +25,7 @@ impl Dialect for Streams {
     }
 
     fn command(&self, _memory: &mut Memory, args: &[&[u8]], _out: &mut Vec<JobEvent>) -> Meaning {
-        let [name, stream, _group, ids @ ..] = args else { return Meaning::Nothing };
-        if !name.eq_ignore_ascii_case(b"xack") {
-            return Meaning::Nothing;
-        }
+        let [b"xack", stream, _group, ids @ ..] = args else { return Meaning::Nothing };
         let keys = ids.iter().map(|id| key(stream, id)).collect();
         Meaning::Note(Note::Ended(keys, Outcome::Finished))
     }

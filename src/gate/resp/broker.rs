@@ -185,7 +185,8 @@ impl RespGate {
             Some(Owed::Skip | Owed::Sync(_) | Owed::PutBack(_)) => Some((Current::Swallow, Some(Reading::of_note()))),
             Some(Owed::Request(asked)) => Some((Current::Read, Some(Reading::of_words(asked.request.skim)))),
             Some(Owed::Noted(noted)) if noted.has_requests() => Some((Current::Read, Some(Reading::of_words(&[])))),
-            Some(Owed::Noted(_)) => Some((Current::Read, Some(Reading::of_note()))),
+            Some(Owed::Noted(noted)) if noted.asks_more() => Some((Current::Read, Some(Reading::of_note()))),
+            Some(Owed::Noted(_)) => Some((Current::Read, Some(Reading::of_kind()))),
             Some(Owed::Fetch(fetch)) => Some(self.begin_fetch(fetch, buf)?),
             // a (un)subscribe command that failed has one error for all its confirmations
             Some(Owed::Pubsub { .. }) => matches!(buf[0], b'-' | b'!').then_some((Current::Plain, None)),

@@ -1,7 +1,7 @@
 //! The client's side: commands are recognised by their head, the few that matter are read whole, and each one is
 //! entered into the replies owed.
 
-use super::command::{Head, NAME_MAX, TAP_MAX, Tail, read_beginning, read_head, read_whole, split_inline};
+use super::command::{Head, NAME_MAX, TAP_MAX, Tail, read_beginning, read_head, read_tapped, read_whole, split_inline};
 use super::owed::{Change, Noted, Owed};
 use super::pop::is_pop;
 use super::request::{Judged, Watch};
@@ -140,7 +140,7 @@ impl RespGate {
                 if let ClientAt::Tail { tail, tapped: true, .. } = std::mem::replace(&mut self.client, ClientAt::Start)
                 {
                     let args = tail.into_tapped().unwrap_or_default();
-                    if swallowed { self.answered_question(&args, out) } else { self.tapped(&args, out) }
+                    if swallowed { self.answered_question(&args, out) } else { self.tapped(&borrowed(&args), out) }
                 }
                 Some((used, !swallowed))
             }
@@ -190,25 +190,13 @@ impl RespGate {
                 lower.copy_from_slice(name);
                 lower.make_ascii_lowercase();
                 match self.verdict(lower, argc as usize, first) {
-                    Verdict::Whole => match read_whole(buf) {
-                        Ok(None) if buf.len() < WHOLE_MAX => return None,
-                        Ok(Some((args, text))) if text.len() <= WHOLE_MAX => {
-                            Self::flush(run, out);
-                            return self.whole(now, args, text.len(), text, out);
-                        }
-                        Ok(_) if is_pop(lower) => {
-                            self.blocked(lower, "with too many arguments", out);
-                            self.plain();
-                            self.stream(left, None, out);
-                        }
-                        Ok(_) if is_script(lower) => self.long_script(lower, argc, left, buf, out),
-                        _ => {
-                            self.plain();
-                            self.stream(left, None, out);
-                        }
-                    },
+                    Verdict::Whole => return self.waited(now, lower, (argc, rest, left), buf, run, out),
                     Verdict::Tap => {
-                        let read = [name, first.unwrap_or_default()].map(|a| a[..a.len().min(TAP_MAX)].to_vec());
+                        if let Some((args, kept, used)) = read_tapped(lower, buf) {
+                            self.tapped(&args[..kept], out);
+                            return Some((used, true));
+                        }
+                        let read = [lower, first.unwrap_or_default()].map(|a| a[..a.len().min(TAP_MAX)].to_vec());
                         self.stream(left, Some(read.to_vec()), out);
                     }
                     Verdict::Answer => {
@@ -231,10 +219,50 @@ impl RespGate {
         }
     }
 
+    /// A command that is to be read whole. Of its arguments `left` stand behind `rest`.
+    fn waited(
+        &mut self,
+        now: Millis,
+        name: &[u8],
+        (argc, rest, left): (u32, usize, u32),
+        buf: &[u8],
+        run: &mut Range<usize>,
+        out: &mut Vec<Action>,
+    ) -> Option<(usize, bool)> {
+        if argc == 1 {
+            Self::flush(run, out);
+            if let Some(forward) = self.bare(name, out) {
+                return Some((rest, forward));
+            }
+        }
+        match read_whole(buf) {
+            Ok(None) if buf.len() < WHOLE_MAX => return None,
+            Ok(Some((args, text))) if text.len() <= WHOLE_MAX => {
+                Self::flush(run, out);
+                return self.whole(now, args, text.len(), text, out);
+            }
+            Ok(_) if is_pop(name) => {
+                self.blocked(name, "with too many arguments", out);
+                self.plain();
+                self.stream(left, None, out);
+            }
+            Ok(_) if is_script(name) => self.long_script(name, argc, left, buf, out),
+            _ => {
+                self.plain();
+                self.stream(left, None, out);
+            }
+        }
+        Some((rest, true))
+    }
+
     /// A script whose arguments are too long to be waited for: its beginning tells.
     fn long_script(&mut self, name: &[u8], argc: u32, left: u32, buf: &[u8], out: &mut Vec<Action>) {
         let mut events = Vec::new();
-        let meaning = dialect::command(&mut self.memory, &read_beginning(buf), &mut events);
+        let mut args = read_beginning(buf);
+        if let Some(first) = args.first_mut() {
+            *first = name;
+        }
+        let meaning = dialect::command(&mut self.memory, &args, &mut events);
         Self::emit(events, out);
         let mut watch = None;
         if meaning == Meaning::Nothing {
@@ -260,7 +288,7 @@ impl RespGate {
         let tapped = tap.is_some();
         self.client = match tap {
             Some(args) if left == 0 => {
-                self.tapped(&args, out);
+                self.tapped(&borrowed(&args), out);
                 ClientAt::Start
             }
             None if left == 0 => ClientAt::Start,
@@ -338,10 +366,9 @@ impl RespGate {
     }
 
     /// A command that a dialect read along has been forwarded.
-    fn tapped(&mut self, args: &[Vec<u8>], out: &mut Vec<Action>) {
-        let args: Vec<&[u8]> = args.iter().map(Vec::as_slice).collect();
+    fn tapped(&mut self, args: &[&[u8]], out: &mut Vec<Action>) {
         let mut events = Vec::new();
-        let meaning = dialect::command(&mut self.memory, &args, &mut events);
+        let meaning = dialect::command(&mut self.memory, args, &mut events);
         Self::emit(events, out);
         match meaning {
             Meaning::Note(note) => self.plain_noted(note),
@@ -361,6 +388,10 @@ impl RespGate {
         }
         self.go_opaque(out);
     }
+}
+
+fn borrowed(args: &[Vec<u8>]) -> Vec<&[u8]> {
+    args.iter().map(Vec::as_slice).collect()
 }
 
 /// Scripts are judged by the shape of their arguments, however long their text is.

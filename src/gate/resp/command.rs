@@ -3,6 +3,7 @@
 //! [`read_head`] looks at the name and the first argument only; that decides for most commands. What a verdict needs
 //! whole is taken with [`read_whole`]; the body of all others is counted off by a [`Tail`] while it streams through.
 
+use super::quick::length;
 use super::scan::{NotResp, number};
 use bytes::Bytes;
 use std::ops::Range;
@@ -98,6 +99,9 @@ fn after_count(buf: &[u8]) -> usize {
 
 /// The header line `kind` number at `at`: its number and where it ends. `None`: cut.
 fn header(buf: &[u8], at: usize, kind: u8) -> Result<Option<(i64, usize)>, NotResp> {
+    if let Some((number, end)) = length(buf, at, kind) {
+        return Ok(Some((number as i64, end)));
+    }
     let Some(rest) = buf.get(at..).filter(|r| !r.is_empty()) else { return Ok(None) };
     if rest[0] != kind {
         return Err(NotResp(if kind == b'$' { "expected '$'" } else { "expected '*'" }));
@@ -124,6 +128,24 @@ pub(super) fn read_whole(buf: &[u8]) -> Result<Option<(Vec<Bytes>, Bytes)>, NotR
     }
     let copy = Bytes::copy_from_slice(&buf[..at]);
     Ok(Some((ranges.into_iter().map(|r| copy.slice(r)).collect(), copy)))
+}
+
+/// The arguments of the array command at the start of `buf`, as much of them as a tap keeps, how many those are, and the
+/// command's length. The first is replaced by `name`. `None`: it is not all there, or not as usual.
+pub(super) fn read_tapped<'a>(name: &'a [u8], buf: &'a [u8]) -> Option<([&'a [u8]; TAP_ARGS], usize, usize)> {
+    let (argc, mut at) = length(buf, 0, b'*')?;
+    let (mut args, mut kept) = ([b"".as_slice(); TAP_ARGS], 0);
+    for _ in 0..argc {
+        let (len, start) = length(buf, at, b'$')?;
+        let arg = buf.get(start..start.checked_add(len)?)?;
+        at = start + len + 2;
+        if let Some(place) = args.get_mut(kept) {
+            *place = &arg[..len.min(TAP_MAX)];
+            kept += 1;
+        }
+    }
+    args[0] = name;
+    (at <= buf.len()).then_some((args, kept, at))
 }
 
 /// The argument of at most `max` bytes at the start of `buf`, and its length on the wire. `None`: cut.

@@ -5,7 +5,7 @@ use super::client::{ClientAt, is_script};
 use super::owed::{Change, Doubted, Owed, PubsubKind};
 use super::pause::PASSED_MAX;
 use super::pop::{Pop, Unread, is_pop};
-use super::session::{ReplyMode, Transaction};
+use super::session::ReplyMode;
 use super::{Mode, RespGate};
 use crate::dialect::{self, Claim, Keys, Meaning, PopShape};
 use crate::gate::{Action, Side};
@@ -45,20 +45,15 @@ impl RespGate {
 
     fn command(&mut self, now: Millis, name: &[u8], args: Vec<Bytes>, out: &mut Vec<Action>) -> bool {
         let in_multi = self.session.transaction.is_some();
+        if args.len() == 1
+            && let Some(forward) = self.bare(name, out)
+        {
+            return forward;
+        }
         match name {
             b"exec" => self.exec(out),
             // within a transaction these two are refused, and not queued
             b"multi" | b"watch" if in_multi => self.owe(Owed::Plain(1)),
-            b"multi" if args.len() == 1 => {
-                self.memory.in_transaction = true;
-                let number = self.session.begin_transaction();
-                self.owe_noted(Change::Multi { number }, vec![])
-            }
-            b"discard" if args.len() == 1 => {
-                self.drop_transaction(out);
-                self.owe(Owed::Plain(1))
-            }
-            b"reset" if args.len() == 1 => self.reset(out),
             b"quit" => self.owe(Owed::Plain(1)),
             b"auth" => self.auth(args, out),
             b"client" => self.client_command(&args, out),
@@ -154,7 +149,7 @@ impl RespGate {
     /// of an unknown system one that returns strings may have taken a job.
     fn script(&mut self, now: Millis, name: &[u8], args: Vec<Bytes>, out: &mut Vec<Action>) -> bool {
         let mut events = Vec::new();
-        let borrowed: Vec<&[u8]> = args.iter().map(|a| a.as_ref()).collect();
+        let borrowed: Vec<&[u8]> = std::iter::once(name).chain(args.iter().skip(1).map(|a| a.as_ref())).collect();
         let meaning = dialect::command(&mut self.memory, &borrowed, &mut events);
         Self::emit(events, out);
         let script = is_script(name);
@@ -222,48 +217,6 @@ impl RespGate {
 
     fn has_told(&self, name: &[u8], how: &'static str) -> bool {
         self.told.unrefused.iter().any(|told| told.0 == name && told.1 == how)
-    }
-
-    /// RESET ends all modes; its own reply is left out only behind CLIENT REPLY SKIP.
-    fn reset(&mut self, out: &mut Vec<Action>) -> bool {
-        self.drop_transaction(out);
-        match std::mem::take(&mut self.session.replies) {
-            ReplyMode::SkipNext => self.session.reset(),
-            _ => {
-                self.owe_noted(Change::Reset, vec![]);
-            }
-        }
-        true
-    }
-
-    fn exec(&mut self, out: &mut Vec<Action>) -> bool {
-        let Some(transaction) = self.end_transaction() else { return self.owe(Owed::Plain(1)) };
-        if transaction.odd {
-            self.go_opaque(out);
-            return self.mode != Mode::Closed;
-        }
-        self.owe_noted(Change::Exec { doubted: transaction.doubted }, transaction.notes)
-    }
-
-    fn end_transaction(&mut self) -> Option<Box<Transaction>> {
-        self.memory.in_transaction = false;
-        self.memory.ack_in_transaction = false;
-        self.memory.work = None;
-        self.session.transaction.take()
-    }
-
-    /// The transaction will not be executed.
-    fn drop_transaction(&mut self, out: &mut Vec<Action>) {
-        let notes = self.end_transaction().map(|transaction| transaction.notes).unwrap_or_default();
-        self.requests_failed(&notes, out);
-    }
-
-    /// A command whose replies at EXEC are not followed.
-    fn odd_in_transaction(&mut self) -> bool {
-        if let Some(transaction) = &mut self.session.transaction {
-            transaction.odd = true;
-        }
-        self.plain()
     }
 
     /// A (un)subscribe command with `count` arguments. Its confirmations come even with replies switched off.

@@ -26,6 +26,7 @@ mod scan;
 mod session;
 mod sync;
 mod table;
+mod transaction;
 mod undo;
 
 use super::{Action, Gate, GateError, Side};

@@ -56,11 +56,13 @@ impl RespGate {
             let element = reading.leaves.get(*index as usize).filter(|_| flat);
             !failed && element.is_none_or(|leaf| !leaf.is_error())
         };
-        let (done, refused): (Vec<_>, Vec<_>) = noted.notes.into_iter().partition(held);
-        let notes = |noted: Vec<(u32, Note)>| noted.into_iter().map(|(_, note)| note).collect();
+        let (mut notes, mut refused) = (noted.notes, Vec::new());
+        if !notes.iter().all(held) {
+            (notes, refused) = notes.into_iter().partition(held);
+        }
         let mut events = Vec::new();
-        dialect::confirmed(notes(done), &mut events);
-        dialect::refused(notes(refused), &mut events);
+        dialect::confirmed(notes, &mut events);
+        dialect::refused(refused, &mut events);
         Self::emit(events, out);
     }
 

@@ -65,6 +65,15 @@ pub(super) struct Noted {
 }
 
 impl Noted {
+    /// Somebody asks what stands in the reply, beside whether it is an error.
+    pub(super) fn asks_more(&self) -> bool {
+        match &self.change {
+            Change::Exec { doubted } => !doubted.is_empty() || !self.notes.is_empty(),
+            Change::Unrefused(_) => true,
+            _ => false,
+        }
+    }
+
     /// Among what it confirms are requests, whose replies have to be read.
     pub(super) fn has_requests(&self) -> bool {
         self.notes.iter().any(|(_, note)| matches!(note, Note::Request { .. }))

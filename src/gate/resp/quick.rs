@@ -15,7 +15,7 @@ impl RespGate {
     /// How many bytes of whole plain commands stand at the start of `buf`. They have been entered into what is owed, and
     /// are to be forwarded.
     pub(super) fn quick_commands(&mut self, buf: &[u8]) -> usize {
-        if self.session.transaction.is_some() || self.session.replies != ReplyMode::On {
+        if self.session.replies != ReplyMode::On {
             return 0;
         }
         let (mut at, mut count) = (0, 0);
@@ -26,6 +26,9 @@ impl RespGate {
             count += 1;
         }
         if count > 0 {
+            if let Some(transaction) = &mut self.session.transaction {
+                transaction.queued += count;
+            }
             self.owed.push(Owed::Plain(count));
             self.client = ClientAt::Start;
         }
@@ -100,7 +103,7 @@ const DIGITS_MAX: usize = 9;
 
 /// The header line `kind` number at `at`: its number, and where it ends. `None`: not there, cut, or not as usual.
 #[inline]
-fn length(buf: &[u8], at: usize, kind: u8) -> Option<(usize, usize)> {
+pub(super) fn length(buf: &[u8], at: usize, kind: u8) -> Option<(usize, usize)> {
     let digit = |byte: u8| Some(usize::from(byte.wrapping_sub(b'0'))).filter(|digit| *digit < 10);
     // almost all are of one or two digits
     match buf.get(at..)? {

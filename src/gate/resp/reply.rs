@@ -103,6 +103,11 @@ impl Reading {
         Reading::new(NOTE_MAX, None)
     }
 
+    /// For a reply of which nothing is wanted but whether it is an error, or nothing.
+    pub(super) fn of_kind() -> Reading {
+        Reading::new(0, None)
+    }
+
     /// For a reply that is read word by word, whatever the length of each; with `wanted` for these values in JSON texts.
     pub(super) fn of_words(wanted: &'static [&'static str]) -> Reading {
         let words = Words { wanted, words: Vec::new(), open: Vec::new(), element: 0, overflow: false };

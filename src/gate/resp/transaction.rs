@@ -1,0 +1,70 @@
+//! Commands without arguments: those that begin, end or drop a transaction, and those that end more than that.
+
+use super::owed::{Change, Owed};
+use super::session::{ReplyMode, Transaction};
+use super::{Mode, RespGate};
+use crate::gate::Action;
+
+impl RespGate {
+    /// A command without arguments, if it is one of a few. Returns whether it is to be forwarded.
+    pub(super) fn bare(&mut self, name: &[u8], out: &mut Vec<Action>) -> Option<bool> {
+        Some(match name {
+            b"exec" => self.exec(out),
+            b"multi" if self.session.transaction.is_some() => self.owe(Owed::Plain(1)),
+            b"multi" => {
+                self.memory.in_transaction = true;
+                let number = self.session.begin_transaction();
+                self.owe_noted(Change::Multi { number }, vec![])
+            }
+            b"discard" => {
+                self.drop_transaction(out);
+                self.owe(Owed::Plain(1))
+            }
+            b"reset" => self.reset(out),
+            b"quit" => self.owe(Owed::Plain(1)),
+            _ => return None,
+        })
+    }
+
+    /// RESET ends all modes; its own reply is left out only behind CLIENT REPLY SKIP.
+    pub(super) fn reset(&mut self, out: &mut Vec<Action>) -> bool {
+        self.drop_transaction(out);
+        match std::mem::take(&mut self.session.replies) {
+            ReplyMode::SkipNext => self.session.reset(),
+            _ => {
+                self.owe_noted(Change::Reset, vec![]);
+            }
+        }
+        true
+    }
+
+    pub(super) fn exec(&mut self, out: &mut Vec<Action>) -> bool {
+        let Some(transaction) = self.end_transaction() else { return self.owe(Owed::Plain(1)) };
+        if transaction.odd {
+            self.go_opaque(out);
+            return self.mode != Mode::Closed;
+        }
+        self.owe_noted(Change::Exec { doubted: transaction.doubted }, transaction.notes)
+    }
+
+    fn end_transaction(&mut self) -> Option<Box<Transaction>> {
+        self.memory.in_transaction = false;
+        self.memory.ack_in_transaction = false;
+        self.memory.work = None;
+        self.session.transaction.take()
+    }
+
+    /// The transaction will not be executed.
+    pub(super) fn drop_transaction(&mut self, out: &mut Vec<Action>) {
+        let notes = self.end_transaction().map(|transaction| transaction.notes).unwrap_or_default();
+        self.requests_failed(&notes, out);
+    }
+
+    /// A command whose replies at EXEC are not followed.
+    pub(super) fn odd_in_transaction(&mut self) -> bool {
+        if let Some(transaction) = &mut self.session.transaction {
+            transaction.odd = true;
+        }
+        self.plain()
+    }
+}
