@@ -66,6 +66,25 @@ fn a_tag_is_used_again_when_its_cancel_ok_is_back() {
     ));
 }
 
+/// The broker closes the connection meanwhile: it hears what has waited, and the close-ok behind it.
+#[test]
+fn a_connection_that_is_closed_lets_nobody_wait() {
+    play(&format!(
+        "{CONSUMER}
+        W+ 1 cancel t
+        W> 1 consume q t
+        B> 1 cancel t
+        HELD
+        B= 0 connection.close 320 CONNECTION_FORCED - shutdown
+        B> 1 consume q t
+        W= 0 connection.close-ok
+        B gone
+        E FetchAnswered broker vanished blocking
+        CLOSED
+        "
+    ));
+}
+
 /// So does a channel: its number is another's when the close-ok of its former life is back.
 #[test]
 fn a_channel_is_opened_again_when_its_close_ok_is_back() {

@@ -152,8 +152,9 @@ impl AmqpGate {
             Verdict::Swallow => Step::Drop(head.whole(), None),
             Verdict::Replace(bytes) => Step::Drop(head.whole(), Some(bytes)),
             Verdict::Refuse(what) => Step::Refuse(what),
-            // nothing is kept back from a client that has ended: the broker hears all that it has sent
-            Verdict::Wait(_) if self.ending => Step::Pass(head.whole()),
+            // nothing is kept back from a client that has ended: the broker hears all that it has sent. Nor is it of a
+            // connection that is being closed: behind it comes the close-ok
+            Verdict::Wait(_) if self.ending || self.closing => Step::Pass(head.whole()),
             Verdict::Wait(wait) => {
                 self.wait = Some(wait);
                 Step::Rest
