@@ -124,3 +124,27 @@ fn go() {
 fn lapin() {
     story(Client::Lapin, "unknown", "job");
 }
+
+/// The same on RabbitMQ 3.
+mod on_3 {
+    use super::*;
+
+    fn story(client: Client) {
+        drain_and_kill(&World::with(Release::Three), &client, Load { longest: 1.5, ..Load::default() }, rounds_or(1));
+    }
+
+    #[test]
+    fn dramatiq() {
+        story(Client::Dramatiq);
+    }
+
+    #[test]
+    fn aio_pika() {
+        story(Client::AioPika);
+    }
+
+    #[test]
+    fn amqplib() {
+        story(Client::Amqplib);
+    }
+}

@@ -182,7 +182,8 @@ fn method(words: &[&str]) -> Result<Vec<u8>, String> {
         ["tune"] => Payload::of(10, 30).short(2047).long(131_072).short(60),
         ["tune-ok", rest @ ..] => {
             let most = rest.first().map_or(Ok(2047), |n| number(n))?;
-            Payload::of(10, 31).short(most as u16).long(131_072).short(60)
+            let frame = rest.get(1).map_or(Ok(131_072), |n| number(n))?;
+            Payload::of(10, 31).short(most as u16).long(frame as u32).short(60)
         }
         ["connection.open"] => Payload::of(10, 40).name("/").name("-").bits(&[], &[]),
         ["connection.open-ok"] => Payload::of(10, 41).name("-"),

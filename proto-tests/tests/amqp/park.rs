@@ -276,3 +276,33 @@ fn a_parked_tag_cannot_be_used_twice() {
         "
     ));
 }
+
+/// Numbers go up to 65,535 where the broker limits none, and the client may use the highest itself.
+#[test]
+fn the_highest_number_of_a_channel() {
+    play(
+        "
+        W= greeting
+        B= 0 start
+        W= 0 start-ok
+        E User guest
+        B= 0 tune
+        W= 0 tune-ok 0
+        W= 0 connection.open
+        B= 0 connection.open-ok
+        W= 65535 open
+        B= 65535 open-ok
+        DRAIN
+        W> 65535 consume x t
+        B> 65534 open
+        B< 65534 open-ok
+        B> 65534 consume x draingate-probe x-priority=?
+        B< 65534 close 406 60/20
+        W< 65535 consume-ok t
+        E FetchAsked gate x blocking
+        B> 65534 close-ok
+        W= 65534 open
+        B= 65534 open-ok
+        ",
+    );
+}

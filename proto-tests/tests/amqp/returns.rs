@@ -138,3 +138,46 @@ fn bodies_in_odd_pieces() {
         "
     ));
 }
+
+/// Frames as large as was agreed on, and that is as little as may be, in both directions at once.
+#[test]
+fn bodies_of_the_largest_frames() {
+    let most = "x".repeat(4_096 - 8);
+    let consumer = CONSUMER.replace(
+        "handshake",
+        "
+        W= greeting
+        B= 0 start
+        W= 0 start-ok
+        E User guest
+        B= 0 tune
+        W= 0 tune-ok 2047 4096
+        W= 0 connection.open
+        B= 0 connection.open-ok
+        W= 1 open
+        B= 1 open-ok
+        ",
+    );
+    play(&format!(
+        "{consumer}
+        B= 1 deliver t 1
+        W= 1 publish - other
+        B= 1 header {size} message=m
+        W= 1 header {size}
+        B= 1 body {most}
+        DRAIN
+        FREE
+        W= 1 body {most}
+        +30ms
+        W= 1 body {most}
+        B= 1 body {most}
+        E Delivered 7.1.1 q - m
+        HELD
+        +20ms
+        B> 1 cancel t
+        B< 1 cancel-ok t
+        E FetchMoved gate
+        ",
+        size = 2 * most.len(),
+    ));
+}
