@@ -16,6 +16,7 @@ mod drain;
 mod handshake;
 mod kinds;
 mod limits;
+mod model;
 mod park;
 mod pauses;
 mod probes;

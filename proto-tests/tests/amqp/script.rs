@@ -125,6 +125,16 @@ impl World {
         open
     }
 
+    /// How many fetches are at the broker, by the events so far.
+    pub fn at_broker(&self) -> i64 {
+        let one = |event: &String| match event.split(' ').take(2).collect::<Vec<_>>()[..] {
+            ["FetchAsked", "broker"] | ["FetchMoved", "broker"] => 1,
+            ["FetchAnswered", "broker"] | ["FetchMoved", "gate"] => -1,
+            _ => 0,
+        };
+        self.events.iter().map(one).sum()
+    }
+
     /// Time passes.
     pub fn pass(&mut self, millis: u64) {
         self.now += millis;
