@@ -38,8 +38,11 @@ fn answer(address: &str, user: &str, says: &[u8], until: (u16, u16)) -> (TcpStre
     (stream, heard)
 }
 
-/// Who says what, and the last that is heard. `writer` may not read, `reader` may do nothing else.
-fn cases() -> Vec<(&'static str, &'static str, Vec<u8>, (u16, u16))> {
+/// What it is about, who says it, what is said, and the last that is heard.
+type Case = (&'static str, &'static str, Vec<u8>, (u16, u16));
+
+/// `writer` may not read, `reader` may do nothing else.
+fn cases() -> Vec<Case> {
     const NOWAIT: u8 = 8;
     vec![
         ("a consume without the right", "writer", consume("jobs", 0), CHANNEL_CLOSE),
@@ -66,8 +69,9 @@ fn users(release: Release) {
     }
     declare(&world, "jobs", r#"{"durable": true}"#);
     declare(&world, "named", r#"{"durable": true}"#);
-    same_words(&world);
     who_may_not_configure(&world);
+    // last: a process that asks for jobs itself is the worker that its children belong to
+    same_words(&world);
 }
 
 /// All connections are those of drained workers: what they ask for is asked for by the gate first.
