@@ -3,7 +3,7 @@
 //! other.
 //!
 //! Two locks, always in this order: `saving` (held over an fsync, only by who changes or saves drains) and `fleet`
-//! (held for microseconds, never over a wait).
+//! (held for microseconds, never over a wait; see `lock` for what takes longer).
 
 mod callers;
 mod chores;

@@ -9,6 +9,7 @@ use crate::job::Millis;
 use procfs::process::Stat;
 use search::{Search, Stats};
 use sockets::Sockets;
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::OnceLock;
 
@@ -52,7 +53,14 @@ impl Processes {
     pub fn owners(&mut self, questions: &[Question]) -> Vec<Option<Owner>> {
         let inodes = self.sockets.inodes(questions);
         let mut stats = Stats::default();
-        let owners = self.search.owners(&inodes.iter().flatten().copied().collect(), &mut stats);
+        // what is not where it probably is has been closed meanwhile, mostly
+        let still = |missing: &BTreeSet<u64>| {
+            let is_missing = |inode: &u64| missing.contains(inode);
+            let doubtful = questions.iter().zip(&inodes).filter(|(_, inode)| inode.as_ref().is_some_and(is_missing));
+            let doubtful: Vec<Question> = doubtful.map(|(question, _)| *question).collect();
+            self.sockets.inodes(&doubtful).into_iter().flatten().filter(is_missing).collect()
+        };
+        let owners = self.search.owners(&inodes.iter().flatten().copied().collect(), &mut stats, still);
         inodes.iter().map(|inode| owner(*owners.get(inode.as_ref()?)?, &mut stats)).collect()
     }
 }

@@ -27,13 +27,34 @@ pub(super) struct Stats {
 impl Search {
     /// The owner of each of the sockets that has one that can be seen; never the gate itself. Children inherit sockets: of
     /// a process and its ancestors that have it, the oldest is the owner.
-    pub(super) fn owners(&mut self, inodes: &BTreeSet<u64>, stats: &mut Stats) -> HashMap<u64, i32> {
+    ///
+    /// `still` says which are still open: it is asked before all processes are looked at.
+    pub(super) fn owners(
+        &mut self,
+        inodes: &BTreeSet<u64>,
+        stats: &mut Stats,
+        still: impl FnOnce(&BTreeSet<u64>) -> BTreeSet<u64>,
+    ) -> HashMap<u64, i32> {
         let (mut owners, mut missing) = (HashMap::new(), inodes.clone());
         if missing.is_empty() {
             return owners;
         }
-        for pid in self.candidates() {
-            let found = open_sockets(pid, &missing);
+        let (likely, others) = self.candidates();
+        self.look(&likely, &mut missing, &mut owners, stats);
+        if !missing.is_empty() && !others.is_empty() {
+            missing = still(&missing);
+            self.look(&others, &mut missing, &mut owners, stats);
+        }
+        owners
+    }
+
+    /// Looks at these processes until nothing is missing.
+    fn look(&mut self, pids: &[i32], missing: &mut BTreeSet<u64>, owners: &mut HashMap<u64, i32>, stats: &mut Stats) {
+        for pid in pids.iter().copied() {
+            if missing.is_empty() {
+                return;
+            }
+            let found = open_sockets(pid, missing);
             if found.is_empty() {
                 continue;
             }
@@ -48,15 +69,11 @@ impl Search {
             }
             self.remember(oldest);
             missing.retain(|inode| !found.contains(inode));
-            if missing.is_empty() {
-                break;
-            }
         }
-        owners
     }
 
-    /// All processes but the gate, the most probable first.
-    fn candidates(&mut self) -> Vec<i32> {
+    /// All processes but the gate, the most probable first: the likely ones, and the others.
+    fn candidates(&mut self) -> (Vec<i32>, Vec<i32>) {
         let own = std::process::id() as i32;
         let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
         let pid = |entry: fs::DirEntry| entry.file_name().to_str()?.parse::<i32>().ok();
@@ -68,8 +85,10 @@ impl Search {
         };
         // process ids rise
         all.sort_unstable_by_key(|pid| (rank(pid), -pid));
-        self.known = all.iter().copied().collect();
-        all
+        let likely = all.partition_point(|pid| rank(pid) <= RECENT);
+        let others = all.split_off(likely);
+        self.known = all.iter().chain(&others).copied().collect();
+        (all, others)
     }
 
     fn remember(&mut self, pid: i32) {

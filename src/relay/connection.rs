@@ -15,7 +15,7 @@ use crate::job::{ConnId, JobEvent, Millis};
 use crate::process::{self, Question};
 use crate::telemetry::{self, ListenerMeter};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Shutdown, SocketAddr};
 use std::sync::Arc;
 use std::task::Context;
 use tokio::net::TcpStream;
@@ -218,8 +218,14 @@ impl<G: Gate + Send + 'static> Life for Open<G> {
         let client_ended_first = pump.client_ended_first();
         let [client, broker] = pump.into_streams().map(Socket::into_std);
         runtime.spawn(async move {
-            if let (Ok(mut client), Ok(mut broker)) = (TcpStream::from_std(client), TcpStream::from_std(broker)) {
-                pump::part(&mut client, &mut broker, client_ended_first).await;
+            if client_ended_first {
+                // nothing is waited for
+                let _ = broker.shutdown(Shutdown::Write);
+                let _ = client.shutdown(Shutdown::Write);
+                drop((client, broker));
+            } else if let (Ok(mut client), Ok(mut broker)) = (TcpStream::from_std(client), TcpStream::from_std(broker))
+            {
+                pump::part(&mut client, &mut broker, false).await;
             }
             drop((permit, seat));
         });
