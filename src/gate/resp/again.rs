@@ -27,7 +27,31 @@ pub(super) struct Last {
     queues: Arc<[String]>,
 }
 
+/// The last pop that asks for no job, and of which there is nothing to be told.
+#[derive(Debug)]
+pub(super) struct PlainPop {
+    name: Vec<u8>,
+    key: Vec<u8>,
+    known: Known,
+}
+
 impl RespGate {
+    /// Whether that was this one. (What has been told of its keys stays told.)
+    pub(super) fn is_plain_again(&self, name: &[u8], key: &[u8]) -> bool {
+        let is = |last: &PlainPop| last.key == key && last.name == name && last.known == self.memory.known();
+        self.plain_pop.as_deref().is_some_and(is)
+    }
+
+    pub(super) fn keep_plain(&mut self, name: &[u8], key: &[u8]) {
+        let known = self.memory.known();
+        let last = self.plain_pop.get_or_insert_with(|| Box::new(PlainPop { name: vec![], key: vec![], known }));
+        last.known = known;
+        for (text, now) in [(&mut last.name, name), (&mut last.key, key)] {
+            text.clear();
+            text.extend_from_slice(now);
+        }
+    }
+
     /// The command at the start of `buf`, if it is the last fetch again, to the byte. Returns what [`RespGate::start`] would.
     #[inline]
     pub(super) fn again(

@@ -131,6 +131,9 @@ impl RespGate {
         {
             return false;
         }
+        if self.is_plain_again(name, key) {
+            return true;
+        }
         let shape = PopShape { name, keys: Keys::One(key), blocking: false, forever: false };
         let plain = match self.claim_of(shape) {
             Claim::Pass => true,
@@ -138,6 +141,9 @@ impl RespGate {
             Claim::Fetch | Claim::Due | Claim::Wakeup => false,
         };
         self.memory.mixed |= plain;
+        if plain {
+            self.keep_plain(name, key);
+        }
         plain
     }
 

@@ -120,6 +120,7 @@ pub struct RespGate {
     held: Option<Box<Fetch>>,
     /// What is known of the last fetch.
     last: Option<Box<again::Last>>,
+    plain_pop: Option<Box<again::PlainPop>>,
     /// A blocking fetch is in `owed`, alone but for questions of the gate's own before it.
     asked: bool,
     /// The worker's job system became known while a fetch was held: it may be none.
@@ -177,6 +178,7 @@ impl RespGate {
             owed: Replies::default(),
             held: None,
             last: None,
+            plain_pop: None,
             asked: false,
             rejudge: false,
             whole_seconds: false,

@@ -40,8 +40,13 @@ impl RespGate {
         let (argc, at) = length(buf, 0, b'*')?;
         let (len, name) = length(buf, at, b'$').filter(|(len, _)| argc > 0 && *len <= NAME_MAX)?;
         let mut lower = [0; NAME_MAX];
-        for (lower, letter) in lower.iter_mut().zip(buf.get(name..name + len)?) {
-            *lower = letter.to_ascii_lowercase();
+        match buf[name..].first_chunk::<8>().filter(|_| len <= 8) {
+            // a loop over the few letters would cost more
+            Some(word) => *lower.first_chunk_mut::<8>()? = lower_case(u64::from_le_bytes(*word)).to_le_bytes(),
+            None => {
+                lower[..len].copy_from_slice(buf.get(name..name + len)?);
+                lower[..len].make_ascii_lowercase();
+            }
         }
         let mut at = name + len + 2;
         let mut first = None;
@@ -102,18 +107,35 @@ const LINE_MAX: usize = 48;
 const DIGITS_MAX: usize = 9;
 
 /// The header line `kind` number at `at`: its number, and where it ends. `None`: not there, cut, or not as usual.
-#[inline]
+#[inline(always)]
 pub(super) fn length(buf: &[u8], at: usize, kind: u8) -> Option<(usize, usize)> {
-    let digit = |byte: u8| Some(usize::from(byte.wrapping_sub(b'0'))).filter(|digit| *digit < 10);
-    // almost all are of one or two digits
-    match buf.get(at..)? {
-        [first, one, b'\r', b'\n', ..] if *first == kind => Some((digit(*one)?, at + 4)),
-        [first, ten, one, b'\r', b'\n', ..] if *first == kind => Some((10 * digit(*ten)? + digit(*one)?, at + 5)),
-        line => long_length(line, kind).map(|(number, used)| (number, at + used)),
+    let line = buf.get(at..)?;
+    let &[first, ten, one, third] = line.first_chunk()?;
+    if first != kind {
+        return None;
     }
+    let digit = |byte: u8| byte.wrapping_sub(b'0');
+    // almost all are of one or two digits
+    if [one, third] == *b"\r\n" && digit(ten) < 10 {
+        return Some((usize::from(digit(ten)), at + 4));
+    }
+    if third == b'\r' && line.get(4) == Some(&b'\n') && digit(ten) < 10 && digit(one) < 10 {
+        return Some((usize::from(digit(ten)) * 10 + usize::from(digit(one)), at + 5));
+    }
+    long_length(line, kind).map(|(number, used)| (number, at + used))
+}
+
+/// Eight letters at once.
+fn lower_case(word: u64) -> u64 {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    // a byte's high bit: it is from A on, it is beyond Z (bytes beyond ASCII are neither)
+    let low = word & (EACH * 0x7f);
+    let (from_a, beyond_z) = (low + EACH * (0x80 - b'A' as u64), low + EACH * (0x7f - b'Z' as u64));
+    word | (from_a & !beyond_z & !word & (EACH << 7)) >> 2
 }
 
 /// The same of a line of any usual length.
+#[cold]
 fn long_length(line: &[u8], kind: u8) -> Option<(usize, usize)> {
     let digits = line.strip_prefix(&[kind])?.iter().take(DIGITS_MAX).take_while(|byte| byte.is_ascii_digit()).count();
     let ends = digits > 0 && line[1 + digits..].starts_with(b"\r\n");
@@ -124,6 +146,31 @@ fn long_length(line: &[u8], kind: u8) -> Option<(usize, usize)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn letters_become_small_and_nothing_else_changes() {
+        for byte in 0..=u8::MAX {
+            for at in 0..8 {
+                let mut word = *b"aZ\xda\0[@z~";
+                word[at] = byte;
+                let expected = word.map(|byte| byte.to_ascii_lowercase());
+                assert_eq!(lower_case(u64::from_le_bytes(word)).to_le_bytes(), expected);
+            }
+        }
+    }
+
+    #[test]
+    fn short_headers_are_read_as_long_ones() {
+        let odd = [b'0', b'9', b'/', b':', b'5', b'\r', b'\n', b'$', b'*', 0, 0xff];
+        let pick = |n: usize, i: u32| odd[n / odd.len().pow(i) % odd.len()];
+        for n in 0..odd.len().pow(5) {
+            let line = [b'$', pick(n, 0), pick(n, 1), pick(n, 2), pick(n, 3), pick(n, 4)];
+            for cut in 0..=line.len() {
+                assert_eq!(length(&line[..cut], 0, b'$'), long_length(&line[..cut], b'$'), "{:?}", &line[..cut]);
+                assert_eq!(length(&line[..cut], 0, b'*'), None);
+            }
+        }
+    }
 
     #[test]
     fn only_what_is_whole_and_usual_is_counted() {
