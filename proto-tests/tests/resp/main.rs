@@ -26,4 +26,5 @@ mod silent;
 mod slices;
 mod taskiq;
 mod transparent;
+mod walk;
 mod world;

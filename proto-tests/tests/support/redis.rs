@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 /// A command's arguments.
-type Args = Vec<Vec<u8>>;
+pub type Args = Vec<Vec<u8>>;
 
 /// See the module.
 #[derive(Default)]
@@ -185,7 +185,7 @@ fn bulk(content: &[u8]) -> Vec<u8> {
 }
 
 /// The command at the start.
-fn command(input: &[u8]) -> Option<(Args, usize)> {
+pub fn command(input: &[u8]) -> Option<(Args, usize)> {
     let (count, mut at) = header(input, 0, b'*')?;
     let mut args = vec![];
     for _ in 0..count {
