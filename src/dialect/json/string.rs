@@ -49,7 +49,7 @@ pub(super) fn until_mark(text: &[u8]) -> usize {
     // most strings are short: a call to memchr would cost more
     for (number, word) in text.as_chunks::<8>().0.iter().take(NEAR).enumerate() {
         let word = u64::from_le_bytes(*word);
-        let marks = zeros(word ^ EACH * u64::from(b'"')) | zeros(word ^ EACH * u64::from(b'\\'));
+        let marks = zeros(word ^ (EACH * u64::from(b'"'))) | zeros(word ^ (EACH * u64::from(b'\\')));
         if marks != 0 {
             return number * 8 + marks.trailing_zeros() as usize / 8;
         }
