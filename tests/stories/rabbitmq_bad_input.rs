@@ -13,7 +13,7 @@ pub(super) fn shortstr(text: &str) -> Vec<u8> {
     [&[text.len() as u8], text.as_bytes()].concat()
 }
 
-fn longstr(text: &[u8]) -> Vec<u8> {
+pub(super) fn longstr(text: &[u8]) -> Vec<u8> {
     [&(text.len() as u32).to_be_bytes(), text].concat()
 }
 
@@ -32,16 +32,17 @@ pub(super) fn method(channel: u16, class: u16, method: u16, fields: &[&[u8]]) ->
 
 /// start-ok of a client that can be told why it is refused and that it is blocked, tune-ok and connection.open.
 pub(super) fn opening(user: &str, password: &str, vhost: &str) -> Vec<u8> {
-    opening_frames(user, password, vhost).concat()
+    opening_frames(&[], user, password, vhost).concat()
 }
 
-/// The same, one by one.
-pub(super) fn opening_frames(user: &str, password: &str, vhost: &str) -> [Vec<u8>; 3] {
+/// The same, one by one, with more of the client's properties.
+pub(super) fn opening_frames(properties: &[u8], user: &str, password: &str, vhost: &str) -> [Vec<u8>; 3] {
     let capability = |name: &str| [shortstr(name), b"t\x01".to_vec()].concat();
     let all = ["authentication_failure_close", "connection.blocked"].map(capability).concat();
     let capabilities = [shortstr("capabilities"), b"F".to_vec(), longstr(&all)].concat();
+    let properties = longstr(&[&capabilities[..], properties].concat());
     let response = format!("\0{user}\0{password}");
-    let start_ok = [longstr(&capabilities), shortstr("PLAIN"), longstr(response.as_bytes()), shortstr("en_US")];
+    let start_ok = [properties, shortstr("PLAIN"), longstr(response.as_bytes()), shortstr("en_US")];
     [
         method(0, 10, 11, &[&start_ok.concat()]),
         method(0, 10, 31, &[&2047_u16.to_be_bytes(), &131_072_u32.to_be_bytes(), &60_u16.to_be_bytes()]),

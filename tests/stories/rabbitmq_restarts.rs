@@ -1,6 +1,6 @@
 //! RabbitMQ or the gate goes away under a worker that is drained: it stays drained, and goes on when it is lifted.
 
-use super::rabbitmq_bad_input::{GREETING, HEARTBEAT, method, methods, opening_frames, shortstr};
+use super::rabbitmq_bad_input::{GREETING, HEARTBEAT, longstr, method, methods, opening_frames, shortstr};
 use crate::support::celery::Celery;
 use crate::support::gate::text;
 use crate::support::queues::{Consumers, declare};
@@ -9,6 +9,7 @@ use crate::support::story::{System, Worker};
 use crate::support::{World, eventually, secs};
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::time::Instant;
 
 /// Drains a Celery worker, lets something happen that costs it its connections, and lifts the drain.
 fn survives(release: Release, accident: impl FnOnce(&mut World)) {
@@ -121,22 +122,27 @@ fn a_consume_meanwhile(world: &World) {
     let mut client = TcpStream::connect(world.worker_address()).expect("the gate accepts");
     client.set_read_timeout(Some(secs(20))).expect("set");
     let tune_ok = method(0, 10, 31, &[&2047_u16.to_be_bytes(), &131_072_u32.to_be_bytes(), SECOND]);
-    let [start_ok, _, open] = opening_frames("guest", "guest", "/");
+    let name = [shortstr("connection_name"), b"S".to_vec(), longstr(b"meanwhile")].concat();
+    let [start_ok, _, open] = opening_frames(&name, "guest", "guest", "/");
     let channel = method(1, 20, 10, &[&[0]]);
     let publish = method(1, 60, 40, &[&[0, 0], &shortstr(""), &shortstr("results"), &[0]]);
     let nothing = [&[2, 0, 1, 0, 0, 0, 14, 0, 60][..], &[0; 12], &[0xCE]].concat();
     client.write_all(&[GREETING, &start_ok, &tune_ok, &open, &channel, &publish, &nothing].concat()).expect("written");
-    let mut heard = Vec::new();
+    let (mut heard, until) = (Vec::new(), Instant::now() + secs(60));
     let mut await_heard = |what: &str, client: &mut TcpStream, is: &dyn Fn(&[u8]) -> bool| {
         let mut piece = [0; 4096];
         while !is(&heard) {
             let n = client.read(&mut piece).unwrap_or_else(|error| panic!("{what}: {error} after {heard:02x?}"));
-            assert!(n > 0, "{what}: closed after {heard:02x?}");
+            assert!(n > 0 && Instant::now() < until, "no {what}, but {heard:02x?}");
             heard.extend(&piece[..n]);
         }
         heard.clear();
     };
     await_heard("blocked", &mut client, &|heard| methods(heard).contains(&(10, 60)));
+    // until its process has been found it is nobody, and not marked
+    eventually("it is marked", secs(20), || {
+        world.gate().worker("meanwhile").filter(|worker| worker["state"] != "active").map(drop)
+    });
     let connections = world.gate().metric("draingate_connections");
     let consume = method(1, 60, 20, &[&[0, 0], &shortstr("jobs"), &shortstr("t"), &[0, 0, 0, 0, 0]]);
     client.write_all(&consume).expect("written");
