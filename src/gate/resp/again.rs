@@ -9,12 +9,24 @@ use super::pop::Pop;
 use crate::dialect::{Claim, Known};
 use crate::gate::Action;
 use crate::job::Millis;
+use crate::rare::Blank;
 use bytes::Bytes;
 use std::ops::Range;
 use std::sync::Arc;
 
 /// A longer command is not kept.
 const TEXT_MAX: usize = 4_096;
+
+/// What came last, and will probably come next.
+#[derive(Debug, Default)]
+pub(super) struct Latest {
+    fetch: Option<Last>,
+    plain: Option<Box<PlainPop>>,
+}
+
+impl Blank for Latest {
+    const BLANK: &'static Latest = &Latest { fetch: None, plain: None };
+}
 
 /// The last fetch, and what was found of it.
 #[derive(Debug)]
@@ -39,12 +51,12 @@ impl RespGate {
     /// Whether that was this one. (What has been told of its keys stays told.)
     pub(super) fn is_plain_again(&self, name: &[u8], key: &[u8]) -> bool {
         let is = |last: &PlainPop| last.key == key && last.name == name && last.known == self.memory.known();
-        self.plain_pop.as_deref().is_some_and(is)
+        self.latest.plain.as_deref().is_some_and(is)
     }
 
     pub(super) fn keep_plain(&mut self, name: &[u8], key: &[u8]) {
         let known = self.memory.known();
-        let last = self.plain_pop.get_or_insert_with(|| Box::new(PlainPop { name: vec![], key: vec![], known }));
+        let last = self.latest.plain.get_or_insert_with(|| Box::new(PlainPop { name: vec![], key: vec![], known }));
         last.known = known;
         for (text, now) in [(&mut last.name, name), (&mut last.key, key)] {
             text.clear();
@@ -61,7 +73,7 @@ impl RespGate {
         run: &mut Range<usize>,
         out: &mut Vec<Action>,
     ) -> Option<Option<(usize, bool)>> {
-        let last = self.last.as_ref().filter(|last| buf.starts_with(&last.pop.text))?;
+        let last = self.latest.fetch.as_ref().filter(|last| buf.starts_with(&last.pop.text))?;
         if self.session.subscribed_resp2() {
             return None;
         }
@@ -75,7 +87,10 @@ impl RespGate {
 
     /// What has been found of a fetch and is still true.
     pub(super) fn found(&self, pop: &Pop) -> Option<&Last> {
-        self.last.as_deref().filter(|last| std::ptr::eq(&raw const *last.pop, pop) && last.known == self.memory.known())
+        self.latest
+            .fetch
+            .as_ref()
+            .filter(|last| std::ptr::eq(&raw const *last.pop, pop) && last.known == self.memory.known())
     }
 
     /// The queues that a fetch asks for, as they are told. It is kept for the next time.
@@ -88,9 +103,9 @@ impl RespGate {
         let queues = Arc::from(queues);
         // XCLAIM depends on what has been read before
         let is_kept = !matches!(pop.name(), b"" | b"xclaim") && (1..=TEXT_MAX).contains(&pop.text.len());
-        self.last = is_kept.then(|| {
+        self.latest.fetch = is_kept.then(|| {
             let (known, claim, list) = (self.memory.known(), self.claim_of(shape(pop)), self.private_list(pop));
-            Box::new(Last { pop: Arc::clone(pop), known, claim, list, queues: Arc::clone(&queues) })
+            Last { pop: Arc::clone(pop), known, claim, list, queues: Arc::clone(&queues) }
         });
         queues
     }

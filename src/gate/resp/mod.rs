@@ -118,9 +118,7 @@ pub struct RespGate {
     owed: Replies,
     /// The fetch that the gate keeps to itself. While it does, nothing behind it has been read.
     held: Option<Box<Fetch>>,
-    /// What is known of the last fetch.
-    last: Option<Box<again::Last>>,
-    plain_pop: Option<Box<again::PlainPop>>,
+    latest: Rare<again::Latest>,
     /// A blocking fetch is in `owed`, alone but for questions of the gate's own before it.
     asked: bool,
     /// The worker's job system became known while a fetch was held: it may be none.
@@ -177,8 +175,7 @@ impl RespGate {
             reading: None,
             owed: Replies::default(),
             held: None,
-            last: None,
-            plain_pop: None,
+            latest: Rare::default(),
             asked: false,
             rejudge: false,
             whole_seconds: false,
