@@ -50,10 +50,11 @@ impl Dialect for Rq {
 
     /// The reply is the job's id.
     fn job(&self, _memory: &mut Memory, queue: &str, payload: Payload<'_>) -> Option<Job> {
-        let ours = queue.as_bytes().starts_with(QUEUE) && !payload.text.is_empty();
+        if !queue.as_bytes().starts_with(QUEUE) || payload.text.is_empty() {
+            return None;
+        }
         let id = String::from_utf8_lossy(payload.text).into_owned();
-        let job = Job { key: JobKey::Text(id.clone()), id, name: String::new(), queue: queue.into(), eta: None };
-        ours.then_some(job)
+        Some(Job { key: JobKey::Text(id.clone()), id, name: String::new(), queue: queue.into(), eta: None })
     }
 
     /// It works one job at a time: who fetches has none. (A job whose data is gone is dropped without a word.)
