@@ -44,9 +44,8 @@ def wait_for(port, process, seconds=30):
 
 
 def cpu_seconds(pid):
-    """Of all threads, to the nanosecond where the kernel counts so."""
-    tasks = pathlib.Path(f"/proc/{pid}/task").iterdir()
-    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
+    """Of all threads, those that have ended included: the process's own clock, see clock_getcpuclockid(3)."""
+    return time.clock_gettime((~pid << 3) | 2)
 
 
 def resident_kb(pid):

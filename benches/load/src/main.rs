@@ -77,7 +77,10 @@ fn roles(options: &Options) -> Vec<(String, Box<dyn Role>)> {
     let to = || options.to.clone();
     let direct = options.direct.clone().unwrap_or_else(to);
     let workers = 0..options.connections;
-    let user = |name: &str, worker: usize| if options.tagged { format!("{name}+w{worker}") } else { name.to_owned() };
+    // a worker of one job system must not turn up as one of another
+    let mode = options.mode.to_possible_value().map(|mode| mode.get_name().to_owned()).unwrap_or_default();
+    let user =
+        |name: &str, worker: usize| if options.tagged { format!("{name}+{mode}{worker}") } else { name.to_owned() };
     // threads of a worker share its name
     let redis = |at: usize| user("default", at / 10);
     let rabbit = |at: usize| user("guest", at);
