@@ -100,7 +100,7 @@ impl Fleet {
         } else {
             self.move_conn(id, to);
             self.facts_changed(now, to);
-            self.settle(now, to);
+            self.refresh_marks(now, to);
             self.left(now, from);
         }
     }

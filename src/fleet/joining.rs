@@ -32,7 +32,11 @@ impl Fleet {
         worker.client_name = worker.client_name.take().or(conn.names.client_name.clone());
         let marked = if conn.pending { !self.drains.is_empty() } else { worker.is_marked() };
         let system = worker.system;
-        self.set_mark(id, marked);
+        if marked {
+            // never lifted here: the worker's marks are known only when all has been joined (`refresh_marks`), and for a
+            // moment without one a fetch that waits would be let through
+            self.set_mark(id, true);
+        }
         self.tell_system(id, system);
         self.count_open(no);
     }

@@ -1,6 +1,7 @@
 //! The hub with a real fleet and a real store.
 
 use super::*;
+use crate::fleet::Process;
 use crate::job::{JobEvent, Place};
 use std::path::Path;
 use std::sync::atomic::AtomicU16;
@@ -224,4 +225,23 @@ fn what_connections_tell_is_put_off_while_somebody_has_the_fleet_for_long() {
     assert_eq!(facts.len(), 1, "they are left");
     assert!(tell(&mut facts, false) && facts.is_empty());
     assert_eq!(hub.look(|fleet, now| fleet.workers(now, Some("client=w"), false)).expect("it is known").len(), 1);
+}
+
+/// A fetch that waits would be let through in between.
+#[test]
+fn a_newcomers_mark_is_not_lifted_for_a_moment_when_its_process_is_found() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let hub = open(dir.path());
+    hub.drain(&DrainRequest { standing: true, allow_empty: true, ..request("all", 3_600_000) }).expect("made");
+    let (ip, listener) = ([127, 0, 0, 1].into(), "redis".into());
+    let peer = Peer { listener, listener_is_identity: false, protocol: "redis", ip, port: 1, local: true };
+    let (conn, handle) = hub.connect(peer);
+    assert!(handle.flags().marked());
+    let process = Process { pid: 77, started: 1, started_at: 0 };
+    let effects = hub.with_fleet(|fleet, now| {
+        fleet.identified(now, conn, &[process], None);
+        fleet.take_effects()
+    });
+    let marks: Vec<&Effect> = effects.iter().filter(|effect| matches!(effect, Effect::Mark(..))).collect();
+    assert!(marks.is_empty(), "{marks:?}");
 }
