@@ -139,7 +139,7 @@ fn a_consume_meanwhile(world: &World) {
         heard.clear();
     };
     await_heard("blocked", &mut client, &|heard| methods(heard).contains(&(10, 60)));
-    // until its process has been found it is nobody, and not marked
+    // it is marked from the first moment on, and listed when its process has been found
     eventually("it is marked", secs(20), || {
         world.gate().worker("meanwhile").filter(|worker| worker["state"] != "active").map(drop)
     });
