@@ -13,14 +13,14 @@ import sys
 import tempfile
 import time
 
-from harness import idle, report
+from harness import idle, report, threads
 from harness.children import LOAD, ROOT, Children, raise_limits
 from harness.rows import rows
 from harness.stage import NAMES, Stage, check_programs
 
 
 def options():
-    names = [row.name for row in rows()] + ["idle"]
+    names = [row.name for row in rows()] + ["idle", "threads"]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", help=f"some of: {', '.join(names)} (separated by commas; a part of a name is enough)")
     parser.add_argument("--rounds", type=int, default=9)
@@ -79,20 +79,25 @@ def main():
             sys.exit(f"{program} is not built: use `make bench`")
     began, limit = time.monotonic(), raise_limits()
     some = [row for row in rows() if row.name in args.names]
-    results, rates, found = {}, {}, None
+    results, rates, found, scaled = {}, {}, None, None
     with tempfile.TemporaryDirectory(prefix="draingate-bench-") as folder:
         if some:
             with Children(folder) as children:
                 brokers = list(dict.fromkeys(row.broker for row in some))
-                results, rates = alternate(Stage(children, args.gate.resolve(), args.threads, brokers), some, args)
+                stage = Stage.of_all(children, args.gate.resolve(), args.threads, brokers)
+                results, rates = alternate(stage, some, args)
         if "idle" in args.names:
             # a proxy has two files open per connection
             connections = min(args.connections, (limit - 200) // 2)
             found = idle.measure(folder, args.gate.resolve(), args.threads, connections)
-    text = report.markdown(some, results, rates, found, report.machine(args.rounds, args.threads))
+        if "threads" in args.names:
+            scaled = threads.measure(folder, args.gate.resolve(), rows(), args.rounds, args.scale)
+    text = report.markdown(some, results, rates, found, scaled, report.machine(args.rounds, args.threads))
     args.out.mkdir(parents=True, exist_ok=True)
     (args.out / "comparison.md").write_text(text)
-    (args.out / "comparison.json").write_text(json.dumps({"rows": results, "rates": rates, "idle": found}, indent=1))
+    (args.out / "comparison.json").write_text(
+        json.dumps({"rows": results, "rates": rates, "idle": found, "threads": scaled}, indent=1)
+    )
     if some:
         (args.out / "comparison.svg").write_text(report.plot(some, results))
     print(f"\n{text}\nwritten to {args.out}, in {time.monotonic() - began:.0f} s")

@@ -92,7 +92,12 @@ def idle(found):
     return [*lines, "", text]
 
 
-def markdown(rows, results, rates, idle_found, about):
+def threads(found):
+    lines = ["| row | throughput, two threads / one | processor time per message, two / one |", "|---|---|---|"]
+    return lines + [f"| {name} | {text(row['rate'])} | {text(row['cpu'])} |" for name, row in found.items()]
+
+
+def markdown(rows, results, rates, idle_found, scaled, about):
     work = [row for row in rows if not row.latency and row.name in results]
     late = [row for row in rows if row.latency and row.name in results]
     lines = [about, ""]
@@ -103,6 +108,8 @@ def markdown(rows, results, rates, idle_found, about):
         lines += ["### Latency at half of HAProxy's capacity", "", *latency(late, results, rates), ""]
     if idle_found:
         lines += ["### Idle connections", "", *idle(idle_found), ""]
+    if scaled:
+        lines += ["### Two threads", "", *threads(scaled), ""]
     return "\n".join(lines)
 
 

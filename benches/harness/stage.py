@@ -8,7 +8,7 @@ import sys
 import time
 import urllib.request
 
-from .children import LOAD, ROOT, free_port, wait_for
+from .children import LOAD, free_port, wait_for
 
 NGINX_MODULE = "/usr/lib/nginx/modules/ngx_stream_module.so"
 RABBITMQ = "/usr/lib/rabbitmq/bin/rabbitmq-server"
@@ -121,24 +121,39 @@ def gate(children, program, upstreams, threads=1):
     return {row["name"]: int(row["address"].rsplit(":", 1)[1]) for row in listeners}, process, url
 
 
+def brokers(children, names):
+    """The ports of private ones."""
+    start = {
+        "redis": lambda: redis(children)[0],
+        "rabbitmq": lambda: rabbitmq(children),
+        "canned100": lambda: canned(children, 100),
+        "canned10k": lambda: canned(children, 10_000),
+    }
+    return {name: start[name]() for name in names}
+
+
 class Stage:
     """Everything for the rows: `port(variant, broker)` and `pid(variant)`."""
 
-    def __init__(self, children, program, threads, brokers):
-        start = {
-            "redis": lambda: redis(children)[0],
-            "rabbitmq": lambda: rabbitmq(children),
-            "canned100": lambda: canned(children, 100),
-            "canned10k": lambda: canned(children, 10_000),
-        }
-        upstreams = {name: start[name]() for name in brokers}
+    def __init__(self, upstreams, proxies):
+        """`proxies`: {variant: (its port for each broker, its process, ...)}."""
         self.ports, self.pids = {"direct": upstreams}, {"direct": None}
-        for name, (ports, process, *_) in {
+        for name, (ports, process, *_) in proxies.items():
+            self.ports[name], self.pids[name] = ports, process.pid
+
+    @classmethod
+    def of_all(cls, children, program, threads, names):
+        upstreams = brokers(children, names)
+        proxies = {
             "haproxy": haproxy(children, upstreams),
             "nginx": nginx(children, upstreams),
-            "draingate": gate(children, program or ROOT / "target/release/draingate", upstreams, threads),
-        }.items():
-            self.ports[name], self.pids[name] = ports, process.pid
+            "draingate": gate(children, program, upstreams, threads),
+        }
+        return cls(upstreams, proxies)
+
+    @classmethod
+    def of_gate(cls, children, program, threads, upstreams):
+        return cls(upstreams, {"draingate": gate(children, program, upstreams, threads)})
 
     def port(self, variant, broker):
         return self.ports[variant][broker]
