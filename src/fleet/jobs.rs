@@ -11,7 +11,8 @@ use super::worker::{Adopted, Key, Worker, WorkerNo};
 use crate::job::{ConnId, Evidence, Job, JobKey, Millis, Outcome, System};
 use globset::GlobSet;
 
-/// A ledger keeps at most so many jobs whose end nobody will tell.
+/// A ledger keeps at most so many jobs whose end nobody will tell. Each delivery and each ack strikes out what is beyond:
+/// what comes together goes together.
 const LEDGER_LIMIT: usize = 10_000;
 /// Events kept for a connection that has not found its worker yet.
 const STRAYS: usize = 1_024;
@@ -45,13 +46,10 @@ impl Fleet {
         sidekiq::delivered(worker);
         let written = Fact::Job(&entry).append(&mut self.journal, worker, seq);
         worker.ledger.insert(seq, entry);
-        let surplus = surplus(worker, now);
         if !written {
             self.journal_worker(no);
         }
-        if let Some(seq) = surplus {
-            self.strike(now, no, &[seq], "finished");
-        }
+        self.strike_surplus(now, no);
         if stage == Stage::Delivered {
             self.count(Notice::Delivered { system, jobs: 1 });
         }
@@ -116,6 +114,7 @@ impl Fleet {
         worker.was_drained = false;
         worker.ledger.start(seq, now);
         self.journal_job(no, seq, Fact::Acked(now));
+        self.strike_surplus(now, no);
     }
 
     pub(super) fn ended(&mut self, now: Millis, id: ConnId, key: JobKey, outcome: Outcome) {
@@ -245,6 +244,7 @@ impl Fleet {
                         worker.bump(now);
                         worker.ledger.start(seq, now);
                         self.journal_job(no, seq, Fact::Acked(now));
+                        self.strike_surplus(now, no);
                     }
                 }
             }
@@ -273,6 +273,13 @@ impl Fleet {
                 self.journal_worker(no);
             }
             self.count(Notice::Finished { system, outcome, jobs: 1 });
+        }
+    }
+
+    /// Strikes out what a ledger does not keep any more.
+    fn strike_surplus(&mut self, now: Millis, no: WorkerNo) {
+        while let Some(seq) = self.workers.get_mut(&no).and_then(|worker| surplus(worker, now)) {
+            self.strike(now, no, &[seq], "finished");
         }
     }
 

@@ -4,6 +4,7 @@ mod acks;
 mod answers;
 mod asking;
 mod beats;
+mod bounds;
 mod lives;
 mod lost;
 

@@ -1,0 +1,56 @@
+//! Jobs that nobody ends: how many of them are kept, and what is said of a worker when not all are.
+
+use super::WORKER;
+use draingate::job::{ConnId, Job, JobEvent, JobKey};
+use proto_tests::fleet_script::{Script, ZERO, play};
+
+/// The connections of [`WORKER`], in their order.
+const FETCHES: ConnId = ConnId(1);
+const ACKS: ConnId = ConnId(2);
+
+/// A job is delivered to the worker. (Without the script's checks behind it: there are so many.)
+fn gets(script: &mut Script, n: usize) {
+    let key = JobKey::Text(format!("t{n}"));
+    let job = Job { key, id: format!("i{n}"), name: "task".into(), queue: "celery".into(), eta: None };
+    script.fleet.event(ZERO, FETCHES, JobEvent::Delivered(job));
+}
+
+fn acks(script: &mut Script, n: usize) {
+    script.fleet.event(ZERO, ACKS, JobEvent::Acked(JobKey::Text(format!("t{n}"))));
+}
+
+/// An ack of many at once: none of them is dropped before it, and no more than the limit is kept behind it. What was
+/// dropped is not forgotten: only a report that knows of all acks clears it.
+#[test]
+fn what_is_acknowledged_together_is_bounded_and_not_forgotten() {
+    let mut script = play(&format!("{WORKER}\nc1 parked\nc4 beat active=0 processed=0"));
+    (0..13_000).for_each(|n| gets(&mut script, n));
+    script.play("? w1@a active prefetched=13000");
+    (0..13_000).for_each(|n| acks(&mut script, n));
+    script.play(
+        "
+        drain d all
+        ? w1@a sealed running=10000 prefetched=0
+        +2s
+        c4 beat active=0 processed=10000     # as many as are kept, but not all that were started
+        ? w1@a sealed running=10000
+        +2s
+        c4 beat active=0 processed=13000
+        ? w1@a drained reported running=0
+    ",
+    );
+}
+
+/// The same if they were acknowledged a few at a time, and if more come then.
+#[test]
+fn the_oldest_go_and_what_may_still_be_acknowledged_stays() {
+    let mut script = play(&format!("{WORKER}\nc1 parked"));
+    gets(&mut script, 0);
+    for n in 1..=12_000 {
+        gets(&mut script, n);
+        acks(&mut script, n);
+    }
+    script.play("? w1@a active running=9999 prefetched=1");
+    (0..50).for_each(|n| gets(&mut script, 20_000 + n));
+    script.play("? w1@a active running=9949 prefetched=51");
+}
