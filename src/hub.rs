@@ -286,27 +286,24 @@ impl Hub {
     }
 
     /// All but the log lines and metrics, which are left for when the lock is free.
-    fn carry_out(&self, effects: Vec<Effect>) -> Vec<Notice> {
-        let mut notices = Vec::new();
+    fn carry_out(&self, effects: &[Effect]) {
         for effect in effects {
             match effect {
-                Effect::Mark(conn, marked) => self.tell(conn, |handle| handle.set_mark(marked)),
-                Effect::System(conn, system) => self.tell(conn, |handle| handle.set_system(system)),
-                Effect::Ask(conn, question) => self.tell(conn, |handle| handle.ask(question)),
+                Effect::Mark(conn, marked) => self.tell(*conn, |handle| handle.set_mark(*marked)),
+                Effect::System(conn, system) => self.tell(*conn, |handle| handle.set_system(*system)),
+                Effect::Ask(conn, question) => self.tell(*conn, |handle| handle.ask(question.clone())),
                 Effect::Pauses(paused) => {
-                    self.handles.iter().for_each(|handle| handle.set_paused(Arc::clone(&paused)));
+                    self.handles.iter().for_each(|handle| handle.set_paused(Arc::clone(paused)));
                 }
                 Effect::SaveDrains => {
                     self.drains_unsaved.store(true, Ordering::Release);
                     self.chores.notify_one();
                 }
-                Effect::Notice(notice) => {
-                    self.events.push(self.now(), &notice);
-                    notices.push(notice);
-                }
+                // counted, but no events
+                Effect::Notice(Notice::Delivered { .. } | Notice::Finished { .. }) => {}
+                Effect::Notice(notice) => self.events.push(self.now(), notice),
             }
         }
-        notices
     }
 
     fn tell(&self, conn: ConnId, say: impl FnOnce(&Handle)) {

@@ -82,6 +82,40 @@ impl Fetches {
     }
 }
 
+/// The jobs that came on a connection since it was last known to have none in hand. What of them is over meanwhile is not
+/// followed: it says where there is nothing to be looked for.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct InHand {
+    jobs: u32,
+    last: u64,
+}
+
+/// What [`InHand`] says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum MayHave {
+    Nothing,
+    /// None but this entry.
+    Only(u64),
+    Several,
+}
+
+impl InHand {
+    /// A job has come.
+    pub(super) fn add(&mut self, seq: u64) {
+        self.jobs = self.jobs.saturating_add(1);
+        self.last = seq;
+    }
+
+    /// It has none in hand any more. Returned is what it may have had.
+    pub(super) fn clear(&mut self) -> MayHave {
+        match std::mem::take(self) {
+            InHand { jobs: 0, .. } => MayHave::Nothing,
+            InHand { jobs: 1, last } => MayHave::Only(last),
+            _ => MayHave::Several,
+        }
+    }
+}
+
 /// What a connection was called by those who use it.
 #[derive(Debug, Default)]
 pub(super) struct Names {
@@ -135,6 +169,7 @@ pub(super) struct Conn {
     pub(super) fetches: Fetches,
     /// A job has been delivered whose fetch is not yet reported as answered: that fetch is no idle thread any more.
     pub(super) delivering: bool,
+    pub(super) in_hand: InHand,
     /// It has asked for a job at least once.
     pub(super) fetched: bool,
     /// The queues that it asked for last; with consumers (RabbitMQ) all of them.
@@ -171,6 +206,7 @@ impl Conn {
             unconfirmed: false,
             fetches: Fetches::default(),
             delivering: false,
+            in_hand: InHand::default(),
             fetched: false,
             asked: Arc::default(),
             pauses: Taken::default(),

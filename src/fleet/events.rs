@@ -3,7 +3,8 @@
 
 use super::Fleet;
 use super::conn::Conn;
-use super::evidence::{generic, sidekiq};
+use super::evidence::generic::{self, Over};
+use super::evidence::sidekiq;
 use super::ledger::Stage;
 use super::worker::{Adopted, Worker, WorkerNo};
 use crate::job::{ConnId, FetchEnd, JobEvent, Millis, Place, System};
@@ -11,12 +12,22 @@ use std::sync::Arc;
 
 impl Fleet {
     pub(super) fn happened(&mut self, now: Millis, id: ConnId, event: JobEvent) {
-        let Some(conn) = self.conns.get(&id) else { return };
-        let no = conn.worker;
         match event {
             JobEvent::FetchAsked { place, queues, blocking } => self.fetch_asked(now, id, place, queues, blocking),
             JobEvent::FetchMoved { to } => self.fetch_moved(id, to),
             JobEvent::FetchAnswered { from, end, blocking } => self.fetch_answered(now, id, from, end, blocking),
+            JobEvent::Delivered(job) => self.delivered(now, id, job, Stage::Delivered),
+            JobEvent::Acked(key) => self.acked(now, id, key),
+            JobEvent::Ended { key, outcome } => self.ended(now, id, key, outcome),
+            other => self.happened_rarely(now, id, other),
+        }
+        self.touched(now, id);
+    }
+
+    fn happened_rarely(&mut self, now: Millis, id: ConnId, event: JobEvent) {
+        let Some(conn) = self.conns.get(&id) else { return };
+        let no = conn.worker;
+        match event {
             JobEvent::Acknowledges => {
                 if let Some(conn) = self.conns.get_mut(&id) {
                     conn.acknowledges = true;
@@ -26,14 +37,11 @@ impl Fleet {
                 self.fetch_asked(now, id, Place::Gate, queues, false);
                 self.fetch_answered(now, id, Place::Gate, FetchEnd::Empty, false);
             }
-            JobEvent::Delivered(job) => self.delivered(now, id, job, Stage::Delivered),
             JobEvent::Taken(job) => self.delivered(now, id, job, Stage::Taken),
             JobEvent::SchedulerReturned => self.scheduler_returned(now, id),
             JobEvent::PushedOn(keys) => self.pushed_on(now, id, &keys),
             JobEvent::PushRefused(keys) => self.push_refused(id, &keys),
             JobEvent::Returned(key) => self.returned(now, id, &key),
-            JobEvent::Acked(key) => self.acked(now, id, key),
-            JobEvent::Ended { key, outcome } => self.ended(now, id, key, outcome),
             JobEvent::Popped(key) => self.popped(now, id, key),
             JobEvent::Result { id: job } => self.result(now, no, job),
             JobEvent::Report(report) => self.report(now, id, report),
@@ -58,10 +66,12 @@ impl Fleet {
             JobEvent::Opaque => self.blocked(now, id, None),
             // counted where it was seen; what it means for the ledger came with `Returned`
             JobEvent::Orphan(_) | JobEvent::UnknownScript => {}
+            // not rare
+            JobEvent::FetchAsked { .. } | JobEvent::FetchMoved { .. } | JobEvent::FetchAnswered { .. } => {}
+            JobEvent::Delivered(_) | JobEvent::Acked(_) | JobEvent::Ended { .. } => {}
             JobEvent::MarkTaken => self.confirmed(id),
             JobEvent::PausesTaken { number, open } => self.pauses_taken(id, number, open),
         }
-        self.touched(now, id);
     }
 
     /// After an event: what is marked or has gone is judged anew, anything else at its next question.
@@ -85,26 +95,29 @@ impl Fleet {
         let was_nil = blocking && take_nil(worker, now);
         // with acknowledgements a consumer says nothing about the jobs before it
         let acks = conn.is_acknowledging();
-        let over = if acks { Vec::new() } else { generic::returned(worker, id, conn.fetched, was_nil, idle_before) };
+        let over = if acks { Over::NOTHING } else { generic::returned(worker, id, conn, was_nil, idle_before) };
         if acks {
             worker.protocol = conn.peer.protocol;
         }
         conn.fetches.add(place, blocking);
         worker.fetches.add(place, blocking);
+        // what was asked for here before is known of its worker, whoever that was then
+        let asked_before = conn.fetched && conn.asked == queues;
         if !conn.fetched {
             conn.fetched = true;
             worker.fetchers += 1;
             worker.inquiry.widen();
         }
         let (no, first) = (worker.no, !worker.fetching);
-        let news: Vec<String> = queues.iter().filter(|queue| !worker.queues.contains(*queue)).cloned().collect();
-        note_asked(conn, queues);
-        if !news.is_empty() {
-            self.add_queues(no, news);
+        debug_assert!(!asked_before || worker.knows_all(&queues));
+        if !asked_before {
+            let news: Vec<String> = queues.iter().filter(|queue| !worker.queues.contains(*queue)).cloned().collect();
+            note_asked(conn, queues);
+            if !news.is_empty() {
+                self.add_queues(no, news);
+            }
         }
-        if !over.is_empty() {
-            self.strike(now, no, &over, "finished");
-        }
+        self.strike(now, no, over.as_slice(), "finished");
         if first {
             self.became_fetching(now, no, id);
         }

@@ -2,7 +2,8 @@
 
 use super::numbers::NumberTable;
 use crate::job::JobKey;
-use std::hash::{BuildHasher, RandomState};
+use foldhash::fast::RandomState;
+use std::hash::BuildHasher;
 
 /// Numbers under one hash. Hardly ever there are two.
 #[derive(Clone, Debug)]
@@ -15,7 +16,7 @@ enum Seqs {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Index {
     under: NumberTable<u64, Seqs>,
-    /// Clients choose the texts.
+    /// Clients choose the texts, and do not know the seed.
     secret: RandomState,
 }
 

@@ -2,7 +2,6 @@
 //! confirmed or by a report that proves it; a doubt makes the worker *adopted*, never idle.
 
 use super::Fleet;
-use super::boundary::{Effect, Notice};
 use super::conn::Conn;
 use super::evidence::{Proof, sidekiq};
 use super::ledger::{Entry, Stage};
@@ -28,7 +27,7 @@ pub(super) enum Stray {
 
 impl Fleet {
     pub(super) fn delivered(&mut self, now: Millis, id: ConnId, job: Job, stage: Stage) {
-        if stage == Stage::Delivered && !self.cut.is_empty() {
+        if stage == Stage::Delivered && !self.cut.is_empty() && self.conns.contains_key(&id) {
             self.handed_out_again(now, &job.id);
         }
         let seq = self.number();
@@ -38,6 +37,7 @@ impl Fleet {
         let mut entry = Entry::new(job, now, Some(id));
         entry.stage = stage;
         if stage == Stage::Delivered {
+            conn.in_hand.add(seq);
             note_delivery(conn, worker, &mut entry, &self.settings.declared_fetch);
         }
         worker.proof = None;
@@ -46,12 +46,15 @@ impl Fleet {
         sidekiq::delivered(worker);
         let written = Fact::Job(&entry).append(&mut self.journal, worker, seq);
         worker.ledger.insert(seq, entry);
+        let full = worker.is_full();
         if !written {
             self.journal_worker(no);
         }
-        self.strike_surplus(now, no);
+        if full {
+            self.strike_surplus(now, no);
+        }
         if stage == Stage::Delivered {
-            self.count(Notice::Delivered { system, jobs: 1 });
+            self.tally.add(system, None);
         }
     }
 
@@ -93,7 +96,8 @@ impl Fleet {
 
     pub(super) fn acked(&mut self, now: Millis, id: ConnId, key: JobKey) {
         let late = self.settings.celery_acks_late;
-        let Some((conn, worker)) = self.pair(id) else { return };
+        let Some(conn) = self.conns.get_mut(&id) else { return };
+        let Some(worker) = self.workers.get_mut(&conn.worker) else { return };
         let no = worker.no;
         let Some(seq) = worker.ledger.oldest(&key, Stage::Delivered) else {
             if worker.ledger.any(&key).is_none() {
@@ -113,8 +117,13 @@ impl Fleet {
         worker.ever_started = true;
         worker.was_drained = false;
         worker.ledger.start(seq, now);
-        self.journal_job(no, seq, Fact::Acked(now));
-        self.strike_surplus(now, no);
+        let full = worker.is_full();
+        if !Fact::Acked(now).append(&mut self.journal, worker, seq) {
+            self.journal_worker(no);
+        }
+        if full {
+            self.strike_surplus(now, no);
+        }
     }
 
     pub(super) fn ended(&mut self, now: Millis, id: ConnId, key: JobKey, outcome: Outcome) {
@@ -175,7 +184,9 @@ impl Fleet {
                 worker.acks += 1;
                 return self.strike(now, no, &[seq], "finished");
             }
-            self.journal_job(no, seq, Fact::Result);
+            if !Fact::Result.append(&mut self.journal, worker, seq) {
+                self.journal_worker(no);
+            }
         } else if (worker.is_provisional() || waits) && worker.strays.len() < STRAYS {
             worker.strays.push(Stray::Result(job));
             if !worker.is_provisional() {
@@ -272,7 +283,7 @@ impl Fleet {
             if !Fact::End.append(&mut self.journal, worker, *seq) {
                 self.journal_worker(no);
             }
-            self.count(Notice::Finished { system, outcome, jobs: 1 });
+            self.tally.add(system, Some(outcome));
         }
     }
 
@@ -280,21 +291,6 @@ impl Fleet {
     fn strike_surplus(&mut self, now: Millis, no: WorkerNo) {
         while let Some(seq) = self.workers.get_mut(&no).and_then(|worker| surplus(worker, now)) {
             self.strike(now, no, &[seq], "finished");
-        }
-    }
-
-    /// Jobs come and go in great numbers: those in a row are told together.
-    fn count(&mut self, notice: Notice) {
-        match (self.effects.last_mut(), &notice) {
-            (
-                Some(Effect::Notice(Notice::Delivered { system, jobs })),
-                Notice::Delivered { system: of, jobs: more },
-            ) if system == of => *jobs += more,
-            (
-                Some(Effect::Notice(Notice::Finished { system, outcome, jobs })),
-                Notice::Finished { system: of, outcome: like, jobs: more },
-            ) if (&*system, &*outcome) == (of, like) => *jobs += more,
-            _ => self.effects.push(Effect::Notice(notice)),
         }
     }
 }
@@ -315,13 +311,13 @@ fn note_delivery(conn: &mut Conn, worker: &mut Worker, entry: &mut Entry, declar
     entry.polled = !blocking;
     worker.polled += u64::from(entry.polled && worker.system.tells_nothing());
     let silent = worker.system.tells_nothing() || worker.system == System::Taskiq;
-    worker.undeclared += u64::from(silent && !declared.is_match(&*entry.job.queue));
+    worker.undeclared += u64::from(silent && !worker.last_queue.is_declared(&entry.job.queue, declared));
 }
 
 /// What has to be dropped so that a ledger without any known end does not grow for ever. A Celery job that may still be
 /// acknowledged is never dropped, and a drop is never forgotten.
 fn surplus(worker: &mut Worker, now: Millis) -> Option<u64> {
-    if worker.ledger.len() <= LEDGER_LIMIT {
+    if !worker.is_full() {
         return None;
     }
     let (oldest, oldest_started) = worker.ledger.oldest_of_all();
@@ -334,6 +330,11 @@ fn surplus(worker: &mut Worker, now: Millis) -> Option<u64> {
 }
 
 impl Worker {
+    /// There is more in its ledger than is kept of jobs whose end nobody tells.
+    fn is_full(&self) -> bool {
+        self.ledger.len() > LEDGER_LIMIT
+    }
+
     /// It may still turn out to be a part of another worker.
     pub(super) fn is_provisional(&self) -> bool {
         matches!(self.key, Key::Pending(_)) || (matches!(self.key, Key::Process { .. }) && !self.fetching)

@@ -6,7 +6,7 @@ mod rows;
 use super::index::Index;
 use super::view::{InFlight, JobKind, JobView};
 use crate::job::{ConnId, Job, JobKey, Millis};
-use rows::Rows;
+use rows::{Numbers, Rows};
 use std::collections::BTreeSet;
 
 /// ```text
@@ -96,31 +96,35 @@ pub(super) fn shown_id(job: &Job) -> String {
     if job.id.is_empty() { job.key.to_string() } else { job.id.clone() }
 }
 
-/// See the module. Invariant: `started.len() + taken <= rows.len()`, and every index points into `rows`.
+/// See the module. Invariant: `started.len() + taken + blocking <= rows.len()`, and every index points into `rows`.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Ledger {
     rows: Rows<Entry>,
     by_key: Index,
-    by_id: Index,
+    /// Made when it is first asked for: few job systems speak of jobs by their ids.
+    by_id: Option<Box<Index>>,
     etas: BTreeSet<(Millis, u64)>,
-    started: BTreeSet<u64>,
+    started: Numbers,
     taken: usize,
+    /// Unacknowledged ones that came as the answers to blocking fetches.
+    blocking: usize,
 }
 
 impl Ledger {
     /// Writes an entry under `seq`, which no other has.
     pub(super) fn insert(&mut self, seq: u64, entry: Box<Entry>) {
         self.by_key.insert(self.by_key.of_key(&entry.job.key), seq);
-        if !entry.job.id.is_empty() {
-            self.by_id.insert(self.by_id.of_text(&entry.job.id), seq);
+        if let Some(by_id) = self.by_id.as_mut().filter(|_| !entry.job.id.is_empty()) {
+            by_id.insert(by_id.of_text(&entry.job.id), seq);
         }
         match entry.stage {
             Stage::Delivered => {
+                self.blocking += usize::from(!entry.polled);
                 if let Some(eta) = entry.job.eta {
                     self.etas.insert((eta, seq));
                 }
             }
-            Stage::Started => drop(self.started.insert(seq)),
+            Stage::Started => self.started.insert(seq),
             Stage::Taken => self.taken += 1,
         }
         self.rows.insert(seq, entry);
@@ -130,16 +134,17 @@ impl Ledger {
     pub(super) fn remove(&mut self, seq: u64) -> Option<Box<Entry>> {
         let entry = self.rows.remove(seq)?;
         self.by_key.remove(self.by_key.of_key(&entry.job.key), seq);
-        if !entry.job.id.is_empty() {
-            self.by_id.remove(self.by_id.of_text(&entry.job.id), seq);
+        if let Some(by_id) = self.by_id.as_mut().filter(|_| !entry.job.id.is_empty()) {
+            by_id.remove(by_id.of_text(&entry.job.id), seq);
         }
         match entry.stage {
             Stage::Delivered => {
+                self.blocking -= usize::from(!entry.polled);
                 if let Some(eta) = entry.job.eta {
                     self.etas.remove(&(eta, seq));
                 }
             }
-            Stage::Started => drop(self.started.remove(&seq)),
+            Stage::Started => self.started.remove(seq),
             Stage::Taken => self.taken -= 1,
         }
         Some(entry)
@@ -157,6 +162,10 @@ impl Ledger {
     }
 
     fn first(&self, seqs: &[u64], wanted: impl Fn(&Entry) -> bool) -> Option<u64> {
+        // hardly any name has two
+        if let [seq] = *seqs {
+            return self.rows.get(seq).is_some_and(wanted).then_some(seq);
+        }
         let entries = seqs.iter().filter_map(|seq| Some((seq, self.rows.get(*seq)?)));
         let found = entries.filter(|(_, entry)| wanted(entry)).min_by_key(|(seq, entry)| (entry.restored, **seq));
         found.map(|(seq, _)| *seq)
@@ -164,7 +173,6 @@ impl Ledger {
 
     /// The oldest entry of that key in any stage, unacknowledged ones first.
     pub(super) fn any(&self, key: &JobKey) -> Option<u64> {
-        // hardly any key has two
         if let [seq] = self.under(key) {
             return self.rows.get(*seq).filter(|entry| entry.job.key == *key).map(|_| *seq);
         }
@@ -188,7 +196,11 @@ impl Ledger {
     /// Marks the oldest unacknowledged entry of this job id that has no result yet (else the oldest started one, where
     /// it serves the display only). Returns which was marked.
     pub(super) fn note_result(&mut self, id: &str) -> Option<u64> {
-        let seqs = self.by_id.get(self.by_id.of_text(id));
+        if self.by_id.is_none() {
+            self.by_id = Some(ids_of(&self.rows));
+        }
+        let by_id = self.by_id.as_deref()?;
+        let seqs = by_id.get(by_id.of_text(id));
         let open = |stage: Stage| self.first(seqs, |entry| entry.job.id == id && entry.stage == stage && !entry.result);
         let seq = open(Stage::Delivered).or_else(|| open(Stage::Started))?;
         self.set_result(seq);
@@ -218,6 +230,7 @@ impl Ledger {
         if let Some(eta) = entry.job.eta {
             self.etas.remove(&(eta, seq));
         }
+        self.blocking -= usize::from(!entry.polled);
         entry.stage = Stage::Started;
         entry.acked_at = now;
         self.started.insert(seq);
@@ -229,6 +242,11 @@ impl Ledger {
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (u64, &Entry)> {
         self.rows.iter()
+    }
+
+    /// The oldest entry that satisfies `wanted`.
+    pub(super) fn find(&self, wanted: impl Fn(&Entry) -> bool) -> Option<u64> {
+        self.iter().find(|(_, entry)| wanted(entry)).map(|(seq, _)| seq)
     }
 
     /// The numbers of the entries that satisfy `wanted`, oldest first.
@@ -284,9 +302,17 @@ impl Ledger {
         self.started.len()
     }
 
+    /// Unacknowledged ones that came as the answers to blocking fetches: so many threads are at work, if nothing is ever
+    /// acknowledged.
+    pub(super) fn blocking(&self) -> usize {
+        let blocking = |entry: &Entry| entry.stage == Stage::Delivered && !entry.polled;
+        debug_assert_eq!(self.blocking, self.iter().filter(|(_, entry)| blocking(entry)).count());
+        self.blocking
+    }
+
     /// The oldest entry, and the oldest that is started.
     pub(super) fn oldest_of_all(&self) -> (Option<u64>, Option<u64>) {
-        (self.rows.first(), self.started.first().copied())
+        (self.rows.first(), self.started.first())
     }
 
     pub(super) fn taken(&self) -> usize {
@@ -343,6 +369,14 @@ impl Ledger {
     pub(super) fn take(&mut self) -> Vec<(u64, Box<Entry>)> {
         std::mem::take(self).rows.into_vec()
     }
+}
+
+fn ids_of(rows: &Rows<Entry>) -> Box<Index> {
+    let mut by_id = Box::<Index>::default();
+    for (seq, entry) in rows.iter().filter(|(_, entry)| !entry.job.id.is_empty()) {
+        by_id.insert(by_id.of_text(&entry.job.id), seq);
+    }
+    by_id
 }
 
 fn count(n: usize) -> u32 {

@@ -28,6 +28,7 @@ mod recorder;
 mod reports;
 mod selector;
 mod snapshot;
+mod tally;
 pub mod view;
 mod worker;
 
@@ -36,6 +37,7 @@ pub use boundary::{PauseAnswer, PauseRequest};
 
 use crate::job::{ConnId, JobEvent, Millis, WorkerId};
 use crate::queue::PausedQueues;
+use evidence::generic;
 use numbers::NumberMap;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -81,6 +83,8 @@ pub struct Fleet {
     timers: BTreeSet<(Millis, WorkerNo)>,
     numbers: u64,
     effects: Vec<Effect>,
+    /// What has come and gone since they were taken.
+    tally: tally::Tally,
     /// Lines to be appended to the journal.
     journal: Vec<u8>,
     /// [`Effect::SaveDrains`] is among the effects.
@@ -114,6 +118,7 @@ impl Fleet {
             timers: BTreeSet::new(),
             numbers: 0,
             effects: Vec::new(),
+            tally: tally::Tally::default(),
             journal: Vec::new(),
             unsaved: false,
         }
@@ -125,6 +130,9 @@ impl Fleet {
         self.settings = settings;
         let workers: Vec<WorkerNo> = self.workers.keys().copied().collect();
         for no in workers {
+            if let Some(worker) = self.workers.get_mut(&no) {
+                worker.last_queue = generic::LastQueue::default();
+            }
             self.settle(now, no);
         }
     }
@@ -315,6 +323,7 @@ impl Fleet {
     /// What there is to do after the calls since the last time.
     pub fn take_effects(&mut self) -> Vec<Effect> {
         self.unsaved = false;
+        self.effects.extend(self.tally.take());
         std::mem::take(&mut self.effects)
     }
 
@@ -330,14 +339,15 @@ impl Fleet {
     }
 
     /// What has been told so far.
-    fn told(&self) -> (usize, usize) {
-        (self.effects.len(), self.journal.len())
+    fn told(&self) -> (usize, usize, tally::Tally) {
+        (self.effects.len(), self.journal.len(), self.tally.clone())
     }
 
     /// Takes back what was told since: it is no news.
-    fn untell(&mut self, (effects, journal): (usize, usize)) {
+    fn untell(&mut self, (effects, journal, tally): (usize, usize, tally::Tally)) {
         self.effects.truncate(effects);
         self.journal.truncate(journal);
+        self.tally = tally;
     }
 
     /// A number that was never used before.

@@ -309,6 +309,11 @@ const QUEUES: usize = 256;
 const OPEN_QUEUES: usize = 16_384;
 
 impl Worker {
+    /// These queues are among its own, or it has so many that no more are remembered.
+    pub(super) fn knows_all(&self, queues: &[String]) -> bool {
+        self.queues.len() >= QUEUES || queues.iter().all(|queue| self.queues.contains(queue))
+    }
+
     /// No way is left for a new job, as far as its own connections go.
     fn is_shut(&self) -> bool {
         self.fetches.at_broker() == 0 && !self.is_blocked() && self.unconfirmed == 0

@@ -3,7 +3,7 @@
 
 use super::boundary::Process;
 use super::conn::Fetches;
-use super::evidence::{Proof, celery::CeleryVoice, sidekiq::SidekiqVoice};
+use super::evidence::{Proof, celery::CeleryVoice, generic::LastQueue, sidekiq::SidekiqVoice};
 use super::inquiry::Inquiry;
 use super::ledger::Ledger;
 use super::recorder::Recent;
@@ -161,6 +161,7 @@ pub(super) struct Worker {
     /// Some of them are not acknowledged when they are over.
     pub(super) unkept: bool,
     pub(super) undeclared: u64,
+    pub(super) last_queue: LastQueue,
     pub(super) polled: u64,
     pub(super) acks: u64,
     pub(super) epoch: Epoch,
@@ -264,6 +265,7 @@ impl Worker {
             deliveries: 0,
             unkept: false,
             undeclared: 0,
+            last_queue: LastQueue::default(),
             polled: 0,
             acks: 0,
             epoch: Epoch { no: 0, at: now },

@@ -3,7 +3,7 @@
 //! off a little, and all others go on.
 
 use super::Hub;
-use crate::fleet::Fleet;
+use crate::fleet::{Effect, Fleet};
 use crate::job::{ConnId, JobEvent, Millis};
 use crate::telemetry;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -36,7 +36,8 @@ impl Hub {
 
     fn run<R>(&self, mut fleet: MutexGuard<'_, Fleet>, f: impl FnOnce(&mut Fleet, Millis) -> R) -> R {
         let result = f(&mut fleet, self.now());
-        let notices = self.carry_out(fleet.take_effects());
+        let effects = fleet.take_effects();
+        self.carry_out(&effects);
         let full = fleet.take_journal(|lines| self.store.journal(lines)) == Some(true);
         if full && !self.journal_unsaved.swap(true, Ordering::AcqRel) {
             self.chores.notify_one();
@@ -48,7 +49,11 @@ impl Hub {
         }
         drop(fleet);
         // log lines take long: nobody has to wait for them
-        notices.iter().for_each(telemetry::notice);
+        for effect in &effects {
+            if let Effect::Notice(notice) = effect {
+                telemetry::notice(notice);
+            }
+        }
         // who subscribes later looks at the fleet later, so nobody can miss this change
         if self.changes.receiver_count() > 0 {
             self.changes.send_modify(|number| *number += 1);

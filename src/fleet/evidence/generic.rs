@@ -8,32 +8,84 @@
 
 use super::{Doubt, Proof, Verdict, acks};
 use crate::fleet::boundary::FleetSettings;
+use crate::fleet::conn::{Conn, MayHave};
 use crate::fleet::ledger::{Entry, Stage};
 use crate::fleet::worker::Worker;
 use crate::job::{ConnId, Evidence, Millis};
+use globset::GlobSet;
+use std::sync::Arc;
 
-/// A connection asks for a job: which entries are over by that? `was_nil` says that the asker was known to be idle,
-/// `fetched` that the connection had asked before.
+/// Whether the queue of the last job was one that the operator declared to hold jobs. The next comes from the same.
+#[derive(Clone, Debug, Default)]
+pub(in crate::fleet) struct LastQueue(Option<(Arc<str>, bool)>);
+
+impl LastQueue {
+    /// Whether `queue` is, which is the last one from now on.
+    pub(in crate::fleet) fn is_declared(&mut self, queue: &Arc<str>, declared: &GlobSet) -> bool {
+        match &self.0 {
+            _ if declared.is_empty() => false,
+            Some((last, is)) if last == queue => *is,
+            _ => {
+                let is = declared.is_match(&**queue);
+                self.0 = Some((queue.clone(), is));
+                is
+            }
+        }
+    }
+}
+
+/// Entries that are over. Nearly always it is one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::fleet) enum Over {
+    One(Option<u64>),
+    Several(Vec<u64>),
+}
+
+impl Over {
+    pub(in crate::fleet) const NOTHING: Over = Over::One(None);
+
+    pub(in crate::fleet) fn as_slice(&self) -> &[u64] {
+        match self {
+            Over::One(seq) => seq.as_slice(),
+            Over::Several(seqs) => seqs,
+        }
+    }
+}
+
+/// A connection asks for a job: which entries are over by that? They are to be struck out. `was_nil` says that the asker
+/// was known to be idle.
 pub(in crate::fleet) fn returned(
     worker: &Worker,
-    conn: ConnId,
-    fetched: bool,
+    id: ConnId,
+    conn: &mut Conn,
     was_nil: bool,
     idle_before: usize,
-) -> Vec<u64> {
-    if !worker.system.tells_nothing() || worker.ledger.is_empty() || was_nil {
-        return Vec::new();
+) -> Over {
+    if !worker.system.tells_nothing() || was_nil {
+        return Over::NOTHING;
     }
-    let own = worker.ledger.select(|entry| entry.conn == Some(conn) && entry.stage == Stage::Delivered);
-    if !own.is_empty() {
+    let own = own(worker, id, conn.in_hand.clear());
+    if !own.as_slice().is_empty() {
         return own;
     }
     // with all known threads accounted for, the asker is one of those that took a job: over a pooled connection, or a
     // new one after theirs was cut
-    let known_thread = |entry: &Entry| entry.stage == Stage::Delivered && !entry.polled;
-    let back = worker.ledger.select(|entry| known_thread(entry) && (fetched || entry.conn.is_none()));
     let all_known = idle_before + outstanding(worker) >= worker.peak;
-    back.into_iter().take(usize::from(all_known)).collect()
+    let known_thread = |entry: &Entry| entry.stage == Stage::Delivered && !entry.polled;
+    let back = |entry: &Entry| known_thread(entry) && (conn.fetched || entry.conn.is_none());
+    Over::One(worker.ledger.find(back).filter(|_| all_known))
+}
+
+/// What came on the connection and is not over yet.
+fn own(worker: &Worker, id: ConnId, may_have: MayHave) -> Over {
+    let own = |entry: &Entry| entry.conn == Some(id) && entry.stage == Stage::Delivered;
+    let found = match may_have {
+        MayHave::Nothing => Over::NOTHING,
+        MayHave::Only(seq) => Over::One(Some(seq).filter(|seq| worker.ledger.entry(*seq).is_some_and(own))),
+        MayHave::Several => Over::Several(worker.ledger.select(own)),
+    };
+    debug_assert_eq!(found.as_slice(), worker.ledger.select(own));
+    found
 }
 
 /// Keeps the peak, and notes that all threads are idle at this moment, if they are.
@@ -47,7 +99,7 @@ pub(in crate::fleet) fn note_pattern(worker: &mut Worker, now: Millis) {
 }
 
 fn outstanding(worker: &Worker) -> usize {
-    worker.ledger.iter().filter(|(_, entry)| entry.stage == Stage::Delivered && !entry.polled).count()
+    worker.ledger.blocking()
 }
 
 /// See [`super::judge`].

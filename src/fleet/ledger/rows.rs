@@ -88,15 +88,23 @@ impl<T> Rows<T> {
         self.rows[at].as_deref_mut()
     }
 
-    /// Of a row or a gap.
+    /// Of a row or a gap. The numbers rise by at least one, so that the distance from both ends says between which places
+    /// it is: in one, if no other ledger has had a number in between.
     fn at(&self, number: u64) -> Option<usize> {
-        if self.numbers.front() == Some(&number) {
-            return Some(0);
+        let (first, last) = (*self.numbers.front()?, *self.numbers.back()?);
+        let (from_first, from_last) = (number.checked_sub(first)?, last.checked_sub(number)?);
+        let end = self.numbers.len() - 1;
+        let mut high = usize::try_from(from_first).unwrap_or(end).min(end);
+        let mut low = end.saturating_sub(usize::try_from(from_last).unwrap_or(end));
+        while low < high {
+            let middle = low.midpoint(high);
+            if self.numbers[middle] < number {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
         }
-        if self.numbers.back() == Some(&number) {
-            return Some(self.numbers.len() - 1);
-        }
-        self.numbers.binary_search(&number).ok()
+        (self.numbers[low] == number).then_some(low)
     }
 
     /// The lowest number.
@@ -116,6 +124,40 @@ impl<T> Rows<T> {
 
     pub(super) fn into_vec(self) -> Vec<(u64, Box<T>)> {
         self.numbers.into_iter().zip(self.rows).filter_map(|(number, row)| Some((number, row?))).collect()
+    }
+}
+
+/// Numbers in their order, of which mostly the lowest go and higher ones come.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Numbers(VecDeque<u64>);
+
+impl Numbers {
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn first(&self) -> Option<u64> {
+        self.0.front().copied()
+    }
+
+    pub(super) fn insert(&mut self, number: u64) {
+        if self.0.back().is_none_or(|last| *last < number) {
+            return self.0.push_back(number);
+        }
+        if let Err(at) = self.0.binary_search(&number) {
+            self.0.insert(at, number);
+        }
+    }
+
+    pub(super) fn remove(&mut self, number: u64) {
+        if self.0.front() == Some(&number) {
+            self.0.pop_front();
+        } else if let Ok(at) = self.0.binary_search(&number) {
+            self.0.remove(at);
+        }
+        if self.0.capacity() > KEPT && self.0.capacity() > 8 * self.0.len() {
+            self.0.shrink_to(2 * self.0.len());
+        }
     }
 }
 
@@ -160,5 +202,25 @@ mod tests {
             assert!(rows.remove(number).is_some());
         }
         assert!(rows.is_empty() && rows.rows.capacity() <= KEPT);
+    }
+
+    #[test]
+    fn numbers_are_a_set() {
+        let (mut numbers, mut set) = (Numbers::default(), std::collections::BTreeSet::new());
+        let mut random = 12_345_u64;
+        for number in 1..20_000_u64 {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let other = number.saturating_sub(random >> 33 & 0x1ff);
+            if random >> 60 < 8 || number > 15_000 {
+                let gone = if random >> 59 & 1 == 0 { other } else { numbers.first().unwrap_or(0) };
+                numbers.remove(gone);
+                set.remove(&gone);
+            } else {
+                numbers.insert(other);
+                set.insert(other);
+            }
+            assert_eq!((numbers.len(), numbers.first()), (set.len(), set.first().copied()));
+        }
+        assert!(numbers.0.iter().eq(&set), "{set:?}");
     }
 }
