@@ -331,7 +331,9 @@ impl Hub {
     fn rewrite_journal(&self) -> std::io::Result<()> {
         let _long = self.for_long();
         let fleet = self.lock_fleet();
-        self.store.rewrite_journal(&fleet.export_journal())?;
+        let mut journal = Vec::new();
+        fleet.write_journal(&mut journal);
+        self.store.rewrite_journal(&journal)?;
         self.journal_unsaved.store(false, Ordering::Release);
         Ok(())
     }

@@ -303,10 +303,17 @@ impl Fleet {
         read
     }
 
-    /// A fresh journal that says all that the old one said and still matters (called at start, after
+    /// A fresh journal that says all that the old one said and still matters, in whole lines (called at start, after
     /// [`Fleet::import_journal`], and when the journal has grown).
+    pub fn write_journal(&self, into: &mut Vec<u8>) {
+        self.write_whole(into);
+    }
+
+    /// The same, line by line.
     pub fn export_journal(&self) -> Vec<String> {
-        self.whole_journal()
+        let mut journal = Vec::new();
+        self.write_journal(&mut journal);
+        String::from_utf8_lossy(&journal).lines().map(str::to_owned).collect()
     }
 
     /// Replays a journal. A torn last line is ignored, anything else unreadable is an error that names the line.

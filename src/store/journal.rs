@@ -8,8 +8,10 @@ use std::path::{Path, PathBuf};
 
 /// First line of every journal.
 const HEADER: &str = "draingate journal 1\n";
-/// A journal is written anew when it is larger than this, and twice as large as what matters in it.
+/// A journal is written anew when it is larger than this, and so many times as large as what mattered in it the last time:
+/// writing it costs little beside what was appended meanwhile.
 const LARGE: u64 = 8 << 20;
+const GROWN: u64 = 4;
 
 pub(super) struct Journal {
     path: PathBuf,
@@ -41,19 +43,13 @@ impl Journal {
     }
 
     pub(super) fn wants_rewrite(&self) -> bool {
-        self.failed || (self.size > LARGE && self.size > 2 * self.base)
+        self.failed || (self.size > LARGE && self.size > GROWN * self.base)
     }
 
-    pub(super) fn rewrite(&mut self, dir: &Path, lines: &[String]) -> io::Result<()> {
-        let mut content = String::with_capacity(HEADER.len() + lines.iter().map(|line| line.len() + 1).sum::<usize>());
-        content.push_str(HEADER);
-        for line in lines {
-            content.push_str(line);
-            content.push('\n');
-        }
-        replace(dir, JOURNAL, content.as_bytes(), Durability::Renamed)?;
+    pub(super) fn rewrite(&mut self, dir: &Path, lines: &[u8]) -> io::Result<()> {
+        replace(dir, JOURNAL, &[HEADER.as_bytes(), lines], Durability::Renamed)?;
         self.file = appendable(&self.path)?;
-        self.size = content.len() as u64;
+        self.size = (HEADER.len() + lines.len()) as u64;
         self.base = self.size;
         if self.failed {
             tracing::debug!(size = self.size, "the journal is whole");

@@ -98,7 +98,7 @@ impl Store {
 
     /// Replaces the drains: on disk when this returns.
     pub fn save_drains(&self, text: &str) -> io::Result<()> {
-        replace(&self.dir, DRAINS, text.as_bytes(), Durability::Synced)
+        replace(&self.dir, DRAINS, &[text.as_bytes()], Durability::Synced)
     }
 
     /// Appends lines, each with its end, to the journal with one write. Never fails for the caller (see the module), but says whether the
@@ -109,8 +109,8 @@ impl Store {
         journal.wants_rewrite()
     }
 
-    /// Writes the journal anew from these lines.
-    pub fn rewrite_journal(&self, lines: &[String]) -> io::Result<()> {
+    /// Writes the journal anew from these lines, each with its end.
+    pub fn rewrite_journal(&self, lines: &[u8]) -> io::Result<()> {
         self.locked_journal().rewrite(&self.dir, lines)
     }
 
@@ -122,7 +122,7 @@ impl Store {
             "pid": std::process::id(),
             "version": env!("CARGO_PKG_VERSION"),
         });
-        replace(&self.dir, ADMIN, format!("{content}\n").as_bytes(), Durability::Renamed)
+        replace(&self.dir, ADMIN, &[format!("{content}\n").as_bytes()], Durability::Renamed)
     }
 
     /// The gate is leaving: nobody listens there any more.
@@ -181,10 +181,12 @@ enum Durability {
 }
 
 /// Replaces a file as a whole: there is always the old or the new one, never a part.
-fn replace(dir: &Path, name: &str, content: &[u8], durability: Durability) -> io::Result<()> {
+fn replace(dir: &Path, name: &str, content: &[&[u8]], durability: Durability) -> io::Result<()> {
     let temporary = dir.join(format!("{name}.new"));
     let mut file = File::create(&temporary)?;
-    file.write_all(content)?;
+    for part in content {
+        file.write_all(part)?;
+    }
     if durability == Durability::Synced {
         file.sync_all()?;
     }

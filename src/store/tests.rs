@@ -16,7 +16,7 @@ fn what_was_saved_is_there_after_a_restart() {
     let (store, saved) = open(dir.path());
     assert_eq!(saved, Saved::default());
     store.save_drains("blue\n").expect("saved");
-    store.rewrite_journal(&lines(&["a"])).expect("rewritten");
+    store.rewrite_journal(b"a\n").expect("rewritten");
     store.journal("b\n".as_bytes());
     store.journal("ü\n".as_bytes());
     drop(store);
@@ -28,7 +28,7 @@ fn what_was_saved_is_there_after_a_restart() {
 fn a_torn_last_line_is_ignored() {
     let dir = tempfile::tempdir().expect("a directory");
     let (store, _) = open(dir.path());
-    store.rewrite_journal(&lines(&["whole"])).expect("rewritten");
+    store.rewrite_journal(b"whole\n").expect("rewritten");
     drop(store);
     let mut file = OpenOptions::new().append(true).open(dir.path().join(JOURNAL)).expect("there");
     file.write_all(b"torn \xc3").expect("written");
@@ -75,11 +75,11 @@ fn a_directory_that_cannot_be_made_is_one_clear_line() {
 fn a_journal_that_failed_is_emptied_and_asks_to_be_written_anew() {
     let dir = tempfile::tempdir().expect("a directory");
     let (store, _) = open(dir.path());
-    store.rewrite_journal(&lines(&["a"])).expect("rewritten");
+    store.rewrite_journal(b"a\n").expect("rewritten");
     // a file that can only be read stands for a disk that takes no more
     store.locked_journal().file = File::open(dir.path().join(JOURNAL)).expect("there");
     assert!(store.journal("b\n".as_bytes()));
-    store.rewrite_journal(&lines(&["a", "b"])).expect("rewritten");
+    store.rewrite_journal(b"a\nb\n").expect("rewritten");
     store.journal("c\n".as_bytes());
     drop(store);
     assert_eq!(open(dir.path()).1.journal, lines(&["a", "b", "c"]));
@@ -89,12 +89,25 @@ fn a_journal_that_failed_is_emptied_and_asks_to_be_written_anew() {
 fn a_journal_that_has_grown_asks_to_be_written_anew() {
     let dir = tempfile::tempdir().expect("a directory");
     let (store, _) = open(dir.path());
-    store.rewrite_journal(&[]).expect("rewritten");
+    store.rewrite_journal(b"").expect("rewritten");
     let line = "x".repeat(1 << 20) + "\n";
     for _ in 0..7 {
         assert!(!store.journal(line.as_bytes()));
     }
     assert!(store.journal(line.as_bytes()));
+}
+
+/// What matters in it is large itself: writing it anew for each bit of growth would cost more than what is appended.
+#[test]
+fn a_journal_is_written_anew_for_a_multiple_of_what_matters() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (store, _) = open(dir.path());
+    let line = "x".repeat(1 << 20) + "\n";
+    store.rewrite_journal(line.repeat(6).as_bytes()).expect("rewritten");
+    let appended = (1..).find(|_| store.journal(line.as_bytes()));
+    assert_eq!(appended, Some(19), "behind 6 others, and as much again three times");
+    store.rewrite_journal(b"").expect("rewritten");
+    assert!(!store.journal(line.as_bytes()));
 }
 
 #[test]

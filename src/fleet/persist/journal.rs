@@ -9,21 +9,13 @@
 //! | `B`, `P`, `J` | since when the recorder runs; a worker departed; a job that was in its hands |
 
 use super::line::Record;
-use super::text::{flag, maybe, optional, record, text};
+use super::text::{flag, maybe, optional, record};
 use super::{VERSION, key_text};
 use crate::fleet::Fleet;
 use crate::fleet::ledger::{Entry, Stage};
 use crate::fleet::view::{Departure, WorkerState};
 use crate::fleet::worker::{Adopted, Life, Voice, Worker, WorkerNo};
 use crate::job::{Evidence, Millis, WorkerId};
-
-fn stage_text(stage: Stage) -> &'static str {
-    match stage {
-        Stage::Delivered => "delivered",
-        Stage::Started => "started",
-        Stage::Taken => "taken",
-    }
-}
 
 /// What becomes of a job, for the journal.
 #[derive(Clone, Copy, Debug)]
@@ -54,14 +46,18 @@ impl Fact<'_> {
             Fact::Job(entry) => {
                 let job = &entry.job;
                 record.key(&job.key);
-                record.plain(stage_text(entry.stage));
+                match entry.stage {
+                    Stage::Delivered => record.constant(b"\tdelivered"),
+                    Stage::Started => record.constant(b"\tstarted"),
+                    Stage::Taken => record.constant(b"\ttaken"),
+                }
                 record.text(&job.id);
                 record.text(&job.name);
                 record.text(&job.queue);
                 record.optional(job.eta);
                 record.number(entry.at);
                 if (entry.acked_at, entry.result, entry.polled) == (0, false, false) {
-                    record.plain("0\t0\t0");
+                    record.constant(b"\t0\t0\t0");
                 } else {
                     record.number(entry.acked_at);
                     record.plain(flag(entry.result));
@@ -85,10 +81,28 @@ impl Fact<'_> {
     }
 }
 
-fn job_line(id: &WorkerId, seq: u64, entry: &Entry) -> String {
-    let mut line = Vec::new();
-    Fact::Job(entry).write(&mut line, id, seq);
-    text(line)
+/// A line of a job takes so much.
+const JOB_LINE: usize = 160;
+
+/// Appends a line for each queue of a worker.
+fn write_queues(worker: &Worker, into: &mut Vec<u8>) {
+    for queue in &worker.queues {
+        write_line(&record('Q', &[&worker.id.0, queue]), into);
+    }
+}
+
+/// Appends a line for each job in its hands.
+fn write_ledger(worker: &Worker, into: &mut Vec<u8>) {
+    into.reserve(JOB_LINE * worker.ledger.len());
+    for (seq, entry) in worker.ledger.iter() {
+        Fact::Job(entry).write(into, &worker.id, seq);
+        into.push(b'\n');
+    }
+}
+
+fn write_line(line: &str, into: &mut Vec<u8>) {
+    into.extend_from_slice(line.as_bytes());
+    into.push(b'\n');
 }
 
 fn worker_lines(worker: &Worker) -> Vec<String> {
@@ -165,8 +179,7 @@ fn state_line(worker: &Worker, state: WorkerState, evidence: Evidence) -> String
 
 impl Fleet {
     fn journal(&mut self, line: String) {
-        self.journal.extend_from_slice(line.as_bytes());
-        self.journal.push(b'\n');
+        write_line(&line, &mut self.journal);
     }
 
     /// A line about a job; the worker's own comes first, and then its ledger as it is now goes out with it.
@@ -210,12 +223,9 @@ impl Fleet {
     /// A ledger as a whole, in place of what was written before.
     fn journal_ledger(&mut self, no: WorkerNo) {
         let Some(worker) = self.workers.get(&no).filter(|worker| worker.journalled) else { return };
-        let mut lines: Vec<String> = worker.queues.iter().map(|queue| record('Q', &[&worker.id.0, queue])).collect();
-        lines.push(record('Z', &[&worker.id.0]));
-        lines.extend(worker.ledger.iter().map(|(seq, entry)| job_line(&worker.id, seq, entry)));
-        for line in lines {
-            self.journal(line);
-        }
+        write_queues(worker, &mut self.journal);
+        write_line(&record('Z', &[&worker.id.0]), &mut self.journal);
+        write_ledger(worker, &mut self.journal);
     }
 
     pub(in crate::fleet) fn journal_moved(&mut self, from: WorkerNo, to: WorkerNo) {
@@ -263,20 +273,20 @@ impl Fleet {
     }
 
     /// The journal anew, with what still matters.
-    pub(in crate::fleet) fn whole_journal(&self) -> Vec<String> {
-        let mut lines = vec![record('V', &[VERSION]), record('B', &[&self.watched_since.to_string()])];
-        lines.extend(self.departures.iter().flat_map(departure_lines));
+    pub(in crate::fleet) fn write_whole(&self, into: &mut Vec<u8>) {
+        let head = [record('V', &[VERSION]), record('B', &[&self.watched_since.to_string()])];
+        let departures = self.departures.iter().flat_map(departure_lines);
+        head.into_iter().chain(departures).for_each(|line| write_line(&line, into));
         let mut workers: Vec<&Worker> = self.workers.values().filter(|worker| worker.is_remembered()).collect();
         workers.sort_by(|a, b| (a.born, &a.id).cmp(&(b.born, &b.id)));
         for worker in workers {
-            lines.extend(worker_lines(worker));
-            lines.extend(worker.queues.iter().map(|queue| record('Q', &[&worker.id.0, queue])));
-            lines.extend(worker.ledger.iter().map(|(seq, entry)| job_line(&worker.id, seq, entry)));
+            worker_lines(worker).iter().for_each(|line| write_line(line, into));
+            write_queues(worker, into);
+            write_ledger(worker, into);
             let evidence = worker.rested.or(worker.steady.evidence).unwrap_or(Evidence::Unknown);
-            lines.push(state_line(worker, worker.state, evidence));
-            lines.extend(ended_line(worker));
+            write_line(&state_line(worker, worker.state, evidence), into);
+            ended_line(worker).iter().for_each(|line| write_line(line, into));
         }
-        lines
     }
 }
 

@@ -14,6 +14,12 @@ impl<'a> Record<'a> {
         Record(into)
     }
 
+    /// Whole fields, each with its tab before it, and with nothing in them that is to be escaped.
+    #[inline(always)]
+    pub(in crate::fleet) fn constant<const N: usize>(&mut self, fields: &[u8; N]) {
+        self.0.extend_from_slice(fields);
+    }
+
     /// A field with nothing in it that is to be escaped.
     pub(in crate::fleet) fn plain(&mut self, field: &str) {
         self.0.push(b'\t');
@@ -22,6 +28,9 @@ impl<'a> Record<'a> {
 
     pub(in crate::fleet) fn text(&mut self, field: &str) {
         self.0.push(b'\t');
+        if field.is_empty() {
+            return;
+        }
         // hardly any has something to be escaped
         if field.bytes().fold(true, |none, b| none & (b >= b' ') & (b != b'\\')) {
             return self.0.extend_from_slice(field.as_bytes());
@@ -76,38 +85,38 @@ impl<'a> Record<'a> {
 }
 
 /// Writes a number so that it ends before `end`, as `{number}` does, which takes ten times as long. Returns where it begins.
-fn decimal(mut number: u64, into: &mut [u8], mut end: usize) -> usize {
-    const PAIRS: &[[u8; 2]; 100] = &pairs();
-    while number >= 100 {
-        into[end - 2..end].copy_from_slice(&PAIRS[(number % 100) as usize]);
-        number /= 100;
-        end -= 2;
-    }
-    if number < 10 {
-        into[end - 1] = b'0' + number as u8;
-        return end - 1;
-    }
-    into[end - 2..end].copy_from_slice(&PAIRS[number as usize]);
-    end - 2
+fn decimal(number: u64, into: &mut [u8], end: usize) -> usize {
+    in_pairs(number, into, end, const { &pairs::<100>(10) })
 }
 
 /// The same as `{number:x}`.
 fn hexadecimal(number: u64, into: &mut [u8], end: usize) -> usize {
-    let begin = end - (64 - number.leading_zeros()).div_ceil(4).max(1) as usize;
-    let mut rest = number;
-    for digit in into[begin..end].iter_mut().rev() {
-        *digit = b"0123456789abcdef"[(rest & 0xf) as usize];
-        rest >>= 4;
-    }
-    begin
+    in_pairs(number, into, end, const { &pairs::<256>(16) })
 }
 
-/// The numbers of two digits.
-const fn pairs() -> [[u8; 2]; 100] {
-    let mut pairs = [[0; 2]; 100];
+#[inline(always)]
+fn in_pairs<const N: usize>(mut number: u64, into: &mut [u8], mut end: usize, pairs: &[[u8; 2]; N]) -> usize {
+    while number >= N as u64 {
+        into[end - 2..end].copy_from_slice(&pairs[(number % N as u64) as usize]);
+        number /= N as u64;
+        end -= 2;
+    }
+    let [high, low] = pairs[number as usize];
+    into[end - 1] = low;
+    if high == b'0' {
+        return end - 1;
+    }
+    into[end - 2] = high;
+    end - 2
+}
+
+/// The numbers of two digits to this base.
+const fn pairs<const N: usize>(base: usize) -> [[u8; 2]; N] {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut pairs = [[0; 2]; N];
     let mut n = 0;
-    while n < 100 {
-        pairs[n] = [b'0' + (n / 10) as u8, b'0' + (n % 10) as u8];
+    while n < N {
+        pairs[n] = [DIGITS[n / base], DIGITS[n % base]];
         n += 1;
     }
     pairs

@@ -11,11 +11,6 @@ pub(in crate::fleet) fn record(letter: char, fields: &[&str]) -> String {
     let mut record = Record::begin(&mut line, letter as u8);
     fields.iter().for_each(|field| record.text(field));
     record.end();
-    text(line)
-}
-
-/// A line that was written.
-pub(in crate::fleet) fn text(line: Vec<u8>) -> String {
     String::from_utf8_lossy(&line).into_owned()
 }
 
