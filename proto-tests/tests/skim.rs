@@ -106,6 +106,27 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
 
     #[test]
+    fn a_text_that_is_broken_says_the_same_at_once_and_byte_by_byte(
+        json in json(),
+        dice in prop::collection::vec(any::<u8>(), 1..64),
+        breaks in prop::collection::vec((any::<prop::sample::Index>(), prop::sample::select(b"{}[]\",:\\ n0\xff".as_slice())), 1..4),
+    ) {
+        let mut thrown = dice.iter().copied().cycle();
+        let mut text = String::new();
+        write(&json, &mut || thrown.next().unwrap_or_default(), &mut text);
+        let mut text = text.into_bytes();
+        for (at, byte) in &breaks {
+            let at = at.index(text.len());
+            text[at] = *byte;
+        }
+        let (whole, mut bytes) = (Skim::of(WANTED, &text), Skim::new(WANTED));
+        text.iter().for_each(|byte| bytes.feed(std::slice::from_ref(byte)));
+        for path in WANTED {
+            prop_assert_eq!(whole.get(path), bytes.get(path), "{} in {}", path, String::from_utf8_lossy(&text));
+        }
+    }
+
+    #[test]
     fn what_stands_there_is_found_however_it_is_written_and_cut(
         json in json(),
         dice in prop::collection::vec(any::<u8>(), 1..64),

@@ -3,6 +3,7 @@
 //! kombu writes a message's body first and its headers last, so a job of 200 MB has to be walked through, but nothing
 //! of it kept. Only objects at the top and one level below are looked into. A text that is not JSON yields nothing.
 
+mod members;
 mod string;
 
 use string::{Escape, Next, until_mark};
@@ -42,24 +43,27 @@ enum At {
 #[derive(Debug)]
 pub struct Skim {
     wanted: &'static [&'static str],
-    /// Where in `kept` the value of each stands.
-    found: [Option<(u16, u16)>; WANTED_MAX],
-    /// The values found, and behind them what is there of the one being read.
-    kept: Vec<u8>,
+    /// A bit for each of `wanted` that was found,
+    found: u32,
+    /// and where in `kept` its value stands.
+    places: [(u16, u16); WANTED_MAX],
+    kept: String,
     at: At,
     /// How many containers are open,
     depth: u32,
     /// and a bit for each that is an object, the innermost one lowest.
     objects: u128,
-    /// A bit for each of `wanted` that stands in the object at the last key of the top level, and how long that key is.
+    /// A bit for each of `wanted` that stands in the object at the last key of the top level, how long that key is,
     under: u32,
     outer: usize,
+    /// and a bit for each length that a key in there must have to be one of them (63: this or more).
+    inner: u64,
+    /// The same for the keys of the innermost container.
+    lengths: u64,
     /// Which of `wanted` the value at the last key is; `None`: nobody wants it.
     keep: Option<usize>,
-    /// Where in `kept` the value begins that is being read.
-    from: usize,
-    /// A key that does not come in one piece, or has escapes in it.
-    name: Vec<u8>,
+    /// A key or a wanted value that does not come in one piece, or has escapes in it.
+    piece: Vec<u8>,
 }
 
 impl Skim {
@@ -68,16 +72,18 @@ impl Skim {
         debug_assert!(wanted.len() <= WANTED_MAX, "{wanted:?}");
         Skim {
             wanted,
-            found: [None; WANTED_MAX],
-            kept: Vec::new(),
+            found: 0,
+            places: [(0, 0); WANTED_MAX],
+            kept: String::new(),
             at: At::Value,
             depth: 0,
             objects: 0,
             under: 0,
             outer: 0,
+            inner: 0,
+            lengths: 0,
             keep: None,
-            from: 0,
-            name: Vec::new(),
+            piece: Vec::new(),
         }
     }
 
@@ -89,10 +95,20 @@ impl Skim {
     }
 
     /// The value found at a wanted path: a string's content, a number or `true`/`false` as written. `null` is none.
+    #[inline]
     pub fn get(&self, path: &str) -> Option<&str> {
-        let at = self.wanted.iter().position(|w| *w == path)?;
-        let (from, to) = self.found.get(at).copied().flatten()?;
-        std::str::from_utf8(&self.kept[usize::from(from)..usize::from(to)]).ok()
+        if self.is_blank() { None } else { self.look_up(path) }
+    }
+
+    fn look_up(&self, path: &str) -> Option<&str> {
+        let at = self.wanted.iter().position(|w| *w == path).filter(|at| self.found >> at & 1 == 1)?;
+        let (from, to) = self.places[at];
+        self.kept.get(usize::from(from)..usize::from(to))
+    }
+
+    /// Nothing was found.
+    pub fn is_blank(&self) -> bool {
+        self.found == 0
     }
 
     /// The next piece of the text.
@@ -121,8 +137,9 @@ impl Skim {
                 At::Lost => return,
                 _ if matches!(byte, b' ' | b'\n' | b'\r' | b'\t') => tail,
                 At::Key if byte == b'"' => {
-                    self.name.clear();
-                    self.in_name(tail)
+                    let behind = self.members(rest);
+                    // what is not all there, or is written in another way, is read bit by bit
+                    if behind.len() == rest.len() { self.in_name(tail) } else { behind }
                 }
                 At::AfterKey if byte == b':' => {
                     self.at = At::Value;
@@ -147,12 +164,13 @@ impl Skim {
 
     /// The beginning of a value, or of the end of what holds no more.
     fn value<'a>(&mut self, byte: u8, rest: &'a [u8]) -> &'a [u8] {
-        self.from = self.kept.len();
         match byte {
-            b'"' => return self.in_text(&rest[1..]),
-            b'-' | b'0'..=b'9' | b't' | b'f' | b'n' | b'N' | b'I' => return self.in_plain(rest),
             b'{' => self.open(true),
+            // nothing is wanted of a text that is no object
+            _ if self.depth == 0 => self.at = At::Lost,
+            b'"' => return self.in_text(&rest[1..]),
             b'[' => self.open(false),
+            _ if begins_plain(byte) => return self.in_plain(rest),
             _ => self.close(byte),
         }
         &rest[1..]
@@ -167,6 +185,16 @@ impl Skim {
         self.objects = self.objects << 1 | u128::from(object);
         self.at = if object { At::Key } else { At::Value };
         self.keep = None;
+        self.lengths = self.lengths_here();
+    }
+
+    /// See `lengths`.
+    fn lengths_here(&self) -> u64 {
+        match (self.depth, self.objects) {
+            (1, 0b1) => u64::MAX,
+            (2, 0b11) => self.inner,
+            _ => 0,
+        }
     }
 
     fn close(&mut self, byte: u8) {
@@ -179,58 +207,63 @@ impl Skim {
         self.objects >>= 1;
         self.at = At::After;
         self.keep = None;
+        self.lengths = self.lengths_here();
     }
 
     /// Within a key, where no escape stands. Returns what comes behind the part that was read.
     fn in_name<'a>(&mut self, rest: &'a [u8]) -> &'a [u8] {
         let (run, tail) = rest.split_at(until_mark(rest));
-        match tail.split_first() {
-            Some((b'"', tail)) if self.name.is_empty() => {
-                self.named(run);
-                return self.behind_name(tail);
-            }
-            Some((b'"', tail)) => {
-                self.keep_name(run);
-                let name = std::mem::take(&mut self.name);
-                self.named(&name);
-                return self.behind_name(tail);
-            }
-            Some(_) => self.at = At::Name(Escape::Slash),
-            None => self.at = At::Name(Escape::No),
-        }
         self.keep_name(run);
+        self.at = match tail.first() {
+            Some(b'"') => {
+                let mut name = std::mem::take(&mut self.piece);
+                self.named(&name);
+                name.clear();
+                self.piece = name;
+                At::AfterKey
+            }
+            Some(_) => At::Name(Escape::Slash),
+            None => At::Name(Escape::No),
+        };
         tail.get(1..).unwrap_or_default()
     }
 
     /// A key has ended: what of its value is wanted?
+    #[inline(always)]
     fn named(&mut self, name: &[u8]) {
         self.keep = None;
-        match (self.depth, self.objects) {
-            (1, _) => {
-                (self.under, self.outer) = (0, name.len());
-                for (at, path) in self.wanted.iter().map(|path| path.as_bytes()).enumerate() {
-                    if path.first() != name.first() || !path.starts_with(name) {
-                        continue;
-                    }
-                    match path.get(name.len()) {
-                        None => self.keep = Some(at),
-                        Some(b'.') => self.under |= 1 << at,
-                        Some(_) => {}
-                    }
-                }
+        // most have not even the length of one that is wanted
+        if self.lengths >> name.len().min(63) & 1 == 1 {
+            if self.depth == 1 { self.named_outside(name) } else { self.named_inside(name) }
+        }
+    }
+
+    /// One in an object of the top level.
+    #[inline(never)]
+    fn named_inside(&mut self, name: &[u8]) {
+        let mut under = self.under;
+        while under != 0 {
+            let at = under.trailing_zeros() as usize;
+            if self.wanted[at].as_bytes().get(self.outer + 1..) == Some(name) {
+                self.keep = Some(at);
             }
-            (2, 0b11) => {
-                let mut under = self.under;
-                while under != 0 {
-                    let at = under.trailing_zeros() as usize;
-                    let inner = self.wanted[at].as_bytes().get(self.outer + 1..);
-                    if inner.is_some_and(|inner| inner.first() == name.first() && inner == name) {
-                        self.keep = Some(at);
-                    }
-                    under &= under - 1;
+            under &= under - 1;
+        }
+    }
+
+    /// One at the top level.
+    #[inline(never)]
+    fn named_outside(&mut self, name: &[u8]) {
+        (self.under, self.outer, self.inner) = (0, name.len(), 0);
+        for (at, path) in self.wanted.iter().map(|path| path.as_bytes()).enumerate() {
+            match path.get(name.len()) {
+                None if path == name => self.keep = Some(at),
+                Some(b'.') if path.starts_with(name) => {
+                    self.under |= 1 << at;
+                    self.inner |= 1 << (path.len() - name.len() - 1).min(63);
                 }
+                _ => {}
             }
-            _ => {}
         }
     }
 
@@ -251,8 +284,7 @@ impl Skim {
 
     /// Within a number, `true`, `false` or `null`.
     fn in_plain<'a>(&mut self, rest: &'a [u8]) -> &'a [u8] {
-        let ends = |byte: &u8| matches!(byte, b',' | b'}' | b']' | b' ' | b'\t' | b'\r' | b'\n');
-        let end = rest.iter().position(ends);
+        let end = rest.iter().position(|byte| ends_plain(*byte));
         let (run, tail) = rest.split_at(end.unwrap_or(rest.len()));
         self.keep(run);
         if end.is_some() {
@@ -263,20 +295,14 @@ impl Skim {
         tail
     }
 
-    /// What stands behind almost every key is taken at one leap.
-    fn behind_name<'a>(&mut self, rest: &'a [u8]) -> &'a [u8] {
-        let usual = rest.strip_prefix(b": ");
-        self.at = if usual.is_some() { At::Value } else { At::AfterKey };
-        usual.unwrap_or(rest)
-    }
-
-    /// The same behind a value.
+    /// What stands behind almost every value is taken at one leap.
     fn behind_value<'a>(&mut self, rest: &'a [u8]) -> &'a [u8] {
         let usual = rest.strip_prefix(b", ").filter(|_| self.depth > 0);
         self.at = if usual.is_some() { self.behind_comma() } else { At::After };
         usual.unwrap_or(rest)
     }
 
+    #[inline]
     fn behind_comma(&self) -> At {
         if self.objects & 1 == 1 { At::Key } else { At::Value }
     }
@@ -293,45 +319,67 @@ impl Skim {
 
     fn keep_name(&mut self, run: &[u8]) {
         // one that is too long must not look like a shorter one
-        let room = (KEY_MAX + 1).saturating_sub(self.name.len()).min(run.len());
-        self.name.extend_from_slice(&run[..room]);
+        let room = (KEY_MAX + 1).saturating_sub(self.piece.len()).min(run.len());
+        self.piece.extend_from_slice(&run[..room]);
     }
 
     /// More of a value's content, as far as it is kept.
     fn keep(&mut self, run: &[u8]) {
         if self.keep.is_some() {
-            let room = VALUE_MAX.saturating_sub(self.kept.len() - self.from).min(run.len());
-            self.kept.reserve(KEPT_MIN * usize::from(self.kept.is_empty()));
-            self.kept.extend_from_slice(&run[..room]);
+            let room = VALUE_MAX.saturating_sub(self.piece.len()).min(run.len());
+            self.piece.extend_from_slice(&run[..room]);
         }
     }
 
     fn end_value(&mut self, quoted: bool) {
-        let Some(at) = self.keep.take().filter(|at| *at < WANTED_MAX) else { return };
-        if std::str::from_utf8(&self.kept[self.from..]).is_err() {
-            let lossy = String::from_utf8_lossy(&self.kept[self.from..]).into_owned();
-            self.kept.truncate(self.from);
-            self.kept.extend_from_slice(lossy.as_bytes());
-        }
-        if let Some((from, to)) = self.found[at].take() {
-            self.forget(usize::from(from), usize::from(to));
-        }
-        if quoted || self.kept[self.from..] != *b"null" {
-            self.found[at] = Some((self.from as u16, self.kept.len() as u16));
-        } else {
-            self.kept.truncate(self.from);
+        if self.keep.is_some() {
+            let mut value = std::mem::take(&mut self.piece);
+            self.take(&value, quoted);
+            value.clear();
+            self.piece = value;
         }
     }
 
-    /// The same value comes a second time: what was there before goes.
-    fn forget(&mut self, from: usize, to: usize) {
-        self.kept.drain(from..to);
-        self.from -= to - from;
-        for behind in self.found.iter_mut().flatten().filter(|found| usize::from(found.0) >= to) {
-            behind.0 -= (to - from) as u16;
-            behind.1 -= (to - from) as u16;
+    /// A whole value. Of several at one path the last one counts.
+    fn take(&mut self, value: &[u8], quoted: bool) {
+        let Some(at) = self.keep.take().filter(|at| *at < WANTED_MAX) else { return };
+        if self.found >> at & 1 == 1 {
+            self.forget(at);
+        }
+        if !quoted && value == b"null" {
+            return;
+        }
+        let value = &value[..value.len().min(VALUE_MAX)];
+        let from = self.kept.len();
+        self.kept.reserve(if from == 0 { KEPT_MIN } else { 0 });
+        match std::str::from_utf8(value) {
+            Ok(text) => self.kept.push_str(text),
+            Err(_) => self.kept.push_str(&String::from_utf8_lossy(value)),
+        }
+        self.found |= 1 << at;
+        self.places[at] = (from as u16, self.kept.len() as u16);
+    }
+
+    /// What was found there before goes.
+    fn forget(&mut self, at: usize) {
+        self.found &= !(1 << at);
+        let (from, to) = self.places[at];
+        self.kept.replace_range(usize::from(from)..usize::from(to), "");
+        for behind in self.places.iter_mut().filter(|place| place.0 >= to) {
+            behind.0 -= to - from;
+            behind.1 -= to - from;
         }
     }
+}
+
+/// The first byte of a number, `true`, `false` or `null`.
+fn begins_plain(byte: u8) -> bool {
+    matches!(byte, b'-' | b'0'..=b'9' | b't' | b'f' | b'n' | b'N' | b'I')
+}
+
+/// The first byte behind one.
+fn ends_plain(byte: u8) -> bool {
+    matches!(byte, b',' | b'}' | b']' | b' ' | b'\t' | b'\r' | b'\n')
 }
 
 #[cfg(test)]
