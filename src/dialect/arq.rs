@@ -7,7 +7,7 @@
 //! (of a cron job the key stays for a minute: `PEXPIRE`).
 
 use super::request::{Refusal, Reply, Request, Verb};
-use super::{Claim, Dialect, Interest, Known, Meaning, Memory, Note, Payload, PopShape};
+use super::{Claim, Dialect, Interest, Known, Meaning, Memory, Note, PopShape};
 use crate::job::{Job, JobEvent, JobKey, Outcome, System};
 use crate::rare::Blank;
 use memchr::memmem;
@@ -115,10 +115,6 @@ impl Dialect for Arq {
             }
             _ => Meaning::Nothing,
         }
-    }
-
-    fn job(&self, _memory: &mut Memory, _queue: &str, _payload: Payload<'_>) -> Option<Job> {
-        None
     }
 
     fn replied(&self, memory: &mut Memory, request: &Request, reply: Reply<'_>, out: &mut Vec<JobEvent>) {

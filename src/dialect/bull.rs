@@ -9,6 +9,7 @@ use super::request::{Refusal, Reply, Request, Verb};
 use super::{Claim, Dialect, Interest, Known, Meaning, Memory, Payload, PopShape};
 use crate::job::{Job, JobEvent, JobKey, Millis, Outcome, Report, System};
 use memchr::memmem;
+use std::sync::Arc;
 
 /// "No job, and none will come due": BullMQ's own answer.
 const NO_JOB: &[u8] = b"*4\r\n:0\r\n:0\r\n:0\r\n:0\r\n";
@@ -204,7 +205,7 @@ impl Dialect for Bull {
     }
 
     /// Bull's `BRPOPLPUSH` answers with the job's id.
-    fn job(&self, _memory: &mut Memory, queue: &str, payload: Payload<'_>) -> Option<Job> {
+    fn job(&self, _memory: &mut Memory, queue: &Arc<str>, payload: Payload<'_>) -> Option<Job> {
         let prefix = queue.strip_suffix("wait").filter(|_| self.0 == System::Bull && queue.ends_with(":wait"))?;
         let id = std::str::from_utf8(payload.text).ok().filter(|id| !id.is_empty())?;
         Some(job(prefix, id, ""))

@@ -6,7 +6,7 @@
 //! Jobs that are not due are held in the worker's memory, delivered from the queue's twin `.DQ`.
 
 use super::request::{Refusal, Reply, Request, Verb};
-use super::{Claim, Dialect, Interest, Known, Meaning, Memory, Payload, PopShape};
+use super::{Claim, Dialect, Interest, Known, Meaning, Memory, PopShape};
 use crate::job::{Job, JobEvent, JobKey, Outcome, System};
 
 const MESSAGE: &[&str] = &["options.redis_message_id", "options.eta", "message_id", "actor_name"];
@@ -51,10 +51,6 @@ impl Dialect for Dramatiq {
         let jobs = if verb == Verb::Fetch { Vec::new() } else { rest.iter().map(key).collect() };
         let queue = String::from_utf8_lossy(queue).into_owned();
         Meaning::Request(Box::new(Request { system, queue, verb, jobs, refusal, skim: MESSAGE, wakes: None }))
-    }
-
-    fn job(&self, _memory: &mut Memory, _queue: &str, _payload: Payload<'_>) -> Option<Job> {
-        None
     }
 
     fn replied(&self, _memory: &mut Memory, request: &Request, reply: Reply<'_>, out: &mut Vec<JobEvent>) {

@@ -6,6 +6,7 @@
 
 use super::{Claim, Dialect, Interest, Known, Meaning, Memory, Payload, PopShape, generic};
 use crate::job::{Job, JobEvent, System};
+use std::sync::Arc;
 
 const QUEUE: &[u8] = b"huey.redis.";
 const SCHEDULE: &[u8] = b"huey.schedule.";
@@ -40,7 +41,7 @@ impl Dialect for Huey {
     }
 
     /// A pickled task: nothing to be read in it.
-    fn job(&self, memory: &mut Memory, queue: &str, _payload: Payload<'_>) -> Option<Job> {
+    fn job(&self, memory: &mut Memory, queue: &Arc<str>, _payload: Payload<'_>) -> Option<Job> {
         queue.as_bytes().starts_with(QUEUE).then(|| generic::job(memory, queue))
     }
 }

@@ -5,8 +5,8 @@
 
 use super::json::Skim;
 use super::request::{Refusal, Reply, Request, Verb};
-use super::{Claim, DIALECTS, Dialect, Interest, Known, Meaning, Memory, Payload, PopShape, sidekiq};
-use crate::job::{Job, JobEvent, JobKey, Outcome, System};
+use super::{Claim, DIALECTS, Dialect, Interest, Known, Meaning, Memory, PopShape, sidekiq};
+use crate::job::{JobEvent, JobKey, Outcome, System};
 use crate::rare::Blank;
 use std::collections::BTreeSet;
 
@@ -68,10 +68,6 @@ impl Dialect for Lists {
             }
             _ => Meaning::Nothing,
         }
-    }
-
-    fn job(&self, _memory: &mut Memory, _queue: &str, _payload: Payload<'_>) -> Option<Job> {
-        None
     }
 
     fn replied(&self, _memory: &mut Memory, request: &Request, reply: Reply<'_>, out: &mut Vec<JobEvent>) {

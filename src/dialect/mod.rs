@@ -27,6 +27,8 @@ use crate::rare::Rare;
 pub use claim::{Claim, Keys, Known, PopShape, claim};
 use json::Skim;
 pub use request::{Refusal, Reply, Request, Verb, Word};
+use std::borrow::Cow;
+use std::sync::Arc;
 
 /// How much of a command somebody wants to see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -166,8 +168,10 @@ pub trait Dialect: Sync {
     fn claim(&self, known: Known, pop: PopShape<'_>) -> Claim;
     /// Reads a command that it was interested in, its name in lower case. Arguments may be cut at 16 KiB.
     fn command(&self, memory: &mut Memory, args: &[&[u8]], out: &mut Vec<JobEvent>) -> Meaning;
-    /// Reads a job's payload. `None`: not one of this system's.
-    fn job(&self, memory: &mut Memory, queue: &str, payload: Payload<'_>) -> Option<Job>;
+    /// Reads the payload of a job that came out of a pop. `None`: not one of this system's.
+    fn job(&self, _memory: &mut Memory, _queue: &Arc<str>, _payload: Payload<'_>) -> Option<Job> {
+        None
+    }
     /// What is to be told before a pop that it claimed as a fetch.
     fn asks(&self, _memory: &Memory, _out: &mut Vec<JobEvent>) {}
     /// Reads the reply to a request of its own that the broker has not answered with an error.
@@ -263,7 +267,7 @@ pub fn closed(memory: &mut Memory, out: &mut Vec<JobEvent>) {
 }
 
 /// The job in a payload; one without a name if no dialect can read it.
-pub fn job(memory: &mut Memory, queue: &str, payload: Option<Payload<'_>>) -> (System, Job) {
+pub fn job(memory: &mut Memory, queue: &Arc<str>, payload: Option<Payload<'_>>) -> (System, Job) {
     if let Some(payload) = payload {
         for dialect in DIALECTS {
             if let Some(job) = dialect.job(memory, queue, payload) {
@@ -275,16 +279,15 @@ pub fn job(memory: &mut Memory, queue: &str, payload: Option<Payload<'_>>) -> (S
 }
 
 /// The queue's name for people: Celery's priority suffix is cut off.
-pub fn queue_name(key: &[u8]) -> String {
-    let end = memchr::memmem::find(key, celery::PRIORITY_SEPARATOR).unwrap_or(key.len());
-    String::from_utf8_lossy(&key[..end]).into_owned()
+pub fn queue_name(key: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(celery::queue(key))
 }
 
 /// The queue that a pop of this (lower-case) name asks for with a key, for people, and whose it is if the shape says so.
 pub fn asked_queue(name: &[u8], key: &[u8]) -> (String, System) {
     match bull::queue(name, key) {
-        Some((queue, system)) => (queue_name(queue), system),
-        None => (queue_name(key), System::Unknown),
+        Some((queue, system)) => (queue_name(queue).into_owned(), system),
+        None => (queue_name(key).into_owned(), System::Unknown),
     }
 }
 

@@ -11,6 +11,7 @@ use super::{Claim, Dialect, Interest, Known, Meaning, Memory, Note, Payload, Pop
 use crate::job::{Job, JobEvent, JobKey, Outcome, Report, System};
 use crate::rare::Blank;
 use memchr::memmem;
+use std::sync::Arc;
 
 const QUEUE: &[u8] = b":queue:";
 const WORKER: &[u8; 8] = b":worker:";
@@ -150,7 +151,7 @@ impl Dialect for Resque {
         Meaning::Nothing
     }
 
-    fn job(&self, memory: &mut Memory, queue: &str, payload: Payload<'_>) -> Option<Job> {
+    fn job(&self, memory: &mut Memory, queue: &Arc<str>, payload: Payload<'_>) -> Option<Job> {
         let known = memory.system == System::Resque;
         let due = is_delayed(queue.as_bytes(), known);
         if !due && !is_queue(queue.as_bytes(), known) {
@@ -235,7 +236,10 @@ fn is_queue(key: &[u8], known: bool) -> bool {
 }
 
 fn is_delayed(key: &[u8], known: bool) -> bool {
+    if !known && !key.starts_with(b"resque:") {
+        return false;
+    }
     let Some(at) = memmem::find(key, DELAYED) else { return false };
     let time = &key[at + DELAYED.len()..];
-    (known || key.starts_with(b"resque:")) && !time.is_empty() && time.iter().all(u8::is_ascii_digit)
+    !time.is_empty() && time.iter().all(u8::is_ascii_digit)
 }

@@ -7,6 +7,7 @@
 
 use super::{Claim, Dialect, Interest, Known, Meaning, Memory, Note, Payload, PopShape};
 use crate::job::{Job, JobEvent, JobKey, Report, System};
+use std::sync::Arc;
 
 const QUEUE: &[u8] = b"rq:queue:";
 const WORKER: &[u8] = b"rq:worker:";
@@ -49,12 +50,12 @@ impl Dialect for Rq {
     }
 
     /// The reply is the job's id.
-    fn job(&self, _memory: &mut Memory, queue: &str, payload: Payload<'_>) -> Option<Job> {
+    fn job(&self, _memory: &mut Memory, queue: &Arc<str>, payload: Payload<'_>) -> Option<Job> {
         if !queue.as_bytes().starts_with(QUEUE) || payload.text.is_empty() {
             return None;
         }
         let id = String::from_utf8_lossy(payload.text).into_owned();
-        Some(Job { key: JobKey::Text(id.clone()), id, name: String::new(), queue: queue.into(), eta: None })
+        Some(Job { key: JobKey::Text(id.clone()), id, name: String::new(), queue: queue.clone(), eta: None })
     }
 
     /// It works one job at a time: who fetches has none. (A job whose data is gone is dropped without a word.)

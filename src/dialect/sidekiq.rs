@@ -13,6 +13,7 @@ use super::json::Skim;
 use super::{Claim, Dialect, Interest, Known, Meaning, Memory, Note, Payload, PopShape};
 use crate::job::{Job, JobEvent, JobKey, Report, System};
 use memchr::memmem;
+use std::sync::Arc;
 
 /// No process has more threads.
 const WORK_MAX: usize = 4_096;
@@ -98,7 +99,7 @@ impl Dialect for Sidekiq {
         Meaning::Nothing
     }
 
-    fn job(&self, _memory: &mut Memory, queue: &str, payload: Payload<'_>) -> Option<Job> {
+    fn job(&self, _memory: &mut Memory, queue: &Arc<str>, payload: Payload<'_>) -> Option<Job> {
         let payload = payload.skim;
         let jid = payload.get("jid")?;
         let name = payload.get("wrapped").or_else(|| payload.get("class"))?;
@@ -106,7 +107,7 @@ impl Dialect for Sidekiq {
             key: JobKey::Text(jid.to_owned()),
             id: jid.to_owned(),
             name: name.to_owned(),
-            queue: queue.into(),
+            queue: queue.clone(),
             eta: None,
         })
     }

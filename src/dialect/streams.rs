@@ -4,6 +4,7 @@
 use super::request::{Refusal, Reply, Request, Verb, Word};
 use super::{Claim, Dialect, Interest, Known, Meaning, Memory, Note, PAYLOAD, Payload, PopShape};
 use crate::job::{Job, JobEvent, JobKey, Outcome, System};
+use std::sync::Arc;
 
 /// Idle for so long is no entry: a claim with it claims nothing.
 const NEVER: &[u8] = b"9000000000000000";
@@ -28,10 +29,6 @@ impl Dialect for Streams {
         let [b"xack", stream, _group, ids @ ..] = args else { return Meaning::Nothing };
         let keys = ids.iter().map(|id| key(stream, id)).collect();
         Meaning::Note(Note::Ended(keys, Outcome::Finished))
-    }
-
-    fn job(&self, _memory: &mut Memory, _queue: &str, _payload: Payload<'_>) -> Option<Job> {
-        None
     }
 
     fn replied(&self, memory: &mut Memory, request: &Request, reply: Reply<'_>, out: &mut Vec<JobEvent>) {
@@ -81,7 +78,7 @@ pub fn entries(memory: &mut Memory, name: &[u8], stream: &[u8], words: &[Word]) 
         let named =
             words[..*start].iter().rev().find(|word| word.depth == first.depth).filter(|_| name == b"xreadgroup");
         let stream = named.map_or(stream, |word| &word.text);
-        let queue = String::from_utf8_lossy(stream).into_owned();
+        let queue = Arc::from(String::from_utf8_lossy(stream));
         let values = words[start + 1..end].iter().filter(|word| word.depth > depth);
         let payloads = values.filter_map(|word| Some(Payload { skim: word.skim.as_ref()?, text: &[] }));
         let known = payloads

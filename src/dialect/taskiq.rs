@@ -4,6 +4,7 @@
 
 use super::{Claim, Dialect, Interest, Known, Meaning, Memory, Note, Payload, PopShape};
 use crate::job::{Job, JobEvent, JobKey, System};
+use std::sync::Arc;
 
 pub(super) struct Taskiq;
 
@@ -35,10 +36,10 @@ impl Dialect for Taskiq {
         }
     }
 
-    fn job(&self, _memory: &mut Memory, queue: &str, payload: Payload<'_>) -> Option<Job> {
+    fn job(&self, _memory: &mut Memory, queue: &Arc<str>, payload: Payload<'_>) -> Option<Job> {
         let id = payload.skim.get("task_id")?.to_owned();
         let name = payload.skim.get("task_name")?.to_owned();
-        Some(Job { key: JobKey::Text(id.clone()), id, name, queue: queue.into(), eta: None })
+        Some(Job { key: JobKey::Text(id.clone()), id, name, queue: queue.clone(), eta: None })
     }
 }
 

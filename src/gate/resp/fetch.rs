@@ -225,7 +225,7 @@ impl RespGate {
             Some(leaf) => leaf.content,
             None => fetch.pop.keys().first().map_or(b"".as_slice(), |k| k.as_ref()),
         };
-        let queue = dialect::queue_name(key);
+        let queue = dialect::queue_name(key).into();
         let list = self.private_list(&fetch.pop);
         let mut keys = Vec::new();
         let mut tell = |memory: &mut dialect::Memory, payload: Option<dialect::Payload<'_>>| {
