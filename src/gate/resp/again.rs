@@ -6,7 +6,7 @@ use super::RespGate;
 use super::claim::shape;
 use super::client::ClientAt;
 use super::pop::Pop;
-use crate::dialect::{Claim, Known};
+use crate::dialect::{self, Claim, Known};
 use crate::gate::Action;
 use crate::job::Millis;
 use crate::rare::Blank;
@@ -37,6 +37,8 @@ pub(super) struct Last {
     claim: Claim,
     list: Option<Bytes>,
     queues: Arc<[String]>,
+    /// Which of its keys the last job came from, and what that queue is called.
+    from: Option<(usize, Arc<str>)>,
 }
 
 /// The last pop that asks for no job, and of which there is nothing to be told.
@@ -105,9 +107,22 @@ impl RespGate {
         let is_kept = !matches!(pop.name(), b"" | b"xclaim") && (1..=TEXT_MAX).contains(&pop.text.len());
         self.latest.fetch = is_kept.then(|| {
             let (known, claim, list) = (self.memory.known(), self.claim_of(shape(pop)), self.private_list(pop));
-            Last { pop: Arc::clone(pop), known, claim, list, queues: Arc::clone(&queues) }
+            Last { pop: Arc::clone(pop), known, claim, list, queues: Arc::clone(&queues), from: None }
         });
         queues
+    }
+
+    /// What the queue is called that a job came from.
+    pub(super) fn queue_of(&mut self, pop: &Pop, key: &[u8]) -> Arc<str> {
+        let name = || Arc::<str>::from(dialect::queue_name(key));
+        let is_last = |last: &&mut Last| std::ptr::eq(&raw const *last.pop, pop);
+        let Some(last) = self.latest.fetch.as_mut().filter(is_last) else { return name() };
+        if let Some((_, queue)) = last.from.as_ref().filter(|(at, _)| pop.keys()[*at] == key) {
+            return Arc::clone(queue);
+        }
+        let queue = name();
+        last.from = pop.keys().iter().position(|asked| asked == key).map(|at| (at, Arc::clone(&queue)));
+        queue
     }
 }
 

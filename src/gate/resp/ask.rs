@@ -3,6 +3,7 @@
 //! hears of either.
 
 use super::empty::Proto;
+use super::encode::{bulk, header};
 use super::owed::{Owed, PubsubKind};
 use super::reply::Reading;
 use super::{Mode, RespGate};
@@ -102,16 +103,12 @@ impl RespGate {
 impl Mailbox {
     /// A message as Redis publishes it.
     fn deliver(&self, proto: Proto, message: &[u8], out: &mut Vec<u8>) {
-        let kind = if proto == Proto::Three { '>' } else { '*' };
+        let kind = if proto == Proto::Three { b'>' } else { b'*' };
         let words: &[&[u8]] = match self.kind {
             PubsubKind::Patterns => &[b"pmessage", &self.name, &self.name, message],
             _ => &[b"message", &self.name, message],
         };
-        out.extend_from_slice(format!("{kind}{}\r\n", words.len()).as_bytes());
-        for word in words {
-            out.extend_from_slice(format!("${}\r\n", word.len()).as_bytes());
-            out.extend_from_slice(word);
-            out.extend_from_slice(b"\r\n");
-        }
+        header(kind, words.len(), out);
+        words.iter().for_each(|word| bulk(word, out));
     }
 }

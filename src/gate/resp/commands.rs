@@ -323,7 +323,7 @@ impl RespGate {
 
     fn forward_or_send(&mut self, changed: bool, args: &[Bytes], out: &mut Vec<Action>) -> bool {
         if changed {
-            self.send(Side::Broker, Bytes::from(super::command::encode(args)), out);
+            self.send(Side::Broker, super::encode::encode(args), out);
         }
         !changed
     }

@@ -12,7 +12,7 @@
 
 use super::broker::Current;
 use super::client::ClientAt;
-use super::command::encode;
+use super::encode::encode;
 use super::leaves::Leaves;
 use super::owed::{Fetch, Owed};
 use super::pop::{Pop, Wait};
@@ -98,8 +98,8 @@ impl RespGate {
         let left = fetch.deadline.map_or(Millis::MAX, |d| d.saturating_sub(now));
         let ms = self.jittered_slice(now, spread).min(left);
         fetch.sliced = true;
-        let args = self.without_paused(&mut fetch, ms);
-        self.send(Side::Broker, Bytes::from(encode(&args)), out);
+        let slice = self.slice(&mut fetch, ms);
+        self.send(Side::Broker, slice, out);
         self.asked = true;
         self.owed.push(Owed::Fetch(fetch));
     }
@@ -163,11 +163,11 @@ impl RespGate {
             return;
         }
         self.answered(Place::Gate, FetchEnd::Empty, true, out);
-        let args = match fetch.deadline {
-            Some(deadline) => fetch.pop.sliced(deadline - now, self.whole_seconds),
-            None => fetch.pop.args().to_vec(),
+        let command = match fetch.deadline {
+            Some(deadline) => fetch.pop.slice(deadline - now, self.whole_seconds),
+            None => encode(fetch.pop.args()),
         };
-        self.send(Side::Broker, Bytes::from(encode(&args)), out);
+        self.send(Side::Broker, command, out);
         self.owed.push(Owed::Blocking);
     }
 
@@ -225,7 +225,7 @@ impl RespGate {
             Some(leaf) => leaf.content,
             None => fetch.pop.keys().first().map_or(b"".as_slice(), |k| k.as_ref()),
         };
-        let queue = dialect::queue_name(key).into();
+        let queue = self.queue_of(&fetch.pop, key);
         let list = self.private_list(&fetch.pop);
         let mut keys = Vec::new();
         let mut tell = |memory: &mut dialect::Memory, payload: Option<dialect::Payload<'_>>| {

@@ -4,6 +4,7 @@
 //! A gate without pauses has no set, and all of this costs it one branch.
 
 use super::RespGate;
+use super::encode::encode;
 use super::owed::{Fetch, Owed};
 use super::pop::Pop;
 use crate::dialect::{self, Note, Request};
@@ -78,19 +79,21 @@ impl RespGate {
         fetch.left_out.clone_from(&self.pauses.set);
         if !whole && let Some(set) = &self.pauses.set {
             let args = fetch.pop.without(fetch.pop.args().to_vec(), |key| fetch.pop.is_of(key, set));
-            self.send(Side::Broker, Bytes::from(super::command::encode(&args)), out);
+            self.send(Side::Broker, encode(&args), out);
         }
         self.owed.push(Owed::Fetch(fetch));
         whole
     }
 
-    /// The arguments of a slice of a fetch that is not refused.
-    pub(super) fn without_paused(&self, fetch: &mut Fetch, ms: Millis) -> Vec<Bytes> {
+    /// A slice of a fetch that is not refused.
+    pub(super) fn slice(&self, fetch: &mut Fetch, ms: Millis) -> Bytes {
         fetch.left_out.clone_from(&self.pauses.set);
-        let args = fetch.pop.sliced(ms, self.whole_seconds);
         match &self.pauses.set {
-            Some(set) if self.asks_paused(&fetch.pop) => fetch.pop.without(args, |key| fetch.pop.is_of(key, set)),
-            _ => args,
+            Some(set) if self.asks_paused(&fetch.pop) => {
+                let args = fetch.pop.sliced(ms, self.whole_seconds);
+                encode(&fetch.pop.without(args, |key| fetch.pop.is_of(key, set)))
+            }
+            _ => fetch.pop.slice(ms, self.whole_seconds),
         }
     }
 

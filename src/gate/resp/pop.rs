@@ -28,22 +28,22 @@ pub(super) enum Wait {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Timeout {
-    arg: usize,
+pub(super) struct Timeout {
+    pub(super) arg: usize,
     wait: Wait,
     /// Milliseconds on the wire (XREADGROUP) or seconds.
-    in_ms: bool,
+    pub(super) in_ms: bool,
 }
 
 /// A well-formed command that takes something out of a key.
 #[derive(Clone, Debug)]
 pub(crate) struct Pop {
-    row: &'static Row,
+    pub(super) row: &'static Row,
     /// The command as it came; empty if not as an array.
     pub(super) text: Bytes,
-    args: Vec<Bytes>,
-    keys: Range<usize>,
-    timeout: Option<Timeout>,
+    pub(super) args: Vec<Bytes>,
+    pub(super) keys: Range<usize>,
+    pub(super) timeout: Option<Timeout>,
     counted: bool,
     /// XREADGROUP NOACK: what was read is pending nowhere.
     noack: bool,
@@ -200,36 +200,6 @@ impl Pop {
         }
     }
 
-    /// The same with another time-out, in milliseconds. `whole` seconds for a server that knows no fractions.
-    pub(super) fn sliced(&self, ms: u64, whole: bool) -> Vec<Bytes> {
-        let mut args = self.args.clone();
-        if let Some(timeout) = self.timeout {
-            let ms = ms.max(1);
-            args[timeout.arg] = Bytes::from(match (timeout.in_ms, whole) {
-                (true, _) => ms.to_string(),
-                (false, true) => (ms / 1000).max(1).to_string(),
-                (false, false) => format!("{}.{:03}", ms / 1000, ms % 1000),
-            });
-        }
-        args
-    }
-
-    /// Takes keys out of the arguments of this command (as they are, or [`Pop::sliced`]). At least one has to stay.
-    pub(super) fn without(&self, mut args: Vec<Bytes>, left_out: impl Fn(&Bytes) -> bool) -> Vec<Bytes> {
-        let keys = self.keys.clone();
-        let out: Vec<usize> = keys.clone().filter(|i| left_out(&self.args[*i])).collect();
-        match self.row.form {
-            Form::TimeoutCounted | Form::Counted => {
-                args[keys.start - 1] = Bytes::from((keys.len() - out.len()).to_string());
-            }
-            // an id for each
-            Form::ReadGroup => out.iter().rev().for_each(|i| drop(args.remove(i + keys.len()))),
-            _ => {}
-        }
-        out.iter().rev().for_each(|i| drop(args.remove(*i)));
-        args
-    }
-
     pub(super) fn undo(&self) -> Undo {
         self.row.undo
     }
@@ -369,29 +339,5 @@ mod tests {
             assert_eq!(pop(bad).expect_err(bad), Unread::Unknown);
         }
         assert_eq!(pop("xreadgroup GROUP g c STREAMS s 0").expect_err("a history"), Unread::TakesNothing);
-    }
-
-    #[test]
-    fn a_slice_is_never_for_ever() {
-        let brpop = pop("brpop q 0").expect("well-formed");
-        assert_eq!(brpop.sliced(0, false)[2], "0.001");
-        assert_eq!(brpop.sliced(950, false)[2], "0.950");
-        assert_eq!(brpop.sliced(950, true)[2], "1");
-    }
-
-    #[test]
-    fn keys_are_taken_out_with_what_belongs_to_them() {
-        for (whole, part) in [
-            ("brpop a x b x 1", "brpop a b 1"),
-            ("bzpopmin x a 0", "bzpopmin a 0"),
-            ("blmpop 2.5 3 a x b left COUNT 3", "blmpop 2.5 2 a b left COUNT 3"),
-            ("zmpop 2 x a MIN", "zmpop 1 a MIN"),
-            ("xreadgroup GROUP g c BLOCK 9 STREAMS s x t > > >", "xreadgroup GROUP g c BLOCK 9 STREAMS s t > >"),
-            ("blmpop 1 2 a b left", "blmpop 1 2 a b left"),
-        ] {
-            let pop = pop(whole).expect(whole);
-            let args = pop.without(pop.args().to_vec(), |key| key == "x");
-            assert_eq!(args.iter().map(|a| String::from_utf8_lossy(a)).collect::<Vec<_>>().join(" "), part);
-        }
     }
 }

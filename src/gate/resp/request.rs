@@ -3,8 +3,9 @@
 //!
 //! One that is too long to be waited for streams through and is stopped at that argument: it is decided when it passes.
 
-use super::command::{encode, read_arg};
+use super::command::read_arg;
 use super::empty::Empty;
+use super::encode::{bulk, bulk_length, encode};
 use super::leaves::Leaves;
 use super::owed::{Asked, Owed};
 use super::reply::Reading;
@@ -70,7 +71,7 @@ impl RespGate {
                 *text = Bytes::from_static(to);
                 out.push(Action::Event(JobEvent::FetchRewritten { queues }));
                 self.owe_request(request, false);
-                self.send(Side::Broker, Bytes::from(encode(&args)), out);
+                self.send(Side::Broker, encode(&args), out);
                 false
             }
             Refusal::Answer(_) | Refusal::Nothing => self.ask_request(request, queues, out),
@@ -85,7 +86,7 @@ impl RespGate {
         if let Some(key) = request.wakes.filter(|_| now < self.refused_since() + WAKES_FOR) {
             let word = Bytes::from_static;
             let wake = [word(b"ZADD"), Bytes::from(key), word(b"NX"), word(b"0"), word(b"0")];
-            self.send(Side::Broker, Bytes::from(encode(&wake)), out);
+            self.send(Side::Broker, encode(&wake), out);
             self.owed.push(Owed::Skip);
         }
         self.owed.push(match request.refusal {
@@ -180,7 +181,8 @@ impl RespGate {
             return Judged::Passes;
         }
         out.push(Action::Event(JobEvent::FetchRewritten { queues }));
-        let argument = [format!("${}\r\n", watch.to.len()).as_bytes(), watch.to, b"\r\n"].concat();
+        let mut argument = Vec::with_capacity(bulk_length(watch.to.len()));
+        bulk(watch.to, &mut argument);
         self.send(Side::Broker, Bytes::from(argument), out);
         Judged::Replaced(used)
     }

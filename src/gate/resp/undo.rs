@@ -10,7 +10,7 @@
 //! ```
 
 use super::RespGate;
-use super::command::encode;
+use super::encode::encode;
 use super::leaves::{Leaf, Leaves};
 use super::owed::Owed;
 use super::pop::Pop;
@@ -47,7 +47,7 @@ impl RespGate {
         back.looking = !back.looking && !back.look.is_empty() && back.steps < STEPS;
         back.steps += 1;
         let commands = if back.looking { &back.look } else { &back.commands };
-        let sent: Vec<Bytes> = commands.iter().map(|command| Bytes::from(encode(command))).collect();
+        let sent: Vec<Bytes> = commands.iter().map(|command| encode(command)).collect();
         sent.iter().skip(1).for_each(|_| self.owed.push(Owed::Skip));
         sent.into_iter().for_each(|command| self.send(Side::Broker, command, out));
         self.owed.push(Owed::PutBack(Box::new(back)));
