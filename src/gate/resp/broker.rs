@@ -53,6 +53,13 @@ impl RespGate {
                     }
                     continue;
                 }
+                if let Some((mut reading, used)) = self.quick_delivery(&input[at..]) {
+                    self.replied(now, &mut reading, used as u64, out);
+                    self.extend(&mut run, at..at + used, out);
+                    at += used;
+                    self.settle(now, &mut run, out);
+                    continue;
+                }
                 match self.begin(&input[at..], out) {
                     Err(More) => break,
                     Ok(Some((current, reading))) => {
@@ -87,17 +94,15 @@ impl RespGate {
             }
             let forward = self.forwards();
             if advance.done {
-                let reading = begun.or_else(|| self.reading.take().map(|reading| *reading));
+                let mut kept = self.reading.take();
+                let reading = begun.as_mut().or(kept.as_deref_mut());
                 self.complete(now, reading, if forward { advance.used as u64 } else { 0 }, out, &mut run);
             }
             if forward {
                 self.extend(&mut run, at..end, out);
             }
-            if advance.done && self.has_settling() {
-                Self::flush(&mut run, out);
-                self.settle_front(out);
-                // what its time was over for in the middle of a push
-                self.answer_overdue(now, out);
+            if advance.done {
+                self.settle(now, &mut run, out);
             }
             at = end;
         }
@@ -108,6 +113,16 @@ impl RespGate {
             return input.len();
         }
         if self.mode == Mode::Closed { input.len() } else { at }
+    }
+
+    /// A value has ended, and has been added to `run`.
+    fn settle(&mut self, now: Millis, run: &mut Range<usize>, out: &mut Vec<Action>) {
+        if self.has_settling() {
+            Self::flush(run, out);
+            self.settle_front(out);
+            // what its time was over for in the middle of a push
+            self.answer_overdue(now, out);
+        }
     }
 
     /// Framing is lost on this side.
@@ -230,7 +245,7 @@ impl RespGate {
     fn complete(
         &mut self,
         now: Millis,
-        reading: Option<Reading>,
+        reading: Option<&mut Reading>,
         pending: u64,
         out: &mut Vec<Action>,
         run: &mut Range<usize>,
@@ -241,12 +256,12 @@ impl RespGate {
                 self.owed.pop();
             }
             (Current::Confirmation(kind), Some(reading)) => {
-                self.confirm(kind, &reading);
-                self.note_mailbox(&reading, out);
+                self.confirm(kind, reading);
+                self.note_mailbox(reading, out);
             }
             (Current::Swallow, Some(reading)) => {
                 if let Some(Owed::PutBack(back)) = self.owed.pop() {
-                    self.put_back_answered(*back, &reading, out);
+                    self.put_back_answered(*back, reading, out);
                 }
             }
             (Current::Slice, reading) => {
@@ -268,19 +283,19 @@ impl RespGate {
     }
 
     /// A reply that was read along has ended.
-    fn replied(&mut self, now: Millis, reading: Reading, pending: u64, out: &mut Vec<Action>) {
+    fn replied(&mut self, now: Millis, reading: &mut Reading, pending: u64, out: &mut Vec<Action>) {
         match self.owed.pop() {
             Some(Owed::Fetch(fetch)) => self.fetch_replied(now, fetch, reading, pending, out),
-            Some(Owed::Request(asked)) => self.request_replied(*asked, &reading, pending, out),
-            Some(Owed::Noted(noted)) => self.noted(*noted, &reading, out),
+            Some(Owed::Request(asked)) => self.request_replied(*asked, reading, pending, out),
+            Some(Owed::Noted(noted)) => self.noted(*noted, reading, out),
             _ => {}
         }
     }
 
-    fn fetch_replied(&mut self, now: Millis, fetch: Fetch, reading: Reading, pending: u64, out: &mut Vec<Action>) {
+    fn fetch_replied(&mut self, now: Millis, fetch: Fetch, reading: &mut Reading, pending: u64, out: &mut Vec<Action>) {
         let end = if reading.is_error() {
             FetchEnd::Error
-        } else if reading.is_empty() || self.is_empty_claim(&fetch, &reading) {
+        } else if reading.is_empty() || self.is_empty_claim(&fetch, reading) {
             FetchEnd::Empty
         } else {
             return self.delivered(now, fetch, reading, pending, out);

@@ -191,7 +191,7 @@ impl RespGate {
         &mut self,
         now: Millis,
         fetch: Fetch,
-        reading: Reading,
+        reading: &mut Reading,
         pending: u64,
         out: &mut Vec<Action>,
     ) {
@@ -201,24 +201,17 @@ impl RespGate {
             self.answered(Place::Broker, FetchEnd::Vanished, blocking, out);
             return self.put_back(now, &fetch.pop, &reading.leaves, reading.overflow, vec![], out);
         }
-        let mut events = Vec::new();
         let wakeup = self.claim(&fetch.pop) == Claim::Wakeup;
-        let keys = if wakeup { Vec::new() } else { self.jobs(&fetch, &reading, &mut events) };
-        Self::emit(events, out);
+        let keys = if wakeup { Vec::new() } else { self.jobs(&fetch, reading, out) };
         self.answered(Place::Broker, if wakeup { FetchEnd::Empty } else { FetchEnd::Job }, blocking, out);
-        self.retained.push_back(Retained {
-            end: self.sent + pending,
-            pop: Some(fetch.pop),
-            leaves: reading.leaves,
-            overflow: reading.overflow,
-            keys,
-        });
+        let (end, leaves) = (self.sent + pending, std::mem::take(&mut reading.leaves));
+        self.retain(Retained { end, pop: Some(fetch.pop), leaves, overflow: reading.overflow, keys });
     }
 
     /// Tells of the jobs in a reply; returns their keys.
-    fn jobs(&mut self, fetch: &Fetch, reading: &Reading, events: &mut Vec<JobEvent>) -> Vec<JobKey> {
+    fn jobs(&mut self, fetch: &Fetch, reading: &Reading, out: &mut Vec<Action>) -> Vec<JobKey> {
         if fetch.pop.reads_entries() {
-            return self.entries(&fetch.pop, reading, events);
+            return self.entries(&fetch.pop, reading, out);
         }
         let named = fetch.pop.reply_names_key().then(|| reading.leaves.first()).flatten();
         let key = match named {
@@ -227,17 +220,18 @@ impl RespGate {
         };
         let queue = self.queue_of(&fetch.pop, key);
         let list = self.private_list(&fetch.pop);
-        let mut keys = Vec::new();
+        // hardly any reply has more
+        let mut keys = Vec::with_capacity(1);
         let mut tell = |memory: &mut dialect::Memory, payload: Option<dialect::Payload<'_>>| {
             let (system, mut job) = dialect::job(memory, &queue, payload);
             if let (Some(list), Some(payload)) = (&list, payload) {
                 job.key = dialect::lists::key(list, payload.skim, payload.text);
             }
             if system != memory.system && system != crate::job::System::Unknown && !fetch.takes_due {
-                events.push(JobEvent::Recognised(system));
+                out.push(Action::Event(JobEvent::Recognised(system)));
             }
             keys.push(job.key.clone());
-            events.push(if fetch.takes_due { JobEvent::Taken(job) } else { JobEvent::Delivered(job) });
+            out.push(Action::Event(if fetch.takes_due { JobEvent::Taken(job) } else { JobEvent::Delivered(job) }));
         };
         let first = reading.leaves.get(fetch.pop.payload_leaf() as usize).filter(|_| !reading.overflow);
         let text = first.map_or(b"".as_slice(), |leaf| leaf.content);
@@ -250,13 +244,14 @@ impl RespGate {
     }
 
     /// The same for entries of streams.
-    fn entries(&mut self, pop: &Pop, reading: &Reading, events: &mut Vec<JobEvent>) -> Vec<JobKey> {
+    fn entries(&mut self, pop: &Pop, reading: &Reading, out: &mut Vec<Action>) -> Vec<JobKey> {
         let (words, whole) = reading.words();
         let stream = pop.keys().first().cloned().unwrap_or_default();
         let mut keys = Vec::new();
         let entries = dialect::streams::entries(&mut self.memory, pop.name(), &stream, words);
         if !whole || (entries.is_empty() && pop.name() == b"xreadgroup") {
-            events.push(JobEvent::Blocked("it read entries of a stream that could not be followed".to_owned()));
+            let why = "it read entries of a stream that could not be followed".to_owned();
+            out.push(Action::Event(JobEvent::Blocked(why)));
         }
         for (system, job) in entries {
             if pop.name() == b"xreadgroup" {
@@ -266,10 +261,10 @@ impl RespGate {
                 self.told.read_entries.push_back(job.key.clone());
             }
             if system != self.memory.system && system != crate::job::System::Unknown {
-                events.push(JobEvent::Recognised(system));
+                out.push(Action::Event(JobEvent::Recognised(system)));
             }
             keys.push(job.key.clone());
-            events.push(JobEvent::Delivered(job));
+            out.push(Action::Event(JobEvent::Delivered(job)));
         }
         keys
     }

@@ -243,6 +243,14 @@ impl RespGate {
         self.settle_orphan(out);
     }
 
+    /// Until it has been handed to the client's socket: most often at once, and there is no second one.
+    fn retain(&mut self, retained: Retained) {
+        if self.retained.capacity() == 0 {
+            self.retained.reserve_exact(1);
+        }
+        self.retained.push_back(retained);
+    }
+
     /// A run of forwarded bytes ends.
     fn flush(run: &mut Range<usize>, out: &mut Vec<Action>) {
         if run.start < run.end {

@@ -5,9 +5,13 @@
 use super::client::{ClientAt, Verdict};
 use super::command::{FIRST_MAX, NAME_MAX};
 use super::owed::Owed;
+use super::reply::Reading;
 use super::session::ReplyMode;
 use super::{Mode, RespGate};
+use crate::dialect::{PAYLOAD, json::Skim};
 
+/// A longer delivery is left to the scanner, which knows what to do with one that is too long to be kept.
+const ELEMENT_MAX: usize = 64 * 1024;
 /// What is owed grows by no more than this in one walk.
 const RUN_MAX: u32 = 4_096;
 
@@ -81,6 +85,35 @@ impl RespGate {
         }
         self.owed.pop_plain(count);
         at
+    }
+
+    /// The delivery at the start of `buf` that answers a fetch, if it is one element, not too long and all there, and its
+    /// length.
+    pub(super) fn quick_delivery(&self, buf: &[u8]) -> Option<(Reading, usize)> {
+        let Some(Owed::Fetch(fetch)) = self.owed.front() else { return None };
+        let odd = self.session.monitor || self.session.subscribed_resp2() || self.owed.sync().is_some();
+        if odd || self.mode != Mode::Running || fetch.pop.reads_entries() {
+            return None;
+        }
+        let bulk = |at: usize| {
+            let (len, start) = length(buf, at, b'$')?;
+            let text = buf.get(start..start.checked_add(len)?)?;
+            let end = start + len + 2;
+            (end <= buf.len().min(ELEMENT_MAX)).then_some((text, end))
+        };
+        let skim = Skim::new(PAYLOAD);
+        match length(buf, 0, b'*') {
+            Some((2, at)) if fetch.pop.reply_names_key() => {
+                let (key, at) = bulk(at)?;
+                let (payload, end) = bulk(at)?;
+                Some((Reading::of_strings(b'*', &[key, payload], skim), end))
+            }
+            None if !fetch.pop.reply_names_key() => {
+                let (payload, end) = bulk(0)?;
+                Some((Reading::of_strings(b'$', &[payload], skim), end))
+            }
+            _ => None,
+        }
     }
 }
 

@@ -255,7 +255,7 @@ impl RespGate {
         }
         if !gone && !keys.is_empty() {
             let end = self.sent + pending;
-            self.retained.push_back(Retained { end, pop: None, leaves: Leaves::default(), overflow: false, keys });
+            self.retain(Retained { end, pop: None, leaves: Leaves::default(), overflow: false, keys });
         }
     }
 }
