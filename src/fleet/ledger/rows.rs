@@ -1,6 +1,7 @@
 //! Rows in the order of their numbers, which rise: written at the end, mostly struck out near the front. One that is struck
 //! out leaves a gap until there are too many.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 
 /// Gaps that are left alone.
@@ -15,11 +16,13 @@ pub(super) struct Rows<T> {
     numbers: VecDeque<u64>,
     rows: VecDeque<Option<Box<T>>>,
     gaps: usize,
+    /// Where a row was found last.
+    found: Cell<usize>,
 }
 
 impl<T> Default for Rows<T> {
     fn default() -> Self {
-        Rows { numbers: VecDeque::new(), rows: VecDeque::new(), gaps: 0 }
+        Rows { numbers: VecDeque::new(), rows: VecDeque::new(), gaps: 0, found: Cell::new(0) }
     }
 }
 
@@ -88,23 +91,28 @@ impl<T> Rows<T> {
         self.rows[at].as_deref_mut()
     }
 
-    /// Of a row or a gap. The numbers rise by at least one, so that the distance from both ends says between which places
-    /// it is: in one, if no other ledger has had a number in between.
+    /// Of a row or a gap. What is looked for is mostly what was looked for just now.
     fn at(&self, number: u64) -> Option<usize> {
+        let found = self.found.get();
+        if self.numbers.get(found) == Some(&number) {
+            return Some(found);
+        }
+        // they rise by at least one: the distance from both ends says between which places it is
         let (first, last) = (*self.numbers.front()?, *self.numbers.back()?);
         let (from_first, from_last) = (number.checked_sub(first)?, last.checked_sub(number)?);
         let end = self.numbers.len() - 1;
-        let mut high = usize::try_from(from_first).unwrap_or(end).min(end);
-        let mut low = end.saturating_sub(usize::try_from(from_last).unwrap_or(end));
-        while low < high {
-            let middle = low.midpoint(high);
-            if self.numbers[middle] < number {
-                low = middle + 1;
-            } else {
-                high = middle;
-            }
-        }
-        (self.numbers[low] == number).then_some(low)
+        let high = usize::try_from(from_first).unwrap_or(end).min(end);
+        let low = end.saturating_sub(usize::try_from(from_last).unwrap_or(end));
+        let (front, back) = self.numbers.as_slices();
+        let below = |number_there: &u64| *number_there < number;
+        let at = match front.len() {
+            _ if low == high => low,
+            split if high < split => low + front[low..high].partition_point(below),
+            split if low >= split => low + back[low - split..high - split].partition_point(below),
+            _ => self.numbers.partition_point(below),
+        };
+        self.found.set(at);
+        (self.numbers[at] == number).then_some(at)
     }
 
     /// The lowest number.
