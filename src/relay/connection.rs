@@ -187,18 +187,18 @@ impl<G: Gate + Send + 'static> Life for Open<G> {
         self.pump.streams()
     }
 
-    fn turn(&mut self, cx: &mut Context<'_>) -> Turn {
-        self.closed = self.pump.turn(cx).map(Box::new);
-        self.outcome()
+    fn turn(&mut self, now: Millis, cx: &mut Context<'_>) -> Turn {
+        let closed = self.pump.turn(now, cx);
+        self.outcome(closed)
     }
 
     fn hand_over(&mut self, facts: &mut Vec<(ConnId, JobEvent)>) {
         self.pump.hand_over(facts);
     }
 
-    fn resume(&mut self, cx: &mut Context<'_>, asked: bool) -> Turn {
-        self.closed = self.pump.resume(cx, asked).map(Box::new);
-        self.outcome()
+    fn resume(&mut self, now: Millis, cx: &mut Context<'_>, asked: bool) -> Turn {
+        let closed = self.pump.resume(now, cx, asked);
+        self.outcome(closed)
     }
 
     fn timer(&mut self) -> Option<Millis> {
@@ -233,9 +233,12 @@ impl<G: Gate + Send + 'static> Life for Open<G> {
 }
 
 impl<G: Gate + Send + 'static> Open<G> {
-    fn outcome(&self) -> Turn {
-        match &self.closed {
-            Some(_) => Turn::Over,
+    fn outcome(&mut self, closed: Option<Closed>) -> Turn {
+        match closed {
+            Some(closed) => {
+                self.closed = Some(Box::new(closed));
+                Turn::Over
+            }
             None if self.pump.is_parked() => Turn::Parked,
             None => Turn::Waits,
         }
@@ -279,27 +282,26 @@ struct Facts {
 }
 
 impl Facts {
-    /// Counts them, and leaves only what the fleet has to hear.
-    fn count(&mut self, events: &mut Vec<JobEvent>) {
-        let system = self.handle.flags().system();
-        events.iter().for_each(|event| telemetry::connection_event(system, event));
-        self.opaque |= events.contains(&JobEvent::Opaque);
-        // no news of a job
-        events.retain(|event| *event != JobEvent::UnknownScript);
+    /// Counts it. False if it is no news of a job, and nothing that the fleet has to hear.
+    fn count(&mut self, event: &JobEvent) -> bool {
+        telemetry::connection_event(self.handle.flags().system(), event);
+        self.opaque |= matches!(event, JobEvent::Opaque);
+        !matches!(event, JobEvent::UnknownScript)
     }
 }
 
 impl pump::FactSink for Facts {
     fn events(&mut self, events: &mut Vec<JobEvent>) {
-        self.count(events);
+        events.retain(|event| self.count(event));
         if !events.is_empty() {
             self.hub.with_fleet(|fleet, now| events.drain(..).for_each(|event| fleet.event(now, self.conn, event)));
         }
     }
 
-    fn hand_over(&mut self, events: &mut Vec<JobEvent>, facts: &mut Vec<(ConnId, JobEvent)>) {
-        self.count(events);
-        facts.extend(events.drain(..).map(|event| (self.conn, event)));
+    fn hand_over(&mut self, event: JobEvent, facts: &mut Vec<(ConnId, JobEvent)>) {
+        if self.count(&event) {
+            facts.push((self.conn, event));
+        }
     }
 }
 

@@ -51,6 +51,11 @@ impl Lane {
         Lane { input: Input::Open, hungry: false, dead: false, written: 0, waiting: Rare::default() }
     }
 
+    /// More may come, nothing waits, and nothing is thrown away: almost always.
+    pub(super) fn flows(&self) -> bool {
+        self.input == Input::Open && !self.dead && !self.waiting.is_there()
+    }
+
     /// What was read, and not consumed by the gate.
     pub(super) fn carried(&self) -> &[u8] {
         &self.waiting.carry
@@ -113,10 +118,12 @@ impl Lane {
     }
 
     /// Writes more of what waits. True if the socket took any, or broke.
+    #[inline]
     pub(super) fn flush<W: AsyncWrite + Unpin>(&mut self, writer: &mut W, cx: &mut Context<'_>) -> bool {
-        if self.backlog() == 0 {
-            return false;
-        }
+        self.backlog() > 0 && self.flush_backlog(writer, cx)
+    }
+
+    fn flush_backlog<W: AsyncWrite + Unpin>(&mut self, writer: &mut W, cx: &mut Context<'_>) -> bool {
         let (taken, result) = write(writer, cx, &self.waiting.pending[self.waiting.sent..]);
         self.waiting.sent += taken;
         self.written += taken as u64;
@@ -132,10 +139,14 @@ impl Lane {
     }
 
     /// Gives memory back that is not needed now.
+    #[inline]
     pub(super) fn trim(&mut self) {
-        if !self.waiting.is_there() {
-            return;
+        if self.waiting.is_there() {
+            self.trim_waiting();
         }
+    }
+
+    fn trim_waiting(&mut self) {
         let Waiting { carry, pending, .. } = &mut *self.waiting;
         match (carry.is_empty(), pending.is_empty()) {
             (true, true) => self.waiting = Rare::default(),

@@ -6,11 +6,13 @@
 //! - A side is read only while the other takes what comes of it, so a connection owns at most a read's worth of bytes
 //!   per direction, plus what the gate has not consumed.
 //! - The mark is looked at after each read: what is read after a drain was answered is judged as marked.
-//! - The clock is read once per read, and the timer is only set when it would fire too late.
+//! - The clock is read behind each read, so that nothing is timed from before it was sent; the timer is only set when it
+//!   would fire too late.
 //!
 //! Here is what a turn does; `judge` reads and carries verdicts out, `patience` knows what is waited for how long.
 
 mod judge;
+mod news;
 mod parked;
 mod patience;
 
@@ -47,7 +49,12 @@ pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {
         false
     }
 
-    /// The same as far as the stream has been told by now.
+    /// False if a read would find nothing, as far as the stream has been told by now.
+    fn may_have_more(&self) -> bool {
+        true
+    }
+
+    /// [`Stream::peer_has_left`] as far as the stream has been told by now.
     fn peer_is_leaving(&self) -> bool {
         self.peer_has_left()
     }
@@ -73,8 +80,8 @@ impl Stream for DuplexStream {}
 pub trait FactSink: Send {
     /// In the order of the bytes, to be taken out. Those behind the facts are written after it returns.
     fn events(&mut self, events: &mut Vec<JobEvent>);
-    /// The same for facts that somebody else tells, together with those of other connections: they are appended.
-    fn hand_over(&mut self, events: &mut Vec<JobEvent>, facts: &mut Vec<(ConnId, JobEvent)>);
+    /// The same for one that somebody else tells, together with those of other connections: it is appended.
+    fn hand_over(&mut self, event: JobEvent, facts: &mut Vec<(ConnId, JobEvent)>);
 }
 
 /// How a connection ended.
@@ -133,33 +140,34 @@ pub struct Pump<C, B, G, F> {
     settled: bool,
 }
 
-/// One per thread: the buffer that everything is read into, the list that gates append to, the facts among it, and room
-/// for reads that are parked.
+/// One per thread: the buffer that everything is read into, the list that gates append to, and room for reads that are
+/// parked.
 struct Scratch {
     buffer: Vec<u8>,
     actions: Vec<Action>,
-    events: Vec<JobEvent>,
     #[expect(clippy::vec_box, reason = "each goes into a connection and comes back as it is")]
     spare: Vec<Box<Parked>>,
 }
 
 impl Scratch {
-    /// One that panicked has left its own behind.
-    fn clear(&mut self) {
-        self.actions.clear();
-        self.events.clear();
-    }
-
     /// Makes room for so many bytes.
     fn hold(&mut self, bytes: usize) {
         if self.buffer.len() < bytes {
             self.buffer.resize(bytes, 0);
         }
     }
+
+    /// Gives back what the largest needed.
+    fn trim(&mut self) {
+        if self.buffer.len() > 2 * READ {
+            self.buffer.truncate(2 * READ);
+            self.buffer.shrink_to_fit();
+        }
+    }
 }
 
 thread_local! {
-    static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch { buffer: vec![0; 2 * READ], actions: Vec::new(), events: Vec::new(), spare: Vec::new() });
+    static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch { buffer: vec![0; 2 * READ], actions: Vec::new(), spare: Vec::new() });
 }
 
 impl<S: Stream, G: Gate, F: FactSink> Pump<S, S, G, F> {
@@ -211,9 +219,9 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
         // the pump counts its own turns (MAX_ROUNDS); being cut short by the runtime could lose a timer
         let mut sleep = pin!(tokio::time::sleep(Duration::ZERO));
         tokio::task::unconstrained(poll_fn(|cx| {
-            let mut closed = self.turn(cx);
+            let mut closed = self.turn(self.parts.clock.now(), cx);
             while self.tell_parked() {
-                closed = self.resume(cx, false);
+                closed = self.resume(self.parts.clock.now(), cx, false);
             }
             if let Some(closed) = closed {
                 return Poll::Ready(closed);
@@ -244,12 +252,18 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
     /// The clock counts whole milliseconds, so this moment lies before the end of the present one. What begins now is timed
     /// from there: nothing is ever answered before its time.
     fn look_at_clock(&mut self) {
-        self.now = self.parts.clock.now() + 1;
+        self.pass_to(self.parts.clock.now());
     }
 
-    /// Moves what can be moved now, until something has to be told ([`Pump::is_parked`]). `Some`: that was the end. The context's waker is called from other threads, and
-    /// by streams that are no [`super::socket::Socket`].
-    pub fn turn(&mut self, cx: &mut Context<'_>) -> Option<Closed> {
+    /// It is not earlier than this by the clock.
+    fn pass_to(&mut self, now: Millis) {
+        self.now = self.now.max(now + 1);
+    }
+
+    /// Moves what can be moved now, until something has to be told ([`Pump::is_parked`]). `Some`: that was the end. The
+    /// context's waker is called from other threads, and by streams that are no [`super::socket::Socket`]. `now` may lie a
+    /// little back: it is for what is overdue.
+    pub fn turn(&mut self, now: Millis, cx: &mut Context<'_>) -> Option<Closed> {
         if self.is_parked() {
             return None;
         }
@@ -257,23 +271,20 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
             self.parts.handle.register(cx.waker());
             self.waker = Some(cx.waker().clone());
         }
-        self.look_at_clock();
-        let closed = SCRATCH.with_borrow_mut(|scratch| {
-            scratch.clear();
-            self.relay(cx, scratch)
-        });
+        self.pass_to(now);
+        let closed = SCRATCH.with_borrow_mut(|scratch| self.relay(cx, scratch));
         self.lanes.iter_mut().for_each(Lane::trim);
         closed
     }
 
     /// Moves what can be moved now.
     fn relay(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) -> Option<Closed> {
-        self.heed_flags(scratch);
-        if self.parks_orders(cx, scratch) {
+        // one that panicked has left its own behind
+        scratch.actions.clear();
+        if self.heed_flags(scratch) && self.parks_orders(cx, scratch) {
             return None;
         }
-        self.heed_time(scratch);
-        if self.parks_orders(cx, scratch) {
+        if self.heed_time(scratch) && self.parks_orders(cx, scratch) {
             return None;
         }
         for round in 1.. {
@@ -315,12 +326,21 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
         broker.flush(&mut self.parts.broker, cx) | to_client
     }
 
-    /// Looks at the flags and tells the gate what has changed. What it orders is left to be carried out.
-    fn heed_flags(&mut self, scratch: &mut Scratch) {
-        let mut flags = self.parts.handle.flags();
-        if flags == self.flags && !flags.asks_to_confirm() {
-            return;
+    /// Looks at the flags and tells the gate what has changed. What it orders is left to be carried out. False if nothing
+    /// has changed.
+    #[inline]
+    fn heed_flags(&mut self, scratch: &mut Scratch) -> bool {
+        let flags = self.parts.handle.flags();
+        let changed = flags != self.flags || flags.asks_to_confirm();
+        if changed {
+            self.take_flags(flags, scratch);
         }
+        changed
+    }
+
+    #[cold]
+    fn take_flags(&mut self, mut flags: Flags, scratch: &mut Scratch) {
+        self.look_at_clock();
         let confirm = flags.asks_to_confirm();
         if confirm {
             self.parts.handle.confirming();

@@ -41,12 +41,12 @@ const CALLS: Token = Token(usize::MAX);
 pub trait Life: Send {
     /// The sockets to be watched.
     fn sockets(&mut self) -> [&mut Socket; 2];
-    /// Does what can be done now.
-    fn turn(&mut self, cx: &mut Context<'_>) -> Turn;
+    /// Does what can be done now. It is not earlier than `now`.
+    fn turn(&mut self, now: Millis, cx: &mut Context<'_>) -> Turn;
     /// It is parked: appends what it has to tell. Others may do so too before it is told.
     fn hand_over(&mut self, facts: &mut Vec<(ConnId, JobEvent)>);
     /// What it handed over has been told: goes on. `asked`: its sockets have been noted as the kernel knew them then.
-    fn resume(&mut self, cx: &mut Context<'_>, asked: bool) -> Turn;
+    fn resume(&mut self, now: Millis, cx: &mut Context<'_>, asked: bool) -> Turn;
     /// When it wants its next turn whatever happens, if it has not said so before.
     fn timer(&mut self) -> Option<Millis>;
     /// It is over, and its sockets are not watched any more.
@@ -158,6 +158,8 @@ impl Wake for Bell {
 pub(super) struct Reactor {
     poll: Poll,
     clock: Clock,
+    /// At the last look at the kernel.
+    now: Millis,
     caller: Caller,
     /// Another thread has called.
     called: bool,
@@ -188,6 +190,7 @@ impl Reactor {
         let reactor = Reactor {
             poll,
             clock,
+            now: clock.now(),
             caller: caller.clone(),
             called: false,
             slots: Slab::new(),
@@ -216,10 +219,10 @@ impl Reactor {
             if mem::take(&mut self.called) && self.heed_calls() {
                 return Ok(());
             }
-            self.heed_timers(self.clock.now());
+            self.heed_timers();
             self.call_some();
-            let mut turns = mem::take(&mut self.turns);
-            turns.drain(..).for_each(|slot| self.give_turn(slot, |life, cx| life.turn(cx)));
+            let (now, mut turns) = (self.now, mem::take(&mut self.turns));
+            turns.drain(..).for_each(|slot| self.give_turn(slot, |life, cx| life.turn(now, cx)));
             // its room is kept
             turns.append(&mut self.turns);
             self.turns = turns;
@@ -239,19 +242,22 @@ impl Reactor {
         [timer, again].into_iter().flatten().min()
     }
 
-    /// Waits for the kernel's news and notes them.
-    fn look(&mut self, events: &mut Events, patience: Option<Duration>) -> io::Result<()> {
+    /// Waits for the kernel's news and notes them. False if there was no room for more: it may know of others.
+    fn look(&mut self, events: &mut Events, patience: Option<Duration>) -> io::Result<bool> {
         match self.poll.poll(events, patience) {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
             _ => (),
         }
+        self.now = self.clock.now();
+        let mut number = 0;
         for event in &*events {
+            number += 1;
             match event.token() {
                 CALLS => self.called = true,
                 Token(token) => self.note(token / 2, token % 2, event),
             }
         }
-        Ok(())
+        Ok(number < EVENTS)
     }
 
     /// Tells what the parked have to tell, looks who has left meanwhile, and lets them go on. If it cannot be told at the
@@ -273,19 +279,19 @@ impl Reactor {
             return Ok(false);
         }
         (self.handed, self.put_off) = (0, 0);
-        let parked = mem::take(&mut self.parked);
+        let mut parked = mem::take(&mut self.parked);
         // none of what was not told may go on
         self.facts.clear();
         if told.is_err() {
             parked.into_iter().for_each(|slot| self.remove(slot, false));
             return Ok(false);
         }
-        self.look(events, Some(Duration::ZERO))?;
-        // if there was no room for more, the kernel may know of others
-        let asked = events.iter().count() < EVENTS;
-        for slot in parked {
-            self.give_turn(slot, |life, cx| life.resume(cx, asked));
-        }
+        let asked = self.look(events, Some(Duration::ZERO))?;
+        let now = self.now;
+        parked.drain(..).for_each(|slot| self.give_turn(slot, |life, cx| life.resume(now, cx, asked)));
+        // its room is kept
+        parked.append(&mut self.parked);
+        self.parked = parked;
         Ok(true)
     }
 
@@ -320,9 +326,9 @@ impl Reactor {
         Ok(())
     }
 
-    fn heed_timers(&mut self, now: Millis) {
+    fn heed_timers(&mut self) {
         while let Some(Reverse((at, resident))) = self.timers.peek().copied()
-            && at <= now
+            && at <= self.now
         {
             self.timers.pop();
             self.due_if(resident);

@@ -4,7 +4,9 @@
 use super::pump::{Stream, has_left};
 use mio::event::Event;
 use mio::{Interest, Registry, Token};
-use std::io::{self, Read, Write};
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags, recv, send};
+use std::io;
 use std::net::Shutdown;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -55,17 +57,17 @@ impl AsyncRead for Socket {
     fn poll_read(mut self: Pin<&mut Self>, _cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         while self.readable {
             let room = into.remaining();
-            match self.stream.read(into.initialize_unfilled()) {
-                Ok(number) => {
+            match recv(&self.stream, into.initialize_unfilled(), RecvFlags::empty()) {
+                Ok((number, _)) => {
                     into.advance(number);
                     // less than there was room for: the kernel has no more, and will report what comes. It reports an
                     // end only once
                     self.readable = number == room || self.ending;
                     return Poll::Ready(Ok(()));
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.readable = false,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => (),
-                Err(error) => return Poll::Ready(Err(error)),
+                Err(Errno::WOULDBLOCK) => self.readable = false,
+                Err(Errno::INTR) => (),
+                Err(error) => return Poll::Ready(Err(error.into())),
             }
         }
         Poll::Pending
@@ -75,15 +77,15 @@ impl AsyncRead for Socket {
 impl AsyncWrite for Socket {
     fn poll_write(mut self: Pin<&mut Self>, _cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         while self.writable {
-            match self.stream.write(bytes) {
+            match send(&self.stream, bytes, SendFlags::NOSIGNAL) {
                 Ok(number) => {
                     // it took less than it was given: it is full
                     self.writable = number == bytes.len();
                     return Poll::Ready(Ok(number));
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.writable = false,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => (),
-                Err(error) => return Poll::Ready(Err(error)),
+                Err(Errno::WOULDBLOCK) => self.writable = false,
+                Err(Errno::INTR) => (),
+                Err(error) => return Poll::Ready(Err(error.into())),
             }
         }
         Poll::Pending
@@ -99,6 +101,10 @@ impl AsyncWrite for Socket {
 }
 
 impl Stream for Socket {
+    fn may_have_more(&self) -> bool {
+        self.readable
+    }
+
     fn peer_has_left(&self) -> bool {
         has_left(&self.stream)
     }

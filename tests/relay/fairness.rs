@@ -32,7 +32,7 @@ impl Life for Actor {
         self.sockets.each_mut()
     }
 
-    fn turn(&mut self, cx: &mut Context<'_>) -> Turn {
+    fn turn(&mut self, _now: Millis, cx: &mut Context<'_>) -> Turn {
         (self.act)(cx)
     }
 
@@ -40,7 +40,7 @@ impl Life for Actor {
         facts.push((ConnId(1), JobEvent::Opaque));
     }
 
-    fn resume(&mut self, _cx: &mut Context<'_>, _asked: bool) -> Turn {
+    fn resume(&mut self, _now: Millis, _cx: &mut Context<'_>, _asked: bool) -> Turn {
         self.resumed.send("resumed").expect("heard");
         Turn::Waits
     }

@@ -30,8 +30,8 @@ impl FactSink for Sink {
         }
     }
 
-    fn hand_over(&mut self, events: &mut Vec<JobEvent>, facts: &mut Vec<(ConnId, JobEvent)>) {
-        facts.extend(events.drain(..).map(|event| (ConnId(0), event)));
+    fn hand_over(&mut self, event: JobEvent, facts: &mut Vec<(ConnId, JobEvent)>) {
+        facts.push((ConnId(0), event));
     }
 }
 

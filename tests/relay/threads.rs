@@ -26,7 +26,7 @@ impl Life for Teller {
         self.sockets.each_mut()
     }
 
-    fn turn(&mut self, _cx: &mut Context<'_>) -> Turn {
+    fn turn(&mut self, _now: Millis, _cx: &mut Context<'_>) -> Turn {
         Turn::Parked
     }
 
@@ -34,7 +34,7 @@ impl Life for Teller {
         facts.push((ConnId(self.number), JobEvent::Opaque));
     }
 
-    fn resume(&mut self, _cx: &mut Context<'_>, asked: bool) -> Turn {
+    fn resume(&mut self, _now: Millis, _cx: &mut Context<'_>, asked: bool) -> Turn {
         self.story.send(format!("{} goes on, asked {asked}", self.number)).expect("heard");
         Turn::Over
     }

@@ -1,6 +1,7 @@
 //! From a socket through the gate to the other socket.
 
 use super::super::lane::Input;
+use super::news::{News, take_facts};
 use super::{FactSink, Pump, READ, Scratch, Stream};
 use crate::gate::{Action, Gate, GateError, Side};
 use std::ops::Range;
@@ -18,14 +19,24 @@ const ANSWERS_LIMIT: usize = 64 * 1024;
 impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
     /// Reads from one side and lets the gate judge, or tells the gate that the side has ended. False if nothing could
     /// be done.
+    #[inline]
     pub(super) fn step(&mut self, side: Side, cx: &mut Context<'_>, scratch: &mut Scratch) -> bool {
+        let may_have_more = match side {
+            Side::Client => self.parts.client.may_have_more(),
+            Side::Broker => self.parts.broker.may_have_more(),
+        };
+        // nothing to do otherwise: almost always of one of the two
+        (may_have_more || !self.lane(side).flows()) && self.try_step(side, cx, scratch)
+    }
+
+    fn try_step(&mut self, side: Side, cx: &mut Context<'_>, scratch: &mut Scratch) -> bool {
         let wants = self.parts.gate.wants(side);
         let blocked = self.lane(side.other()).backlog() > 0 || self.lane(side).backlog() > ANSWERS_LIMIT;
         let lane = self.lane(side);
         let kept = lane.carried().len();
         if kept > 0 && wants && !lane.hungry {
             if !blocked {
-                self.judge(side, cx, scratch, 0);
+                self.judge(side, cx, scratch, wants, 0);
             }
             return !blocked;
         }
@@ -54,7 +65,7 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
             // told before the other side is read again: what the broker has just handed out for a client that is gone
             // must not be written to it
             Poll::Ready(0) => self.ended(side, cx, scratch),
-            Poll::Ready(read) => self.judge(side, cx, scratch, read),
+            Poll::Ready(read) => self.judge(side, cx, scratch, wants, read),
         }
         true
     }
@@ -75,10 +86,11 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
             Side::Broker => Pin::new(&mut self.parts.broker).poll_read(cx, &mut into),
         };
         let read = into.filled().len();
-        if ready!(result).is_err() {
+        let failed = ready!(result).is_err();
+        self.look_at_clock();
+        if failed {
             return Poll::Ready(0);
         }
-        self.look_at_clock();
         match side {
             Side::Client => self.parts.meter.from_client(read),
             Side::Broker => self.parts.meter.from_broker(read),
@@ -88,44 +100,47 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
 
     /// Presents what was carried with the `read` bytes behind it, as marked at this moment, and carries the verdict
     /// out. What the gate does not consume, or does not want to hear now, is carried on.
-    fn judge(&mut self, side: Side, cx: &mut Context<'_>, scratch: &mut Scratch, read: usize) {
-        self.heed_flags(scratch);
-        self.carry_out_orders(cx, scratch);
-        if self.closing.is_some() {
-            return;
+    fn judge(&mut self, side: Side, cx: &mut Context<'_>, scratch: &mut Scratch, mut wants: bool, read: usize) {
+        if self.heed_flags(scratch) {
+            self.carry_out_orders(cx, scratch);
+            if self.closing.is_some() {
+                return;
+            }
+            wants = self.parts.gate.wants(side);
         }
         let lane = &mut self.lanes[side as usize];
         let kept = lane.carried().len();
         let whole = kept + read;
-        if !self.parts.gate.wants(side) {
+        if !wants {
             lane.carry(&scratch.buffer[kept..whole]);
             lane.hungry = false;
             return;
         }
-        scratch.hold(whole);
-        scratch.buffer[..kept].copy_from_slice(lane.carried());
-        lane.unload();
+        if kept > 0 {
+            scratch.hold(whole);
+            scratch.buffer[..kept].copy_from_slice(lane.carried());
+            lane.unload();
+        }
         let input = &scratch.buffer[..whole];
         let consumed = self.parts.gate.input(self.now, side, input, &mut scratch.actions).min(whole);
-        if self.park(cx, side, scratch, consumed, whole) {
-            return;
+        match News::among(&scratch.actions) {
+            News::None => self.act(cx, &scratch.actions, side, input),
+            news if self.park(cx, side, scratch, news, consumed, whole) => return,
+            _ => self.carry_out(cx, scratch, side, whole),
         }
-        self.carry_out(cx, scratch, side, whole);
-        self.keep(side, scratch, consumed, whole);
+        scratch.actions.clear();
+        self.keep(side, &scratch.buffer[..whole], consumed);
+        scratch.trim();
     }
 
-    /// Carries on what the gate has not consumed of the first `whole` bytes of the buffer.
-    pub(super) fn keep(&mut self, side: Side, scratch: &mut Scratch, consumed: usize, whole: usize) {
+    /// Carries on what the gate has not consumed of its input.
+    pub(super) fn keep(&mut self, side: Side, input: &[u8], consumed: usize) {
         let lane = &mut self.lanes[side as usize];
-        lane.carry(&scratch.buffer[consumed..whole]);
+        lane.carry(&input[consumed..]);
         lane.hungry = !lane.carried().is_empty() && self.parts.gate.wants(side);
         if lane.carried().len() > CARRY_LIMIT {
             let what = format!("{} bytes that make no whole", lane.carried().len());
             self.close(Err(GateError::OutOfStep { side, what }));
-        }
-        if scratch.buffer.len() > 2 * READ {
-            scratch.buffer.truncate(2 * READ);
-            scratch.buffer.shrink_to_fit();
         }
     }
 
@@ -177,39 +192,42 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
     /// Carries out what the gate ordered about the first `whole` bytes of the buffer, which `from` sent. All facts are told
     /// first, together: each telling is a turn with the fleet, and a line in the journal.
     pub(super) fn carry_out(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch, from: Side, whole: usize) {
-        if scratch.take_events() {
-            if scratch.delivers() {
+        let news = News::among(&scratch.actions);
+        if news > News::None {
+            if news == News::Job {
                 self.look_before_delivery(false);
             }
-            self.parts.facts.events(&mut scratch.events);
-            scratch.events.clear();
+            let mut events = Vec::new();
+            take_facts(&mut scratch.actions, |event| events.push(event));
+            self.parts.facts.events(&mut events);
         }
-        self.act(cx, scratch, from, whole);
+        self.act(cx, &scratch.actions, from, &scratch.buffer[..whole]);
+        scratch.actions.clear();
     }
 
     /// The rest of [`Pump::carry_out`]. Forwards in a row become one write.
-    pub(super) fn act(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch, from: Side, whole: usize) {
-        let Scratch { buffer, actions, .. } = scratch;
-        let input = &buffer[..whole];
+    pub(super) fn act(&mut self, cx: &mut Context<'_>, actions: &[Action], from: Side, input: &[u8]) {
         let before = self.lane(Side::Client).written;
         let mut run: Range<usize> = 0..0;
-        for action in actions.drain(..) {
+        for action in actions {
             match action {
-                // told, or behind the end
+                // to be told, or behind the end
                 Action::Event(_) => (),
                 Action::Forward(range) if range.start == run.end => run.end = range.end,
+                // was a fact
+                Action::Forward(range) if range.is_empty() => (),
                 Action::Forward(range) => {
-                    let done = std::mem::replace(&mut run, range);
+                    let done = std::mem::replace(&mut run, range.clone());
                     self.send(cx, from.other(), input.get(done).unwrap_or_default());
                 }
                 Action::Send { to, bytes } => {
                     let done = std::mem::replace(&mut run, 0..0);
                     run = done.end..done.end;
                     self.send(cx, from.other(), input.get(done).unwrap_or_default());
-                    self.send(cx, to, &bytes);
+                    self.send(cx, *to, bytes);
                 }
                 Action::Close(result) => {
-                    self.close(result);
+                    self.close(result.clone());
                     break;
                 }
             }

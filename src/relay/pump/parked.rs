@@ -3,9 +3,10 @@
 //! the kernel who has left meanwhile. See `super::super::reactor`. That a fetch was asked may be told behind its bytes: nothing
 //! else happens on the connection until then, and a mark is in force only when the connection has said so behind that.
 
+use super::news::{News, take_facts};
 use super::{Closed, FactSink, Pump, SCRATCH, Scratch, Stream};
 use crate::gate::{Action, Gate, Side};
-use crate::job::{ConnId, JobEvent};
+use crate::job::{ConnId, JobEvent, Millis};
 use std::task::Context;
 
 /// Larger reads do not wait: they would have to be copied, and bring facts enough to be told by themselves.
@@ -21,18 +22,29 @@ pub(super) struct Parked {
     input: Vec<u8>,
     /// How much of it the gate has consumed.
     consumed: usize,
-    /// What the gate has ordered, without the facts.
+    /// What the gate has ordered. The facts are taken by [`Pump::hand_over`].
     actions: Vec<Action>,
-    /// Taken by [`Pump::hand_over`].
-    events: Vec<JobEvent>,
-    /// A job is among the facts.
-    delivers: bool,
+    /// What is among them.
+    news: News,
+    /// All but the facts has been done.
+    done: bool,
 }
 
 impl Parked {
     fn new() -> Parked {
-        let (input, actions, events) = (Vec::new(), Vec::new(), Vec::new());
-        Parked { from: Side::Client, input, consumed: 0, actions, events, delivers: false }
+        let (input, actions) = (Vec::new(), Vec::new());
+        Parked { from: Side::Client, input, consumed: 0, actions, news: News::None, done: false }
+    }
+}
+
+impl Scratch {
+    /// Keeps the room of one that is not parked any more.
+    fn keep_spare(&mut self, mut parked: Box<Parked>) {
+        if self.spare.len() < SPARE {
+            parked.input.clear();
+            parked.actions.clear();
+            self.spare.push(parked);
+        }
     }
 }
 
@@ -46,32 +58,27 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
     /// The facts that wait, in their order behind what is there.
     pub fn hand_over(&mut self, facts: &mut Vec<(ConnId, JobEvent)>) {
         if let Some(parked) = &mut self.parked {
-            self.parts.facts.hand_over(&mut parked.events, facts);
+            take_facts(&mut parked.actions, |fact| self.parts.facts.hand_over(fact, facts));
         }
     }
 
     /// The facts have been told: does what is left of the read, and goes on as [`Pump::turn`] does. `asked`: both streams
     /// know of an end that the kernel knew of when the facts had been told.
-    pub fn resume(&mut self, cx: &mut Context<'_>, asked: bool) -> Option<Closed> {
-        let Some(mut parked) = self.parked.take() else { return self.turn(cx) };
-        debug_assert!(parked.events.is_empty(), "handed over before");
-        self.look_at_clock();
+    pub fn resume(&mut self, now: Millis, cx: &mut Context<'_>, asked: bool) -> Option<Closed> {
+        let Some(parked) = self.parked.take() else { return self.turn(now, cx) };
+        debug_assert!(News::among(&parked.actions) == News::None, "handed over before");
+        self.pass_to(now);
+        if parked.news == News::Job {
+            self.look_before_delivery(asked);
+        }
+        if !parked.done {
+            self.act(cx, &parked.actions, parked.from, &parked.input);
+        }
+        if !parked.input.is_empty() {
+            self.keep(parked.from, &parked.input, parked.consumed);
+        }
         let closed = SCRATCH.with_borrow_mut(|scratch| {
-            scratch.clear();
-            std::mem::swap(&mut scratch.actions, &mut parked.actions);
-            let (from, consumed, whole) = (parked.from, parked.consumed, parked.input.len());
-            scratch.hold(whole);
-            scratch.buffer[..whole].copy_from_slice(&parked.input);
-            if parked.delivers {
-                self.look_before_delivery(asked);
-            }
-            if scratch.spare.len() < SPARE {
-                scratch.spare.push(parked);
-            }
-            self.act(cx, scratch, from, whole);
-            if whole > 0 {
-                self.keep(from, scratch, consumed, whole);
-            }
+            scratch.keep_spare(parked);
             self.relay(cx, scratch)
         });
         self.lanes.iter_mut().for_each(super::Lane::trim);
@@ -81,8 +88,9 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
     /// Tells the facts that wait without those of others. False if none do.
     pub(super) fn tell_parked(&mut self) -> bool {
         if let Some(parked) = &mut self.parked {
-            self.parts.facts.events(&mut parked.events);
-            parked.events.clear();
+            let mut events = Vec::new();
+            take_facts(&mut parked.actions, |fact| events.push(fact));
+            self.parts.facts.events(&mut events);
         }
         self.is_parked()
     }
@@ -90,59 +98,39 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
     /// What the gate ordered without having read anything waits like a read if there are facts in it: a drain or a
     /// time-out may concern thousands of connections. Else it is carried out, and this is false.
     pub(super) fn parks_orders(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) -> bool {
-        let parked = !scratch.actions.is_empty() && self.park(cx, Side::Client, scratch, 0, 0);
+        let news = News::among(&scratch.actions);
+        let parked = news > News::None && self.park(cx, Side::Client, scratch, news, 0, 0);
         if !parked {
             self.carry_out_orders(cx, scratch);
         }
         parked
     }
 
-    /// Puts a read aside that has facts to tell. False if it has none, or is too large.
+    /// Puts a read aside that has facts to tell. False if it is too large.
     pub(super) fn park(
         &mut self,
         cx: &mut Context<'_>,
         from: Side,
         scratch: &mut Scratch,
+        news: News,
         consumed: usize,
         whole: usize,
     ) -> bool {
-        if whole > PARK || !scratch.take_events() {
+        if whole > PARK {
             return false;
         }
         let mut parked = scratch.spare.pop().unwrap_or_else(|| Box::new(Parked::new()));
-        parked.from = from;
-        parked.input.clear();
-        parked.delivers = scratch.delivers();
-        std::mem::swap(&mut parked.events, &mut scratch.events);
-        if whole > 0 && parked.events.iter().all(|event| matches!(event, JobEvent::FetchAsked { .. })) {
-            self.act(cx, scratch, from, whole);
-            self.keep(from, scratch, consumed, whole);
+        std::mem::swap(&mut parked.actions, &mut scratch.actions);
+        (parked.from, parked.consumed, parked.news) = (from, consumed, news);
+        parked.done = whole > 0 && news == News::Asked;
+        let input = &scratch.buffer[..whole];
+        if parked.done {
+            self.act(cx, &parked.actions, from, input);
+            self.keep(from, input, consumed);
         } else {
-            parked.input.extend_from_slice(&scratch.buffer[..whole]);
-            parked.consumed = consumed;
-            std::mem::swap(&mut parked.actions, &mut scratch.actions);
+            parked.input.extend_from_slice(input);
         }
-        scratch.clear();
         self.parked = Some(parked);
         true
-    }
-}
-
-impl Scratch {
-    /// Takes the facts out of the actions. False if there are none.
-    pub(super) fn take_events(&mut self) -> bool {
-        let mut closed = false;
-        let facts = self.actions.extract_if(.., |action| {
-            closed |= matches!(action, Action::Close(_));
-            !closed && matches!(action, Action::Event(_))
-        });
-        let facts = facts.filter_map(|action| if let Action::Event(event) = action { Some(event) } else { None });
-        self.events.extend(facts);
-        !self.events.is_empty()
-    }
-
-    /// Whether a job is among the facts.
-    pub(super) fn delivers(&self) -> bool {
-        self.events.iter().any(|event| matches!(event, JobEvent::Delivered(_) | JobEvent::Taken(_)))
     }
 }

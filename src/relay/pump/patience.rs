@@ -21,14 +21,16 @@ const LOOK_EVERY: Millis = 1_000;
 const FLUSH: Millis = 10_000;
 
 impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
-    /// Lets the gate know when its time is over. What it orders is left to be carried out.
-    pub(super) fn heed_time(&mut self, scratch: &mut Scratch) {
+    /// Lets the gate know when its time is over. What it orders is left to be carried out. False if it is not.
+    pub(super) fn heed_time(&mut self, scratch: &mut Scratch) -> bool {
         if self.armed.is_some_and(|at| at < self.now) {
             self.armed = None;
         }
-        if self.closing.is_none() && self.parts.gate.next_timeout().is_some_and(|at| at < self.now) {
+        let over = self.closing.is_none() && self.parts.gate.next_timeout().is_some_and(|at| at < self.now);
+        if over {
             self.parts.gate.timeout(self.now, &mut scratch.actions);
         }
+        over
     }
 
     /// Nothing more is read of the client, because it has pipelined enough behind what the gate holds: its end would not be
@@ -115,6 +117,9 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
         }
         let of_gate = self.parts.gate.next_timeout();
         let client = self.lane(Side::Client);
+        if client.flows() {
+            return of_gate;
+        }
         let unread = client.input == Input::Open && client.carried().len() >= HELD_LIMIT;
         if client.input != Input::Told {
             let look = (unread && !self.parts.gate.wants(Side::Client)).then_some(self.look_at);
