@@ -233,10 +233,10 @@ impl<G: Gate + Send + 'static> Life for Open<G> {
 }
 
 impl<G: Gate + Send + 'static> Open<G> {
-    fn outcome(&mut self, closed: Option<Closed>) -> Turn {
+    fn outcome(&mut self, closed: Option<Box<Closed>>) -> Turn {
         match closed {
-            Some(closed) => {
-                self.closed = Some(Box::new(closed));
+            Some(_) => {
+                self.closed = closed;
                 Turn::Over
             }
             None if self.pump.is_parked() => Turn::Parked,

@@ -118,12 +118,10 @@ impl Lane {
     }
 
     /// Writes more of what waits. True if the socket took any, or broke.
-    #[inline]
     pub(super) fn flush<W: AsyncWrite + Unpin>(&mut self, writer: &mut W, cx: &mut Context<'_>) -> bool {
-        self.backlog() > 0 && self.flush_backlog(writer, cx)
-    }
-
-    fn flush_backlog<W: AsyncWrite + Unpin>(&mut self, writer: &mut W, cx: &mut Context<'_>) -> bool {
+        if self.backlog() == 0 {
+            return false;
+        }
         let (taken, result) = write(writer, cx, &self.waiting.pending[self.waiting.sent..]);
         self.waiting.sent += taken;
         self.written += taken as u64;

@@ -150,6 +150,14 @@ struct Scratch {
 }
 
 impl Scratch {
+    /// All that was ordered has been carried out. What is passed on owns nothing that had to be dropped.
+    fn clear(&mut self) {
+        match self.actions[..] {
+            [Action::Forward(_)] => std::mem::forget(self.actions.pop()),
+            _ => self.actions.clear(),
+        }
+    }
+
     /// Makes room for so many bytes.
     fn hold(&mut self, bytes: usize) {
         if self.buffer.len() < bytes {
@@ -224,7 +232,7 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
                 closed = self.resume(self.parts.clock.now(), cx, false);
             }
             if let Some(closed) = closed {
-                return Poll::Ready(closed);
+                return Poll::Ready(*closed);
             }
             if let Some(at) = self.timer() {
                 sleep.as_mut().reset(self.parts.clock.instant(at));
@@ -263,7 +271,7 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
     /// Moves what can be moved now, until something has to be told ([`Pump::is_parked`]). `Some`: that was the end. The
     /// context's waker is called from other threads, and by streams that are no [`super::socket::Socket`]. `now` may lie a
     /// little back: it is for what is overdue.
-    pub fn turn(&mut self, now: Millis, cx: &mut Context<'_>) -> Option<Closed> {
+    pub fn turn(&mut self, now: Millis, cx: &mut Context<'_>) -> Option<Box<Closed>> {
         if self.is_parked() {
             return None;
         }
@@ -278,7 +286,7 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
     }
 
     /// Moves what can be moved now.
-    fn relay(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) -> Option<Closed> {
+    fn relay(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) -> Option<Box<Closed>> {
         // one that panicked has left its own behind
         scratch.actions.clear();
         if self.heed_flags(scratch) && self.parks_orders(cx, scratch) {
@@ -288,16 +296,12 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
             return None;
         }
         for round in 1.. {
-            let mut moved = self.flush(cx);
-            for side in [Side::Client, Side::Broker] {
-                moved |= self.may_step() && self.step(side, cx, scratch);
-            }
-            if moved {
-                self.moved = self.now;
-            } else {
+            if self.rests() || !self.move_some(cx, scratch) {
                 self.stop_at_boundary();
+                break;
             }
-            if !moved || !self.may_step() {
+            self.moved = self.now;
+            if !self.may_step() {
                 break;
             }
             if round == MAX_ROUNDS {
@@ -310,6 +314,21 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
         }
         self.give_up_waiting(cx);
         self.finished(cx)
+    }
+
+    /// Nothing waits, and nothing is there to be read, as far as is known.
+    fn rests(&self) -> bool {
+        let may_have_more = self.parts.client.may_have_more() || self.parts.broker.may_have_more();
+        !may_have_more && self.lanes.iter().all(Lane::flows)
+    }
+
+    /// Writes what waits, and reads from each side. False if nothing could be done.
+    fn move_some(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) -> bool {
+        let mut moved = self.lanes.iter().any(|lane| lane.backlog() > 0) && self.flush(cx);
+        for side in [Side::Client, Side::Broker] {
+            moved |= self.may_step() && self.step(side, cx, scratch);
+        }
+        moved
     }
 
     fn may_step(&self) -> bool {

@@ -172,6 +172,8 @@ pub(super) struct Reactor {
     later: VecDeque<usize>,
     /// Slots with something to tell.
     parked: Vec<usize>,
+    /// Empty, but for its room, unless those in it are being resumed.
+    resuming: Vec<usize>,
     /// So many of them have handed over what they have to tell.
     handed: usize,
     /// How often it could not be told.
@@ -199,6 +201,7 @@ impl Reactor {
             turns: Vec::new(),
             later: VecDeque::new(),
             parked: Vec::new(),
+            resuming: Vec::new(),
             handed: 0,
             put_off: 0,
             tell,
@@ -279,7 +282,7 @@ impl Reactor {
             return Ok(false);
         }
         (self.handed, self.put_off) = (0, 0);
-        let mut parked = mem::take(&mut self.parked);
+        let mut parked = mem::replace(&mut self.parked, mem::take(&mut self.resuming));
         // none of what was not told may go on
         self.facts.clear();
         if told.is_err() {
@@ -289,9 +292,7 @@ impl Reactor {
         let asked = self.look(events, Some(Duration::ZERO))?;
         let now = self.now;
         parked.drain(..).for_each(|slot| self.give_turn(slot, |life, cx| life.resume(now, cx, asked)));
-        // its room is kept
-        parked.append(&mut self.parked);
-        self.parked = parked;
+        self.resuming = parked;
         Ok(true)
     }
 

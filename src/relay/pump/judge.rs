@@ -128,16 +128,25 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
             news if self.park(cx, side, scratch, news, consumed, whole) => return,
             _ => self.carry_out(cx, scratch, side, whole),
         }
-        scratch.actions.clear();
+        scratch.clear();
         self.keep(side, &scratch.buffer[..whole], consumed);
         scratch.trim();
     }
 
     /// Carries on what the gate has not consumed of its input.
+    #[inline]
     pub(super) fn keep(&mut self, side: Side, input: &[u8], consumed: usize) {
         let lane = &mut self.lanes[side as usize];
-        lane.carry(&input[consumed..]);
-        lane.hungry = !lane.carried().is_empty() && self.parts.gate.wants(side);
+        lane.hungry = false;
+        if consumed < input.len() {
+            self.keep_rest(side, &input[consumed..]);
+        }
+    }
+
+    fn keep_rest(&mut self, side: Side, rest: &[u8]) {
+        let lane = &mut self.lanes[side as usize];
+        lane.carry(rest);
+        lane.hungry = self.parts.gate.wants(side);
         if lane.carried().len() > CARRY_LIMIT {
             let what = format!("{} bytes that make no whole", lane.carried().len());
             self.close(Err(GateError::OutOfStep { side, what }));
@@ -205,9 +214,22 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
         scratch.actions.clear();
     }
 
-    /// The rest of [`Pump::carry_out`]. Forwards in a row become one write.
+    /// The rest of [`Pump::carry_out`].
     pub(super) fn act(&mut self, cx: &mut Context<'_>, actions: &[Action], from: Side, input: &[u8]) {
         let before = self.lane(Side::Client).written;
+        match actions {
+            // almost always
+            [Action::Forward(range)] => self.send(cx, from.other(), input.get(range.clone()).unwrap_or_default()),
+            _ => self.act_in_order(cx, actions, from, input),
+        }
+        let written = self.lane(Side::Client).written;
+        if written != before {
+            self.parts.gate.flushed(written);
+        }
+    }
+
+    /// Forwards in a row become one write.
+    fn act_in_order(&mut self, cx: &mut Context<'_>, actions: &[Action], from: Side, input: &[u8]) {
         let mut run: Range<usize> = 0..0;
         for action in actions {
             match action {
@@ -233,10 +255,6 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
             }
         }
         self.send(cx, from.other(), input.get(run).unwrap_or_default());
-        let written = self.lane(Side::Client).written;
-        if written != before {
-            self.parts.gate.flushed(written);
-        }
     }
 
     fn send(&mut self, cx: &mut Context<'_>, to: Side, bytes: &[u8]) {

@@ -64,7 +64,7 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
 
     /// The facts have been told: does what is left of the read, and goes on as [`Pump::turn`] does. `asked`: both streams
     /// know of an end that the kernel knew of when the facts had been told.
-    pub fn resume(&mut self, now: Millis, cx: &mut Context<'_>, asked: bool) -> Option<Closed> {
+    pub fn resume(&mut self, now: Millis, cx: &mut Context<'_>, asked: bool) -> Option<Box<Closed>> {
         let Some(parked) = self.parked.take() else { return self.turn(now, cx) };
         debug_assert!(News::among(&parked.actions) == News::None, "handed over before");
         self.pass_to(now);

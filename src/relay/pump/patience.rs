@@ -80,7 +80,7 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
     }
 
     /// Closing, and all that was ordered has been written or waited for in vain.
-    pub(super) fn finished(&mut self, cx: &mut Context<'_>) -> Option<Closed> {
+    pub(super) fn finished(&mut self, cx: &mut Context<'_>) -> Option<Box<Closed>> {
         self.closing.as_ref()?;
         self.flush(cx);
         let full = self.lanes.iter().any(|lane| lane.backlog() > 0);
@@ -96,7 +96,8 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
             None => ClosedBy::Gate,
         };
         let [client, broker] = &self.lanes;
-        Some(Closed { by, error, settled: self.settled, to_client: client.written, to_broker: broker.written })
+        let (to_client, to_broker) = (client.written, broker.written);
+        Some(Box::new(Closed { by, error, settled: self.settled, to_client, to_broker }))
     }
 
     /// When the timer is to be set, if it would fire too late. One that fires too early finds nothing to do, which costs
