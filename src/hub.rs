@@ -331,9 +331,7 @@ impl Hub {
     fn rewrite_journal(&self) -> std::io::Result<()> {
         let _long = self.for_long();
         let fleet = self.lock_fleet();
-        let mut journal = Vec::new();
-        fleet.write_journal(&mut journal);
-        self.store.rewrite_journal(&journal)?;
+        self.store.rewrite_journal(&fleet.whole_journal())?;
         self.journal_unsaved.store(false, Ordering::Release);
         Ok(())
     }

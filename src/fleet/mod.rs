@@ -4,7 +4,7 @@
 //! In reading order: [`boundary`] (what goes in and out), `identity` and `joining` (connections → workers),
 //! `incarnation` (one life or the next), `events` and `jobs` and `reports` (what gates tell), `evidence` (what can be
 //! said of a worker), `inquiry` (asking it), `phase` (active → draining → sealed → drained), `drains`, `members` and `selector`, `pauses`, `snapshot`
-//! (answers), `recorder` and `durations` (what was, and what it says about what is to come), `persist`.
+//! (answers), `recorder`, `tally` and `durations` (what was, and what it says about what is to come), `persist`.
 
 pub mod boundary;
 mod conn;
@@ -86,7 +86,7 @@ pub struct Fleet {
     /// What has come and gone since they were taken.
     tally: tally::Tally,
     /// Lines to be appended to the journal.
-    journal: Vec<u8>,
+    journal: persist::Lines,
     /// [`Effect::SaveDrains`] is among the effects.
     unsaved: bool,
 }
@@ -119,7 +119,7 @@ impl Fleet {
             numbers: 0,
             effects: Vec::new(),
             tally: tally::Tally::default(),
-            journal: Vec::new(),
+            journal: persist::Lines::default(),
             unsaved: false,
         }
     }
@@ -305,15 +305,15 @@ impl Fleet {
 
     /// A fresh journal that says all that the old one said and still matters, in whole lines (called at start, after
     /// [`Fleet::import_journal`], and when the journal has grown).
-    pub fn write_journal(&self, into: &mut Vec<u8>) {
-        self.write_whole(into);
+    pub fn whole_journal(&self) -> Vec<u8> {
+        let mut journal = persist::Lines::default();
+        self.write_whole(&mut journal);
+        journal.bytes
     }
 
     /// The same, line by line.
     pub fn export_journal(&self) -> Vec<String> {
-        let mut journal = Vec::new();
-        self.write_journal(&mut journal);
-        String::from_utf8_lossy(&journal).lines().map(str::to_owned).collect()
+        String::from_utf8_lossy(&self.whole_journal()).lines().map(str::to_owned).collect()
     }
 
     /// Replays a journal. A torn last line is ignored, anything else unreadable is an error that names the line.
@@ -336,24 +336,25 @@ impl Fleet {
 
     /// Hands out what there is to append to the journal, before the bytes that caused it go out: whole lines, if any.
     pub fn take_journal<R>(&mut self, write: impl FnOnce(&[u8]) -> R) -> Option<R> {
-        if self.journal.is_empty() {
+        let lines = &mut self.journal.bytes;
+        if lines.is_empty() {
             return None;
         }
-        let written = write(&self.journal);
-        self.journal.clear();
-        self.journal.shrink_to(JOURNAL_KEPT);
+        let written = write(lines);
+        lines.clear();
+        lines.shrink_to(JOURNAL_KEPT);
         Some(written)
     }
 
     /// What has been told so far.
     fn told(&self) -> (usize, usize, tally::Tally) {
-        (self.effects.len(), self.journal.len(), self.tally.clone())
+        (self.effects.len(), self.journal.bytes.len(), self.tally.clone())
     }
 
     /// Takes back what was told since: it is no news.
     fn untell(&mut self, (effects, journal, tally): (usize, usize, tally::Tally)) {
         self.effects.truncate(effects);
-        self.journal.truncate(journal);
+        self.journal.bytes.truncate(journal);
         self.tally = tally;
     }
 

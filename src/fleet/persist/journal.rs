@@ -8,7 +8,7 @@
 //! | `S`, `G`, `X` | the state changed; the worker is over; the worker is forgotten |
 //! | `B`, `P`, `J` | since when the recorder runs; a worker departed; a job that was in its hands |
 
-use super::line::Record;
+use super::line::Lines;
 use super::text::{flag, maybe, optional, record};
 use super::{VERSION, key_text};
 use crate::fleet::Fleet;
@@ -32,20 +32,21 @@ pub(in crate::fleet) enum Fact<'a> {
 
 impl Fact<'_> {
     /// The record about the job of this worker under that number. (A worker's id has nothing to be escaped.)
-    fn write(self, into: &mut Vec<u8>, id: &WorkerId, seq: u64) {
+    fn write(self, into: &mut Lines, id: &WorkerId, seq: u64) {
         let letter = match self {
             Fact::Job(_) => b'D',
             Fact::Acked(_) => b'A',
             Fact::Result => b'R',
             Fact::End => b'E',
         };
-        let mut record = Record::begin(into, letter);
+        let mut record = into.begin(letter);
         record.plain(&id.0);
         record.number(seq);
         match self {
             Fact::Job(entry) => {
                 let job = &entry.job;
-                record.key(&job.key);
+                into.key(&job.key);
+                let mut record = into.record();
                 match entry.stage {
                     Stage::Delivered => record.constant(b"\tdelivered"),
                     Stage::Started => record.constant(b"\tstarted"),
@@ -55,7 +56,8 @@ impl Fact<'_> {
                 record.text(&job.name);
                 record.text(&job.queue);
                 record.optional(job.eta);
-                record.number(entry.at);
+                into.moment(entry.at);
+                let mut record = into.record();
                 if (entry.acked_at, entry.result, entry.polled) == (0, false, false) {
                     record.constant(b"\t0\t0\t0");
                 } else {
@@ -64,18 +66,18 @@ impl Fact<'_> {
                     record.plain(flag(entry.polled));
                 }
             }
-            Fact::Acked(at) => record.number(at),
+            Fact::Acked(at) => into.moment(at),
             Fact::Result | Fact::End => {}
         }
-        record.end();
+        into.record().end();
     }
 
     /// Appends a line with it, unless the worker is not in the journal.
-    pub(in crate::fleet) fn append(self, journal: &mut Vec<u8>, worker: &Worker, seq: u64) -> bool {
+    pub(in crate::fleet) fn append(self, journal: &mut Lines, worker: &Worker, seq: u64) -> bool {
         let written = worker.journalled && !worker.key.is_pending();
         if written {
             self.write(journal, &worker.id, seq);
-            journal.push(b'\n');
+            journal.bytes.push(b'\n');
         }
         written
     }
@@ -85,24 +87,19 @@ impl Fact<'_> {
 const JOB_LINE: usize = 160;
 
 /// Appends a line for each queue of a worker.
-fn write_queues(worker: &Worker, into: &mut Vec<u8>) {
+fn write_queues(worker: &Worker, into: &mut Lines) {
     for queue in &worker.queues {
-        write_line(&record('Q', &[&worker.id.0, queue]), into);
+        into.line(&record('Q', &[&worker.id.0, queue]));
     }
 }
 
 /// Appends a line for each job in its hands.
-fn write_ledger(worker: &Worker, into: &mut Vec<u8>) {
-    into.reserve(JOB_LINE * worker.ledger.len());
+fn write_ledger(worker: &Worker, into: &mut Lines) {
+    into.bytes.reserve(JOB_LINE * worker.ledger.len());
     for (seq, entry) in worker.ledger.iter() {
         Fact::Job(entry).write(into, &worker.id, seq);
-        into.push(b'\n');
+        into.bytes.push(b'\n');
     }
-}
-
-fn write_line(line: &str, into: &mut Vec<u8>) {
-    into.extend_from_slice(line.as_bytes());
-    into.push(b'\n');
 }
 
 fn worker_lines(worker: &Worker) -> Vec<String> {
@@ -179,7 +176,7 @@ fn state_line(worker: &Worker, state: WorkerState, evidence: Evidence) -> String
 
 impl Fleet {
     fn journal(&mut self, line: String) {
-        write_line(&line, &mut self.journal);
+        self.journal.line(&line);
     }
 
     /// A line about a job; the worker's own comes first, and then its ledger as it is now goes out with it.
@@ -224,7 +221,7 @@ impl Fleet {
     fn journal_ledger(&mut self, no: WorkerNo) {
         let Some(worker) = self.workers.get(&no).filter(|worker| worker.journalled) else { return };
         write_queues(worker, &mut self.journal);
-        write_line(&record('Z', &[&worker.id.0]), &mut self.journal);
+        self.journal.line(&record('Z', &[&worker.id.0]));
         write_ledger(worker, &mut self.journal);
     }
 
@@ -273,19 +270,19 @@ impl Fleet {
     }
 
     /// The journal anew, with what still matters.
-    pub(in crate::fleet) fn write_whole(&self, into: &mut Vec<u8>) {
+    pub(in crate::fleet) fn write_whole(&self, into: &mut Lines) {
         let head = [record('V', &[VERSION]), record('B', &[&self.watched_since.to_string()])];
         let departures = self.departures.iter().flat_map(departure_lines);
-        head.into_iter().chain(departures).for_each(|line| write_line(&line, into));
+        head.into_iter().chain(departures).for_each(|line| into.line(&line));
         let mut workers: Vec<&Worker> = self.workers.values().filter(|worker| worker.is_remembered()).collect();
         workers.sort_by(|a, b| (a.born, &a.id).cmp(&(b.born, &b.id)));
         for worker in workers {
-            worker_lines(worker).iter().for_each(|line| write_line(line, into));
+            worker_lines(worker).iter().for_each(|line| into.line(line));
             write_queues(worker, into);
             write_ledger(worker, into);
             let evidence = worker.rested.or(worker.steady.evidence).unwrap_or(Evidence::Unknown);
-            write_line(&state_line(worker, worker.state, evidence), into);
-            ended_line(worker).iter().for_each(|line| write_line(line, into));
+            into.line(&state_line(worker, worker.state, evidence));
+            ended_line(worker).iter().for_each(|line| into.line(line));
         }
     }
 }

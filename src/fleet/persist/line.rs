@@ -1,12 +1,104 @@
 //! Writing a record: each job writes several, so they go straight to where they stay.
 
-use crate::job::JobKey;
+use crate::job::{JobKey, Millis};
+
+/// Lines in the making.
+#[derive(Clone, Debug, Default)]
+pub(in crate::fleet) struct Lines {
+    pub(in crate::fleet) bytes: Vec<u8>,
+    /// What stood in the record before stands in the next one: the jobs of a read have come in one moment, on one channel.
+    moment: Again<Millis>,
+    channel: Again<(u64, u16)>,
+}
+
+/// Digits that were written last, and what of.
+#[derive(Clone, Debug, Default)]
+struct Again<T> {
+    of: Option<T>,
+    text: [u8; ROOM],
+    len: usize,
+}
 
 /// A record in the making, behind whatever stands before it.
 pub(in crate::fleet) struct Record<'a>(&'a mut Vec<u8>);
 
 /// The longest number of 64 bits.
 const DIGITS: usize = 20;
+/// Of a number with its tab, and of the name of a channel with its tab and its dots. So much is copied whatever the length:
+/// that takes a few moves instead of a call.
+const ROOM: usize = 24;
+
+impl Lines {
+    pub(in crate::fleet) fn line(&mut self, record: &str) {
+        self.bytes.extend_from_slice(record.as_bytes());
+        self.bytes.push(b'\n');
+    }
+
+    /// Begins a record.
+    pub(in crate::fleet) fn begin(&mut self, letter: u8) -> Record<'_> {
+        Record::begin(&mut self.bytes, letter)
+    }
+
+    /// Goes on with it.
+    pub(in crate::fleet) fn record(&mut self) -> Record<'_> {
+        Record(&mut self.bytes)
+    }
+
+    /// A number that mostly is that of the record before.
+    pub(in crate::fleet) fn moment(&mut self, at: Millis) {
+        self.moment.append(at, &mut self.bytes, |digits| {
+            let at = decimal(at, digits, ROOM);
+            begin_field(digits, at)
+        });
+    }
+
+    pub(in crate::fleet) fn key(&mut self, key: &JobKey) {
+        let (seed, channel, tag) = match key {
+            JobKey::Text(text) => return Record(&mut self.bytes).text(text),
+            JobKey::Delivery { seed, channel, tag } => (*seed, *channel, *tag),
+        };
+        self.channel.append((seed, channel), &mut self.bytes, |digits| {
+            digits[ROOM - 1] = b'.';
+            let at = decimal(u64::from(channel), digits, ROOM - 1) - 1;
+            digits[at] = b'.';
+            let at = hexadecimal(seed, digits, at);
+            begin_field(digits, at)
+        });
+        let mut digits = [0; 2 * ROOM];
+        let at = decimal(tag, &mut digits, ROOM);
+        append(&mut self.bytes, &digits, at);
+    }
+}
+
+impl<T: Copy + PartialEq> Again<T> {
+    /// Appends the digits of this. `write` writes them so that they end at [`ROOM`], and returns where they begin.
+    fn append(&mut self, of: T, into: &mut Vec<u8>, write: impl FnOnce(&mut [u8; 2 * ROOM]) -> usize) {
+        if self.of != Some(of) {
+            let mut digits = [0; 2 * ROOM];
+            let at = write(&mut digits);
+            self.text.copy_from_slice(&digits[at..at + ROOM]);
+            (self.of, self.len) = (Some(of), ROOM - at);
+        }
+        let end = into.len() + self.len;
+        into.extend_from_slice(&self.text);
+        into.truncate(end);
+    }
+}
+
+/// A tab stands before the digits.
+fn begin_field(digits: &mut [u8; 2 * ROOM], at: usize) -> usize {
+    digits[at - 1] = b'\t';
+    at - 1
+}
+
+/// Appends what stands in `digits` from there to [`ROOM`].
+fn append(into: &mut Vec<u8>, digits: &[u8; 2 * ROOM], at: usize) {
+    let end = into.len() + ROOM - at;
+    if let Some(window) = digits[at..].first_chunk::<ROOM>() {
+        into.extend_from_slice(window);
+        into.truncate(end);
+    }
+}
 
 impl<'a> Record<'a> {
     pub(in crate::fleet) fn begin(into: &'a mut Vec<u8>, letter: u8) -> Record<'a> {
@@ -47,39 +139,11 @@ impl<'a> Record<'a> {
     }
 
     pub(in crate::fleet) fn number(&mut self, number: u64) {
-        const ROOM: usize = DIGITS + 4;
+        const { assert!(DIGITS < ROOM) };
         let mut digits = [0; 2 * ROOM];
-        let at = decimal(number, &mut digits, ROOM) - 1;
-        digits[at] = b'\t';
-        self.digits::<ROOM>(&digits, at);
-    }
-
-    /// Appends what stands in `digits` from there to `ROOM`. So much is copied whatever its length: that takes a few moves
-    /// instead of a call.
-    #[inline(always)]
-    fn digits<const ROOM: usize>(&mut self, digits: &[u8], at: usize) {
-        let end = self.0.len() + ROOM - at;
-        if let Some(window) = digits[at..].first_chunk::<ROOM>() {
-            self.0.extend_from_slice(window);
-            self.0.truncate(end);
-        }
-    }
-
-    pub(in crate::fleet) fn key(&mut self, key: &JobKey) {
-        match key {
-            JobKey::Text(text) => self.text(text),
-            JobKey::Delivery { seed, channel, tag } => {
-                const ROOM: usize = DIGITS + 5 + 16 + 7;
-                let mut digits = [0; 2 * ROOM];
-                let mut at = decimal(*tag, &mut digits, ROOM) - 1;
-                digits[at] = b'.';
-                at = decimal(u64::from(*channel), &mut digits, at) - 1;
-                digits[at] = b'.';
-                at = hexadecimal(*seed, &mut digits, at) - 1;
-                digits[at] = b'\t';
-                self.digits::<ROOM>(&digits, at);
-            }
-        }
+        let at = decimal(number, &mut digits, ROOM);
+        let at = begin_field(&mut digits, at);
+        append(self.0, &digits, at);
     }
 
     /// A number or nothing.
@@ -141,16 +205,22 @@ mod tests {
     #[test]
     fn numbers_and_keys_are_written_as_they_are_shown() {
         let powers = (0..20).map(|n| 10_u64.pow(n)).chain((0..64).map(|n| 1 << n));
+        let mut lines = Lines::default();
         for number in powers.flat_map(|n| [n - 1, n, n.wrapping_add(1), n / 3]).chain([99, 100, 101, u64::MAX]) {
-            let mut line = Vec::new();
             let key = JobKey::Delivery { seed: number, channel: number as u16, tag: number };
-            let mut record = Record::begin(&mut line, b'D');
-            record.number(number);
-            record.key(&key);
+            let next = JobKey::Delivery { seed: number, channel: number as u16, tag: 7 };
+            lines.begin(b'D').number(number);
+            lines.key(&key);
+            lines.key(&next);
+            lines.moment(number);
+            lines.moment(number);
+            let mut record = Record(&mut lines.bytes);
             record.optional(Some(number));
             record.optional(None);
             record.end();
-            assert_eq!(line, format!("D\t{number}\t{key}\t{number}\t-\t.").into_bytes());
+            let line = format!("D\t{number}\t{key}\t{next}\t{number}\t{number}\t{number}\t-\t.");
+            assert_eq!(lines.bytes, line.into_bytes());
+            lines.bytes.clear();
         }
     }
 

@@ -8,6 +8,7 @@ pub(super) mod read;
 pub(super) mod text;
 
 pub(super) use journal::Fact;
+pub(super) use line::Lines;
 
 use super::boundary::Peer;
 use super::worker::{Key, Origin};
