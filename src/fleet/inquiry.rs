@@ -195,7 +195,9 @@ impl Fleet {
     /// A connection is about to be closed for good: its process may be one of several, and go on with what it has.
     pub(super) fn loses(&mut self, now: Millis, id: ConnId) {
         let Some((conn, worker)) = self.pair(id) else { return };
-        if !conn.fetched || !worker.ledger.iter().any(|(_, entry)| entry.conn == Some(id)) {
+        // what was dropped may have come on any connection
+        let may_have = worker.untracked > 0 || worker.ledger.find(|entry| entry.conn == Some(id)).is_some();
+        if !conn.fetched || !may_have {
             return;
         }
         let no = worker.no;

@@ -1,6 +1,6 @@
 //! Jobs that nobody ends: how many of them are kept, and what is said of a worker when not all are.
 
-use super::WORKER;
+use super::{WORKER, asking};
 use draingate::job::{ConnId, Job, JobEvent, JobKey};
 use proto_tests::fleet_script::{Script, ZERO, play};
 
@@ -53,4 +53,36 @@ fn the_oldest_go_and_what_may_still_be_acknowledged_stays() {
     script.play("? w1@a active running=9999 prefetched=1");
     (0..50).for_each(|n| gets(&mut script, 20_000 + n));
     script.play("? w1@a active running=9949 prefetched=51");
+}
+
+/// Which of the processes behind an address had what was dropped, nobody knows: one that is lost from sight may be at it.
+#[test]
+fn nobody_speaks_for_a_lost_process_whose_job_was_dropped() {
+    let mut script = asking::story(
+        "
+        + d1 10.0.0.5
+        d1 fetch celery
+        20s
+        c1 nil
+        d1 gets t0
+        c2 ack t0
+    ",
+    );
+    for n in 1..=10_000 {
+        gets(&mut script, n);
+        acks(&mut script, n);
+    }
+    script.play(
+        "
+        drain d all
+        ? asked c3*
+        ? @c1 sealed running=10000
+        - d1
+        c6 answers c3
+        ? @c1 sealed
+        +10m
+        c6 answers c3
+        ? @c1 sealed
+    ",
+    );
 }
