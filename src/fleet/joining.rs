@@ -2,6 +2,7 @@
 
 use super::Fleet;
 use super::boundary::Effect;
+use super::ledger::Stage;
 use super::numbers::shrink;
 use super::worker::{Adopted, Life, LifeNo, Voice, Worker, WorkerNo};
 use crate::job::{ConnId, Millis, System};
@@ -76,8 +77,14 @@ impl Fleet {
         if let Some(new) = self.workers.get_mut(&to) {
             for seq in old.ledger.select(|entry| entry.conn == Some(id)) {
                 if let Some(entry) = old.ledger.remove(seq) {
+                    new.ever_started |= entry.stage == Stage::Started;
                     new.ledger.insert(seq, entry);
                 }
+            }
+            // what was dropped may have come on this connection
+            if old.untracked > 0 {
+                new.untracked = old.untracked;
+                new.ever_started |= old.ever_started;
             }
             old.deliveries = old.deliveries.saturating_sub(deliveries);
             new.deliveries += deliveries;

@@ -1,6 +1,6 @@
 //! Jobs that nobody ends: how many of them are kept, and what is said of a worker when not all are.
 
-use super::{WORKER, asking};
+use super::{WORKER, asking, story};
 use draingate::job::{ConnId, Job, JobEvent, JobKey};
 use proto_tests::fleet_script::{Script, ZERO, play};
 
@@ -83,6 +83,37 @@ fn nobody_speaks_for_a_lost_process_whose_job_was_dropped() {
         +10m
         c6 answers c3
         ? @c1 sealed
+    ",
+    );
+}
+
+/// A job that the next life under a name has started is moved to it before its first report: what is said of it then is
+/// said by reports, as of any that has started one.
+#[test]
+fn a_life_that_is_split_off_has_started_what_is_moved_to_it() {
+    story(
+        "
+        5s
+        - c1
+        - c2
+        - c4
+        - c11
+        +1s
+        + d1 10.0.0.5
+        + d2 10.0.0.5
+        + d4 10.0.0.5
+        d4 named celery w1@a
+        d1 fetch celery
+        d1 gets t1
+        d2 ack t1
+        +1s
+        d4 beat active=1 processed=1 pid=2
+        drain d ip=10.0.0.5
+        +2s
+        d4 beat active=0 processed=1 pid=2
+        +2s
+        d4 beat active=0 processed=1 pid=2
+        ? @d1 drained reported
     ",
     );
 }
