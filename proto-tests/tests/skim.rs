@@ -110,6 +110,7 @@ proptest! {
         json in json(),
         dice in prop::collection::vec(any::<u8>(), 1..64),
         breaks in prop::collection::vec((any::<prop::sample::Index>(), prop::sample::select(b"{}[]\",:\\ n0\xff".as_slice())), 1..4),
+        tail in prop::sample::select(vec!["", ", {\"jid\": 1}", ",\"jid\":1}", "{\"jid\":1}", "},\"jid\": 1", "],\"jid\": 1"]),
     ) {
         let mut thrown = dice.iter().copied().cycle();
         let mut text = String::new();
@@ -119,6 +120,7 @@ proptest! {
             let at = at.index(text.len());
             text[at] = *byte;
         }
+        text.extend(tail.bytes());
         let (whole, mut bytes) = (Skim::of(WANTED, &text), Skim::new(WANTED));
         text.iter().for_each(|byte| bytes.feed(std::slice::from_ref(byte)));
         for path in WANTED {

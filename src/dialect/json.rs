@@ -3,17 +3,15 @@
 //! kombu writes a message's body first and its headers last, so a job of 200 MB has to be walked through, but nothing
 //! of it kept. Only objects at the top and one level below are looked into. A text that is not JSON yields nothing.
 
+mod found;
 mod members;
 mod string;
 
+use found::{Found, VALUE_MAX};
 use string::{Escape, Next, until_mark};
 
 /// As many values as anybody wants of one text.
 const WANTED_MAX: usize = 10;
-/// What most messages have of values that are wanted.
-const KEPT_MIN: usize = 192;
-/// Longest value that is kept.
-const VALUE_MAX: usize = 512;
 /// Longest key that can match.
 const KEY_MAX: usize = 64;
 /// Deepest nesting that is followed; deeper texts are given up.
@@ -43,11 +41,7 @@ enum At {
 #[derive(Debug)]
 pub struct Skim {
     wanted: &'static [&'static str],
-    /// A bit for each of `wanted` that was found,
-    found: u32,
-    /// and where in `kept` its value stands.
-    places: [(u16, u16); WANTED_MAX],
-    kept: String,
+    found: Found,
     at: At,
     /// How many containers are open,
     depth: u32,
@@ -69,12 +63,10 @@ pub struct Skim {
 impl Skim {
     /// A reader for one text.
     pub fn new(wanted: &'static [&'static str]) -> Skim {
-        debug_assert!(wanted.len() <= WANTED_MAX, "{wanted:?}");
+        assert!(wanted.len() <= WANTED_MAX, "{wanted:?}");
         Skim {
             wanted,
-            found: 0,
-            places: [(0, 0); WANTED_MAX],
-            kept: String::new(),
+            found: Found::default(),
             at: At::Value,
             depth: 0,
             objects: 0,
@@ -97,18 +89,12 @@ impl Skim {
     /// The value found at a wanted path: a string's content, a number or `true`/`false` as written. `null` is none.
     #[inline]
     pub fn get(&self, path: &str) -> Option<&str> {
-        if self.is_blank() { None } else { self.look_up(path) }
+        // a text that is no JSON is asked for much
+        if self.found.is_empty() { None } else { self.look_up(path) }
     }
 
     fn look_up(&self, path: &str) -> Option<&str> {
-        let at = self.wanted.iter().position(|w| *w == path).filter(|at| self.found >> at & 1 == 1)?;
-        let (from, to) = self.places[at];
-        self.kept.get(usize::from(from)..usize::from(to))
-    }
-
-    /// Nothing was found.
-    pub fn is_blank(&self) -> bool {
-        self.found == 0
+        self.found.get(self.wanted.iter().position(|w| *w == path)?)
     }
 
     /// The next piece of the text.
@@ -233,7 +219,7 @@ impl Skim {
     fn named(&mut self, name: &[u8]) {
         self.keep = None;
         // most have not even the length of one that is wanted
-        if self.lengths >> name.len().min(63) & 1 == 1 {
+        if self.lengths & bit_of(name.len()) != 0 {
             if self.depth == 1 { self.named_outside(name) } else { self.named_inside(name) }
         }
     }
@@ -260,7 +246,7 @@ impl Skim {
                 None if path == name => self.keep = Some(at),
                 Some(b'.') if path.starts_with(name) => {
                     self.under |= 1 << at;
-                    self.inner |= 1 << (path.len() - name.len() - 1).min(63);
+                    self.inner |= bit_of(path.len() - name.len() - 1);
                 }
                 _ => {}
             }
@@ -342,34 +328,18 @@ impl Skim {
 
     /// A whole value. Of several at one path the last one counts.
     fn take(&mut self, value: &[u8], quoted: bool) {
-        let Some(at) = self.keep.take().filter(|at| *at < WANTED_MAX) else { return };
-        if self.found >> at & 1 == 1 {
-            self.forget(at);
+        match self.keep.take() {
+            Some(at) if !quoted && value == b"null" => self.found.remove(at),
+            Some(at) => self.found.put(at, value),
+            None => {}
         }
-        if !quoted && value == b"null" {
-            return;
-        }
-        let value = &value[..value.len().min(VALUE_MAX)];
-        let from = self.kept.len();
-        self.kept.reserve(if from == 0 { KEPT_MIN } else { 0 });
-        match std::str::from_utf8(value) {
-            Ok(text) => self.kept.push_str(text),
-            Err(_) => self.kept.push_str(&String::from_utf8_lossy(value)),
-        }
-        self.found |= 1 << at;
-        self.places[at] = (from as u16, self.kept.len() as u16);
     }
+}
 
-    /// What was found there before goes.
-    fn forget(&mut self, at: usize) {
-        self.found &= !(1 << at);
-        let (from, to) = self.places[at];
-        self.kept.replace_range(usize::from(from)..usize::from(to), "");
-        for behind in self.places.iter_mut().filter(|place| place.0 >= to) {
-            behind.0 -= to - from;
-            behind.1 -= to - from;
-        }
-    }
+/// Of a key of this length among all lengths.
+#[inline]
+fn bit_of(length: usize) -> u64 {
+    1 << length.min(63)
 }
 
 /// The first byte of a number, `true`, `false` or `null`.
@@ -401,6 +371,14 @@ mod tests {
             assert_eq!(skim.get("headers.eta"), None);
             assert_eq!(skim.get("properties.delivery_tag"), Some("t-1"));
             assert_eq!(skim.get("n"), Some("-1.5e3"));
+        }
+    }
+
+    #[test]
+    fn what_comes_behind_the_text_is_not_read() {
+        for behind in [", {\"jid\": \"b\"}", ",\"jid\": \"b\"}", " {\"jid\": \"b\"}", "}", "], \"jid\": \"b\""] {
+            let text = format!("{{\"jid\": \"a\"}}{behind}");
+            assert_eq!(Skim::of(WANTED, text.as_bytes()).get("jid"), Some("a"), "{text}");
         }
     }
 

@@ -1,0 +1,85 @@
+//! The values that were found in a text, one behind the other.
+
+use super::WANTED_MAX;
+
+/// What most messages have of values that are wanted.
+const KEPT_MIN: usize = 192;
+/// Longest value that is kept.
+pub(super) const VALUE_MAX: usize = 512;
+
+/// By their numbers among those that are wanted.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// A bit for each that is there,
+    there: u32,
+    /// and where in `kept` it stands.
+    places: [(u16, u16); WANTED_MAX],
+    kept: String,
+}
+
+impl Found {
+    pub(super) fn is_empty(&self) -> bool {
+        self.there == 0
+    }
+
+    fn has(&self, at: usize) -> bool {
+        self.there >> at & 1 == 1
+    }
+
+    pub(super) fn get(&self, at: usize) -> Option<&str> {
+        let (from, to) = self.places.get(at).copied().filter(|_| self.has(at))?;
+        self.kept.get(usize::from(from)..usize::from(to))
+    }
+
+    /// The last one of several counts.
+    pub(super) fn put(&mut self, at: usize, value: &[u8]) {
+        self.remove(at);
+        let value = &value[..value.len().min(VALUE_MAX)];
+        let from = self.kept.len();
+        self.kept.reserve(if from == 0 { KEPT_MIN } else { 0 });
+        match std::str::from_utf8(value) {
+            Ok(text) => self.kept.push_str(text),
+            Err(_) => self.kept.push_str(&String::from_utf8_lossy(value)),
+        }
+        self.there |= 1 << at;
+        self.places[at] = (from as u16, self.kept.len() as u16);
+    }
+
+    /// What was found before goes: many of one name take no more room than one.
+    pub(super) fn remove(&mut self, at: usize) {
+        if !self.has(at) {
+            return;
+        }
+        self.there &= !(1 << at);
+        let (from, to) = self.places[at];
+        self.kept.replace_range(usize::from(from)..usize::from(to), "");
+        for behind in self.places.iter_mut().filter(|place| place.0 >= to) {
+            behind.0 -= to - from;
+            behind.1 -= to - from;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_of_several_counts_and_the_others_take_no_room() {
+        let mut found = Found::default();
+        found.put(3, b"three");
+        for round in 0..10_000 {
+            found.put(1, format!("{round}").as_bytes());
+            found.put(0, b"");
+        }
+        found.put(2, b"two\xff");
+        assert_eq!(found.kept, "three9999two\u{fffd}");
+        assert_eq!(
+            [0, 1, 2, 3, 4].map(|at| found.get(at)),
+            [Some(""), Some("9999"), Some("two\u{fffd}"), Some("three"), None]
+        );
+        found.remove(3);
+        assert_eq!([0, 1, 2, 3, 4].map(|at| found.get(at)), [Some(""), Some("9999"), Some("two\u{fffd}"), None, None]);
+        assert_eq!(found.kept, "9999two\u{fffd}");
+    }
+}
