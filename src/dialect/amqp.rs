@@ -78,30 +78,32 @@ pub struct Message<'a> {
     /// Headers `task_id` and `task_name` (taskiq).
     pub taskiq: (Option<&'a str>, Option<&'a str>),
     /// Property `message-id`.
-    pub message_id: Option<&'a str>,
+    pub message_id: Option<&'a [u8]>,
     /// Property `correlation-id`.
-    pub correlation_id: Option<&'a str>,
+    pub correlation_id: Option<&'a [u8]>,
     /// Property `type`.
-    pub kind: Option<&'a str>,
+    pub kind: Option<&'a [u8]>,
 }
 
 impl<'a> Message<'a> {
-    /// What the texts among a message's headers say; the first of each name counts.
-    pub fn of(headers: impl Iterator<Item = (&'a [u8], &'a str)>) -> Message<'a> {
-        let mut message = Message::default();
-        for (key, text) in headers {
-            let field = match key {
-                b"id" => &mut message.id,
-                b"task" => &mut message.task,
-                b"eta" => &mut message.eta,
-                b"task_id" => &mut message.taskiq.0,
-                b"task_name" => &mut message.taskiq.1,
-                _ => continue,
-            };
-            field.get_or_insert(text);
+    /// A text among a message's headers; the first of each name counts.
+    pub fn header(&mut self, key: &[u8], text: &'a [u8]) {
+        let field = match key {
+            b"id" => &mut self.id,
+            b"task" => &mut self.task,
+            b"eta" => &mut self.eta,
+            b"task_id" => &mut self.taskiq.0,
+            b"task_name" => &mut self.taskiq.1,
+            _ => return,
+        };
+        if field.is_none() {
+            *field = std::str::from_utf8(text).ok();
         }
-        message
     }
+}
+
+fn text(bytes: Option<&[u8]>) -> Option<&str> {
+    std::str::from_utf8(bytes?).ok()
 }
 
 /// The job in a message as far as its header says, and the job system that made it, if that shows.
@@ -110,7 +112,8 @@ pub fn job(key: JobKey, queue: &Arc<str>, message: &Message<'_>) -> (System, Job
         (Some(id), Some(task), _) => (System::Celery, Some(id), Some(task)),
         (_, _, Some((id, task))) => (System::Taskiq, Some(id), Some(task)),
         (id, task, None) => {
-            (System::Unknown, id.or(message.message_id).or(message.correlation_id), task.or(message.kind))
+            let id = id.or_else(|| text(message.message_id)).or_else(|| text(message.correlation_id));
+            (System::Unknown, id, task.or_else(|| text(message.kind)))
         }
     };
     let (id, name) = (id.unwrap_or_default().to_owned(), name.unwrap_or_default().to_owned());

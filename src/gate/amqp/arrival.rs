@@ -1,7 +1,7 @@
 //! A job has come: what its header and, if it must be, its body say of it is told before its last byte goes on.
 
 use super::channel::{Arriving, Channel, Tap};
-use super::table::Properties;
+use super::table::{Properties, Value};
 use crate::dialect::amqp as dialect;
 use crate::dialect::amqp::Message;
 use crate::dialect::json::Skim;
@@ -20,10 +20,6 @@ pub(super) struct Teller<'a> {
     pub(super) system: &'a mut System,
 }
 
-fn text(bytes: Option<&[u8]>) -> Option<&str> {
-    std::str::from_utf8(bytes?).ok()
-}
-
 impl Teller<'_> {
     /// The header of a job has come: it is told now, unless its body has to be read first.
     pub(super) fn arrives(
@@ -35,12 +31,19 @@ impl Teller<'_> {
         out: &mut Vec<Action>,
     ) -> Option<Tap> {
         let &Arriving { tag, consumer, ref queue } = arriving;
-        let message = Message {
-            message_id: text(properties.message_id),
-            correlation_id: text(properties.correlation_id),
-            kind: text(properties.kind),
-            ..Message::of(properties.headers.texts())
-        };
+        let &Properties { message_id, correlation_id, kind, headers } = properties;
+        let mut message = Message { message_id, correlation_id, kind, ..Message::default() };
+        let mut offset = None;
+        for (key, raw) in headers.raw() {
+            if key == b"x-stream-offset" {
+                offset.get_or_insert_with(|| raw.value());
+            } else if let Some(text) = raw.text() {
+                message.header(key, text);
+            }
+        }
+        if let Some(Value::Integer(offset)) = offset {
+            channel.read_to(consumer, offset);
+        }
         let key = JobKey::Delivery { seed: self.seed, channel: self.number, tag };
         let (system, job) = dialect::job(key, queue, &message);
         if left > 0 && dialect::is_in_body(*self.system, system) {

@@ -5,7 +5,7 @@ use super::arrival::{TAP_MAX, Teller};
 use super::ask::Answering;
 use super::channel::{Content, Tap, What};
 use super::frame::{At, END, HEAD, Head, Kind, WHOLE_MAX};
-use super::table::{Properties, Value, body_size};
+use super::table::{Properties, body_size};
 use super::{AmqpGate, Step, method};
 use crate::dialect::amqp as dialect;
 use crate::dialect::inspect;
@@ -135,9 +135,6 @@ impl AmqpGate {
             What::Reply => reply_tap(&properties),
             What::Answer { number, list } => Some(Tap::Answer(Answering { number, list, body: Vec::new() })),
             What::Job(arriving) => {
-                if let Some(Value::Integer(offset)) = properties.headers.get(b"x-stream-offset") {
-                    channel.read_to(arriving.consumer, offset);
-                }
                 let mut teller = Teller { seed: self.seed, number, system: &mut self.system };
                 teller.arrives(channel, &arriving, &properties, left, out)
             }
@@ -167,11 +164,7 @@ impl AmqpGate {
                 let tasks = inspect::answer(&body);
                 out.push(Action::Event(JobEvent::Answered(Answer { number, list, tasks })));
             }
-            Tap::Reply { id, skim, .. } => {
-                if skim.get("status").is_some_and(dialect::is_terminal) {
-                    out.push(Action::Event(JobEvent::Result { id }));
-                }
-            }
+            tap @ Tap::Reply { .. } => out.extend(result(tap)),
             tap @ Tap::Job { .. } => {
                 let mut teller = Teller { seed: self.seed, number, system: &mut self.system };
                 teller.read(channel, tap, out);
@@ -216,8 +209,14 @@ pub(super) fn read_along(tap: &mut Tap, piece: &[u8]) {
     }
 }
 
+/// What a reply says that has been read.
+pub(super) fn result(tap: Tap) -> Option<Action> {
+    let Tap::Reply { id, skim, .. } = tap else { return None };
+    skim.get("status").is_some_and(dialect::is_terminal).then(|| Action::Event(JobEvent::Result { id }))
+}
+
 /// A reply to somebody who waits for it by an id. What has a `task` is a job, not a result.
-fn reply_tap(properties: &Properties<'_>) -> Option<Tap> {
+pub(super) fn reply_tap(properties: &Properties<'_>) -> Option<Tap> {
     let id = std::str::from_utf8(properties.correlation_id?).ok()?;
     if id.is_empty() || properties.headers.get(b"task").is_some() {
         return None;

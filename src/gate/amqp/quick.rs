@@ -5,11 +5,11 @@
 
 use super::arrival::Teller;
 use super::ask;
-use super::channel::{Arriving, Channel, What};
+use super::channel::{Arriving, Channel, Tap, What};
 use super::content;
 use super::frame::{AROUND, END, HEAD, WHOLE_MAX};
 use super::method::{self, Delivery, Id, Settlement};
-use super::table::{Properties, Value, body_size};
+use super::table::{Properties, body_size};
 use super::{AmqpGate, Mode};
 use crate::dialect::amqp as dialect;
 use crate::gate::{Action, Side};
@@ -64,10 +64,25 @@ impl<'a> Whole<'a> {
         Some(Whole { header: header.payload, bodies: &input[begin..len], len })
     }
 
-    /// It carries a correlation id, or more than can be seen at once.
+    /// It carries a correlation id.
     fn may_be_reply(&self) -> bool {
-        let flags = self.header[12..].first_chunk::<2>().map_or(u16::MAX, |flags| u16::from_be_bytes(*flags));
-        flags & (1 << 10 | 1) != 0
+        self.header[12..].first().is_some_and(|flags| flags & (1 << 2) != 0)
+    }
+
+    /// Reads all of its bodies.
+    fn read_along(&self, number: u16, tap: &mut Tap) {
+        let mut bodies = self.bodies;
+        while let Some(body) = Frame::of(number, bodies) {
+            content::read_along(tap, body.payload);
+            bodies = &bodies[body.len()..];
+        }
+    }
+
+    /// What it says of a job, if it is a reply.
+    fn result(&self, number: u16) -> Option<Action> {
+        let mut tap = content::reply_tap(&Properties::read(self.header))?;
+        self.read_along(number, &mut tap);
+        content::result(tap)
     }
 }
 
@@ -107,7 +122,7 @@ impl AmqpGate {
             }
             Side::Client => {
                 let (walked, settled) =
-                    from_client(channel, self.settings.nonce, (number, self.now), self.marked, input);
+                    from_client(channel, self.settings.nonce, (number, self.now), self.marked, input, out);
                 if settled {
                     self.settlements_sent(number);
                 }
@@ -147,18 +162,11 @@ fn from_broker(channel: &mut Channel, mut teller: Teller<'_>, input: &[u8], out:
 /// A job that is all there.
 fn arrived(channel: &mut Channel, teller: &mut Teller<'_>, job: &Arriving, message: &Whole<'_>, out: &mut Vec<Action>) {
     let properties = Properties::read(message.header);
-    if let Some(Value::Integer(offset)) = properties.headers.get(b"x-stream-offset") {
-        channel.read_to(job.consumer, offset);
-    }
     // most bodies show at once that they say nothing
     let told = Frame::of(teller.number, message.bodies).filter(|body| dialect::may_tell(body.payload));
     let size = told.map_or(0, |_| message.bodies.len() as u64);
     let Some(mut tap) = teller.arrives(channel, job, &properties, size, out) else { return };
-    let mut bodies = message.bodies;
-    while let Some(body) = Frame::of(teller.number, bodies) {
-        content::read_along(&mut tap, body.payload);
-        bodies = &bodies[body.len()..];
-    }
+    message.read_along(teller.number, &mut tap);
     teller.read(channel, tap, out);
 }
 
@@ -169,6 +177,7 @@ fn from_client(
     (number, now): (u16, Millis),
     marked: bool,
     input: &[u8],
+    out: &mut Vec<Action>,
 ) -> (usize, bool) {
     let mut at = 0;
     while let Some(frame) = Frame::of(number, &input[at..]) {
@@ -180,6 +189,7 @@ fn from_client(
                 match what {
                     What::Plain => {}
                     What::Reply if !message.may_be_reply() => {}
+                    What::Reply => out.extend(message.result(number)),
                     _ => break,
                 }
                 at = behind + message.len;

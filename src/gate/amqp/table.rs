@@ -44,12 +44,10 @@ impl<'a> Entries<'a> {
         self.find(|(k, _)| *k == key).map(|(_, value)| value)
     }
 
-    /// All texts.
-    pub(crate) fn texts(self) -> impl Iterator<Item = (&'a [u8], &'a str)> {
-        self.filter_map(|(key, value)| match value {
-            Value::Text(text) => Some((key, std::str::from_utf8(text).ok()?)),
-            _ => None,
-        })
+    /// All entries, their values unread.
+    pub(crate) fn raw(self) -> impl Iterator<Item = (&'a [u8], Raw<'a>)> {
+        let mut fields = self.0;
+        std::iter::from_fn(move || Some((fields.shortstr()?, Raw::take(&mut fields)?)))
     }
 
     /// The same if it is a text.
@@ -66,34 +64,51 @@ impl<'a> Iterator for Entries<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let key = self.0.shortstr()?;
-        Some((key, value(&mut self.0)?))
+        Some((key, Raw::take(&mut self.0)?.value()))
     }
 }
 
-/// Takes one value with its type. The types are RabbitMQ's, which are not all those of the specification.
-fn value<'a>(fields: &mut Fields<'a>) -> Option<Value<'a>> {
-    let number = |bytes: &[u8]| {
-        let negative = bytes.first().is_some_and(|b| b & 0x80 != 0);
-        bytes.iter().fold(if negative { -1_i64 } else { 0 }, |n, b| n << 8 | i64::from(*b))
-    };
-    Some(match fields.octet()? {
-        b't' => Value::Boolean(fields.octet()? != 0),
-        b'b' => Value::Integer(number(fields.take(1)?)),
-        b'B' => Value::Integer(i64::from(fields.octet()?)),
-        b's' | b'U' => Value::Integer(number(fields.take(2)?)),
-        b'u' => Value::Integer(i64::from(fields.short()?)),
-        b'I' => Value::Integer(number(fields.take(4)?)),
-        b'i' => Value::Integer(i64::from(fields.long()?)),
-        b'l' | b'L' => Value::Integer(number(fields.take(8)?)),
-        b'S' => Value::Text(fields.longstr()?),
-        b'F' => Value::Table(Entries::take(fields)?),
-        b'f' => fields.take(4).map(|_| Value::Other)?,
-        b'd' | b'T' => fields.take(8).map(|_| Value::Other)?,
-        b'D' => fields.take(5).map(|_| Value::Other)?,
-        b'A' | b'x' => fields.longstr().map(|_| Value::Other)?,
-        b'V' => Value::Other,
-        _ => return None,
-    })
+/// A value as it is written: its type, and its bytes without their length. The types are RabbitMQ's, which are not all those
+/// of the specification.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Raw<'a> {
+    kind: u8,
+    bytes: &'a [u8],
+}
+
+impl<'a> Raw<'a> {
+    fn take(fields: &mut Fields<'a>) -> Option<Raw<'a>> {
+        let kind = fields.octet()?;
+        let bytes = match kind {
+            b'S' | b'F' | b'A' | b'x' => fields.longstr()?,
+            b'V' => &[],
+            b't' | b'b' | b'B' => fields.take(1)?,
+            b's' | b'U' | b'u' => fields.take(2)?,
+            b'I' | b'i' | b'f' => fields.take(4)?,
+            b'l' | b'L' | b'd' | b'T' => fields.take(8)?,
+            b'D' => fields.take(5)?,
+            _ => return None,
+        };
+        Some(Raw { kind, bytes })
+    }
+
+    /// Its bytes, if it is a text.
+    pub(crate) fn text(self) -> Option<&'a [u8]> {
+        (self.kind == b'S').then_some(self.bytes)
+    }
+
+    pub(crate) fn value(self) -> Value<'a> {
+        let negative = self.bytes.first().is_some_and(|b| b & 0x80 != 0);
+        let number = |all: i64| self.bytes.iter().fold(all, |n, b| n << 8 | i64::from(*b));
+        match self.kind {
+            b't' => Value::Boolean(self.bytes != [0]),
+            b'b' | b's' | b'U' | b'I' | b'l' | b'L' => Value::Integer(number(if negative { -1 } else { 0 })),
+            b'B' | b'u' | b'i' => Value::Integer(number(0)),
+            b'S' => Value::Text(self.bytes),
+            b'F' => Value::Table(Entries(Fields(self.bytes))),
+            _ => Value::Other,
+        }
+    }
 }
 
 /// Writes a table with one integer set, the other entries as they are.
@@ -104,7 +119,7 @@ pub(super) fn set_integer(table: &[u8], key: &[u8], number: i64, into: &mut Vec<
     while !entries.0.is_empty() {
         let before = entries.0;
         let found = entries.shortstr()?;
-        value(&mut entries)?;
+        Raw::take(&mut entries)?;
         if found != key {
             kept.extend_from_slice(&before[..before.len() - entries.0.len()]);
         }
@@ -126,6 +141,9 @@ pub(crate) struct Properties<'a> {
     pub(crate) kind: Option<&'a [u8]>,
 }
 
+/// The flags of those properties.
+const WANTED: u16 = 1 << 13 | 1 << 10 | 1 << 7 | 1 << 5;
+
 /// The size of the body that a content header announces.
 pub(super) fn body_size(payload: &[u8]) -> Option<u64> {
     Fields(payload.get(4..)?).longlong()
@@ -144,8 +162,8 @@ impl<'a> Properties<'a> {
         if flags & 1 != 0 {
             return None; // no client sends a second word of flags
         }
-        flags &= !0b11;
-        while flags != 0 {
+        // what comes behind the last one that anybody wants is not walked over
+        while flags & WANTED != 0 {
             let bit = flags.ilog2();
             flags &= !(1 << bit);
             match bit {
