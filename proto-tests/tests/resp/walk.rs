@@ -162,7 +162,9 @@ const CLIENT: &[&str] = &[
     "SADD processes h:1:0123456789ab",
     "UNLINK h:1:0123456789ab:work",
     "HSET h:1:0123456789ab info {} busy 1 beat 1700000000 quiet false",
+    "HSET h:1:0123456789ab:work a {\"jid\":\"0123456789abcdef01234567\"} b {} c {} d {}",
     "HEARTBEAT",
+    "LRANGE stock~ 0 -1",
     "HELLO 3",
     "HELLO 2",
     "PING",
@@ -227,6 +229,7 @@ impl Broker {
     fn answer(&mut self, choice: usize) -> Vec<u8> {
         let Some(args) = self.asked.pop_front() else { return Vec::new() };
         match (args[0].to_ascii_lowercase().as_slice(), &mut self.queued) {
+            (b"multi", None) if choice == 11 => return b"-ERR no\r\n".to_vec(),
             (b"multi", None) => self.queued = Some(Vec::new()),
             (b"multi", Some(_)) => return b"-ERR nested\r\n".to_vec(),
             (b"exec", queued) => {
@@ -261,6 +264,8 @@ impl Broker {
             }
             b"ping" => args.get(1).map_or(b"+PONG\r\n".to_vec(), |text| bulk(text)),
             _ if choice == 11 => b"-ERR no\r\n".to_vec(),
+            b"lrange" if choice < 5 => b"*2\r\n$-1\r\n:1\r\n".to_vec(),
+            b"lrange" => b"*2\r\n*1\r\n+a\r\n$1\r\nb\r\n".to_vec(),
             _ if !name.ends_with(b"pop") && !blocking => b":1\r\n".to_vec(),
             _ if choice < 5 && self.three => b"_\r\n".to_vec(),
             _ if choice < 5 && blocking => b"*-1\r\n".to_vec(),

@@ -201,7 +201,7 @@ impl RespGate {
             Some(Owed::Request(asked)) => Some((Current::Read, Some(Reading::of_words(asked.request.skim)))),
             Some(Owed::Noted(noted)) if noted.has_requests() => Some((Current::Read, Some(Reading::of_words(&[])))),
             Some(Owed::Noted(noted)) if noted.asks_more() => Some((Current::Read, Some(Reading::of_note()))),
-            Some(Owed::Noted(_)) => Some((Current::Read, Some(Reading::of_kind()))),
+            Some(Owed::Noted(_) | Owed::Multi(_)) => Some((Current::Read, Some(Reading::of_kind()))),
             Some(Owed::Fetch(fetch)) => Some(self.begin_fetch(fetch, buf)?),
             // a (un)subscribe command that failed has one error for all its confirmations
             Some(Owed::Pubsub { .. }) => matches!(buf[0], b'-' | b'!').then_some((Current::Plain, None)),
@@ -288,6 +288,7 @@ impl RespGate {
             Some(Owed::Fetch(fetch)) => self.fetch_replied(now, fetch, reading, pending, out),
             Some(Owed::Request(asked)) => self.request_replied(*asked, reading, pending, out),
             Some(Owed::Noted(noted)) => self.noted(*noted, reading, out),
+            Some(Owed::Multi(number)) => self.begun(number, reading.is_error()),
             _ => {}
         }
     }

@@ -7,8 +7,9 @@ use super::pop::is_pop;
 use super::request::{Judged, Watch};
 use super::scan::NotResp;
 use super::session::ReplyMode;
+use super::verdict::{Verdict, is_script};
 use super::{Mode, RespGate};
-use crate::dialect::{self, Interest, Meaning, Note};
+use crate::dialect::{self, Meaning, Note};
 use crate::gate::{Action, Gate, Side};
 use crate::job::{JobEvent, Millis, System};
 use bytes::Bytes;
@@ -55,20 +56,6 @@ impl ClientAt {
     }
 }
 
-/// What to do with the command at the start of the input.
-pub(super) enum Verdict {
-    /// Forward it as it streams.
-    Stream,
-    /// The same, and keep the beginning of its arguments.
-    Tap,
-    /// Forward it as it streams; each of its arguments has a confirmation.
-    Pubsub,
-    /// Keep it: it answers a question of the gate's own.
-    Answer,
-    /// Wait for all of it.
-    Whole,
-}
-
 impl RespGate {
     pub(super) fn client_input(&mut self, now: Millis, input: &[u8], out: &mut Vec<Action>) -> usize {
         let mut at = 0;
@@ -79,7 +66,7 @@ impl RespGate {
                 ClientAt::Start | ClientAt::Waiting if self.wants(Side::Client) => {
                     match self.again(now, &input[at..], &mut run, out) {
                         Some(judged) => judged,
-                        None => match self.quick_commands(&input[at..]) {
+                        None => match self.quick_commands(&input[at..], out) {
                             0 => self.start(now, &input[at..], &mut run, out),
                             used => Some((used, true)),
                         },
@@ -296,41 +283,6 @@ impl RespGate {
         };
     }
 
-    /// How much of a command is wanted, by its name, the number of its arguments and the first of them.
-    pub(super) fn verdict(&mut self, name: &[u8], argc: usize, first: Option<&[u8]>) -> Verdict {
-        if is_pop(name) {
-            return match first {
-                Some(key) if argc == 2 && self.is_plain_pop(name, key) => Verdict::Stream,
-                _ => Verdict::Whole,
-            };
-        }
-        match name {
-            b"multi" | b"exec" | b"discard" | b"hello" | b"auth" | b"reset" | b"quit" | b"client" | b"monitor"
-            | b"sync" | b"psync" | b"xread" | b"wait" | b"waitaof" | b"replconf" => return Verdict::Whole,
-            b"watch" if self.session.transaction.is_some() => return Verdict::Whole,
-            b"lpush" if self.is_answer(argc, first) => return Verdict::Answer,
-            b"subscribe" | b"psubscribe" | b"ssubscribe" | b"unsubscribe" | b"punsubscribe" | b"sunsubscribe" => {
-                return Verdict::Pubsub;
-            }
-            _ => {}
-        }
-        if !self.memory.mixed && !matches!(name, b"ping" | b"select" | b"info" | b"command") {
-            self.memory.mixed = true;
-        }
-        if is_script(name) {
-            return Verdict::Whole;
-        }
-        // a command without arguments may be wanted, too
-        if let Some(first) = first.or_else(|| (argc == 1).then_some(b"")) {
-            return match dialect::interest(&self.memory, name, first) {
-                Interest::None => Verdict::Stream,
-                Interest::Tap => Verdict::Tap,
-                Interest::Whole => Verdict::Whole,
-            };
-        }
-        Verdict::Stream
-    }
-
     /// Enters a reply into what is owed, if this command has one. Returns true for the caller's convenience: the
     /// command is forwarded.
     pub(super) fn owe(&mut self, owed: Owed) -> bool {
@@ -356,6 +308,10 @@ impl RespGate {
             return self.owe_noted(Change::None, vec![(0, note)]);
         };
         if transaction.notes.len() < NOTES_MAX {
+            // hardly any transaction has more
+            if transaction.notes.capacity() == 0 {
+                transaction.notes.reserve_exact(1);
+            }
             transaction.notes.push((transaction.queued, note));
         }
         self.plain()
@@ -366,7 +322,7 @@ impl RespGate {
     }
 
     /// A command that a dialect read along has been forwarded.
-    fn tapped(&mut self, args: &[&[u8]], out: &mut Vec<Action>) {
+    pub(super) fn tapped(&mut self, args: &[&[u8]], out: &mut Vec<Action>) {
         let mut events = Vec::new();
         let meaning = dialect::command(&mut self.memory, args, &mut events);
         Self::emit(events, out);
@@ -392,9 +348,4 @@ impl RespGate {
 
 fn borrowed(args: &[Vec<u8>]) -> Vec<&[u8]> {
     args.iter().map(Vec::as_slice).collect()
-}
-
-/// Scripts are judged by the shape of their arguments, however long their text is.
-pub(super) fn is_script(name: &[u8]) -> bool {
-    matches!(name, b"eval" | b"evalsha" | b"fcall")
 }

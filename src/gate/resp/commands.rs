@@ -1,11 +1,12 @@
 //! What each command that was read whole does to the session and to the replies owed. All of these return whether the
 //! command is to be forwarded as it stands.
 
-use super::client::{ClientAt, is_script};
+use super::client::ClientAt;
 use super::owed::{Change, Doubted, Owed, PubsubKind};
 use super::pause::PASSED_MAX;
 use super::pop::{Pop, Unread, is_pop};
 use super::session::ReplyMode;
+use super::verdict::is_script;
 use super::{Mode, RespGate};
 use crate::dialect::{self, Claim, Keys, Meaning, PopShape};
 use crate::gate::{Action, Side};

@@ -30,6 +30,7 @@ mod sync;
 mod table;
 mod transaction;
 mod undo;
+mod verdict;
 
 use super::{Action, Gate, GateError, Side};
 use crate::dialect::{self, Memory};

@@ -9,16 +9,20 @@ use crate::gate::Action;
 use crate::job::JobEvent;
 
 impl RespGate {
+    /// A MULTI has been answered.
+    pub(super) fn begun(&mut self, number: u64, failed: bool) {
+        if failed {
+            // by now the client may be in another one
+            let open = self.session.transaction.take_if(|t| t.number == number).is_some();
+            self.memory.in_transaction &= !open;
+        }
+    }
+
     /// A reply that changes the session or confirms notes has ended.
     pub(super) fn noted(&mut self, noted: Noted, reading: &Reading, out: &mut Vec<Action>) {
         let failed = reading.is_error();
         let in_exec = matches!(noted.change, Change::Exec { .. });
         match noted.change {
-            Change::Multi { number } if failed => {
-                // by now the client may be in another one
-                let open = self.session.transaction.take_if(|t| t.number == number).is_some();
-                self.memory.in_transaction &= !open;
-            }
             Change::Unrefused(doubted)
                 if !failed && (reading.overflow || reading.leaves.iter().any(|leaf| leaf.is_string())) =>
             {

@@ -31,6 +31,8 @@ pub(super) enum Owed {
     Answer(Bytes),
     /// "Nothing there", in the protocol that is in force when it leaves.
     Nothing(Empty),
+    /// The reply to the MULTI of the connection's transaction with this number.
+    Multi(u64),
     /// A reply that changes the session, or confirms what a dialect has noted.
     Noted(Box<Noted>),
     /// A fetch at the broker.
@@ -92,9 +94,6 @@ pub(super) enum Change {
     Auth {
         user: String,
     },
-    Multi {
-        number: u64,
-    },
     Exec {
         /// Commands within it that may have brought a job: their indices, names and why nobody can say.
         doubted: Vec<(u32, Doubted)>,
@@ -141,6 +140,9 @@ pub(super) struct Asked {
 /// With so many entries the client has to wait: not every one is merged with its neighbour.
 const FULL: usize = 32_768;
 
+/// As much room as most need that need any.
+const REST_MIN: usize = 4;
+
 /// See the module. Most connections owe one reply or one run of replies at a time: these own no memory.
 #[derive(Debug, Default)]
 pub(super) struct Replies {
@@ -159,16 +161,17 @@ impl Replies {
         }
         match self.front {
             None => self.front = Some(owed),
-            Some(_) => self.rest.push_back(owed),
+            Some(_) => {
+                if self.rest.capacity() == 0 {
+                    self.rest.reserve_exact(REST_MIN);
+                }
+                self.rest.push_back(owed);
+            }
         }
     }
 
     pub(super) fn front(&self) -> Option<&Owed> {
         self.front.as_ref()
-    }
-
-    pub(super) fn front_or_nothing(&self) -> &Owed {
-        self.front.as_ref().unwrap_or(&Owed::Plain(0))
     }
 
     pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = &Owed> {

@@ -2,57 +2,104 @@
 //! are counted off in one walk over their headers, without the machinery for what is cut, odd or of interest; whatever
 //! is not as plain as that is left where it stands, for the rest of the gate. Both walks do just what the long way would.
 
-use super::client::{ClientAt, Verdict};
-use super::command::{FIRST_MAX, NAME_MAX};
+use super::client::ClientAt;
+use super::command::{FIRST_MAX, NAME_MAX, TAP_MAX};
 use super::owed::Owed;
 use super::reply::Reading;
 use super::session::ReplyMode;
+use super::verdict::Verdict;
 use super::{Mode, RespGate};
 use crate::dialect::{PAYLOAD, json::Skim};
+use crate::gate::Action;
 
 /// A longer delivery is left to the scanner, which knows what to do with one that is too long to be kept.
 const ELEMENT_MAX: usize = 64 * 1024;
 /// What is owed grows by no more than this in one walk.
 const RUN_MAX: u32 = 4_096;
 
+/// Commands with more arguments are read along as they stream.
+const ARGS_MAX: usize = 8;
+
+/// A whole command.
+struct Quick {
+    verdict: Verdict,
+    /// How long its name is.
+    name: usize,
+    argc: usize,
+    used: usize,
+}
+
 impl RespGate {
-    /// How many bytes of whole plain commands stand at the start of `buf`. They have been entered into what is owed, and
-    /// are to be forwarded.
-    pub(super) fn quick_commands(&mut self, buf: &[u8]) -> usize {
+    /// How many bytes of whole commands stand at the start of `buf` that need no more than this. They have been entered into
+    /// what is owed, and are to be forwarded.
+    pub(super) fn quick_commands(&mut self, buf: &[u8], out: &mut Vec<Action>) -> usize {
         if self.session.replies != ReplyMode::On {
             return 0;
         }
-        let (mut at, mut count) = (0, 0);
-        while count < RUN_MAX
-            && let Some(used) = self.quick_command(&buf[at..])
-        {
-            at += used;
-            count += 1;
-        }
-        if count > 0 {
-            if let Some(transaction) = &mut self.session.transaction {
-                transaction.queued += count;
+        let (mut at, mut plain, mut name) = (0, 0, [0; NAME_MAX]);
+        for _ in 0..RUN_MAX {
+            let Some(command) = self.quick_command(&buf[at..], &mut name) else { break };
+            if !matches!(command.verdict, Verdict::Stream) {
+                self.enter(std::mem::take(&mut plain));
+                if self.owed.is_full() && !self.ending {
+                    break;
+                }
             }
-            self.owed.push(Owed::Plain(count));
+            let name = &name[..command.name];
+            match command.verdict {
+                Verdict::Stream => plain += 1,
+                Verdict::Tap => {
+                    let mut args = [b"".as_slice(); ARGS_MAX];
+                    let Some(args) = arguments(&buf[at..at + command.used], &mut args) else { break };
+                    args[0] = name;
+                    self.tapped(args, out);
+                }
+                Verdict::Whole if command.argc == 1 && self.is_frame(name) => {
+                    self.bare(name, out);
+                }
+                _ => break,
+            }
+            at += command.used;
+        }
+        self.enter(plain);
+        if at > 0 {
             self.client = ClientAt::Start;
         }
         at
     }
 
-    /// The length of the plain command at the start of `buf`, if it is one and all there.
-    fn quick_command(&mut self, buf: &[u8]) -> Option<usize> {
+    /// So many plain commands.
+    fn enter(&mut self, count: u32) {
+        if count > 0 {
+            if let Some(transaction) = &mut self.session.transaction {
+                transaction.queued += count;
+            }
+            self.owed.push(Owed::Plain(count));
+        }
+    }
+
+    /// Whether a command without arguments begins or ends a transaction, and does nothing else.
+    fn is_frame(&self, name: &[u8]) -> bool {
+        match &self.session.transaction {
+            None => name == b"multi",
+            Some(transaction) => name == b"exec" && !transaction.odd,
+        }
+    }
+
+    /// The command at the start of `buf`, if it is all there. Its name is written to `lower`, in lower case.
+    #[inline(always)]
+    fn quick_command(&mut self, buf: &[u8], lower: &mut [u8; NAME_MAX]) -> Option<Quick> {
         let (argc, at) = length(buf, 0, b'*')?;
-        let (len, name) = length(buf, at, b'$').filter(|(len, _)| argc > 0 && *len <= NAME_MAX)?;
-        let mut lower = [0; NAME_MAX];
-        match buf[name..].first_chunk::<8>().filter(|_| len <= 8) {
+        let (name, start) = length(buf, at, b'$').filter(|(len, _)| argc > 0 && *len <= NAME_MAX)?;
+        match buf[start..].first_chunk::<8>().filter(|_| name <= 8) {
             // a loop over the few letters would cost more
             Some(word) => *lower.first_chunk_mut::<8>()? = lower_case(u64::from_le_bytes(*word)).to_le_bytes(),
             None => {
-                lower[..len].copy_from_slice(buf.get(name..name + len)?);
-                lower[..len].make_ascii_lowercase();
+                lower[..name].copy_from_slice(buf.get(start..start + name)?);
+                lower[..name].make_ascii_lowercase();
             }
         }
-        let mut at = name + len + 2;
+        let mut at = start + name + 2;
         let mut first = None;
         for number in 1..argc {
             let (len, start) = length(buf, at, b'$')?;
@@ -64,27 +111,43 @@ impl RespGate {
         if at > buf.len() {
             return None;
         }
-        let plain = matches!(self.verdict(&lower[..len], argc, first.map(|first| &buf[first])), Verdict::Stream);
-        plain.then_some(at)
+        let verdict = self.verdict(&lower[..name], argc, first.map(|first| &buf[first]));
+        Some(Quick { verdict, name, argc, used: at })
     }
 
     /// How many bytes of whole short replies stand at the start of `buf` that answer commands of which nobody wants to
     /// know more. They have been taken off what is owed, and are to be forwarded.
     pub(super) fn quick_replies(&mut self, buf: &[u8]) -> usize {
-        let &Owed::Plain(owed) = self.owed.front_or_nothing() else { return 0 };
+        if !matches!(self.owed.front(), Some(Owed::Plain(_) | Owed::Multi(_))) {
+            return 0;
+        }
         let odd = self.session.monitor || self.session.subscribed_resp2() || self.owed.sync().is_some();
         if odd || self.mode != Mode::Running {
             return 0;
         }
-        let (mut at, mut count) = (0, 0);
-        while count < owed
-            && let Some(used) = reply(&buf[at..])
-        {
-            at += used;
-            count += 1;
+        let mut at = 0;
+        loop {
+            match self.owed.front() {
+                Some(&Owed::Plain(owed)) => {
+                    let mut count = 0;
+                    while count < owed
+                        && let Some(used) = reply(&buf[at..])
+                    {
+                        at += used;
+                        count += 1;
+                    }
+                    self.owed.pop_plain(count);
+                    if count < owed {
+                        return at;
+                    }
+                }
+                Some(Owed::Multi(_)) if buf[at..].starts_with(b"+OK\r\n") => {
+                    at += 5;
+                    self.owed.pop();
+                }
+                _ => return at,
+            }
         }
-        self.owed.pop_plain(count);
-        at
     }
 
     /// The delivery at the start of `buf` that answers a fetch, if it is one element, not too long and all there, and its
@@ -117,8 +180,31 @@ impl RespGate {
     }
 }
 
-/// The length of the reply at the start of `buf`, if it is a string or a scalar and all there.
+/// The arguments of the whole command in `buf`, as much of them as a tap keeps; `None`: there are many.
+fn arguments<'a, 'b>(buf: &'a [u8], args: &'b mut [&'a [u8]; ARGS_MAX]) -> Option<&'b mut [&'a [u8]]> {
+    let (argc, mut at) = length(buf, 0, b'*')?;
+    let args = args.get_mut(..argc)?;
+    for arg in args.iter_mut() {
+        let (len, start) = length(buf, at, b'$')?;
+        *arg = &buf[start..start + len.min(TAP_MAX)];
+        at = start + len + 2;
+    }
+    Some(args)
+}
+
+/// The length of the reply at the start of `buf`, if it is a string, a scalar or a few of them, and all there.
 fn reply(buf: &[u8]) -> Option<usize> {
+    if buf.first()? != &b'*' {
+        return leaf(buf);
+    }
+    let (count, mut at) = length(buf, 0, b'*').filter(|(count, _)| *count <= LEAVES_MAX)?;
+    for _ in 0..count {
+        at += leaf(&buf[at..])?;
+    }
+    Some(at)
+}
+
+fn leaf(buf: &[u8]) -> Option<usize> {
     match buf.first()? {
         b'$' => {
             let Some((len, start)) = length(buf, 0, b'$') else { return buf.starts_with(b"$-1\r\n").then_some(5) };
@@ -134,6 +220,8 @@ fn reply(buf: &[u8]) -> Option<usize> {
     }
 }
 
+/// Longer arrays are left to the scanner.
+const LEAVES_MAX: usize = 16;
 /// A longer line is left to the scanner.
 const LINE_MAX: usize = 48;
 /// As many digits as any length of interest has.
@@ -207,14 +295,32 @@ mod tests {
 
     #[test]
     fn only_what_is_whole_and_usual_is_counted() {
-        for (text, len) in [("+OK\r\n", 5), (":-12\r\n", 6), ("$3\r\nabc\r\n", 9), ("$0\r\n\r\n", 6), ("$-1\r\n", 5)] {
+        for (text, len) in [
+            ("+OK\r\n", 5),
+            (":-12\r\n", 6),
+            ("$3\r\nabc\r\n", 9),
+            ("$0\r\n\r\n", 6),
+            ("$-1\r\n", 5),
+            ("*0\r\n", 4),
+            ("*2\r\n:1\r\n$1\r\na\r\n", 15),
+        ] {
             let next = format!("{text}+next\r\n");
             assert_eq!(reply(next.as_bytes()), Some(len), "{text:?}");
             for cut in 0..text.len() {
                 assert_eq!(reply(&text.as_bytes()[..cut]), None, "{text:?} cut at {cut}");
             }
         }
-        for odd in ["*1\r\n:1\r\n", ">1\r\n+a\r\n", "$-2\r\n", "+OK\n", "\r\n", "$1x\r\n", "$9999999999\r\n"] {
+        for odd in [
+            "*17\r\n",
+            "*1\r\n*1\r\n:1\r\n",
+            "*-1\r\n",
+            ">1\r\n+a\r\n",
+            "$-2\r\n",
+            "+OK\n",
+            "\r\n",
+            "$1x\r\n",
+            "$9999999999\r\n",
+        ] {
             assert_eq!(reply(odd.as_bytes()), None, "{odd:?}");
         }
     }

@@ -14,7 +14,7 @@ impl RespGate {
             b"multi" => {
                 self.memory.in_transaction = true;
                 let number = self.session.begin_transaction();
-                self.owe_noted(Change::Multi { number }, vec![])
+                self.owe(Owed::Multi(number))
             }
             b"discard" => {
                 self.drop_transaction(out);
@@ -43,6 +43,10 @@ impl RespGate {
         if transaction.odd {
             self.go_opaque(out);
             return self.mode != Mode::Closed;
+        }
+        if transaction.notes.is_empty() && transaction.doubted.is_empty() {
+            // nobody asks what comes of it
+            return self.owe(Owed::Plain(1));
         }
         self.owe_noted(Change::Exec { doubted: transaction.doubted }, transaction.notes)
     }
