@@ -43,7 +43,7 @@ impl RespGate {
             // a value that is all there is read without ever being kept
             let mut begun = None;
             if self.is_between() {
-                let used = self.quick_replies(&input[at..]);
+                let used = self.quick_replies(&input[at..], out);
                 if used > 0 {
                     self.extend(&mut run, at..at + used, out);
                     at += used;

@@ -4,12 +4,12 @@
 
 use super::client::ClientAt;
 use super::command::{FIRST_MAX, NAME_MAX, TAP_MAX};
-use super::owed::Owed;
+use super::owed::{Change, Noted, Owed};
 use super::reply::Reading;
 use super::session::ReplyMode;
 use super::verdict::Verdict;
 use super::{Mode, RespGate};
-use crate::dialect::{PAYLOAD, json::Skim};
+use crate::dialect::{self, PAYLOAD, json::Skim};
 use crate::gate::Action;
 
 /// A longer delivery is left to the scanner, which knows what to do with one that is too long to be kept.
@@ -116,9 +116,9 @@ impl RespGate {
     }
 
     /// How many bytes of whole short replies stand at the start of `buf` that answer commands of which nobody wants to
-    /// know more. They have been taken off what is owed, and are to be forwarded.
-    pub(super) fn quick_replies(&mut self, buf: &[u8]) -> usize {
-        if !matches!(self.owed.front(), Some(Owed::Plain(_) | Owed::Multi(_))) {
+    /// know more, or confirm what has been noted of them. They have been taken off what is owed, and are to be forwarded.
+    pub(super) fn quick_replies(&mut self, buf: &[u8], out: &mut Vec<Action>) -> usize {
+        if !matches!(self.owed.front(), Some(Owed::Plain(_) | Owed::Multi(_) | Owed::Noted(_))) {
             return 0;
         }
         let odd = self.session.monitor || self.session.subscribed_resp2() || self.owed.sync().is_some();
@@ -145,8 +145,21 @@ impl RespGate {
                     at += 5;
                     self.owed.pop();
                 }
+                Some(Owed::Noted(noted)) if let Some(used) = confirmation(noted, &buf[at..]) => {
+                    at += used;
+                    self.confirmed(out);
+                }
                 _ => return at,
             }
+        }
+    }
+
+    /// The front is confirmed, all of it.
+    fn confirmed(&mut self, out: &mut Vec<Action>) {
+        if let Some(Owed::Noted(noted)) = self.owed.pop() {
+            let mut events = Vec::with_capacity(noted.notes.len());
+            dialect::confirmed(noted.notes, &mut events);
+            Self::emit(events, out);
         }
     }
 
@@ -202,6 +215,31 @@ fn reply(buf: &[u8]) -> Option<usize> {
         at += leaf(&buf[at..])?;
     }
     Some(at)
+}
+
+/// The length of the reply at the start of `buf`, if it confirms all that has been noted and changes nothing else.
+fn confirmation(noted: &Noted, buf: &[u8]) -> Option<usize> {
+    let kind = *buf.first()?;
+    let confirms = match &noted.change {
+        Change::None => !matches!(kind, b'-' | b'*'),
+        // of `*0` nobody knows whether it was executed
+        Change::Exec { doubted } => doubted.is_empty() && kind == b'*' && buf.get(1) != Some(&b'0'),
+        _ => false,
+    };
+    let used = reply(buf).filter(|_| confirms && !noted.has_requests())?;
+    (kind != b'*' || !has_error(&buf[..used])).then_some(used)
+}
+
+/// Whether one of the leaves in a whole array is an error.
+fn has_error(array: &[u8]) -> bool {
+    let mut rest = length(array, 0, b'*').map_or(array, |(_, at)| &array[at..]);
+    while let Some(used) = leaf(rest) {
+        if rest[0] == b'-' {
+            return true;
+        }
+        rest = &rest[used..];
+    }
+    false
 }
 
 fn leaf(buf: &[u8]) -> Option<usize> {
