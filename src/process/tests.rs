@@ -4,7 +4,16 @@ use super::*;
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Held while a child is made: until it runs its program it has all sockets of its parent, those of other tests included.
+static FORKING: Mutex<()> = Mutex::new(());
+
+fn spawn(command: &mut Command) -> Child {
+    let _alone = FORKING.lock().unwrap_or_else(PoisonError::into_inner);
+    command.spawn().expect("it is there")
+}
 
 /// A shell with a connection open on descriptor 3, and a child of its own that has it too.
 struct Shell(Child);
@@ -12,12 +21,8 @@ struct Shell(Child);
 impl Shell {
     fn connect(port: u16) -> Shell {
         let script = format!("exec 3<>/dev/tcp/127.0.0.1/{port}; sleep 1000 & echo ready; read line; kill $!");
-        let mut child = Command::new("bash")
-            .args(["-c", &script])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("bash is there");
+        let mut bash = Command::new("bash");
+        let mut child = spawn(bash.args(["-c", &script]).stdin(Stdio::piped()).stdout(Stdio::piped()));
         let mut line = String::new();
         BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("it says ready");
         Shell(child)
@@ -75,7 +80,7 @@ fn connections_of_several_processes_are_told_apart_however_often_they_were_looke
 
 #[test]
 fn a_process_has_ended_when_it_is_gone_or_a_zombie_or_another() {
-    let mut child = Command::new("sleep").arg("1000").spawn().expect("sleep is there");
+    let mut child = spawn(Command::new("sleep").arg("1000"));
     let stat = procfs::process::Process::new(child.id() as i32).and_then(|process| process.stat()).expect("it runs");
     let is_over = || has_ended(child.id(), stat.starttime);
     assert!(!is_over());
@@ -91,6 +96,7 @@ fn a_process_has_ended_when_it_is_gone_or_a_zombie_or_another() {
 
 #[test]
 fn the_gates_own_sockets_and_closed_ones_have_no_owner() {
+    let _alone = FORKING.lock().unwrap_or_else(PoisonError::into_inner);
     let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
     let gate = listener.local_addr().expect("bound");
     let own = std::net::TcpStream::connect(gate).expect("connected");
