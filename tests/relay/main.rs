@@ -12,3 +12,4 @@ mod patience;
 mod server;
 mod support;
 mod threads;
+mod ways;

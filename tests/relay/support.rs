@@ -18,7 +18,7 @@ pub(crate) const SURELY: Duration = Duration::from_secs(20);
 /// Facts go into a list, or wherever a test wants them.
 pub(crate) type Facts = Box<dyn FnMut(JobEvent) + Send>;
 
-struct Sink(Facts, Arc<Mutex<State>>);
+pub(crate) struct Sink(pub(crate) Facts, pub(crate) Arc<Mutex<State>>);
 
 impl FactSink for Sink {
     fn events(&mut self, events: &mut Vec<JobEvent>) {

@@ -1,0 +1,223 @@
+//! A pump is driven by a task, or by a thread that knows what the kernel has reported: either way what a gate orders is
+//! carried out, all of it, in its order and once.
+
+use crate::gate::{TestGate, pass};
+use crate::support::{Facts, SURELY, Sink, pair, pattern, pump_on};
+use draingate::gate::{Action, Side};
+use draingate::hub::{Clock, Handle, Tell};
+use draingate::job::{ConnId, Job, JobEvent, JobKey, Millis, Place};
+use draingate::relay::pump::{Closed, Parts, Pump};
+use draingate::relay::{Life, Socket, Threads, Turn};
+use draingate::telemetry::Meter;
+use fastrand::Rng;
+use std::any::Any;
+use std::sync::{Arc, Mutex};
+use std::task::Context;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::time::timeout;
+
+/// Sent by each side.
+const SENT: usize = 400_000;
+
+/// What the gate was given and has ordered, and what came of it.
+#[derive(Default)]
+struct Story {
+    /// By the side that sent it.
+    seen: [usize; 2],
+    consumed: [usize; 2],
+    /// By the side that it is for.
+    ordered: [Vec<u8>; 2],
+    got: [Vec<u8>; 2],
+    facts: Vec<JobEvent>,
+    told: Vec<JobEvent>,
+}
+
+type Shared = Arc<Mutex<Story>>;
+
+impl Story {
+    fn is_over(&self) -> bool {
+        self.seen == [SENT; 2]
+            && self.got[0].len() == self.ordered[0].len()
+            && self.got[1].len() == self.ordered[1].len()
+    }
+}
+
+fn fact(rng: &mut Rng) -> JobEvent {
+    let name = rng.u32(..).to_string();
+    match rng.u8(..3) {
+        0 => JobEvent::ClientNamed(name),
+        1 => JobEvent::FetchAsked { place: Place::Broker, queues: vec![name].into(), blocking: true },
+        _ => {
+            let key = JobKey::Text(name.clone());
+            JobEvent::Delivered(Job { key, id: name, name: String::new(), queue: "q".into(), eta: None })
+        }
+    }
+}
+
+/// Passes on what it is given, in pieces, with facts and words of its own in between; leaves some of it for later, and does not
+/// hear the client for a moment now and then.
+fn whimsical(seed: u64, story: Shared) -> TestGate {
+    let (mut gate, mut rng) = (pass(), Rng::with_seed(seed));
+    gate.input = Box::new(move |state, from, input, out| {
+        if from == Side::Client && rng.u8(..8) == 0 {
+            state.wants[0] = false;
+            state.next_timeout = Some(state.now + 1);
+        }
+        let story = &mut *story.lock().expect("sound");
+        let whole = rng.u8(..8) > 0;
+        let take = if whole { input.len() } else { rng.usize(..=input.len()) };
+        let mut at = 0;
+        while at < take {
+            let end = if rng.bool() { take } else { rng.usize(at + 1..=take) };
+            out.push(Action::Forward(at..end));
+            story.ordered[from.other() as usize].extend(&input[at..end]);
+            at = end;
+            match rng.u8(..6) {
+                0 | 1 => {
+                    let fact = fact(&mut rng);
+                    story.facts.push(fact.clone());
+                    out.push(Action::Event(fact));
+                }
+                2 | 3 => {
+                    let to = if rng.bool() { Side::Client } else { Side::Broker };
+                    out.push(Action::Send { to, bytes: "own".into() });
+                    story.ordered[to as usize].extend(b"own");
+                }
+                _ => (),
+            }
+        }
+        story.seen[from as usize] = story.consumed[from as usize] + input.len();
+        story.consumed[from as usize] += take;
+        take
+    });
+    gate.timeout = Box::new(|state, _| (state.wants[0], state.next_timeout) = (true, None));
+    gate
+}
+
+/// A pump on a thread of the relay's.
+struct Driven(Pump<Socket, Socket, TestGate, Sink>);
+
+impl Driven {
+    fn outcome(&self, closed: Option<Box<Closed>>) -> Turn {
+        match closed {
+            Some(_) => Turn::Over,
+            None if self.0.is_parked() => Turn::Parked,
+            None => Turn::Waits,
+        }
+    }
+}
+
+impl Life for Driven {
+    fn sockets(&mut self) -> [&mut Socket; 2] {
+        self.0.streams()
+    }
+
+    fn turn(&mut self, now: Millis, cx: &mut Context<'_>) -> Turn {
+        let closed = self.0.turn(now, cx);
+        self.outcome(closed)
+    }
+
+    fn hand_over(&mut self, facts: &mut Vec<(ConnId, JobEvent)>) {
+        self.0.hand_over(facts);
+    }
+
+    fn resume(&mut self, now: Millis, cx: &mut Context<'_>, asked: bool) -> Turn {
+        let closed = self.0.resume(now, cx, asked);
+        self.outcome(closed)
+    }
+
+    fn timer(&mut self) -> Option<Millis> {
+        self.0.timer()
+    }
+
+    fn close(self: Box<Self>) {}
+}
+
+/// The ends of a pump, and what drives it as long as it lives.
+async fn drive(seed: u64, by_thread: bool, story: &Shared) -> (TcpStream, TcpStream, Box<dyn Any>) {
+    let ((client, one), (broker, other)) = (pair().await, pair().await);
+    let (gate, told) = (whimsical(seed, story.clone()), story.clone());
+    let tell: Facts = Box::new(move |fact| told.lock().expect("sound").told.push(fact));
+    if !by_thread {
+        return (client, broker, Box::new(pump_on(one, other, gate, tell)));
+    }
+    let told = story.clone();
+    let (facts, handle) = (Sink(tell, gate.state.clone()), Arc::new(Handle::default()));
+    let tell: Tell = Arc::new(move |facts, _| {
+        told.lock().expect("sound").told.extend(facts.drain(..).map(|(_, fact)| fact));
+        true
+    });
+    let clock = Clock::start();
+    let threads = Threads::start(1, clock, tell).expect("started");
+    let [one, other] = [one, other].map(|socket| Socket::new(socket.into_std().expect("a socket")));
+    let meter = Meter::new(["test"].into_iter(), 1).listeners()[0].thread(0);
+    threads
+        .enter(0, Box::new(Driven(Pump::new(Parts { client: one, broker: other, gate, facts, handle, clock, meter }))));
+    (client, broker, Box::new(threads))
+}
+
+/// One side: sends a pattern in pieces and reads all that comes. Its halves must live until the other side is done, too.
+async fn play(socket: TcpStream, side: Side, seed: u64, story: Shared) -> (OwnedReadHalf, OwnedWriteHalf) {
+    let (mut from, mut to) = socket.into_split();
+    let mut rng = Rng::with_seed(seed ^ (side as u64 + 1));
+    let send = async {
+        let (mut sent, all) = (0, pattern(side as usize, SENT));
+        while sent < SENT {
+            let largest = [40, 40, 40, 3_000, 20_000][rng.usize(..5)];
+            let end = (sent + rng.usize(1..=largest)).min(SENT);
+            to.write_all(&all[sent..end]).await.expect("written");
+            sent = end;
+            if rng.bool() {
+                tokio::task::yield_now().await;
+            }
+        }
+    };
+    let read = async {
+        // slower than what is sent: some of it has to wait
+        let mut buffer = vec![0; 2 * 1024];
+        while !story.lock().expect("sound").is_over() {
+            // the other side may be the last
+            let Ok(number) = timeout(Duration::from_millis(20), from.read(&mut buffer)).await else { continue };
+            let number = number.expect("read");
+            assert!(number > 0, "nobody closes");
+            story.lock().expect("sound").got[side as usize].extend(&buffer[..number]);
+        }
+    };
+    tokio::join!(send, read);
+    (from, to)
+}
+
+async fn tell_story(seed: u64, by_thread: bool) {
+    let story = Shared::default();
+    let (client, broker, way) = drive(seed, by_thread, &story).await;
+    let [client, broker] = [(client, Side::Client), (broker, Side::Broker)]
+        .map(|(socket, side)| tokio::spawn(play(socket, side, seed, story.clone())));
+    let played = timeout(SURELY, async { (client.await, broker.await) }).await;
+    let story = story.lock().expect("sound");
+    assert!(matches!(played, Ok((Ok(_), Ok(_)))), "seed {seed}: {:?} of {SENT} seen", story.seen);
+    for side in [Side::Client, Side::Broker] {
+        assert!(
+            story.got[side as usize] == story.ordered[side as usize],
+            "seed {seed}: not what was ordered for {side:?}"
+        );
+    }
+    assert!(story.told == story.facts, "seed {seed}: not the facts in their order");
+    drop(way);
+}
+
+#[tokio::test]
+async fn a_task_carries_out_what_is_ordered() {
+    for seed in 0..4 {
+        tell_story(seed, false).await;
+    }
+}
+
+#[tokio::test]
+async fn a_thread_carries_out_what_is_ordered() {
+    for seed in 0..4 {
+        tell_story(seed, true).await;
+    }
+}
