@@ -55,6 +55,8 @@ fn bind_to(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
+    // what is accepted inherits it
+    upstream::prepare(SockRef::from(&socket));
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
@@ -133,10 +135,7 @@ async fn accept(socket: &tokio::net::TcpListener, front: &Front) -> (TcpStream, 
         // it leaves this runtime for the thread that it will live on
         let accepted = socket.accept().await.and_then(|(stream, peer)| Ok((stream.into_std()?, peer)));
         match accepted {
-            Ok((stream, peer)) => {
-                upstream::prepare(SockRef::from(&stream));
-                return (stream, peer);
-            }
+            Ok(accepted) => return accepted,
             // the client went away in the queue
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => (),
             Err(error) => {
@@ -145,5 +144,21 @@ async fn accept(socket: &tokio::net::TcpListener, front: &Front) -> (TcpStream, 
                 pause = (2 * pause).min(LONGEST_PAUSE);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_accepted_has_the_options_of_the_listener() {
+        let listener = bind(&HostPort::new("127.0.0.1", 0)).expect("bound");
+        listener.set_nonblocking(false).expect("set");
+        let _client = TcpStream::connect(listener.local_addr().expect("bound")).expect("connected");
+        let (accepted, _) = listener.accept().expect("accepted");
+        let socket = SockRef::from(&accepted);
+        assert!(socket.tcp_nodelay().expect("asked") && socket.keepalive().expect("asked"));
+        assert_eq!(socket.tcp_keepalive_time().expect("asked"), Duration::from_secs(60));
     }
 }

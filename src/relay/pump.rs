@@ -153,6 +153,7 @@ impl Scratch {
     /// All that was ordered has been carried out. What is passed on owns nothing that had to be dropped.
     fn clear(&mut self) {
         match self.actions[..] {
+            [] => (),
             [Action::Forward(_)] => std::mem::forget(self.actions.pop()),
             _ => self.actions.clear(),
         }
@@ -288,7 +289,7 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
     /// Moves what can be moved now.
     fn relay(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) -> Option<Box<Closed>> {
         // one that panicked has left its own behind
-        scratch.actions.clear();
+        scratch.clear();
         if self.heed_flags(scratch) && self.parks_orders(cx, scratch) {
             return None;
         }

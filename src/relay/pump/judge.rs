@@ -143,6 +143,7 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
         }
     }
 
+    #[cold]
     fn keep_rest(&mut self, side: Side, rest: &[u8]) {
         let lane = &mut self.lanes[side as usize];
         lane.carry(rest);
