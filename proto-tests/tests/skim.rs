@@ -1,10 +1,11 @@
 //! What is read out of JSON texts is what stands there, however a text is written and cut: random trees, written with
 //! random spaces and escapes, against a walk over the tree itself.
 
-use draingate::dialect::json::Skim;
+use draingate::dialect::json::{Skim, Wanted};
 use proptest::prelude::*;
 
-const WANTED: &[&str] = &["jid", "headers.id", "headers.task", "properties.delivery_tag", "class"];
+const PATHS: &[&str] = &["jid", "headers.id", "headers.task", "properties.delivery_tag", "class"];
+const WANTED: Wanted = Wanted::of(PATHS);
 const KEYS: &[&str] =
     &["jid", "headers", "properties", "class", "id", "task", "delivery_tag", "x", "headers.id", "ji", ""];
 
@@ -123,7 +124,7 @@ proptest! {
         text.extend(tail.bytes());
         let (whole, mut bytes) = (Skim::of(WANTED, &text), Skim::new(WANTED));
         text.iter().for_each(|byte| bytes.feed(std::slice::from_ref(byte)));
-        for path in WANTED {
+        for path in PATHS {
             prop_assert_eq!(whole.get(path), bytes.get(path), "{} in {}", path, String::from_utf8_lossy(&text));
         }
     }
@@ -144,7 +145,7 @@ proptest! {
             pieces.feed(piece);
             rest = behind;
         }
-        for path in WANTED {
+        for path in PATHS {
             let expected = at(&json, path);
             prop_assert_eq!(whole.get(path), expected.as_deref(), "{} in {}", path, &text);
             prop_assert_eq!(pieces.get(path), expected.as_deref(), "{} in pieces of {}", path, &text);

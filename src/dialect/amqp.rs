@@ -6,7 +6,7 @@
 //! is consumed is remote control, events and replies, and must never be touched.
 
 use super::celery;
-use super::json::Skim;
+use super::json::{Skim, Wanted};
 use crate::job::{Job, JobEvent, JobKey, Millis, System};
 use std::sync::Arc;
 
@@ -122,7 +122,9 @@ pub fn job(key: JobKey, queue: &Arc<str>, message: &Message<'_>) -> (System, Job
 }
 
 /// What a body is read for.
-pub const BODY: &[&str] = &["queue_name", "actor_name", "message_id", "options.eta"];
+pub const BODY: Wanted = Wanted::of(&["queue_name", "actor_name", "message_id", "options.eta"]);
+/// What a result is read for.
+pub const STATUS: Wanted = celery::STATUS;
 
 /// Whether the body has to be read for a job whose header tells no job system: Dramatiq's says everything there, and
 /// nothing else. `known`: the worker's.

@@ -6,6 +6,7 @@
 //! From its `:0` on the job is in flight, until the claim fails or `DEL arq:in-progress:ID` is executed with the job's end
 //! (of a cron job the key stays for a minute: `PEXPIRE`).
 
+use super::json::Wanted;
 use super::request::{Refusal, Reply, Request, Verb};
 use super::{Claim, Dialect, Interest, Known, Meaning, Memory, Note, PopShape};
 use crate::job::{Job, JobEvent, JobKey, Outcome, System};
@@ -147,7 +148,15 @@ impl Dialect for Arq {
 fn request(memory: &Memory, verb: Verb, jobs: Vec<JobKey>, refusal: Refusal) -> Meaning {
     // its pool may have read the queue over another connection: then it has most likely the usual name
     let queue = if memory.arq.queue.is_empty() { QUEUE.to_owned() } else { memory.arq.queue.clone() };
-    Meaning::Request(Box::new(Request { system: System::Arq, queue, verb, jobs, refusal, skim: &[], wakes: None }))
+    Meaning::Request(Box::new(Request {
+        system: System::Arq,
+        queue,
+        verb,
+        jobs,
+        refusal,
+        skim: Wanted::NOTHING,
+        wakes: None,
+    }))
 }
 
 fn key(id: &[u8]) -> JobKey {

@@ -5,6 +5,7 @@
 //! is being closed. Scripts are told by their keys, for numbers of keys and SHAs change with each release. BullMQ waits in a
 //! `BZPOPMIN` for a marker, which is no job; Bull takes its jobs with `BRPOPLPUSH wait active`.
 
+use super::json::Wanted;
 use super::request::{Refusal, Reply, Request, Verb};
 use super::{Claim, Dialect, Interest, Known, Meaning, Memory, Payload, PopShape};
 use crate::job::{Job, JobEvent, JobKey, Millis, Outcome, Report, System};
@@ -82,7 +83,7 @@ impl<'a> Script<'a> {
     fn request(&self, system: System, verb: Verb, job: Option<JobKey>, refusal: Refusal) -> Request {
         let queue = String::from_utf8_lossy(&self.prefix[..self.prefix.len() - 1]).into_owned();
         let wakes = (verb == Verb::Fetch && self.has("marker")).then(|| [self.prefix, b"marker"].concat());
-        Request { system, queue, verb, jobs: job.into_iter().collect(), refusal, skim: &[], wakes }
+        Request { system, queue, verb, jobs: job.into_iter().collect(), refusal, skim: Wanted::NOTHING, wakes }
     }
 
     /// The argument behind the keys that makes a script fetch the next job, too.

@@ -5,7 +5,7 @@
 //! `PUBLISH /0.celeryev/worker.heartbeat` every two seconds. The same `BRPOP` on a `.reply.celery.pidbox` list is
 //! remote control and passes.
 
-use super::json::Skim;
+use super::json::{Skim, Wanted};
 use super::{Claim, Dialect, Interest, Known, Meaning, Memory, Note, Payload, PopShape};
 use crate::job::{CeleryEvent, Job, JobEvent, JobKey, Millis, Report, System};
 use base64::Engine as _;
@@ -25,7 +25,9 @@ const EVENTS: &[u8] = b"celeryev";
 const TAG_MAX: usize = 255;
 /// States of a result after which the task does not run again by itself. RETRY is none: the same id comes back.
 pub(super) const TERMINAL: [&str; 3] = ["SUCCESS", "FAILURE", "REVOKED"];
-const EVENT: &[&str] = &["hostname", "type", "pid", "active", "processed", "timestamp", "freq"];
+const EVENT: Wanted = Wanted::of(&["hostname", "type", "pid", "active", "processed", "timestamp", "freq"]);
+/// What is read of a result.
+pub(super) const STATUS: Wanted = Wanted::of(&["status"]);
 
 pub(super) struct Celery;
 
@@ -136,7 +138,7 @@ fn bound(key: &[u8], member: &[u8], out: &mut Vec<JobEvent>) {
 /// A stored result: `{"status": "SUCCESS", ...}`.
 fn result(key: &[u8], value: &[u8]) -> Meaning {
     let Some(id) = after(key, RESULT_KEY) else { return Meaning::Nothing };
-    match Skim::of(&["status"], value).get("status") {
+    match Skim::of(STATUS, value).get("status") {
         Some(status) if TERMINAL.contains(&status) => Meaning::Note(Note::Result(text(id))),
         _ => Meaning::Nothing,
     }

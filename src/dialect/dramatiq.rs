@@ -5,11 +5,12 @@
 //! given to somebody else after a minute. So it goes to the broker and asks for no message: its last argument becomes 0.
 //! Jobs that are not due are held in the worker's memory, delivered from the queue's twin `.DQ`.
 
+use super::json::Wanted;
 use super::request::{Refusal, Reply, Request, Verb};
 use super::{Claim, Dialect, Interest, Known, Meaning, Memory, PopShape};
 use crate::job::{Job, JobEvent, JobKey, Outcome, System};
 
-const MESSAGE: &[&str] = &["options.redis_message_id", "options.eta", "message_id", "actor_name"];
+const MESSAGE: Wanted = Wanted::of(&["options.redis_message_id", "options.eta", "message_id", "actor_name"]);
 
 pub(super) struct Dramatiq;
 

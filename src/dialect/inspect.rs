@@ -9,11 +9,14 @@
 //! behind `after_return` and chord counting: both in one thread (prefork: the main process' loop; threads, gevent: the
 //! task's own). The solo pool runs the task in that loop, and answers when it is over.
 
-use super::json::Skim;
+use super::json::{Skim, Wanted};
 use crate::question::{List, Question};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use memchr::memmem;
+
+/// What is read of a task in a list of them.
+const TASK: Wanted = Wanted::of(&["id", "request.id"]);
 
 /// Whether remote control comes by this channel (`/0.celery.pidbox`) or queue (`w1@host.celery.pidbox`).
 pub fn is_mailbox(name: &[u8]) -> bool {
@@ -56,7 +59,7 @@ pub fn answer(body: &[u8]) -> Option<Vec<String>> {
         return None;
     }
     let id = |task: &&[u8]| {
-        let skim = Skim::of(&["id", "request.id"], task);
+        let skim = Skim::of(TASK, task);
         skim.get("id").or(skim.get("request.id")).filter(|id| !id.is_empty()).map(str::to_owned)
     };
     tasks.iter().map(id).collect()

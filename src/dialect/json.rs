@@ -6,12 +6,13 @@
 mod found;
 mod members;
 mod string;
+mod wanted;
 
 use found::{Found, VALUE_MAX};
 use string::{Escape, Next, until_mark};
+pub use wanted::Wanted;
+use wanted::bit_of;
 
-/// As many values as anybody wants of one text.
-const WANTED_MAX: usize = 10;
 /// Longest key that can match.
 const KEY_MAX: usize = 64;
 /// Deepest nesting that is followed; deeper texts are given up.
@@ -37,10 +38,10 @@ enum At {
     Lost,
 }
 
-/// See the module. `wanted` are paths like `jid` or `headers.id`.
+/// See the module.
 #[derive(Debug)]
 pub struct Skim {
-    wanted: &'static [&'static str],
+    wanted: Wanted,
     found: Found,
     at: At,
     /// How many containers are open,
@@ -62,8 +63,7 @@ pub struct Skim {
 
 impl Skim {
     /// A reader for one text.
-    pub fn new(wanted: &'static [&'static str]) -> Skim {
-        assert!(wanted.len() <= WANTED_MAX, "{wanted:?}");
+    pub fn new(wanted: Wanted) -> Skim {
         Skim {
             wanted,
             found: Found::default(),
@@ -80,7 +80,7 @@ impl Skim {
     }
 
     /// Reads a whole text at once.
-    pub fn of(wanted: &'static [&'static str], text: &[u8]) -> Skim {
+    pub fn of(wanted: Wanted, text: &[u8]) -> Skim {
         let mut skim = Skim::new(wanted);
         skim.feed(text);
         skim
@@ -94,7 +94,7 @@ impl Skim {
     }
 
     fn look_up(&self, path: &str) -> Option<&str> {
-        self.found.get(self.wanted.iter().position(|w| *w == path)?)
+        self.found.get(self.wanted.paths.iter().position(|w| *w == path)?)
     }
 
     /// The next piece of the text.
@@ -177,7 +177,7 @@ impl Skim {
     /// See `lengths`.
     fn lengths_here(&self) -> u64 {
         match (self.depth, self.objects) {
-            (1, 0b1) => u64::MAX,
+            (1, 0b1) => self.wanted.lengths,
             (2, 0b11) => self.inner,
             _ => 0,
         }
@@ -218,9 +218,13 @@ impl Skim {
     #[inline(always)]
     fn named(&mut self, name: &[u8]) {
         self.keep = None;
+        let outside = self.depth == 1;
+        if outside {
+            self.inner = 0;
+        }
         // most have not even the length of one that is wanted
         if self.lengths & bit_of(name.len()) != 0 {
-            if self.depth == 1 { self.named_outside(name) } else { self.named_inside(name) }
+            if outside { self.named_outside(name) } else { self.named_inside(name) }
         }
     }
 
@@ -230,7 +234,8 @@ impl Skim {
         let mut under = self.under;
         while under != 0 {
             let at = under.trailing_zeros() as usize;
-            if self.wanted[at].as_bytes().get(self.outer + 1..) == Some(name) {
+            let path = self.wanted.paths[at].as_bytes();
+            if path.len() == self.outer + 1 + name.len() && path.ends_with(name) {
                 self.keep = Some(at);
             }
             under &= under - 1;
@@ -240,8 +245,8 @@ impl Skim {
     /// One at the top level.
     #[inline(never)]
     fn named_outside(&mut self, name: &[u8]) {
-        (self.under, self.outer, self.inner) = (0, name.len(), 0);
-        for (at, path) in self.wanted.iter().map(|path| path.as_bytes()).enumerate() {
+        (self.under, self.outer) = (0, name.len());
+        for (at, path) in self.wanted.paths.iter().map(|path| path.as_bytes()).enumerate() {
             match path.get(name.len()) {
                 None if path == name => self.keep = Some(at),
                 Some(b'.') if path.starts_with(name) => {
@@ -336,12 +341,6 @@ impl Skim {
     }
 }
 
-/// Of a key of this length among all lengths.
-#[inline]
-fn bit_of(length: usize) -> u64 {
-    1 << length.min(63)
-}
-
 /// The first byte of a number, `true`, `false` or `null`.
 fn begins_plain(byte: u8) -> bool {
     matches!(byte, b'-' | b'0'..=b'9' | b't' | b'f' | b'n' | b'N' | b'I')
@@ -356,7 +355,7 @@ fn ends_plain(byte: u8) -> bool {
 mod tests {
     use super::*;
 
-    const WANTED: &[&str] = &["jid", "headers.id", "headers.eta", "properties.delivery_tag", "n"];
+    const WANTED: Wanted = Wanted::of(&["jid", "headers.id", "headers.eta", "properties.delivery_tag", "n"]);
 
     #[test]
     fn wanted_values_are_found_in_any_cut() {

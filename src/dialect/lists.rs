@@ -3,7 +3,7 @@
 //! fetchers of others for Sidekiq, and loops of people's own. An element is in flight until `LREM` has removed it, or a pop
 //! of that list; a move out of it gives it back.
 
-use super::json::Skim;
+use super::json::{Skim, Wanted};
 use super::request::{Refusal, Reply, Request, Verb};
 use super::{Claim, DIALECTS, Dialect, Interest, Known, Meaning, Memory, PopShape, sidekiq};
 use crate::job::{JobEvent, JobKey, Outcome, System};
@@ -15,7 +15,7 @@ const TELLING: usize = 256;
 /// So many lists of its own are remembered of a connection.
 const OWN_MAX: usize = 64;
 /// What names Sidekiq's jobs.
-const NAMES: &[&str] = &["jid", "class", "wrapped"];
+const NAMES: Wanted = Wanted::of(&["jid", "class", "wrapped"]);
 
 pub(super) struct Lists;
 

@@ -25,7 +25,7 @@ mod taskiq;
 use crate::job::{Job, JobEvent, JobKey, Outcome, Report, System};
 use crate::rare::Rare;
 pub use claim::{Claim, Keys, Known, PopShape, claim};
-use json::Skim;
+use json::{Skim, Wanted};
 pub use request::{Refusal, Reply, Request, Verb, Word};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -200,7 +200,7 @@ pub static DIALECTS: &[&dyn Dialect] = &[
 ];
 
 /// The values that dialects read from a job's payload.
-pub const PAYLOAD: &[&str] = &[
+pub const PAYLOAD: Wanted = Wanted::of(&[
     "headers.id",
     "headers.task",
     "headers.eta",
@@ -211,7 +211,7 @@ pub const PAYLOAD: &[&str] = &[
     "wrapped",
     "task_id",
     "task_name",
-];
+]);
 
 /// Whether a dialect wants to see a command, by its name in lower case and its first argument.
 pub fn interest(memory: &Memory, name: &[u8], first: &[u8]) -> Interest {

@@ -1,7 +1,7 @@
 //! Commands that are no pops and yet fetch or end jobs, mostly scripts: recognised by the shape of their arguments, never
 //! by their SHA, and understood by their reply.
 
-use super::json::Skim;
+use super::json::{Skim, Wanted};
 use crate::job::{JobKey, System};
 
 /// How a request is kept from bringing a job.
@@ -53,7 +53,7 @@ pub struct Request {
     /// How it is kept from bringing a job.
     pub refusal: Refusal,
     /// The values that are read from each text in the reply; empty: the texts themselves are wanted.
-    pub skim: &'static [&'static str],
+    pub skim: Wanted,
     /// The sorted set whose member wakes one worker: the one that is refused now may just have eaten it.
     pub wakes: Option<Vec<u8>>,
 }

@@ -6,6 +6,7 @@
 //! ends no job. The worker's key names nobody: a forked child writes it, too. A scheduler looks into `resque:delayed_queue_schedule`, takes due jobs with `LPOP resque:delayed:TIME` one
 //! by one and pushes each of them before it takes the next.
 
+use super::json::Wanted;
 use super::request::{Refusal, Reply, Request, Verb};
 use super::{Claim, Dialect, Interest, Known, Meaning, Memory, Note, Payload, PopShape, generic};
 use crate::job::{Job, JobEvent, JobKey, Outcome, Report, System};
@@ -22,6 +23,9 @@ const DELAYED: &[u8] = b":delayed:";
 const SCHEDULE: &[u8] = b":delayed_queue_schedule";
 /// No connection has so many workers.
 const MANY: usize = 1_024;
+
+/// What is read of a job that a script has popped.
+const CLASS: Wanted = Wanted::of(&["class"]);
 
 pub(super) struct Resque;
 
@@ -186,7 +190,7 @@ impl Dialect for Resque {
 fn request(queue: &[u8], job: Option<JobKey>, refusal: Refusal) -> Meaning {
     let queue = String::from_utf8_lossy(queue).into_owned();
     let (system, verb, jobs) = (System::Resque, Verb::Fetch, job.into_iter().collect());
-    Meaning::Request(Box::new(Request { system, queue, verb, jobs, refusal, skim: &["class"], wakes: None }))
+    Meaning::Request(Box::new(Request { system, queue, verb, jobs, refusal, skim: CLASS, wakes: None }))
 }
 
 /// A worker of this key has spoken.

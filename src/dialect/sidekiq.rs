@@ -9,7 +9,7 @@
 //! says goodbye: `srem processes ID` and, directly behind it, `unlink ID:work` outside of a transaction. (Pruning the list
 //! of the dead a process can take itself off it too, when its heartbeats were late; but then its work hash stays.)
 
-use super::json::Skim;
+use super::json::{Skim, Wanted};
 use super::{Claim, Dialect, Interest, Known, Meaning, Memory, Note, Payload, PopShape};
 use crate::job::{Job, JobEvent, JobKey, Report, System};
 use memchr::memmem;
@@ -17,6 +17,8 @@ use std::sync::Arc;
 
 /// No process has more threads.
 const WORK_MAX: usize = 4_096;
+const JID: Wanted = Wanted::of(&["jid"]);
+const CONCURRENCY: Wanted = Wanted::of(&["concurrency"]);
 
 pub(super) struct Sidekiq;
 
@@ -66,7 +68,7 @@ impl Dialect for Sidekiq {
                 return Meaning::Note(Note::Left(unlisted.unwrap_or_default()));
             }
             (b"rpush" | b"lpush", [_, _, jobs @ ..]) => {
-                let jid = |job: &&[u8]| Some(JobKey::Text(Skim::of(&["jid"], job).get("jid")?.to_owned()));
+                let jid = |job: &&[u8]| Some(JobKey::Text(Skim::of(JID, job).get("jid")?.to_owned()));
                 return Meaning::Note(Note::PushedOn(jobs.iter().filter_map(jid).collect()));
             }
             (b"unlink" | b"del", _) => {
@@ -121,7 +123,7 @@ fn heartbeat(fields: &[&[u8]], out: &mut Vec<JobEvent>) {
     out.push(JobEvent::Report(Report::Sidekiq {
         // a member of the info text up to 7, a field of its own from 8 on
         concurrency: text(b"concurrency")
-            .or(Skim::of(&["concurrency"], info).get("concurrency"))
+            .or(Skim::of(CONCURRENCY, info).get("concurrency"))
             .and_then(|n| n.parse().ok()),
         busy: text(b"busy").and_then(|n| n.parse().ok()),
         quiet: text(b"quiet") == Some("true"),

@@ -1,6 +1,6 @@
 //! The values that were found in a text, one behind the other.
 
-use super::WANTED_MAX;
+use super::wanted::WANTED_MAX;
 
 /// What most messages have of values that are wanted.
 const KEPT_MIN: usize = 192;

@@ -221,5 +221,5 @@ pub(super) fn reply_tap(properties: &Properties<'_>) -> Option<Tap> {
     if id.is_empty() || properties.headers.get(b"task").is_some() {
         return None;
     }
-    Some(Tap::Reply { id: id.to_owned(), skim: Skim::new(&["status"]), room: TAP_MAX })
+    Some(Tap::Reply { id: id.to_owned(), skim: Skim::new(dialect::STATUS), room: TAP_MAX })
 }

@@ -5,7 +5,8 @@ use super::reply::{DELIVERY_MAX, ORPHAN_MAX, Reading};
 use super::scan::{NotResp, number};
 use super::session::{Item, item};
 use super::{Mode, RespGate};
-use crate::dialect::{PAYLOAD, json::Skim};
+use crate::dialect::PAYLOAD;
+use crate::dialect::json::{Skim, Wanted};
 use crate::gate::{Action, Side};
 use crate::job::{FetchEnd, Millis, Place};
 use std::ops::Range;
@@ -199,7 +200,9 @@ impl RespGate {
             Some(Owed::Plain(_) | Owed::Blocking) => Some((Current::Plain, None)),
             Some(Owed::Skip | Owed::Sync(_) | Owed::PutBack(_)) => Some((Current::Swallow, Some(Reading::of_note()))),
             Some(Owed::Request(asked)) => Some((Current::Read, Some(Reading::of_words(asked.request.skim)))),
-            Some(Owed::Noted(noted)) if noted.has_requests() => Some((Current::Read, Some(Reading::of_words(&[])))),
+            Some(Owed::Noted(noted)) if noted.has_requests() => {
+                Some((Current::Read, Some(Reading::of_words(Wanted::NOTHING))))
+            }
             Some(Owed::Noted(noted)) if noted.asks_more() => Some((Current::Read, Some(Reading::of_note()))),
             Some(Owed::Noted(_) | Owed::Multi(_)) => Some((Current::Read, Some(Reading::of_kind()))),
             Some(Owed::Fetch(fetch)) => Some(self.begin_fetch(fetch, buf)?),

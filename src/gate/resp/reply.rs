@@ -2,7 +2,8 @@
 
 use super::leaves::Leaves;
 use super::scan::{Sink, number};
-use crate::dialect::{Word, json::Skim};
+use crate::dialect::Word;
+use crate::dialect::json::{Skim, Wanted};
 
 /// How much of a delivery is kept until it has been handed to the client's socket, so that it can be put back.
 pub(super) const DELIVERY_MAX: usize = 1024 * 1024;
@@ -32,7 +33,7 @@ pub(super) struct Reading {
 
 #[derive(Debug)]
 struct Words {
-    wanted: &'static [&'static str],
+    wanted: Wanted,
     words: Vec<Word>,
     /// Elements still to come, by nesting.
     open: Vec<i64>,
@@ -124,7 +125,7 @@ impl Reading {
     }
 
     /// For a reply that is read word by word, whatever the length of each; with `wanted` for these values in JSON texts.
-    pub(super) fn of_words(wanted: &'static [&'static str]) -> Reading {
+    pub(super) fn of_words(wanted: Wanted) -> Reading {
         let words = Words { wanted, words: Vec::new(), open: Vec::new(), element: 0, overflow: false };
         Reading { words: Some(words), ..Reading::new(NOTE_MAX, None) }
     }
