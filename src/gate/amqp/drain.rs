@@ -293,6 +293,21 @@ impl AmqpGate {
         self.mark_may_be_due();
     }
 
+    /// When something is to be done that nobody else brings about. Asked after every read: an iterator over so few costs
+    /// twice as much.
+    pub(super) fn next_due(&self) -> Option<Millis> {
+        let sooner = |one: Option<Millis>, other: Option<Millis>| match (one, other) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        };
+        let waiting = match &self.wait {
+            Some(Wait::Existence { until, .. }) => Some(*until),
+            _ => None,
+        };
+        let proof = self.channels.values().fold(None, |due, channel| sooner(due, channel.proof.due));
+        sooner(sooner(sooner(self.hold_due(), waiting), sooner(proof, self.pause_ends())), self.keep)
+    }
+
     /// When a pause is over.
     pub(super) fn pause_ends(&self) -> Option<Millis> {
         if !self.attention {

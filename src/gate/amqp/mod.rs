@@ -342,15 +342,7 @@ impl Gate for AmqpGate {
     }
 
     fn next_timeout(&self) -> Option<Millis> {
-        if self.mode != Mode::Running {
-            return None;
-        }
-        let waiting = match &self.wait {
-            Some(Wait::Existence { until, .. }) => Some(*until),
-            _ => None,
-        };
-        let proof = self.channels.values().filter_map(|channel| channel.proof.due).min();
-        [self.hold_due(), waiting, proof, self.pause_ends(), self.keep].into_iter().flatten().min()
+        if self.mode == Mode::Running { self.next_due() } else { None }
     }
 
     fn timeout(&mut self, now: Millis, out: &mut Vec<Action>) {
