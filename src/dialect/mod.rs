@@ -213,6 +213,11 @@ pub const PAYLOAD: Wanted = Wanted::of(&[
     "task_name",
 ]);
 
+/// Whether any dialect may want to see commands of this (lower-case) name.
+pub fn is_told(name: &[u8]) -> bool {
+    !told(name).is_empty()
+}
+
 /// Whether a dialect wants to see a command, by its name in lower case and its first argument.
 pub fn interest(memory: &Memory, name: &[u8], first: &[u8]) -> Interest {
     let mut all = told(name).iter().map(|dialect| dialect.interest(memory, name, first));

@@ -7,7 +7,7 @@ use super::pop::is_pop;
 use super::request::{Judged, Watch};
 use super::scan::NotResp;
 use super::session::ReplyMode;
-use super::verdict::{Verdict, is_script};
+use super::verdict::{Name, Verdict, is_script};
 use super::{Mode, RespGate};
 use crate::dialect::{self, Meaning, Note};
 use crate::gate::{Action, Gate, Side};
@@ -176,7 +176,7 @@ impl RespGate {
                 let lower = &mut lower[..name.len()];
                 lower.copy_from_slice(name);
                 lower.make_ascii_lowercase();
-                match self.verdict(lower, argc as usize, first) {
+                match self.verdict(Name::of(lower), argc as usize, first) {
                     Verdict::Whole => return self.waited(now, lower, (argc, rest, left), buf, run, out),
                     Verdict::Tap => {
                         if let Some((args, kept, used)) = read_tapped(lower, buf) {

@@ -7,7 +7,7 @@ use super::command::{FIRST_MAX, NAME_MAX, TAP_MAX};
 use super::owed::{Change, Noted, Owed};
 use super::reply::Reading;
 use super::session::ReplyMode;
-use super::verdict::Verdict;
+use super::verdict::{Name, Verdict};
 use super::{Mode, RespGate};
 use crate::dialect::{self, PAYLOAD, json::Skim};
 use crate::gate::Action;
@@ -91,14 +91,19 @@ impl RespGate {
     fn quick_command(&mut self, buf: &[u8], lower: &mut [u8; NAME_MAX]) -> Option<Quick> {
         let (argc, at) = length(buf, 0, b'*')?;
         let (name, start) = length(buf, at, b'$').filter(|(len, _)| argc > 0 && *len <= NAME_MAX)?;
-        match buf[start..].first_chunk::<8>().filter(|_| name <= 8) {
+        let word = match buf[start..].first_chunk::<8>().filter(|_| name <= 8) {
             // a loop over the few letters would cost more
-            Some(word) => *lower.first_chunk_mut::<8>()? = lower_case(u64::from_le_bytes(*word)).to_le_bytes(),
+            Some(word) => {
+                let word = lower_case(u64::from_le_bytes(*word));
+                *lower.first_chunk_mut::<8>()? = word.to_le_bytes();
+                word
+            }
             None => {
                 lower[..name].copy_from_slice(buf.get(start..start + name)?);
                 lower[..name].make_ascii_lowercase();
+                u64::from_le_bytes(*lower.first_chunk::<8>()?)
             }
-        }
+        };
         let mut at = start + name + 2;
         let mut first = None;
         for number in 1..argc {
@@ -111,7 +116,7 @@ impl RespGate {
         if at > buf.len() {
             return None;
         }
-        let verdict = self.verdict(&lower[..name], argc, first.map(|first| &buf[first]));
+        let verdict = self.verdict(Name::of_word(&lower[..name], word), argc, first.map(|first| &buf[first]));
         Some(Quick { verdict, name, argc, used: at })
     }
 
@@ -206,10 +211,13 @@ fn arguments<'a, 'b>(buf: &'a [u8], args: &'b mut [&'a [u8]; ARGS_MAX]) -> Optio
 }
 
 /// The length of the reply at the start of `buf`, if it is a string, a scalar or a few of them, and all there.
+#[inline(always)]
 fn reply(buf: &[u8]) -> Option<usize> {
-    if buf.first()? != &b'*' {
-        return leaf(buf);
-    }
+    leaf(buf).or_else(|| array(buf))
+}
+
+#[inline(never)]
+fn array(buf: &[u8]) -> Option<usize> {
     let (count, mut at) = length(buf, 0, b'*').filter(|(count, _)| *count <= LEAVES_MAX)?;
     for _ in 0..count {
         at += leaf(&buf[at..])?;
@@ -242,6 +250,7 @@ fn has_error(array: &[u8]) -> bool {
     false
 }
 
+#[inline(always)]
 fn leaf(buf: &[u8]) -> Option<usize> {
     match buf.first()? {
         b'$' => {
@@ -249,6 +258,8 @@ fn leaf(buf: &[u8]) -> Option<usize> {
             let end = start.checked_add(len)?.checked_add(2)?;
             (end <= buf.len()).then_some(end)
         }
+        b'+' if buf.starts_with(b"+OK\r\n") => Some(5),
+        b'+' if buf.starts_with(b"+QUEUED\r\n") => Some(9),
         b'+' | b'-' | b':' | b'_' | b'#' | b',' => {
             // most are a few bytes long: a call to memchr would cost more
             let end = buf.iter().take(LINE_MAX).position(|byte| *byte == b'\n')?;
