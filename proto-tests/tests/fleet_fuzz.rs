@@ -345,3 +345,22 @@ fn a_rest_that_the_ledger_contradicts_is_none() {
         chaos.step(step).expect("an invariant");
     }
 }
+
+/// Once found: a nameless client that pops from undeclared keys is listed, and counted among the selected; when its job
+/// system becomes known it is no worker before it asks for a job. A restart must see it as it was seen.
+#[test]
+fn one_that_pops_and_becomes_known_is_the_same_after_a_restart() {
+    let connect = || Step::Connect { address: 0, local: false, own: false };
+    let steps = [
+        connect(),
+        connect(),
+        Step::Event { conn: 0, event: JobEvent::Popped(JobKey::Text("k0".into())) },
+        Step::Drain { name: 0, selector: "listener=l0", standing: false, ttl: None },
+        Step::Event { conn: 0, event: JobEvent::Recognised(System::Celery) },
+        Step::Restart,
+    ];
+    let mut chaos = Chaos::new();
+    for step in steps {
+        chaos.step(step).expect("an invariant");
+    }
+}

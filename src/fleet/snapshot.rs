@@ -287,15 +287,13 @@ impl Fleet {
     /// Tells of a worker when it is first listed and when its name changes.
     pub(super) fn announce(&mut self, no: WorkerNo) {
         let Some(worker) = self.workers.get_mut(&no) else { return };
-        if !worker.is_listed() {
-            return;
-        }
         let name = worker.name();
-        if worker.told_name != name {
+        if worker.is_listed() && worker.told_name != name {
             worker.told_name = name.clone();
             let seen = super::Notice::WorkerSeen { worker: worker.id.clone(), name, system: worker.system };
             self.effects.push(super::Effect::Notice(seen));
         }
+        // one that is listed no more, because its job system is known now, is remembered as what it is
         self.journal_worker(no);
     }
 }
