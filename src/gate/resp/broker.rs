@@ -1,5 +1,6 @@
 //! The broker's side: replies are paired with what is owed, out-of-band items pass, and a fetch's reply is read along.
 
+use super::client::ClientAt;
 use super::owed::{Fetch, Owed, PubsubKind};
 use super::reply::{DELIVERY_MAX, ORPHAN_MAX, Reading};
 use super::scan::{NotResp, number};
@@ -137,11 +138,12 @@ impl RespGate {
 
     /// Whether something may be ready to leave or to close now.
     fn has_settling(&self) -> bool {
+        if self.held.is_some() || self.mode != Mode::Running {
+            return true;
+        }
         match self.owed.front() {
-            None => true,
-            Some(front) => {
-                matches!(front, Owed::Answer(_) | Owed::Nothing(_) | Owed::Blocking | Owed::Skip | Owed::Sync(_))
-            }
+            None => matches!(self.client, ClientAt::Broken),
+            Some(front) => matches!(front, Owed::Answer(_) | Owed::Nothing(_)),
         }
     }
 
