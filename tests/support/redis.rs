@@ -2,10 +2,12 @@
 
 use super::process::{Proc, command};
 use super::{eventually, installed, secs};
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// The servers that the stories are told on.
@@ -185,6 +187,10 @@ impl Client {
 /// A port that nobody listens on at this moment. Not one of those that the system gives to outgoing connections: a broker
 /// takes seconds until it listens, and any client on the machine could have it by then.
 pub(crate) fn free_port() -> u16 {
-    let any = std::iter::repeat_with(|| fastrand::u16(10_000..32_000));
-    any.take(1_000).find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("a free port")
+    // a broker may take seconds until it listens: meanwhile its port looks free to others
+    static HANDED_OUT: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    let mut handed_out = HANDED_OUT.lock().unwrap_or_else(PoisonError::into_inner);
+    let any = std::iter::repeat_with(|| fastrand::u16(10_000..32_000)).take(1_000);
+    let mut new = any.filter(|port| handed_out.insert(*port));
+    new.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("a free port")
 }
