@@ -91,7 +91,10 @@ def main():
             connections = min(args.connections, (limit - 200) // 2)
             found = idle.measure(folder, args.gate.resolve(), args.threads, connections)
         if "threads" in args.names:
-            scaled = threads.measure(folder, args.gate.resolve(), rows(), args.rounds, args.scale)
+            # its brokers are others, and keep their files elsewhere
+            apart = pathlib.Path(folder) / "threads"
+            apart.mkdir()
+            scaled = threads.measure(apart, args.gate.resolve(), rows(), args.rounds, args.scale)
     text = report.markdown(some, results, rates, found, scaled, report.machine(args.rounds, args.threads))
     args.out.mkdir(parents=True, exist_ok=True)
     (args.out / "comparison.md").write_text(text)
