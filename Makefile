@@ -51,7 +51,7 @@ image-context:
 	cd target/image && CARGO_TARGET_DIR=../../target $(CARGO) check --locked --quiet
 
 pure: setup ## the protocol machine compiled without the server half
-	PROPTEST_RNG_SEED=$(SEED) $(CARGO) test --locked --quiet -p proto-tests
+	PROPTEST_RNG_SEED=$(SEED) $(CARGO) test --locked --quiet -p proto-tests -p traffic
 
 instructions: setup ## what the gates need per command or frame, against benches/instructions.json
 	@benches/instructions.py
