@@ -15,6 +15,7 @@ mod judge;
 mod news;
 mod parked;
 mod patience;
+mod scratch;
 
 use super::lane::Lane;
 use crate::fleet::ClosedBy;
@@ -24,7 +25,7 @@ use crate::job::{ConnId, JobEvent, Millis};
 use crate::telemetry::ThreadMeter;
 use parked::Parked;
 use rustix::event::{PollFd, PollFlags, Timespec};
-use std::cell::RefCell;
+use scratch::{SCRATCH, Scratch};
 use std::future::poll_fn;
 use std::os::fd::AsFd;
 use std::pin::pin;
@@ -138,45 +139,6 @@ pub struct Pump<C, B, G, F> {
     first_end: Option<(Side, Millis)>,
     closing: Option<Box<Result<(), GateError>>>,
     settled: bool,
-}
-
-/// One per thread: the buffer that everything is read into, the list that gates append to, and room for reads that are
-/// parked.
-struct Scratch {
-    buffer: Vec<u8>,
-    actions: Vec<Action>,
-    #[expect(clippy::vec_box, reason = "each goes into a connection and comes back as it is")]
-    spare: Vec<Box<Parked>>,
-}
-
-impl Scratch {
-    /// All that was ordered has been carried out. What is passed on owns nothing that had to be dropped.
-    fn clear(&mut self) {
-        match self.actions[..] {
-            [] => (),
-            [Action::Forward(_)] => std::mem::forget(self.actions.pop()),
-            _ => self.actions.clear(),
-        }
-    }
-
-    /// Makes room for so many bytes.
-    fn hold(&mut self, bytes: usize) {
-        if self.buffer.len() < bytes {
-            self.buffer.resize(bytes, 0);
-        }
-    }
-
-    /// Gives back what the largest needed.
-    fn trim(&mut self) {
-        if self.buffer.len() > 2 * READ {
-            self.buffer.truncate(2 * READ);
-            self.buffer.shrink_to_fit();
-        }
-    }
-}
-
-thread_local! {
-    static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch { buffer: vec![0; 2 * READ], actions: Vec::new(), spare: Vec::new() });
 }
 
 impl<S: Stream, G: Gate, F: FactSink> Pump<S, S, G, F> {

@@ -45,21 +45,9 @@ impl RespGate {
             // a value that is all there is read without ever being kept
             let mut begun = None;
             if self.is_between() {
-                let used = self.quick_replies(&input[at..], out);
+                let used = self.whole_replies(now, &input[at..], at, &mut run, out);
+                at += used;
                 if used > 0 {
-                    self.extend(&mut run, at..at + used, out);
-                    at += used;
-                    if self.has_settling() {
-                        Self::flush(&mut run, out);
-                        self.settle_front(out);
-                    }
-                    continue;
-                }
-                if let Some((mut reading, used)) = self.quick_delivery(&input[at..]) {
-                    self.replied(now, &mut reading, used as u64, out);
-                    self.extend(&mut run, at..at + used, out);
-                    at += used;
-                    self.settle(now, &mut run, out);
                     continue;
                 }
                 match self.begin(&input[at..], out) {
@@ -109,12 +97,43 @@ impl RespGate {
             at = end;
         }
         Self::flush(&mut run, out);
-        if self.mode == Mode::Opaque && at < input.len() {
-            out.push(Action::Forward(at..input.len()));
-            self.sent += (input.len() - at) as u64;
-            return input.len();
+        self.pass_rest(at, input.len(), out)
+    }
+
+    /// What is done with the bytes from `at` on that nobody has looked at; returns how many are consumed in all.
+    fn pass_rest(&mut self, at: usize, end: usize, out: &mut Vec<Action>) -> usize {
+        match self.mode {
+            Mode::Opaque if at < end => {
+                out.push(Action::Forward(at..end));
+                self.sent += (end - at) as u64;
+                end
+            }
+            Mode::Closed => end,
+            _ => at,
         }
-        if self.mode == Mode::Closed { input.len() } else { at }
+    }
+
+    /// Replies at the start of `rest` that are all there and as plain as most are; `rest` begins at `at`. Returns how many
+    /// bytes they have.
+    fn whole_replies(
+        &mut self,
+        now: Millis,
+        rest: &[u8],
+        at: usize,
+        run: &mut Range<usize>,
+        out: &mut Vec<Action>,
+    ) -> usize {
+        let used = self.quick_replies(rest, out);
+        if used > 0 {
+            self.extend(run, at..at + used, out);
+            self.settle(now, run, out);
+            return used;
+        }
+        let Some((mut reading, used)) = self.quick_delivery(rest) else { return 0 };
+        self.replied(now, &mut reading, used as u64, out);
+        self.extend(run, at..at + used, out);
+        self.settle(now, run, out);
+        used
     }
 
     /// A value has ended, and has been added to `run`.
