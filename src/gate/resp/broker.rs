@@ -39,8 +39,7 @@ struct More;
 
 impl RespGate {
     pub(super) fn broker_input(&mut self, now: Millis, input: &[u8], out: &mut Vec<Action>) -> usize {
-        let mut at = 0;
-        let mut run = 0..0;
+        let (mut at, mut run) = (0, 0..0);
         while at < input.len() && matches!(self.mode, Mode::Running | Mode::Orphaned) {
             // a value that is all there is read without ever being kept
             let mut begun = None;
