@@ -330,8 +330,10 @@ impl Hub {
     /// Under the lock, for no line may come between what is exported and what is appended next.
     fn rewrite_journal(&self) -> std::io::Result<()> {
         let _long = self.for_long();
-        let fleet = self.lock_fleet();
+        let mut fleet = self.lock_fleet();
         self.store.rewrite_journal(&fleet.whole_journal())?;
+        // said by the whole
+        fleet.take_journal(|_| ());
         self.journal_unsaved.store(false, Ordering::Release);
         Ok(())
     }

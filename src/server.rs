@@ -156,6 +156,7 @@ async fn serve(
     }
     stop::now(&hub).await;
     api.stop().await;
+    hub.write_journal();
     tracing::info!("stopped");
     Ok(())
 }

@@ -334,15 +334,19 @@ impl Fleet {
         std::mem::take(&mut self.effects)
     }
 
-    /// Hands out what there is to append to the journal, before the bytes that caused it go out: whole lines, if any.
+    /// When what there is to append to the journal has to be taken, if there is anything: mostly now, before the bytes that
+    /// caused it go out.
+    pub fn journal_due(&mut self, now: Millis) -> Option<Millis> {
+        self.journal.due(now)
+    }
+
+    /// Hands out what there is to append to the journal: whole lines, if any.
     pub fn take_journal<R>(&mut self, write: impl FnOnce(&[u8]) -> R) -> Option<R> {
-        let lines = &mut self.journal.bytes;
-        if lines.is_empty() {
+        if self.journal.bytes.is_empty() {
             return None;
         }
-        let written = write(lines);
-        lines.clear();
-        lines.shrink_to(JOURNAL_KEPT);
+        let written = write(&self.journal.bytes);
+        self.journal.clear(JOURNAL_KEPT);
         Some(written)
     }
 

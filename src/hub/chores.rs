@@ -51,7 +51,7 @@ impl Hub {
     async fn sleep_until_due(&self, retry: Option<Instant>) {
         let due = self.arm();
         let earliest = Instant::now() + SHORTEST;
-        let at = due.map(|due| self.clock.instant(due).max(earliest));
+        let at = (due < Millis::MAX).then(|| self.clock.instant(due).max(earliest));
         let at = [at, retry].into_iter().flatten().min();
         let sleep = async {
             match at {
@@ -66,10 +66,10 @@ impl Hub {
     }
 
     /// Under the lock: see `with_fleet`.
-    fn arm(&self) -> Option<Millis> {
-        let fleet = self.lock_fleet();
-        let due = fleet.next_timeout();
-        self.armed.store(due.unwrap_or(Millis::MAX), Ordering::Release);
+    fn arm(&self) -> Millis {
+        let mut fleet = self.lock_fleet();
+        let due = self.next_timeout(&mut fleet, self.now());
+        self.armed.store(due, Ordering::Release);
         due
     }
 

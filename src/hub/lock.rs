@@ -35,16 +35,15 @@ impl Hub {
     }
 
     fn run<R>(&self, mut fleet: MutexGuard<'_, Fleet>, f: impl FnOnce(&mut Fleet, Millis) -> R) -> R {
-        let result = f(&mut fleet, self.now());
+        let now = self.now();
+        let result = f(&mut fleet, now);
         let effects = fleet.take_effects();
         self.carry_out(&effects);
-        let full = fleet.take_journal(|lines| self.store.journal(lines)) == Some(true);
-        if full && !self.journal_unsaved.swap(true, Ordering::AcqRel) {
-            self.chores.notify_one();
+        if fleet.journal_due(now).is_some_and(|due| due <= now) {
+            self.append_journal(&mut fleet);
         }
         // under the lock, as the chores arm themselves: no time-out can slip in between
-        let due = fleet.next_timeout().unwrap_or(Millis::MAX);
-        if due < self.armed.load(Ordering::Acquire) {
+        if self.next_timeout(&mut fleet, now) < self.armed.load(Ordering::Acquire) {
             self.chores.notify_one();
         }
         drop(fleet);
@@ -59,6 +58,24 @@ impl Hub {
             self.changes.send_modify(|number| *number += 1);
         }
         result
+    }
+
+    /// Writes what still waits to be written: the gate is about to end.
+    pub fn write_journal(&self) {
+        self.append_journal(&mut self.lock_fleet());
+    }
+
+    fn append_journal(&self, fleet: &mut Fleet) {
+        let full = fleet.take_journal(|lines| self.store.journal(lines)) == Some(true);
+        if full && !self.journal_unsaved.swap(true, Ordering::AcqRel) {
+            self.chores.notify_one();
+        }
+    }
+
+    /// When the chores have something to do.
+    pub(super) fn next_timeout(&self, fleet: &mut Fleet, now: Millis) -> Millis {
+        let due = [fleet.next_timeout(), fleet.journal_due(now)];
+        due.into_iter().flatten().min().unwrap_or(Millis::MAX)
     }
 
     /// What tells the fleet of connections of one thread: one turn under the lock, one write to the journal.

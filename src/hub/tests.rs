@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::fleet::Process;
-use crate::job::{JobEvent, Place};
+use crate::job::{Job, JobEvent, JobKey, Outcome, Place};
 use std::path::Path;
 use std::sync::atomic::AtomicU16;
 
@@ -139,6 +139,58 @@ async fn what_could_not_be_saved_is_saved_later() {
     };
     tokio::time::timeout(Duration::from_secs(60), saved).await.expect("tried again");
     chores.abort();
+}
+
+/// That a job has come, or has begun, is written before the worker hears of it; its end comes with the next line, or soon.
+#[tokio::test(start_paused = true)]
+async fn what_a_job_became_is_written_a_little_later() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let hub = open(dir.path());
+    let (conn, _) = worker(&hub, [10, 0, 0, 1]);
+    let tell = |event| hub.with_fleet(|fleet, now| fleet.event(now, conn, event));
+    let key = |number| JobKey::Text(format!("job {number}").into());
+    let come = |number| {
+        let (key, queue) = (key(number), "jobs".into());
+        tell(JobEvent::Delivered(Job { key, id: String::new(), name: String::new(), queue, eta: None }));
+    };
+    let gone = |number| tell(JobEvent::Ended { key: key(number), outcome: Outcome::Finished });
+    let journal = || std::fs::read_to_string(dir.path().join("journal")).expect("there");
+    let written = || -> String {
+        let journal = journal();
+        let letters = journal.lines().filter_map(|line| line.split_once('\t').map(|(letter, _)| letter));
+        letters.filter(|letter| ["D", "A", "E"].contains(letter)).collect()
+    };
+    come(1);
+    assert_eq!(written(), "D");
+    gone(1);
+    assert_eq!(written(), "D");
+    come(2);
+    assert_eq!(written(), "DED");
+    tell(JobEvent::Acked(key(2)));
+    assert_eq!(written(), "DEDA");
+
+    let chores = tokio::spawn(hub.clone().chores());
+    gone(2);
+    assert_eq!(written(), "DEDA");
+    let soon = async {
+        while written() != "DEDAE" {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_millis(30), soon).await.expect("written without another line");
+    chores.abort();
+
+    // a journal that is written anew says all that waited
+    come(3);
+    gone(3);
+    hub.rewrite_journal().expect("written");
+    assert_eq!(written(), "");
+    hub.write_journal();
+    assert_eq!(written(), "");
+    come(4);
+    gone(4);
+    hub.write_journal();
+    assert_eq!(written(), "DE");
 }
 
 #[test]

@@ -72,12 +72,14 @@ impl Fact<'_> {
         into.record().end();
     }
 
-    /// Appends a line with it, unless the worker is not in the journal.
+    /// Appends a line with it, unless the worker is not in the journal. What puts a job into the worker's hands, or says
+    /// that it alone has it now, is written before the worker hears of it. What takes it out can wait: a gate that is
+    /// killed meanwhile will think, as if it had been killed before the broker's answer, that the worker still has it.
     pub(in crate::fleet) fn append(self, journal: &mut Lines, worker: &Worker, seq: u64) -> bool {
         let written = worker.journalled && !worker.key.is_pending();
         if written {
             self.write(journal, &worker.id, seq);
-            journal.bytes.push(b'\n');
+            journal.end_line(matches!(self, Fact::Job(_) | Fact::Acked(_)));
         }
         written
     }
@@ -98,7 +100,7 @@ fn write_ledger(worker: &Worker, into: &mut Lines) {
     into.bytes.reserve(JOB_LINE * worker.ledger.len());
     for (seq, entry) in worker.ledger.iter() {
         Fact::Job(entry).write(into, &worker.id, seq);
-        into.bytes.push(b'\n');
+        into.end_line(true);
     }
 }
 

@@ -6,6 +6,10 @@ use crate::job::{JobKey, Millis};
 #[derive(Clone, Debug, Default)]
 pub(in crate::fleet) struct Lines {
     pub(in crate::fleet) bytes: Vec<u8>,
+    /// There is a line that must not wait for others.
+    urgent: bool,
+    /// Since when the others wait.
+    waiting_since: Option<Millis>,
     /// What stood in the record before stands in the next one: the jobs of a read have come in one moment, on one channel.
     moment: Again<Millis>,
     channel: Again<(u64, u16)>,
@@ -28,10 +32,38 @@ const DIGITS: usize = 20;
 /// that takes a few moves instead of a call.
 const ROOM: usize = 24;
 
+/// What only takes jobs out of a worker's hands waits so long for others, in milliseconds: a write takes a third of what
+/// sending to a socket does.
+const PATIENCE: Millis = 25;
+/// Or until there is so much, in bytes.
+const MUCH: usize = 32 * 1024;
+
 impl Lines {
     pub(in crate::fleet) fn line(&mut self, record: &str) {
         self.bytes.extend_from_slice(record.as_bytes());
+        self.end_line(true);
+    }
+
+    /// Ends a line.
+    pub(in crate::fleet) fn end_line(&mut self, urgent: bool) {
         self.bytes.push(b'\n');
+        self.urgent |= urgent;
+    }
+
+    /// When they have to be written, if there are any.
+    pub(in crate::fleet) fn due(&mut self, now: Millis) -> Option<Millis> {
+        if self.bytes.is_empty() {
+            return None;
+        }
+        let at_once = self.urgent || self.bytes.len() > MUCH;
+        Some(if at_once { now } else { *self.waiting_since.get_or_insert(now) + PATIENCE })
+    }
+
+    /// They have been written; `kept` bytes of room stay for the next ones.
+    pub(in crate::fleet) fn clear(&mut self, kept: usize) {
+        self.bytes.clear();
+        self.bytes.shrink_to(kept);
+        (self.urgent, self.waiting_since) = (false, None);
     }
 
     /// Begins a record.
