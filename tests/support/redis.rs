@@ -97,8 +97,10 @@ impl Redis {
             if !server.is_running() {
                 break;
             }
-            // somebody else's server on this port would have another process id
-            if ask(&address, &["INFO", "server"]).is_ok_and(|info| info.contains(&own)) {
+            // somebody else's server on this port would have another process id; one that is still reading its file answers
+            // nearly everything with an error
+            let ready = |info: String| info.contains(&own) && info.contains("\nloading:0");
+            if ask(&address, &["INFO"]).is_ok_and(ready) {
                 return true;
             }
             std::thread::sleep(Duration::from_millis(20));
