@@ -25,6 +25,13 @@ pub(crate) fn method_of(frame: &[u8]) -> u32 {
     number(frame, HEAD) as u32
 }
 
+/// The short string with which the arguments of the method in a frame begin.
+pub(crate) fn name_behind_method(frame: &[u8]) -> &str {
+    let name = frame.get(HEAD + 4..).and_then(|rest| rest.split_first());
+    let name = name.and_then(|(length, rest)| rest.get(..usize::from(*length)));
+    name.and_then(|name| std::str::from_utf8(name).ok()).unwrap_or_default()
+}
+
 fn number(bytes: &[u8], at: usize) -> u64 {
     let four = bytes.get(at..at + 4).and_then(|four| four.try_into().ok());
     u64::from(u32::from_be_bytes(four.unwrap_or_default()))

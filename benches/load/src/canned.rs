@@ -1,7 +1,7 @@
 //! A broker of RabbitMQ's protocol that costs next to nothing: it has messages without end for whoever consumes, and no
 //! use for what is published. What a proxy can do at most shows only in front of it.
 
-use crate::amqp::{frame, method_of};
+use crate::amqp::{frame, method_of, name_behind_method};
 use crate::net::{Loop, Role, Wire};
 use crate::world::World;
 use std::io;
@@ -46,8 +46,13 @@ struct Broker {
 }
 
 impl Broker {
-    fn method(&mut self, asked: u32, wire: &mut Wire) {
+    fn method(&mut self, asked: u32, at: usize, wire: &mut Wire) {
         match asked {
+            // whatever is cancelled: a gate hears by this that the acks before it have been taken
+            method::CANCEL => {
+                let tag = name_behind_method(&wire.input()[at..]).to_owned();
+                wire.send(&Fields::of(method::CANCEL_OK).name(&tag).frame(1));
+            }
             method::ACK => self.acked += 1,
             method::CHANNEL_CLOSE => wire.send(&Fields::of(method::CHANNEL_CLOSE_OK).frame(1)),
             _ => {
@@ -71,7 +76,7 @@ impl Role for Broker {
         while let Some((kind, length)) = frame(&wire.input()[at..]).filter(|_| self.greeted) {
             let asked = if kind == METHOD { method_of(&wire.input()[at..]) } else { 0 };
             if asked > 0 {
-                self.method(asked, wire);
+                self.method(asked, at, wire);
             }
             at += length;
         }

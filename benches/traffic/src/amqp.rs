@@ -29,6 +29,8 @@ pub mod method {
     pub const QOS_OK: u32 = 60 << 16 | 11;
     pub const CONSUME: u32 = 60 << 16 | 20;
     pub const CONSUME_OK: u32 = 60 << 16 | 21;
+    pub const CANCEL: u32 = 60 << 16 | 30;
+    pub const CANCEL_OK: u32 = 60 << 16 | 31;
     pub const PUBLISH: u32 = 60 << 16 | 40;
     pub const DELIVER: u32 = 60 << 16 | 60;
     pub const ACK: u32 = 60 << 16 | 80;
