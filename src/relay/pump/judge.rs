@@ -207,7 +207,7 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
             if news == News::Job {
                 self.look_before_delivery(false);
             }
-            let mut events = Vec::new();
+            let mut events = Vec::with_capacity(scratch.actions.len());
             take_facts(&mut scratch.actions, |event| events.push(event));
             self.parts.facts.events(&mut events);
         }
