@@ -276,6 +276,9 @@ pub enum JobEvent {
         /// How.
         outcome: Outcome,
     },
+    /// It stands in its queue again, and whoever has it may still be at it: Celery gives back what it does not run any more
+    /// when it stops, and whatever has not been acknowledged within the visibility time-out.
+    GivenBack(JobKey),
     /// This was popped out of a list of the worker's own: over, if it is one of its jobs. Others may use the list, too:
     /// then it has got a job by that.
     Popped(JobKey),

@@ -261,6 +261,7 @@ impl Script {
             "end" => JobEvent::Ended { key: key()?, outcome: Outcome::Finished },
             "pops" => JobEvent::Popped(key()?),
             "requeue" => JobEvent::Ended { key: key()?, outcome: Outcome::Requeued },
+            "restores" => JobEvent::GivenBack(key()?),
             "returned" => JobEvent::Returned(key()?),
             "pushes" => JobEvent::PushedOn(words[1..].iter().map(|key| JobKey::Text((*key).to_owned())).collect()),
             "refused" => JobEvent::PushRefused(words[1..].iter().map(|key| JobKey::Text((*key).to_owned())).collect()),

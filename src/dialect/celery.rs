@@ -2,7 +2,9 @@
 //!
 //! Fetch: `BRPOP queue queue\x06\x163 .. 1`. Ack: `MULTI; ZREM unacked_index TAG; HDEL unacked TAG; EXEC`, by default
 //! when the pool *accepts* the task. Result: `SETEX celery-task-meta-ID` on a child's own connection. Heartbeat:
-//! `PUBLISH /0.celeryev/worker.heartbeat` every two seconds. The same `BRPOP` on a `.reply.celery.pidbox` list is
+//! `PUBLISH /0.celeryev/worker.heartbeat` every two seconds. A message goes back with its ack and a push in one
+//! transaction: `LPUSH` if its task was rejected, `RPUSH` at the worker's stop and when the visibility time-out is over,
+//! which says nothing of whether the task still runs (any worker looks after all of them, its own included). The same `BRPOP` on a `.reply.celery.pidbox` list is
 //! remote control and passes.
 
 use super::json::{Skim, Wanted};
@@ -75,7 +77,9 @@ impl Dialect for Celery {
                 memory.ack_in_transaction = memory.in_transaction;
                 Meaning::Note(Note::Acked(JobKey::Text(text(tag))))
             }
-            (b"rpush" | b"lpush", _) => Meaning::Note(Note::Pushed),
+            // what is rejected comes again last, what is restored next
+            (b"lpush", _) => Meaning::Note(Note::Rejected),
+            (b"rpush", _) => Meaning::Note(Note::Restored),
             (b"sadd", [_, key, member]) | (b"evalsha" | b"eval", [_, _, b"2", key, _, member, ..]) => {
                 bound(key, member, out);
                 Meaning::Nothing

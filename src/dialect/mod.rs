@@ -69,8 +69,10 @@ fn told(name: &[u8]) -> &'static [&'static dyn Dialect] {
 pub enum Note {
     /// The worker acknowledged a job.
     Acked(JobKey),
-    /// Something was pushed on to a list. Together with an ack in one transaction: a requeue.
-    Pushed,
+    /// Together with an ack in one transaction: the job is over for this worker, and stands in its queue again.
+    Rejected,
+    /// The same, and whoever has it may still be at it.
+    Restored,
     /// A terminal result of the job with this id was stored.
     Result(String),
     /// The jids of the jobs being run.
@@ -307,19 +309,19 @@ pub fn refused(notes: Vec<(u32, Note)>, out: &mut Vec<JobEvent>) {
 
 /// What the confirmed notes of one command or transaction amount to.
 pub fn confirmed(notes: Vec<(u32, Note)>, out: &mut Vec<JobEvent>) {
-    let requeue = notes.iter().any(|(_, note)| *note == Note::Pushed);
+    let pushed = |wanted: Note| notes.iter().any(|(_, note)| *note == wanted);
+    let (rejected, restored) = (pushed(Note::Rejected), pushed(Note::Restored));
     let mut work: Option<Vec<String>> = None;
     for (_, note) in notes {
         match note {
-            Note::Acked(key) if requeue => {
-                out.push(JobEvent::Ended { key, outcome: Outcome::Requeued });
-            }
+            Note::Acked(key) if restored => out.push(JobEvent::GivenBack(key)),
+            Note::Acked(key) if rejected => out.push(JobEvent::Ended { key, outcome: Outcome::Requeued }),
             Note::Acked(key) => out.push(JobEvent::Acked(key)),
             Note::Result(id) => out.push(JobEvent::Result { id }),
             Note::Work(jids) => work.get_or_insert_default().extend(jids),
             Note::PushedOn(keys) => out.push(JobEvent::PushedOn(keys)),
             Note::Left(name) => out.push(JobEvent::Report(Report::SidekiqLeft { name })),
-            Note::Pushed | Note::Request { .. } => {}
+            Note::Rejected | Note::Restored | Note::Request { .. } => {}
             Note::Idle => out.push(JobEvent::Report(Report::Idle)),
             Note::Done(key) => {
                 out.push(JobEvent::Ended { key, outcome: Outcome::Finished });

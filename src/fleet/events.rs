@@ -42,6 +42,7 @@ impl Fleet {
             JobEvent::PushedOn(keys) => self.pushed_on(now, id, &keys),
             JobEvent::PushRefused(keys) => self.push_refused(id, &keys),
             JobEvent::Returned(key) => self.returned(now, id, &key),
+            JobEvent::GivenBack(key) => self.given_back(now, id, key),
             JobEvent::Popped(key) => self.popped(now, id, key),
             JobEvent::Result { id: job } => self.result(now, no, job),
             JobEvent::Report(report) => self.report(now, id, report),

@@ -238,6 +238,9 @@ impl Fleet {
         if worker.ended.is_some() {
             return;
         }
+        let back = worker.ledger.select(|entry| entry.given_back);
+        self.strike(now, no, &back, "requeued");
+        let Some(worker) = self.workers.get_mut(&no) else { return };
         worker.ended = Some(Ended { at: now, lost });
         self.journal_ended(no);
         self.departed(now, no, lost);

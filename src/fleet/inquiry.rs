@@ -109,10 +109,10 @@ pub(super) fn due(worker: &Worker) -> Option<Millis> {
     let asks = worker.system == System::Celery
         && worker.sealed_at.is_some()
         && worker.inquiry.mailboxes > 0
-        && (worker.ever_started || !worker.is_whole())
+        && (worker.ever_started || !worker.is_whole() || worker.ledger.unknown() > 0)
         && !celery::is_known_idle(worker);
     // unacknowledged jobs will be acknowledged: that is another epoch
-    let hopeless = worker.is_whole() && worker.untracked == 0 && worker.ledger.started() == 0;
+    let hopeless = lists(worker) == [List::Active] && worker.ledger.started() == 0;
     let waits = hopeless && worker.ledger.unacked() > worker.ledger.due_after(worker.epoch.at);
     let (heard, period) = celery::last_heard(worker);
     let silent =
@@ -250,7 +250,7 @@ impl Fleet {
             worker.inquiry.processes = 0;
             worker.untracked = 0;
         }
-        self.strike(now, no, &over, "finished");
+        self.strike_reported(now, no, &over);
         true
     }
 

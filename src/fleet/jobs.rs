@@ -22,6 +22,8 @@ pub(super) enum Stray {
     Acked(JobKey),
     /// With its time: what was delivered later under the same key is another job.
     Ended(JobKey, &'static str, Millis),
+    /// The same.
+    GivenBack(JobKey, Millis),
     Result(String),
 }
 
@@ -143,6 +145,21 @@ impl Fleet {
         self.strike(now, no, &[seq], outcome);
     }
 
+    /// A job stands in its queue again. If it is one of this worker's it may still be at it: it stays in the ledger until it
+    /// is acknowledged or a report says that the worker is idle. (Workers give back what others have, too.)
+    pub(super) fn given_back(&mut self, now: Millis, id: ConnId, key: JobKey) {
+        let Some((conn, worker)) = self.pair(id) else { return };
+        if let Some(seq) = worker.ledger.oldest(&key, Stage::Delivered) {
+            // counted like an ack, see above
+            conn.acks += 1;
+            worker.acks += 1;
+            worker.bump(now);
+            return worker.ledger.set_given_back(seq);
+        }
+        let no = worker.no;
+        self.unplaced(now, no, Stray::GivenBack(key, now));
+    }
+
     /// What was popped out of a list of its own is no job that it had, on a worker whose connections are all known: then it
     /// is one that another has put there, and the worker has it now.
     pub(super) fn popped(&mut self, now: Millis, id: ConnId, key: JobKey) {
@@ -212,7 +229,7 @@ impl Fleet {
         let provisional = worker.is_provisional();
         if (!provisional && !waits) || worker.strays.len() >= STRAYS {
             // a consumer of streams may acknowledge what was pending before it came; others tidy up after the dead
-            let lenient = matches!(worker.system, System::Unknown | System::Taskiq | System::Resque | System::Sidekiq);
+            let lenient = matches!(stray, Stray::GivenBack(..)) || matches!(worker.system, System::Unknown | System::Taskiq | System::Resque | System::Sidekiq);
             return if lenient && worker.protocol == "redis" {
                 worker.bump(now)
             } else {
@@ -244,6 +261,10 @@ impl Fleet {
                 Stray::Acked(ref key) if worker.ledger.any(key).is_none() => self.unplaced(now, no, stray),
                 Stray::Ended(ref key, outcome, at) => match worker.ledger.any_at(key, at) {
                     Some(seq) => self.strike(now, no, &[seq], outcome),
+                    None => self.unplaced(now, no, stray),
+                },
+                Stray::GivenBack(ref key, at) => match worker.ledger.any_at(key, at) {
+                    Some(seq) => worker.ledger.set_given_back(seq),
                     None => self.unplaced(now, no, stray),
                 },
                 Stray::Acked(key) => {
@@ -285,6 +306,16 @@ impl Fleet {
             }
             self.tally.add(system, Some(outcome));
         }
+    }
+
+    /// Strikes out what reports have shown to be over. Of what had been given back nobody has confirmed the end.
+    pub(super) fn strike_reported(&mut self, now: Millis, no: WorkerNo, seqs: &[u64]) {
+        let Some(worker) = self.workers.get_mut(&no) else { return };
+        let back = |seq: &u64| worker.ledger.entry(*seq).is_some_and(|entry| entry.given_back);
+        let (back, over): (Vec<u64>, Vec<u64>) = seqs.iter().copied().partition(back);
+        worker.ever_started |= !back.is_empty();
+        self.strike(now, no, &over, "finished");
+        self.strike(now, no, &back, "requeued");
     }
 
     /// Strikes out what a ledger does not keep any more.

@@ -38,6 +38,8 @@ pub(super) struct Entry {
     pub(super) result: bool,
     /// Delivered before a gap in what the gate saw: the worker may have dropped it meanwhile.
     pub(super) restored: bool,
+    /// It stands in its queue again, as well: the worker may have dropped it, or is still at it.
+    pub(super) given_back: bool,
     /// It came as the answer to a poll.
     pub(super) polled: bool,
     /// The worker wanted to give it back, and the broker did not take it.
@@ -57,6 +59,7 @@ impl Entry {
             acked_at: 0,
             result: false,
             restored: false,
+            given_back: false,
             polled: false,
             refused: false,
             acknowledged: false,
@@ -221,6 +224,14 @@ impl Ledger {
         }
     }
 
+    /// This entry stands in its queue again: it is worth no more than one from before a gap.
+    pub(super) fn set_given_back(&mut self, seq: u64) {
+        if let Some(entry) = self.rows.get_mut(seq) {
+            entry.restored = true;
+            entry.given_back = true;
+        }
+    }
+
     /// An acknowledged entry goes on as started.
     pub(super) fn start(&mut self, seq: u64, now: Millis) {
         let Some(entry) = self.rows.get_mut(seq) else { return };
@@ -232,6 +243,7 @@ impl Ledger {
         }
         self.blocking -= usize::from(!entry.polled);
         entry.stage = Stage::Started;
+        entry.given_back = false;
         entry.acked_at = now;
         self.started.insert(seq);
     }

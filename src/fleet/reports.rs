@@ -75,7 +75,7 @@ impl Fleet {
             celery::Finding::Busy(over) => self.strike(now, no, &over, "finished"),
             celery::Finding::Idle(over) => {
                 worker.untracked = 0;
-                self.strike(now, no, &over, "finished");
+                self.strike_reported(now, no, &over);
             }
         }
     }

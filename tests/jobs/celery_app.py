@@ -11,6 +11,7 @@ The environment says how an owner might have set it up:
     KEY_PREFIX=x    global_keyprefix, for the broker and the results
     QUEUE_TYPE=x    task_default_queue_type
     REMOTE=0        no remote control
+    VISIBLE=n       visibility_timeout in seconds; it is looked after every second
     RETRIES=n       each task is retried n times; attempt 1 of job a is called a.1 in the job log
 """
 
@@ -22,6 +23,10 @@ from celery import Celery, signals
 LOG = os.open(os.environ["JOB_LOG"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
 WORKER = os.environ.get("WORKER", "-")
 PREFIX = os.environ.get("KEY_PREFIX")
+TRANSPORT = {"global_keyprefix": PREFIX} if PREFIX else {}
+if "VISIBLE" in os.environ:
+    TRANSPORT |= {"visibility_timeout": int(os.environ["VISIBLE"])}
+    TRANSPORT |= {"unacked_restore_interval": 1, "unacked_restore_throttle": 1}
 RETRIES = int(os.environ.get("RETRIES", "0"))
 
 
@@ -34,7 +39,7 @@ app.conf.update(
     task_acks_late=os.environ.get("ACKS_LATE") == "1",
     task_default_queue_type=os.environ.get("QUEUE_TYPE", "classic"),
     broker_connection_retry_on_startup=True,
-    broker_transport_options={"global_keyprefix": PREFIX} if PREFIX else {},
+    broker_transport_options=TRANSPORT,
     result_backend_transport_options={"global_keyprefix": PREFIX} if PREFIX else {},
     worker_enable_remote_control=os.environ.get("REMOTE") != "0",
     worker_hijack_root_logger=False,

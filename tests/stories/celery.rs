@@ -3,7 +3,7 @@
 use crate::support::celery::Celery;
 use crate::support::gate::Answer;
 use crate::support::story::{Load, System, await_job_on, drain_and_kill, drain_then_kill};
-use crate::support::{World, rounds, secs};
+use crate::support::{World, eventually, rounds, secs};
 use std::time::Instant;
 
 #[test]
@@ -55,6 +55,22 @@ fn not_drained_while_a_job_runs() {
     assert!(lifted.elapsed() < secs(10), "jobs flow again after {:?}", lifted.elapsed());
     world.log().await_all_ended(secs(60));
     world.log().assert_exactly_once(&[]);
+}
+
+/// A job that takes longer than the visibility time-out: Celery gives it back while it runs, and only its own end is one.
+#[test]
+fn not_drained_while_a_job_runs_that_was_given_back() {
+    let world = World::new();
+    let celery = Celery { late: true, visible: Some(1), ..Celery::default() };
+    let worker = celery.start(&world, "w1", 1);
+    let mut producer = celery.producer(&world);
+    producer.push("long", 8.0, 0.0);
+    world.log().await_line("start", "long", secs(60));
+    world.gate().cli(&["drain", &worker.name, "--name", "d"]).expect(0);
+    eventually("it stands in its queue again", secs(7), || (world.redis.command(&["LLEN", "celery"]) == "1").then_some(()));
+    assert_eq!(world.log().find("end", "long"), None);
+    world.gate().cli(&["wait", "d", "--timeout", "60s"]).expect(0);
+    assert!(world.log().find("end", "long").is_some(), "drained only after the job's end");
 }
 
 /// drain → kill → start under the same name: the new life gets jobs within five seconds (of three lives one must show it;

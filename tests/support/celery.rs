@@ -22,6 +22,8 @@ pub(crate) struct Celery {
     pub(crate) remote: bool,
     /// Further options of `celery worker`.
     pub(crate) options: &'static [&'static str],
+    /// `visibility_timeout` in seconds, if it is not the usual hour.
+    pub(crate) visible: Option<u32>,
     /// How often each task is retried.
     pub(crate) retries: usize,
     /// The queues, with a comma between them.
@@ -44,6 +46,7 @@ impl Default for Celery {
             quorum: false,
             remote: true,
             options: &[],
+            visible: None,
             retries: 0,
             queues: "celery",
             priorities: false,
@@ -72,6 +75,7 @@ impl Celery {
             None => (format!("redis://{address}/0"), format!("redis://{address}/1")),
         };
         run.env("BROKER_URL", broker);
+        run.envs(self.visible.map(|seconds| ("VISIBLE", seconds.to_string())));
         if self.results {
             run.env("RESULT_URL", results);
         }

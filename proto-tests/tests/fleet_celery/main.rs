@@ -5,6 +5,7 @@ mod answers;
 mod asking;
 mod beats;
 mod bounds;
+mod given_back;
 mod lives;
 mod lost;
 

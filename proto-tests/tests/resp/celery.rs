@@ -150,7 +150,11 @@ fn an_ack_counts_when_its_transaction_is_confirmed() {
 fn a_requeue_at_shutdown_passes_and_is_told() {
     let job = job("t1", "d1", "null");
     for (push, refused) in [("RPUSH", false), ("LPUSH", false), ("RPUSH", true)] {
-        let (reply, event) = if refused { ("*-1", "") } else { ("*3 :1 :1 :5", "E Ended d1 requeued") };
+        let (reply, event) = match (push, refused) {
+            (_, true) => ("*-1", ""),
+            ("LPUSH", _) => ("*3 :1 :1 :5", "E Ended d1 requeued"),
+            _ => ("*3 :1 :1 :5", "E GivenBack d1"),
+        };
         play(&format!(
             "DRAIN
             W= WATCH unacked

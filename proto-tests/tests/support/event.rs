@@ -29,6 +29,7 @@ pub fn text(event: &JobEvent) -> String {
         JobEvent::Delivered(job) => format!("Delivered {}", shown(job)),
         JobEvent::Taken(job) => format!("Taken {}", shown(job)),
         JobEvent::Returned(key) => format!("Returned {}", key),
+        JobEvent::GivenBack(key) => format!("GivenBack {}", key),
         JobEvent::Acked(key) => format!("Acked {}", key),
         JobEvent::Popped(key) => format!("Popped {}", key),
         JobEvent::Ended { key, outcome: Outcome::Finished } => format!("Ended {} finished", key),

@@ -8,7 +8,8 @@
 use super::{Doubt, Verdict};
 use crate::fleet::boundary::FleetSettings;
 use crate::fleet::inquiry;
-use crate::fleet::ledger::Stage;
+use crate::fleet::ledger::{Ledger, Stage};
+use crate::fleet::view::InFlight;
 use crate::fleet::worker::{Adopted, Life, Voice, Worker};
 use crate::job::{ConnId, Evidence, Millis};
 use std::collections::VecDeque;
@@ -259,12 +260,34 @@ pub(super) fn judge(worker: &Worker, settings: &FleetSettings, now: Millis) -> V
     }
     verdict.waiting = verdict.waiting_all - ignored;
     verdict.safe_until = ledger.first_due_after(now.saturating_add(settings.delayed_margin));
+    if worker.conns.is_empty() {
+        leave_out_given_back(&mut verdict, ledger, now, settings.delayed_margin);
+    }
     add_evidence(&mut verdict, worker, now, mute);
     let cut = cut_mid_job(worker, now);
     if cut > 0 {
         verdict.doubts.push(Doubt::CutMidJob(cut));
     }
     verdict
+}
+
+/// What it had given back when it went is in its queue, and nowhere else.
+fn leave_out_given_back(verdict: &mut Verdict, ledger: &Ledger, now: Millis, margin: Millis) {
+    let limit = now.saturating_add(margin);
+    for entry in ledger.iter().map(|(_, entry)| entry).filter(|entry| entry.given_back) {
+        let InFlight { running, prefetched, delayed } = &mut verdict.in_flight;
+        let counted = if entry.is_delayed(now) {
+            delayed
+        } else if *prefetched > 0 {
+            prefetched
+        } else {
+            running
+        };
+        *counted = counted.saturating_sub(1);
+        verdict.waiting_all = verdict.waiting_all.saturating_sub(1);
+        let ignored = entry.stage == Stage::Delivered && entry.job.eta.is_some_and(|eta| eta > limit);
+        verdict.waiting = verdict.waiting.saturating_sub(usize::from(!ignored));
+    }
 }
 
 fn add_evidence(verdict: &mut Verdict, worker: &Worker, now: Millis, mute: bool) {

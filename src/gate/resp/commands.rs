@@ -78,8 +78,11 @@ impl RespGate {
 
     fn pop_command(&mut self, now: Millis, name: &[u8], args: Vec<Bytes>, text: Bytes, out: &mut Vec<Action>) -> bool {
         self.memory.mixed |= name != b"brpop";
+        if self.session.subscribed_resp2() {
+            // an error, unless what is owed is the end of that
+            return self.owed.only_skips() && self.plain() || self.wait_for_turn(now);
+        }
         match Pop::read(name, args, text) {
-            _ if self.session.subscribed_resp2() => self.plain(),
             Err(Unread::TakesNothing) => self.plain(),
             Err(Unread::Unknown) => self.doubted(name, "in a form unknown to the gate", true, &[]),
             Ok(pop) => self.pop(now, Arc::new(pop), out),

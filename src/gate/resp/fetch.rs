@@ -44,9 +44,7 @@ impl RespGate {
         let wait = pop.wait();
         let blocking = wait.is_some();
         if blocking && !self.owed.only_skips() {
-            self.client = ClientAt::Waiting;
-            self.waiting_since = now;
-            return false;
+            return self.wait_for_turn(now);
         }
         let refused = self.refuses(&pop);
         let place = if refused { Place::Gate } else { Place::Broker };
@@ -86,6 +84,13 @@ impl RespGate {
         }
         self.asked |= blocking;
         self.forward_fetch(fetch, out)
+    }
+
+    /// The command comes again when the replies before it have come. Not to be forwarded now.
+    pub(super) fn wait_for_turn(&mut self, now: Millis) -> bool {
+        self.client = ClientAt::Waiting;
+        self.waiting_since = now;
+        false
     }
 
     fn hold(&mut self, now: Millis, fetch: Fetch) {
