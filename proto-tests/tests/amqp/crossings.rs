@@ -206,3 +206,57 @@ fn a_cancel_without_an_answer_crosses_the_gates() {
         "
     ));
 }
+
+/// The broker's cancel crosses the client's, which begins another consumer of that name before it has its answer. That is
+/// not the answer to the gate's cancel of the new one, which jobs may still come for.
+#[test]
+fn an_answer_that_comes_late_is_not_the_gates() {
+    for (crossing, over) in [
+        ("W= 1 cancel t\nB= 1 cancel t nowait\nE FetchAnswered broker vanished blocking", ""),
+        ("B= 1 cancel t nowait\nE FetchAnswered broker vanished blocking\nW= 1 cancel t", ""),
+        ("W= 1 cancel t nowait\nW= 1 cancel t", "E FetchAnswered broker vanished blocking"),
+    ] {
+        play(&format!(
+            "{CONSUMER}
+            {crossing}
+            W= 1 declare q durable
+            W= 1 consume q t nowait
+            E FetchAsked broker q blocking
+            {over}
+            DRAIN
+            +20ms
+            B> 1 cancel t
+            B= 1 cancel-ok t
+            B= 1 declare-ok q
+            B= 1 message t 1 abc message=m
+            E Delivered 7.1.1 q - m
+            HELD
+            B< 1 cancel-ok t
+            E FetchMoved gate
+            FREE
+            "
+        ));
+    }
+}
+
+/// Cancelled twice, the second time by a name that nobody has any more.
+#[test]
+fn each_cancel_is_answered() {
+    play(&format!(
+        "{CONSUMER}
+        DRAIN
+        +20ms
+        B> 1 cancel t
+        +980ms
+        W= 1 cancel t nowait
+        B> 1 cancel ~draingate-7
+        W= 1 cancel t
+        B< 1 cancel-ok t
+        B= 1 cancel-ok t
+        E FetchAnswered broker vanished blocking
+        B< 1 cancel-ok ~draingate-7
+        W= 1 cancel t
+        B= 1 cancel-ok t
+        "
+    ));
+}

@@ -1,6 +1,5 @@
 //! How a consumer ends: by the client's cancel, by the gate's, by the broker's own.
 
-use super::channel::Channel;
 use super::consumer::{By, Consumer, Over, State};
 use super::{AmqpGate, Verdict, Wait, method, proof};
 use crate::gate::{Action, Side};
@@ -21,6 +20,9 @@ impl AmqpGate {
         };
         let nowait = method::cancel_is_nowait(payload);
         let Some(consumer) = channel.consumers.get_mut(tag).filter(|c| c.over.is_none()) else {
+            if !nowait {
+                channel.cancels_nobody(tag);
+            }
             return Verdict::Pass;
         };
         let upstream = consumer.upstream.clone();
@@ -94,8 +96,8 @@ impl AmqpGate {
         self.tag_wait_ends(number);
         let Some(channel) = self.channels.get_mut(&number) else { return Verdict::Pass };
         // that of a consumer that is gone: another may have its tag by now
-        if took_stale(channel, tag) {
-            return Verdict::Swallow;
+        if let Some((by, own_tag)) = channel.took_stale(tag) {
+            return answer(number, by, payload, (own_tag != tag).then_some(own_tag));
         }
         let Some(consumer) = channel.by_upstream(tag) else { return Verdict::Pass };
         let by = consumer.cancels.pop_front();
@@ -116,11 +118,7 @@ impl AmqpGate {
             _ => {}
         }
         self.lift_hold();
-        match by {
-            Some(By::Gate) => Verdict::Swallow,
-            _ if patch => method::with_tag(number, payload, &own_tag).map_or(Verdict::Pass, Verdict::Replace),
-            _ => Verdict::Pass,
-        }
+        answer(number, by.unwrap_or(By::Client), payload, patch.then_some(own_tag))
     }
 
     /// The queue was deleted, or its node went away: the broker ends the consumer.
@@ -141,12 +139,11 @@ impl AmqpGate {
     }
 }
 
-/// The answer to a cancel of the gate's own whose consumer is gone.
-fn took_stale(channel: &mut Channel, tag: &[u8]) -> bool {
-    let Some(count) = channel.stale_cancels.get_mut(tag) else { return false };
-    *count -= 1;
-    if *count == 0 {
-        channel.stale_cancels.remove(tag);
+/// What becomes of a cancel-ok: the client's passes, under the client's own tag if the broker knows it by another.
+fn answer(number: u16, by: By, payload: &[u8], own_tag: Option<Vec<u8>>) -> Verdict {
+    match (by, own_tag) {
+        (By::Gate, _) => Verdict::Swallow,
+        (By::Client, None) => Verdict::Pass,
+        (By::Client, Some(tag)) => method::with_tag(number, payload, &tag).map_or(Verdict::Pass, Verdict::Replace),
     }
-    true
 }

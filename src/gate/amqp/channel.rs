@@ -1,7 +1,7 @@
 //! One channel: what is half-way on it in either direction, the replies owed in order, its consumers, its deliveries.
 
 use super::ask::Answering;
-use super::consumer::{Consumer, State};
+use super::consumer::{By, Consumer, State};
 use super::queues::Known;
 use super::unacked::Unacked;
 use crate::dialect::json::Skim;
@@ -126,8 +126,9 @@ pub(super) struct Channel {
     /// Private tags at the broker, and the client's that they stand for.
     pub(super) private: BTreeMap<Vec<u8>, Vec<u8>>,
     next_private: usize,
-    /// Cancels of the gate's own that are unanswered although their consumer is gone.
-    pub(super) stale_cancels: BTreeMap<Vec<u8>, usize>,
+    /// Cancels that are unanswered although their consumer is gone, or never was: by the tag at the broker, in the order in
+    /// which they were said, and what the client calls it. Another consumer may have that tag by now.
+    stale_cancels: BTreeMap<Vec<u8>, VecDeque<(By, Vec<u8>)>>,
     pub(super) unacked: Unacked,
     /// When the client last settled a delivery, and so made room for another.
     pub(super) freed: Option<Millis>,
@@ -199,12 +200,32 @@ impl Channel {
 
     /// Takes a consumer out; cancels of it that are still to be answered are remembered.
     pub(super) fn remove(&mut self, tag: &[u8]) -> Option<Consumer> {
-        let consumer = self.consumers.remove(tag)?;
+        let mut consumer = self.consumers.remove(tag)?;
         self.private.remove(&consumer.upstream);
-        if consumer.gate_cancels() > 0 {
-            *self.stale_cancels.entry(consumer.upstream.clone()).or_default() += consumer.gate_cancels();
+        let cancels = std::mem::take(&mut consumer.cancels);
+        if !cancels.is_empty() {
+            let stale = self.stale_cancels.entry(consumer.upstream.clone()).or_default();
+            stale.extend(cancels.into_iter().map(|by| (by, consumer.consume.tag.clone())));
         }
         Some(consumer)
+    }
+
+    /// The client cancels what is not there any more. It is answered all the same, behind what was said before.
+    pub(super) fn cancels_nobody(&mut self, tag: &[u8]) {
+        match self.consumers.get_mut(tag).filter(|c| !c.cancels.is_empty() && !c.is_private()) {
+            Some(consumer) => consumer.cancels.push_back(By::Client),
+            None => self.stale_cancels.entry(tag.to_vec()).or_default().push_back((By::Client, tag.to_vec())),
+        }
+    }
+
+    /// The answer to a cancel whose consumer is gone: whose it was, and what the client calls it.
+    pub(super) fn took_stale(&mut self, tag: &[u8]) -> Option<(By, Vec<u8>)> {
+        let stale = self.stale_cancels.get_mut(tag)?;
+        let first = stale.pop_front();
+        if stale.is_empty() {
+            self.stale_cancels.remove(tag);
+        }
+        first
     }
 
     /// Something may still be on its way to a consumer that the client has cancelled without waiting.
@@ -252,7 +273,7 @@ impl Channel {
     pub(super) fn is_plain(&self) -> bool {
         let ours = |owed: &Owed| matches!(owed, Owed::Swallow | Owed::Answer(_));
         let kept = |c: &Consumer| !matches!(c.state, State::Asked | State::Active | State::Ending) || c.is_private();
-        self.stale_cancels.is_empty()
+        !self.stale_cancels.values().flatten().any(|(by, _)| *by == By::Gate)
             && self.proof.asked.is_none()
             && !self.owed.iter().any(ours)
             && !self.consumers.values().any(kept)

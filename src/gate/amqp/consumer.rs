@@ -227,11 +227,6 @@ impl Consumer {
         *over = Over { back: over.back + 1, asked: false };
         (over.back == 2).then(|| self.consume.tag.clone())
     }
-
-    /// Cancels of the gate's own that are unanswered.
-    pub(super) fn gate_cancels(&self) -> usize {
-        self.cancels.iter().filter(|by| **by == By::Gate).count()
-    }
 }
 
 /// A queue that expires sooner than this cannot be kept alive by asking for it.
