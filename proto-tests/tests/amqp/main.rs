@@ -17,6 +17,7 @@ mod handshake;
 mod kinds;
 mod limits;
 mod model;
+mod offsets;
 mod park;
 mod pauses;
 mod probes;

@@ -11,6 +11,8 @@
 
 use super::consumer::{Consumer, Leave, Place, State};
 use super::frame::{AROUND, Head, WHOLE_MAX};
+use super::inquiry::Question;
+use super::likeness::Guess;
 use super::method::{self, Id};
 use super::queues::Kind;
 use super::table::{Properties, Value};
@@ -62,8 +64,7 @@ impl AmqpGate {
 
     /// Nothing says where it would go on.
     fn is_adrift(&self, consumer: &Consumer) -> bool {
-        let stream = self.queues.known(&consumer.queue).is_some_and(|known| known.kind == Some(Kind::Stream));
-        stream
+        self.kind_of(&consumer.queue) == Some(Kind::Stream)
             && consumer.stopped
             && consumer.place == Place::Own
             && consumer.is_movable()
@@ -72,6 +73,24 @@ impl AmqpGate {
             && consumer.gone.is_none()
             && consumer.over.is_none()
             && consumer.consume.begins_at_the_end()
+    }
+
+    /// Where it goes on, if it reads a stream. A message that was in a stream before it came into another queue may still
+    /// say where: then nothing is to be said of it, for no other kind of queue takes that (406).
+    pub(super) fn goes_on_at(&self, consumer: &Consumer) -> Option<i64> {
+        let stream = self.kind_of(&consumer.queue).map_or(consumer.consume.says_where(), |kind| kind == Kind::Stream);
+        consumer.offset.filter(|_| stream).map(|offset| offset.saturating_add(1))
+    }
+
+    /// Looks whether a consumer that has been parked reads a stream, if that will matter and nobody has said it.
+    pub(super) fn ask_kind(&mut self, queue: &[u8]) {
+        if self.kind_of(queue).is_none() {
+            self.inquire(queue, Question::IsLike(Guess::default()));
+        }
+    }
+
+    fn kind_of(&self, queue: &[u8]) -> Option<Kind> {
+        self.queues.known(queue)?.kind
     }
 
     /// Ends the anchors that nobody needs any more.

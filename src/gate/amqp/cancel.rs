@@ -109,8 +109,10 @@ impl AmqpGate {
                 consumer.state = State::Parked;
                 self.reasons_changed |= self.deaf;
                 consumer.until = std::mem::take(&mut consumer.renew).then_some(self.now + super::drain::PAUSE);
+                let reads_on = consumer.offset.map(|_| consumer.queue.clone());
                 self.attention = true;
                 self.keep_alive();
+                reads_on.into_iter().for_each(|queue| self.ask_kind(&queue));
                 out.push(Action::Event(JobEvent::FetchMoved { to: Place::Gate }));
                 self.resume_later(number);
             }

@@ -241,7 +241,7 @@ impl AmqpGate {
             return; // as soon as one is settled
         }
         let limit = if whole == 0 { 0 } else { u16::try_from(room).unwrap_or(whole) };
-        let offset = consumer.offset.map(|offset| offset + 1);
+        let offset = self.goes_on_at(consumer);
         let Some(channel) = self.channels.get_mut(&number) else { return };
         let upstream = if in_hand > 0 { channel.private_tag(tag) } else { tag.to_vec() };
         let Some(consumer) = channel.consumers.get(tag) else { return };

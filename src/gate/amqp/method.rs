@@ -225,6 +225,11 @@ impl Consume {
         matches!(self.offset(), Some(Value::Text(text)) if text != b"first")
     }
 
+    /// Says where to begin, which is only said of a stream.
+    pub(super) fn says_where(&self) -> bool {
+        self.offset().is_some()
+    }
+
     fn offset(&self) -> Option<Value<'_>> {
         Entries::of(&self.arguments).get(STREAM_OFFSET)
     }
