@@ -51,10 +51,7 @@ pub(super) fn stream(
 impl Listener {
     async fn next(&mut self) -> Option<Heard> {
         let mut newest = self.api.backend.newest_event();
-        loop {
-            if self.over {
-                return None;
-            }
+        while !self.over {
             newest.borrow_and_update();
             let heard = self.api.backend.events_after(self.last);
             self.over = !self.follow || self.api.stop.is_cancelled();
@@ -62,11 +59,14 @@ impl Listener {
                 self.last = Some(event.id);
                 return Some(heard);
             }
-            tokio::select! {
-                changed = newest.changed() => self.over |= changed.is_err(),
-                () = self.api.stop.cancelled() => self.over = true,
+            if !self.over {
+                tokio::select! {
+                    changed = newest.changed() => self.over |= changed.is_err(),
+                    () = self.api.stop.cancelled() => self.over = true,
+                }
             }
         }
+        None
     }
 }
 

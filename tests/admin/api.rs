@@ -9,6 +9,7 @@ use draingate::job::{Evidence, WorkerId};
 use reqwest::{Client, Response, StatusCode};
 use serde_json::{Value, json};
 use std::sync::Arc;
+use std::time::Duration;
 
 async fn get(gate: &Served, path: &str) -> Response {
     Client::new().get(gate.url(path)).send().await.expect("an answer")
@@ -290,6 +291,9 @@ async fn events_are_a_stream_that_can_be_resumed() {
     assert!(old.find("event: missed") < old.find("event: drain_created") && old.contains("missed"), "{old}");
     let odd = ask(Some("yesterday")).await.expect("an answer");
     assert_eq!(odd.status(), 400);
+    let nothing = async { ask(Some(ids[2])).await.expect("an answer").text().await.expect("text") };
+    let nothing = tokio::time::timeout(Duration::from_secs(10), nothing).await;
+    assert_eq!(nothing.expect("who does not follow is not kept waiting for news"), "");
 }
 
 #[tokio::test]
