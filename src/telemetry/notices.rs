@@ -33,12 +33,14 @@ pub fn notice(notice: &Notice) {
         }
         Notice::WorkerState { worker, name, system, from, to, since_mark } => {
             let seconds = since_mark.map(|millis| millis as f64 / 1e3);
-            match (to, seconds) {
-                (WorkerState::Sealed, Some(seconds)) if *from == WorkerState::Draining => {
+            if let Some(seconds) = seconds {
+                // an idle worker is drained in the moment in which it is sealed
+                if is_sealed(*to) && !is_sealed(*from) {
                     histogram!("draingate_drain_seal_seconds").record(seconds);
                 }
-                (WorkerState::Drained, Some(seconds)) => histogram!("draingate_drain_seconds").record(seconds),
-                _ => (),
+                if *to == WorkerState::Drained {
+                    histogram!("draingate_drain_seconds").record(seconds);
+                }
             }
             let (from, to) = (from.as_str(), to.as_str());
             tracing::info!(%worker, name, system = system.as_str(), from, to, since_mark = seconds, "worker {to}");
@@ -59,6 +61,11 @@ pub fn notice(notice: &Notice) {
         Notice::Delivered { system, jobs } => jobs::delivered(*system, *jobs),
         Notice::Finished { system, outcome, jobs } => jobs::ended(*system, outcome, *jobs),
     }
+}
+
+/// Whether no new job can reach a worker in this state.
+fn is_sealed(state: WorkerState) -> bool {
+    matches!(state, WorkerState::Sealed | WorkerState::Drained)
 }
 
 /// Counts what a gate saw and the fleet does not tell.

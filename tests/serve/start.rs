@@ -99,3 +99,19 @@ fn all_metrics_are_there() {
         assert!(metrics.contains(&format!("draingate_{name}")), "{name} is missing in\n{metrics}");
     }
 }
+
+#[test]
+fn a_drain_of_an_idle_worker_is_measured() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let broker = Broker::start();
+    let mut gate = Gate::start(dir.path(), &config(broker.address, ""));
+    let mut client = Client::connect(gate.listener);
+    client.send(&["BRPOP", "jobs", "0"]);
+    gate.eventually("its fetch", |gate| gate.get("/v1/workers").contains("jobs").then_some(()));
+    assert_eq!(gate.http("POST", "/v1/drains", r#"{"name":"d","selector":"all"}"#).0, 201);
+    gate.eventually("drained", |gate| gate.get("/v1/drains/d").contains(r#""state":"drained""#).then_some(()));
+    let metrics = gate.get("/metrics");
+    for name in ["draingate_drain_seal_seconds_count 1", "draingate_drain_seconds_count 1"] {
+        assert!(metrics.contains(name), "no {name} in\n{metrics}");
+    }
+}
