@@ -29,13 +29,18 @@ pub(super) async fn drain(client: &Client, args: DrainArgs) -> Result<Exit, Fail
 
 /// `draingate undrain`.
 pub(super) async fn undrain(client: &Client, args: UndrainArgs) -> Result<Exit, Failure> {
-    let names = if args.all { in_force(client).await? } else { args.name };
+    let there = in_force(client).await?;
+    let names = if args.all { there.clone() } else { args.name };
     if names.is_empty() {
         print("no drains in force");
     }
     for name in names {
         client.lift(&name).await?;
-        print(&format!("{name} lifted"));
+        if there.contains(&name) {
+            print(&format!("{name} lifted"));
+        } else {
+            note(&format!("no drain named {name} is in force"));
+        }
     }
     Ok(Exit::Done)
 }

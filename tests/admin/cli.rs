@@ -273,6 +273,8 @@ async fn undrain() {
     fake.set("e", DrainState::Sealed, vec![]);
     let gate = fake.serve().await;
     assert_eq!(run(&gate, "undrain d").await.stdout, "d lifted\n");
+    let again = run(&gate, "undrain d").await;
+    assert_eq!((again.exit, &*again.stdout, &*again.stderr), (0, "", "no drain named d is in force\n"));
     assert_eq!(run(&gate, "undrain --all").await.stdout, "e lifted\n");
     assert_eq!(run(&gate, "undrain --all").await.stdout, "no drains in force\n");
     assert_eq!(run(&gate, "undrain").await.exit, 2);
