@@ -260,3 +260,28 @@ fn each_cancel_is_answered() {
         "
     ));
 }
+
+/// Who closes a channel hears nothing else on it: an answer that waits for its turn is dropped.
+#[test]
+fn what_was_due_is_not_said_on_a_channel_that_is_closed() {
+    play(&format!(
+        "{CONSUMER}
+        DRAIN
+        +20ms
+        B> 1 cancel t
+        B< 1 cancel-ok t
+        E FetchMoved gate
+        W= 1 declare other durable
+        W> 1 get q
+        E FetchAsked gate q poll
+        E FetchAnswered gate empty poll
+        W= 1 close 200 0/0
+        B= 1 declare-ok other
+        B= 1 close-ok
+        E FetchAnswered gate vanished blocking
+        W= 1 open
+        B= 1 open-ok
+        +60s
+        "
+    ));
+}

@@ -329,6 +329,9 @@ impl AmqpGate {
         for outbox in &mut self.outbox {
             outbox.retain(|(other, _)| *other != number);
         }
+        if let Some(channel) = self.channels.get_mut(&number) {
+            channel.owed.retain(|owed| !matches!(owed, super::channel::Owed::Answer(_)));
+        }
         self.tag_wait_ends(number);
         self.lift_hold();
     }
