@@ -285,3 +285,29 @@ fn what_was_due_is_not_said_on_a_channel_that_is_closed() {
         "
     ));
 }
+
+/// What a client has asked for and does not wait for is over with the channel, each of them.
+#[test]
+fn gets_on_a_channel_that_is_closed() {
+    play(
+        "
+        handshake
+        W= 1 get q
+        E FetchAsked broker q poll
+        W= 1 get q
+        E FetchAsked broker q poll
+        W= 1 get q
+        E FetchAsked broker q poll
+        W= 1 close 200 0/0
+        B= 1 get-ok 1
+        E FetchAnswered broker error poll
+        B= 1 header 3
+        B= 1 body abc
+        B= 1 get-ok 2
+        E FetchAnswered broker error poll
+        B= 1 header 0
+        B= 1 close-ok
+        E FetchAnswered broker error poll
+        ",
+    );
+}

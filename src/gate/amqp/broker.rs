@@ -134,9 +134,11 @@ impl AmqpGate {
         let mut what = What::Plain;
         if let Some(Owed::Get { queue, job, no_ack }) = owed {
             self.queues.exists(queue);
-            if *job && *no_ack {
-                let (from, end) = (Place::Broker, FetchEnd::Job);
-                out.push(Action::Event(JobEvent::FetchAnswered { from, end, blocking: false }));
+            // who closes a channel does not look at what still comes, and it goes back with the channel
+            let over = if channel.is_open() { FetchEnd::Job } else { FetchEnd::Error };
+            if *job && (*no_ack || over == FetchEnd::Error) {
+                let from = Place::Broker;
+                out.push(Action::Event(JobEvent::FetchAnswered { from, end: over, blocking: false }));
             } else if *job {
                 let queue = String::from_utf8_lossy(queue).into();
                 what = What::Job(Arriving { tag: delivery.tag, consumer: 0, queue });
