@@ -21,6 +21,8 @@ const REPLY_QUEUE: &[u8] = b".reply.celery.pidbox";
 /// The bindings of the workers' own queues for remote control, written at every start (kombu 5.7: by a script). They name
 /// a worker that sends no events; who asks for answers binds `reply.celery.pidbox`.
 const BINDINGS: &[u8] = b"_kombu.binding.celery.pidbox";
+/// A longer separator is none, a priority behind it included.
+const SEPARATOR_MAX: usize = 8;
 const RESULT_KEY: &[u8] = b"celery-task-meta-";
 const EVENTS: &[u8] = b"celeryev";
 /// A longer name is no delivery tag (those are UUIDs).
@@ -53,7 +55,7 @@ impl Dialect for Celery {
     }
 
     fn claim(&self, known: Known, pop: PopShape<'_>) -> Claim {
-        if pop.keys.iter().all(|k| queue(k).ends_with(REPLY_QUEUE)) {
+        if pop.keys.iter().all(|k| queue(k).ends_with(REPLY_QUEUE) || (pop.name == b"brpop" && is_reply_queue(k))) {
             return Claim::Pass;
         }
         if pop.name == b"brpop" && pop.keys.iter().any(|k| queue(k).len() < k.len()) {
@@ -129,10 +131,22 @@ fn after<'a>(key: &'a [u8], mark: &[u8]) -> Option<&'a [u8]> {
     { ends }.next()
 }
 
-/// `routing key SEP pattern SEP w1@host.celery.pidbox` among the bindings.
+/// The same where another separator is configured (Celery's guide: `sep` = `:`).
+fn is_reply_queue(key: &[u8]) -> bool {
+    let separator = memmem::find(key, REPLY_QUEUE).map(|at| key.len() - at - REPLY_QUEUE.len());
+    separator.is_some_and(|rest| rest <= SEPARATOR_MAX)
+}
+
+/// How long the separator is that stands twice at the beginning.
+fn separator(member: &[u8]) -> usize {
+    let twice = |len: &usize| member.get(..*len) == member.get(*len..2 * len);
+    (1..=SEPARATOR_MAX.min(member.len() / 2)).rev().find(twice).unwrap_or(0)
+}
+
+/// `routing key SEP pattern SEP w1@host.celery.pidbox` among the bindings. Of a worker both are empty.
 fn bound(key: &[u8], member: &[u8], out: &mut Vec<JobEvent>) {
     let Some(name) = member.strip_suffix(b".celery.pidbox").filter(|_| key.ends_with(BINDINGS)) else { return };
-    let at = memmem::rfind(name, PRIORITY_SEPARATOR).map_or(0, |at| at + PRIORITY_SEPARATOR.len());
+    let at = memmem::rfind(name, PRIORITY_SEPARATOR).map_or(2 * separator(name), |at| at + PRIORITY_SEPARATOR.len());
     if let Ok(name) = std::str::from_utf8(&name[at..]) {
         out.push(JobEvent::Recognised(System::Celery));
         out.push(JobEvent::Named { system: System::Celery, name: name.to_owned() });

@@ -251,12 +251,26 @@ fn the_connections_of_a_worker_that_starts_pass() {
     );
 }
 
+/// Remote control is no job, whatever stands between a queue's name and the priority.
+#[test]
+fn a_reply_queue_is_known_with_any_separator() {
+    for (separator, passes) in [("\\x06\\x16", true), (":", true), ("-", true), (":a-long-name:", false)] {
+        let key = |n: u8| format!("\"a0bf.reply.celery.pidbox{separator}{n}\"");
+        let fetch = format!("BRPOP a0bf.reply.celery.pidbox {} {} 1", key(3), key(9));
+        let then = if passes { format!("W= {fetch}\n B= *-1") } else { format!("W> {fetch}\n +1s\n W< *-1") };
+        play(&format!("SYSTEM celery\n DRAIN\n {then}"));
+    }
+}
+
 /// A worker without events still binds its own queue for remote control.
 #[test]
 fn a_worker_that_sends_no_events_is_known_by_its_binding() {
     for bind in [
         r#"EVALSHA ef7a 2 _kombu.binding.celery.pidbox _kombu.binding_deadlines "\x06\x16\x06\x16w1@vm.celery.pidbox" celery.pidbox 3600000"#,
         r#"SADD {p}_kombu.binding.celery.pidbox "\x06\x16\x06\x16w1@vm.celery.pidbox""#,
+        // other separators
+        "SADD _kombu.binding.celery.pidbox ::w1@vm.celery.pidbox",
+        "SADD _kombu.binding.celery.pidbox ----w1@vm.celery.pidbox",
     ] {
         play(&format!("W= {bind}\n E Recognised celery\n E Named celery w1@vm\n B= :1"));
     }
