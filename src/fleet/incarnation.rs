@@ -224,8 +224,7 @@ impl Fleet {
         let verdict = judge(worker, &self.settings, now);
         let silent = !worker.key.is_incarnation();
         worker.gap |= silent && (verdict.waiting_all > 0 || verdict.evidence == Evidence::Unknown);
-        let echo = worker.last_cut.is_some_and(|cut| cut.saturating_add(CUT_ECHO) > now);
-        let ended = worker.was_drained && !echo && !worker.key.is_incarnation();
+        let ended = worker.was_drained && !worker.is_cut_off(now) && !worker.key.is_incarnation();
         self.settle(now, no);
         if ended {
             self.end(now, no, false);
@@ -308,5 +307,12 @@ impl Life {
             Voice::Sidekiq(voice) => voice.moved(),
             Voice::Silent => {}
         }
+    }
+}
+
+impl Worker {
+    /// Its last connection went at `at`: with one that was cut, or because of that. It may be at its jobs, and come back.
+    pub(super) fn is_cut_off(&self, at: Millis) -> bool {
+        self.last_cut.is_some_and(|cut| cut.saturating_add(CUT_ECHO) > at)
     }
 }

@@ -229,7 +229,8 @@ impl Fleet {
         let provisional = worker.is_provisional();
         if (!provisional && !waits) || worker.strays.len() >= STRAYS {
             // a consumer of streams may acknowledge what was pending before it came; others tidy up after the dead
-            let lenient = matches!(stray, Stray::GivenBack(..)) || matches!(worker.system, System::Unknown | System::Taskiq | System::Resque | System::Sidekiq);
+            let lenient = matches!(stray, Stray::GivenBack(..))
+                || matches!(worker.system, System::Unknown | System::Taskiq | System::Resque | System::Sidekiq);
             return if lenient && worker.protocol == "redis" {
                 worker.bump(now)
             } else {

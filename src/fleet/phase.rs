@@ -158,7 +158,8 @@ impl Fleet {
 
     fn tell_lost(&mut self, no: WorkerNo) {
         let Some(worker) = self.workers.get(&no) else { return };
-        let jobs = worker.ledger.iter().filter(|(_, entry)| !entry.given_back).map(|(_, entry)| entry.label()).collect();
+        let jobs =
+            worker.ledger.iter().filter(|(_, entry)| !entry.given_back).map(|(_, entry)| entry.label()).collect();
         let notice = Notice::WorkerLost { worker: worker.id.clone(), name: worker.name(), system: worker.system, jobs };
         self.effects.push(Effect::Notice(notice));
     }

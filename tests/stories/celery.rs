@@ -67,7 +67,9 @@ fn not_drained_while_a_job_runs_that_was_given_back() {
     producer.push("long", 8.0, 0.0);
     world.log().await_line("start", "long", secs(60));
     world.gate().cli(&["drain", &worker.name, "--name", "d"]).expect(0);
-    eventually("it stands in its queue again", secs(7), || (world.redis.command(&["LLEN", "celery"]) == "1").then_some(()));
+    eventually("it stands in its queue again", secs(7), || {
+        (world.redis.command(&["LLEN", "celery"]) == "1").then_some(())
+    });
     assert_eq!(world.log().find("end", "long"), None);
     world.gate().cli(&["wait", "d", "--timeout", "60s"]).expect(0);
     assert!(world.log().find("end", "long").is_some(), "drained only after the job's end");

@@ -157,3 +157,25 @@ fn a_worker_without_heartbeats_is_asked() {
     ",
     );
 }
+
+/// A worker whose connections were cut is at what it has given back all the same, and comes back; then it says so.
+#[test]
+fn what_was_given_back_counts_while_a_worker_that_was_cut_off_is_awaited() {
+    story(
+        "
+        c1 gets t1
+        drain d all
+        c2 restores t1
+        - c1 broker
+        - c2
+        - c4 broker
+        - c11
+        ? w1@a sealed
+        +50s
+        ? w1@a sealed
+        +20s
+        ? w1@a gone
+        ? notice requeued celery
+    ",
+    );
+}

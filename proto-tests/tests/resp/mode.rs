@@ -226,13 +226,18 @@ fn reset_undoes_everything() {
 /// Whether a fetch behind the end of all subscriptions is an error or asks for a job is known when that has been answered.
 #[test]
 fn a_fetch_behind_the_end_of_a_subscription_is_judged_after_it() {
-    for (end, reply) in [("UNSUBSCRIBE", "*3 $$unsubscribe $$a :0"), ("UNSUBSCRIBE a", "*3 $$unsubscribe $$a :0"), ("RESET", "+RESET")] {
+    for (end, reply) in
+        [("UNSUBSCRIBE", "*3 $$unsubscribe $$a :0"), ("UNSUBSCRIBE a", "*3 $$unsubscribe $$a :0"), ("RESET", "+RESET")]
+    {
         let begin = format!("set fetch q\n W= SUBSCRIBE a\n B= *3 $$subscribe $$a :1\n DRAIN\n W+ {end}");
         play(&format!("{begin}\n W> BRPOP q 1\n B> {end}\n B= {reply}\n +999ms\n +1ms\n W< *-1\n SAFE"));
         play(&format!("{begin}\n W> LPOP q\n B> {end}\n B< {reply}\n W< {reply} $-1\n SAFE"));
     }
-    let begin = "set fetch q\n W= SUBSCRIBE a b\n B= *3 $$subscribe $$a :1 *3 $$subscribe $$b :2\n DRAIN\n W+ UNSUBSCRIBE a";
-    play(&format!("{begin}\n W> BRPOP q 1\n B> UNSUBSCRIBE a\n B= *3 $$unsubscribe $$a :1\n B> BRPOP q 1\n B= '-ERR not here'"));
+    let begin =
+        "set fetch q\n W= SUBSCRIBE a b\n B= *3 $$subscribe $$a :1 *3 $$subscribe $$b :2\n DRAIN\n W+ UNSUBSCRIBE a";
+    play(&format!(
+        "{begin}\n W> BRPOP q 1\n B> UNSUBSCRIBE a\n B= *3 $$unsubscribe $$a :1\n B> BRPOP q 1\n B= '-ERR not here'"
+    ));
 }
 
 #[test]

@@ -260,7 +260,8 @@ pub(super) fn judge(worker: &Worker, settings: &FleetSettings, now: Millis) -> V
     }
     verdict.waiting = verdict.waiting_all - ignored;
     verdict.safe_until = ledger.first_due_after(now.saturating_add(settings.delayed_margin));
-    if worker.conns.is_empty() {
+    let back = |at: Millis| worker.is_cut_off(at) && !worker.dead && now < at.saturating_add(settings.forget_after);
+    if worker.closed_at.is_some_and(|at| !back(at)) {
         leave_out_given_back(&mut verdict, ledger, now, settings.delayed_margin);
     }
     add_evidence(&mut verdict, worker, now, mute);
@@ -271,7 +272,7 @@ pub(super) fn judge(worker: &Worker, settings: &FleetSettings, now: Millis) -> V
     verdict
 }
 
-/// What it had given back when it went is in its queue, and nowhere else.
+/// What it had given back when it went by itself is in its queue, and nowhere else.
 fn leave_out_given_back(verdict: &mut Verdict, ledger: &Ledger, now: Millis, margin: Millis) {
     let limit = now.saturating_add(margin);
     for entry in ledger.iter().map(|(_, entry)| entry).filter(|entry| entry.given_back) {
