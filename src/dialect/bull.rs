@@ -3,7 +3,8 @@
 //! Everything is a Lua script over keys `PREFIX:QUEUE:wait`, `..:active` and so on. `moveToActive` fetches; `moveToFinished`
 //! and `moveToDelayed` end a job *and* fetch the next one if one argument says `1`: with `0` they do what a worker does that
 //! is being closed. Scripts are told by their keys, for numbers of keys and SHAs change with each release. BullMQ waits in a
-//! `BZPOPMIN` for a marker, which is no job; Bull takes its jobs with `BRPOPLPUSH wait active`.
+//! `BZPOPMIN` for a marker, which is no job; Bull takes its jobs with `BRPOPLPUSH wait active`. BullMQ before 5 does both:
+//! its scripts bring jobs by arguments that differ from release to release, so its workers cannot be sealed.
 
 use super::json::Wanted;
 use super::request::{Refusal, Reply, Request, Verb};
@@ -33,6 +34,9 @@ const PARTS: [&str; 16] = [
     "waiting-children",
     "repeat",
 ];
+
+/// Why a worker of BullMQ 1 to 4 is never sealed.
+const OLD: &str = "its release of BullMQ fetches in ways that the gate cannot refuse: 5 and newer are known";
 
 /// Both: they differ in a few keys and arguments.
 pub(super) struct Bull(pub(super) System);
@@ -105,7 +109,7 @@ impl Bull {
     fn bullmq(script: &Script<'_>) -> Option<Request> {
         let system = System::Bullmq;
         let argument = |i: usize| script.argv.get(i).and_then(|id| script.job(id));
-        if script.starts_with(&["wait", "active", "prioritized", "events", "stalled"]) {
+        if script.starts_with(&["wait", "active", "prioritized", "events", "stalled"]) && script.has("marker") {
             if script.has("completed") || script.has("failed") {
                 return Some(script.request(system, Verb::Finish, argument(0), script.fetch_next(5)));
             }
@@ -192,8 +196,14 @@ impl Dialect for Bull {
         let Some(script) = Script::read(args) else { return Meaning::Nothing };
         let request = if self.0 == System::Bull { Bull::bull(&script) } else { Bull::bullmq(&script) };
         let Some(request) = request else {
-            // what neither of the two knows brings no job
-            return if self.0 == System::Bull { Meaning::Passes } else { Meaning::Nothing };
+            if self.0 != System::Bull {
+                return Meaning::Nothing;
+            }
+            // what neither of the two knows brings no job, unless it begins like those that fetch
+            if script.starts_with(&["wait", "active"]) {
+                out.push(JobEvent::Blocked(OLD.to_owned()));
+            }
+            return Meaning::Passes;
         };
         out.push(JobEvent::Recognised(self.0));
         if request.verb == Verb::Fetch

@@ -269,3 +269,24 @@ fn bull_4_ends_and_fetches_in_one() {
         E Recognised bull\n B= :0\n E Ended bull:q:5 requeued",
     );
 }
+
+/// BullMQ 4.17 and 3.15 say by another argument whether the end of a job fetches the next one.
+#[test]
+fn older_releases_of_bullmq_are_never_sealed() {
+    let old = "E Blocked its release of BullMQ fetches*";
+    let four = format!("13 {PART} bull:q:completed bull:q:5 bull:q:metrics:completed 5 1795000000000 returnvalue null completed");
+    play(&format!("set events all\n DRAIN\n W= evalsha s {four} {{}} 1 bull:q: opts\n {old}\n B= {JOB}"));
+    play(&format!("set events all\n DRAIN\n W= evalsha s 10 {PART} bull:q: 1795000000000 '' opts\n {old}\n B= {JOB}"));
+    let three = PART.replace("prioritized", "priority");
+    play(&format!("set events all\n W= evalsha s 10 {three} bull:q: 1795000000000 '' opts\n {old}\n B= {JOB}"));
+}
+
+/// A release to come may say it by yet another.
+#[test]
+fn a_job_that_could_not_have_been_refused_is_told_of() {
+    let finish = finish("null", 0);
+    play(&format!(
+        "DRAIN\n W= {finish}\n E Recognised bullmq\n B= {JOB}\n E Ended bull:q:5 finished\n E Delivered bull:q:7 bull:q mail 7
+        E Blocked a script has brought it a job*"
+    ));
+}

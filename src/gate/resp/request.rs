@@ -243,6 +243,10 @@ impl RespGate {
             events.retain(|event| !matches!(event, JobEvent::Delivered(_)));
             out.extend(keys.iter().map(|_| Action::Event(JobEvent::Orphan(Fate::Kept))));
         }
+        if !gone && !fetches && !keys.is_empty() {
+            // its arguments mean something else than in the releases that are known
+            events.push(JobEvent::Blocked("a script has brought it a job that the gate would not have refused".to_owned()));
+        }
         Self::emit(events, out);
         if fetches {
             let end = match keys.is_empty() {
