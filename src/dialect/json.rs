@@ -4,14 +4,15 @@
 //! of it kept. Only objects at the top and one level below are looked into. A text that is not JSON yields nothing.
 
 mod found;
-mod members;
 mod string;
 mod wanted;
+mod whole;
 
 use found::{Found, VALUE_MAX};
 use string::{Escape, Next, until_mark};
 pub use wanted::Wanted;
-use wanted::bit_of;
+use wanted::{Named, bit_of};
+use whole::whole;
 
 /// Longest key that can match.
 const KEY_MAX: usize = 64;
@@ -48,10 +49,9 @@ pub struct Skim {
     depth: u32,
     /// and a bit for each that is an object, the innermost one lowest.
     objects: u128,
-    /// A bit for each of `wanted` that stands in the object at the last key of the top level, how long that key is,
+    /// A bit for each of `wanted` that stands in the object at the last key of the top level,
     under: u32,
-    outer: usize,
-    /// and a bit for each length that a key in there must have to be one of them (63: this or more).
+    /// and a bit for each length that a key in there must have to be one of them.
     inner: u64,
     /// The same for the keys of the innermost container.
     lengths: u64,
@@ -71,7 +71,6 @@ impl Skim {
             depth: 0,
             objects: 0,
             under: 0,
-            outer: 0,
             inner: 0,
             lengths: 0,
             keep: None,
@@ -99,7 +98,7 @@ impl Skim {
 
     /// The next piece of the text.
     pub fn feed(&mut self, piece: &[u8]) {
-        let mut rest = piece;
+        let mut rest = if self.is_whole(piece) { b"".as_slice() } else { piece };
         while let Some((&byte, tail)) = rest.split_first() {
             rest = match self.at {
                 // most of a text is in strings, and most strings nobody wants: leap to where something happens
@@ -122,11 +121,7 @@ impl Skim {
                 At::Plain => self.in_plain(rest),
                 At::Lost => return,
                 _ if matches!(byte, b' ' | b'\n' | b'\r' | b'\t') => tail,
-                At::Key if byte == b'"' => {
-                    let behind = self.members(rest);
-                    // what is not all there, or is written in another way, is read bit by bit
-                    if behind.len() == rest.len() { self.in_name(tail) } else { behind }
-                }
+                At::Key if byte == b'"' => self.in_name(tail),
                 At::AfterKey if byte == b':' => {
                     self.at = At::Value;
                     tail
@@ -146,6 +141,15 @@ impl Skim {
                 }
             };
         }
+    }
+
+    /// Whether that is the whole text, and could be read as such.
+    fn is_whole(&mut self, piece: &[u8]) -> bool {
+        let begins = self.at == At::Value && self.depth == 0 && piece.ends_with(b"}");
+        let Some(found) = begins.then(|| whole(&self.wanted, piece)).flatten() else { return false };
+        // what comes behind it says nothing
+        (self.found, self.at) = (found, At::Lost);
+        true
     }
 
     /// The beginning of a value, or of the end of what holds no more.
@@ -215,47 +219,17 @@ impl Skim {
     }
 
     /// A key has ended: what of its value is wanted?
-    #[inline(always)]
     fn named(&mut self, name: &[u8]) {
-        self.keep = None;
+        let mut named = Named::default();
         let outside = self.depth == 1;
-        if outside {
-            self.inner = 0;
-        }
         // most have not even the length of one that is wanted
         if self.lengths & bit_of(name.len()) != 0 {
-            if outside { self.named_outside(name) } else { self.named_inside(name) }
+            named = if outside { self.wanted.outside(name) } else { self.wanted.inside(self.under, name) };
         }
-    }
-
-    /// One in an object of the top level.
-    #[inline(never)]
-    fn named_inside(&mut self, name: &[u8]) {
-        let mut under = self.under;
-        while under != 0 {
-            let at = under.trailing_zeros() as usize;
-            let path = self.wanted.paths[at].as_bytes();
-            if path.len() == self.outer + 1 + name.len() && path.ends_with(name) {
-                self.keep = Some(at);
-            }
-            under &= under - 1;
+        if outside {
+            (self.under, self.inner) = (named.under, named.inner);
         }
-    }
-
-    /// One at the top level.
-    #[inline(never)]
-    fn named_outside(&mut self, name: &[u8]) {
-        (self.under, self.outer) = (0, name.len());
-        for (at, path) in self.wanted.paths.iter().map(|path| path.as_bytes()).enumerate() {
-            match path.get(name.len()) {
-                None if path == name => self.keep = Some(at),
-                Some(b'.') if path.starts_with(name) => {
-                    self.under |= 1 << at;
-                    self.inner |= bit_of(path.len() - name.len() - 1);
-                }
-                _ => {}
-            }
-        }
+        self.keep = (named.keep != 0).then_some(named.keep.trailing_zeros() as usize);
     }
 
     /// Within a string that is a value, where no escape stands.
@@ -370,6 +344,32 @@ mod tests {
             assert_eq!(skim.get("headers.eta"), None);
             assert_eq!(skim.get("properties.delivery_tag"), Some("t-1"));
             assert_eq!(skim.get("n"), Some("-1.5e3"));
+        }
+    }
+
+    #[test]
+    fn what_libraries_write_is_read_at_one_go() {
+        let python = r#"{"body": "W1tdLCB7fV0=", "headers": {"task": "a.b", "id": "i-1", "eta": null, "timelimit": [null, null],
+            "argsrepr": "('\u00e9\"',)", "stamps": {}, "retries": 0}, "properties": {"delivery_tag": "t-1"}, "n": [{"jid": "no"}]}"#;
+        let python = python.replace("\n            ", " ");
+        let ruby = r#"{"class":"A","args":["{\"jid\":1}",-1.5,[],{}],"jid":"j1","n":17,"headers":{"id":"i-1"}}"#;
+        for (text, expected) in [
+            (python.as_str(), [None, Some("i-1"), None, Some("t-1"), None]),
+            (ruby, [Some("j1"), Some("i-1"), None, None, Some("17")]),
+            (r#"{"jid":"a","jid":1}"#, [Some("1"), None, None, None, None]),
+            (r#"{"jid": "a", "n": 1, "jid": null}"#, [None, None, None, None, Some("1")]),
+            ("{}", [None; 5]),
+        ] {
+            let found = whole(&WANTED, text.as_bytes()).expect(text);
+            assert_eq!([0, 1, 2, 3, 4].map(|at| found.get(at)), expected, "{text}");
+            for cut in 0..text.len() {
+                assert!(whole(&WANTED, &text.as_bytes()[..cut]).is_none(), "{text} cut at {cut}");
+            }
+        }
+        for odd in
+            [r#"{"jid": "\u0061"}"#, r#"{"jid":  1}"#, r#"{"jid": 1 }"#, "[1]", "{\"jid\": \"\u{e9}", r#"{"a": "\ux"}"#]
+        {
+            assert!(whole(&WANTED, odd.as_bytes()).is_none(), "{odd}");
         }
     }
 

@@ -60,6 +60,58 @@ impl Found {
     }
 }
 
+/// Where in a text that is all there the values stand that are wanted.
+#[derive(Debug, Default)]
+pub(super) struct Spans {
+    there: u32,
+    /// Where each begins, and how long it is.
+    places: [(usize, usize); WANTED_MAX],
+    /// How long all are together that have ever been put.
+    room: usize,
+}
+
+impl Spans {
+    /// The value of those with this bit (of none, most often) stands there. The last one of several counts. `None`: it is
+    /// too long.
+    #[inline(always)]
+    pub(super) fn put(&mut self, bit: u32, from: usize, length: usize) -> Option<()> {
+        if bit != 0 { self.put_one(bit, from, length) } else { Some(()) }
+    }
+
+    fn put_one(&mut self, bit: u32, from: usize, length: usize) -> Option<()> {
+        self.there |= bit;
+        *self.places.get_mut(bit.trailing_zeros() as usize)? = (from, length);
+        self.room += length;
+        (length <= VALUE_MAX).then_some(())
+    }
+
+    #[inline(always)]
+    pub(super) fn remove(&mut self, bit: u32) {
+        self.there &= !bit;
+    }
+
+    /// The values. `None`: one of them is no UTF-8, or there are many of one name.
+    pub(super) fn found(&self, text: &[u8]) -> Option<Found> {
+        if self.room > WANTED_MAX * VALUE_MAX {
+            return None;
+        }
+        let mut found = Found { there: self.there, ..Found::default() };
+        let (mut kept, mut left, mut begins) = (Vec::with_capacity(self.room), self.there, 0_u32);
+        while left != 0 {
+            let at = left.trailing_zeros() as usize;
+            let (from, length) = self.places[at];
+            let begin = kept.len();
+            kept.extend_from_slice(text.get(from..from + length)?);
+            found.places[at] = (begin as u16, kept.len() as u16);
+            // in the middle of a character: all together may be UTF-8, though one of them is not
+            begins |= u32::from(text[from..from + length].first().is_some_and(|byte| byte >> 6 == 0b10));
+            left &= left - 1;
+        }
+        found.kept = String::from_utf8(kept).ok().filter(|_| begins == 0)?;
+        Some(found)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

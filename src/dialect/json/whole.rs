@@ -1,0 +1,131 @@
+//! The quick walk over what nearly every job's text is: an object that is all there, in the writing of the libraries of
+//! Python, Ruby and JavaScript, and without escapes where anything is wanted. It finds what the slow way (`super`) finds; a
+//! text that is written otherwise it leaves to that.
+
+use super::found::{Found, Spans};
+use super::string::{until_mark, until_near_mark};
+use super::wanted::{Named, Wanted, bit_of};
+use super::{begins_plain, ends_plain};
+
+/// The containers that are open, from the innermost on: a bit for each that is an object, and one above them all.
+const NONE: u64 = 1;
+/// The object that the text is; one directly in it.
+const TOP: u64 = 0b11;
+const BELOW: u64 = 0b111;
+
+/// What is wanted of a text. `None`: it is not all there, or not as usual.
+pub(super) fn whole(wanted: &Wanted, text: &[u8]) -> Option<Found> {
+    let (mut spans, mut open, mut rest) = (Spans::default(), TOP, text.strip_prefix(b"{")?);
+    // which lengths a key must have here to be wanted, and what is wanted in the object below the top
+    let (mut lengths, mut below) = (wanted.lengths, Named::default());
+    if rest.starts_with(b"}") {
+        return spans.found(text);
+    }
+    loop {
+        let mut named = Named::default();
+        if open & 1 == 1 {
+            let (name, value) = key(rest)?;
+            rest = value;
+            // most have not even the length of one that is wanted
+            if lengths & bit_of(name.len()) != 0 {
+                named = if open == TOP { wanted.outside(name) } else { wanted.inside(below.under, name) };
+            }
+        }
+        match rest {
+            [b'"', inner @ ..] => {
+                let length = until_mark(inner);
+                rest = match inner.get(length..)? {
+                    [b'"', behind @ ..] => behind,
+                    escaped if named.keep == 0 => behind_escapes(escaped)?,
+                    _ => return None,
+                };
+                spans.put(named.keep, text.len() - inner.len(), length)?;
+            }
+            [first @ (b'{' | b'['), inner @ ..] => {
+                open = begun(open, *first == b'{')?;
+                if open == BELOW {
+                    below = named;
+                }
+                lengths = if open == BELOW { below.inner } else { 0 };
+                rest = inner;
+                // the end of what holds nothing is like that of a value
+                if inner.first() != Some(&ending(open)) {
+                    continue;
+                }
+            }
+            _ => {
+                let length = plain(rest)?;
+                match &rest[..length] {
+                    _ if named.keep == 0 => {}
+                    b"null" => spans.remove(named.keep),
+                    _ => spans.put(named.keep, text.len() - rest.len(), length)?,
+                }
+                rest = &rest[length..];
+            }
+        }
+        // the ends of what ends with it, and the comma
+        rest = loop {
+            match rest {
+                [b',', b' ', next @ ..] | [b',', next @ ..] => break next,
+                [end, next @ ..] if *end == ending(open) => rest = next,
+                _ => return None,
+            }
+            open >>= 1;
+            lengths = match open {
+                NONE => return spans.found(text),
+                TOP => wanted.lengths,
+                BELOW => below.inner,
+                _ => 0,
+            };
+        };
+    }
+}
+
+/// One container more.
+#[inline(always)]
+fn begun(open: u64, object: bool) -> Option<u64> {
+    (open >> 63 == 0).then_some(open << 1 | u64::from(object))
+}
+
+/// How the innermost container ends.
+#[inline(always)]
+fn ending(open: u64) -> u8 {
+    if open & 1 == 1 { b'}' } else { b']' }
+}
+
+/// The key at the start of `text`, and its value with what comes behind.
+#[inline(always)]
+fn key(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let [b'"', inner @ ..] = text else { return None };
+    let (name, behind) = inner.split_at_checked(until_near_mark(inner))?;
+    match behind {
+        [b'"', b':', b' ', value @ ..] | [b'"', b':', value @ ..] => Some((name, value)),
+        _ => None,
+    }
+}
+
+/// How long the number, `true`, `false` or `null` at the start of `text` is, if something comes behind it.
+#[inline(always)]
+fn plain(text: &[u8]) -> Option<usize> {
+    match text {
+        [b'n', b'u', b'l', b'l', b',' | b'}' | b']', ..] => Some(4),
+        [first, ..] if begins_plain(*first) => text.iter().position(|byte| ends_plain(*byte)),
+        _ => None,
+    }
+}
+
+/// What comes behind the rest of a string that has escapes in it, the first of which stands here.
+#[cold]
+fn behind_escapes(rest: &[u8]) -> Option<&[u8]> {
+    let mut rest = rest;
+    loop {
+        rest = match rest {
+            [b'"', behind @ ..] => return Some(behind),
+            [b'\\', b'u', digits @ ..] if digits.get(..4)?.iter().all(u8::is_ascii_hexdigit) => &digits[4..],
+            [b'\\', b'u', ..] => return None,
+            [b'\\', _, rest @ ..] => rest,
+            _ => return None,
+        };
+        rest = rest.get(until_mark(rest)..)?;
+    }
+}
