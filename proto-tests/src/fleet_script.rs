@@ -251,6 +251,7 @@ impl Script {
                 };
                 JobEvent::FetchAnswered { from, end, blocking }
             }
+            "orphaned" => JobEvent::FetchOrphaned,
             "gets" => return self.gets(name, words),
             "delivers" => JobEvent::Delivered(job(words, now)?),
             "taken" => JobEvent::Taken(job(words, now)?),

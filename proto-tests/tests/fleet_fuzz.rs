@@ -55,6 +55,7 @@ fn event() -> impl Strategy<Value = JobEvent> {
         1 => job().prop_map(JobEvent::Taken),
         1 => Just(JobEvent::SchedulerReturned),
         1 => key.clone().prop_map(JobEvent::Returned),
+        1 => Just(JobEvent::FetchOrphaned),
         1 => key.clone().prop_map(JobEvent::GivenBack),
         6 => key.clone().prop_map(JobEvent::Acked),
         2 => (key.clone(), any::<bool>()).prop_map(|(key, requeued)| JobEvent::Ended {

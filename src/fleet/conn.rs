@@ -14,6 +14,8 @@ use std::sync::Arc;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Fetches {
     broker: u32,
+    /// Of those at the broker: nobody waits for them any more.
+    orphans: u32,
     held: u32,
     broker_polls: u32,
     held_polls: u32,
@@ -29,6 +31,17 @@ impl Fetches {
     pub(super) fn sub(&mut self, place: Place, blocking: bool) {
         let slot = self.slot(place, blocking);
         *slot = slot.saturating_sub(1);
+        self.orphans = self.orphans.min(self.broker);
+    }
+
+    /// The client of these has gone. Returns how many more of them nobody waits for.
+    pub(super) fn orphan(&mut self) -> u32 {
+        self.broker - std::mem::replace(&mut self.orphans, self.broker)
+    }
+
+    /// So many more are not waited for.
+    pub(super) fn add_orphans(&mut self, number: u32) {
+        self.orphans = (self.orphans + number).min(self.broker);
     }
 
     /// Whether a fetch of that kind is outstanding there.
@@ -44,6 +57,7 @@ impl Fetches {
     /// A connection's fetches join its worker's.
     pub(super) fn join(&mut self, other: Fetches) {
         self.broker += other.broker;
+        self.orphans += other.orphans;
         self.held += other.held;
         self.broker_polls += other.broker_polls;
         self.held_polls += other.held_polls;
@@ -52,6 +66,7 @@ impl Fetches {
     /// A connection's fetches leave its worker's.
     pub(super) fn leave(&mut self, other: Fetches) {
         self.broker = self.broker.saturating_sub(other.broker);
+        self.orphans = self.orphans.saturating_sub(other.orphans);
         self.held = self.held.saturating_sub(other.held);
         self.broker_polls = self.broker_polls.saturating_sub(other.broker_polls);
         self.held_polls = self.held_polls.saturating_sub(other.held_polls);
@@ -70,6 +85,11 @@ impl Fetches {
     /// Blocking fetches, wherever they are: each is an idle thread.
     pub(super) fn blocking(&self) -> usize {
         (self.broker + self.held) as usize
+    }
+
+    /// Those that somebody waits for.
+    pub(super) fn awaited(&self) -> usize {
+        (self.broker + self.held - self.orphans) as usize
     }
 
     fn slot(&mut self, place: Place, blocking: bool) -> &mut u32 {

@@ -28,6 +28,11 @@ impl Fleet {
         let Some(conn) = self.conns.get(&id) else { return };
         let no = conn.worker;
         match event {
+            JobEvent::FetchOrphaned => {
+                if let Some((conn, worker)) = self.pair(id) {
+                    worker.fetches.add_orphans(conn.fetches.orphan());
+                }
+            }
             JobEvent::Acknowledges => {
                 if let Some(conn) = self.conns.get_mut(&id) {
                     conn.acknowledges = true;

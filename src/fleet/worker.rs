@@ -344,7 +344,9 @@ impl Worker {
     /// Threads that are known to be idle: those with a fetch outstanding anywhere, and for a short while those whose
     /// fetch ended empty.
     pub(super) fn idle_threads(&self, now: Millis) -> usize {
-        let fetching = self.fetches.blocking().saturating_sub(self.delivering);
+        // of an unknown system it is the safe side to take who asks again for one more
+        let asked = if self.system.tells_nothing() { self.fetches.blocking() } else { self.fetches.awaited() };
+        let fetching = asked.saturating_sub(self.delivering);
         fetching + self.nils.iter().filter(|until| **until > now).count()
     }
 

@@ -3,6 +3,7 @@
 mod beats;
 mod end;
 mod threads;
+mod vanish;
 
 use proto_tests::fleet_script::play;
 

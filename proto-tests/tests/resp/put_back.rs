@@ -70,7 +70,7 @@ fn a_fetch_that_is_outstanding_is_settled_first() {
     play("W= BRPOP q 1\n W gone\n B< *-1\n CLOSED");
     play("W= BRPOP q 1\n W gone\n B< -ERR\n CLOSED");
     play(
-        "set events all\n W> BRPOP q 0\n E FetchAsked *\n B> BRPOP q ~\n W gone\n B< *-1\n E FetchAnswered broker vanished blocking\n CLOSED",
+        "set events all\n W> BRPOP q 0\n E FetchAsked *\n B> BRPOP q ~\n W gone\n E FetchOrphaned\n B< *-1\n E FetchAnswered broker vanished blocking\n CLOSED",
     );
     play("W> BRPOP q 0\n B> BRPOP q ~\n W gone\n B< *2 $$q $$x\n B> RPUSH q x\n B< :1\n E Orphan returned\n CLOSED");
     // between two slices

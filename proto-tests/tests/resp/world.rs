@@ -276,6 +276,7 @@ impl World {
                 JobEvent::Orphan(_)
                 | JobEvent::Acknowledges
                 | JobEvent::Returned(_)
+                | JobEvent::FetchOrphaned
                 | JobEvent::FetchAsked { .. }
                 | JobEvent::FetchAnswered { .. } => {}
                 other => panic!("{other:?}"),

@@ -26,6 +26,7 @@ pub fn text(event: &JobEvent) -> String {
             };
             format!("FetchAnswered {} {end} {}", place(*from), kind(*blocking))
         }
+        JobEvent::FetchOrphaned => "FetchOrphaned".to_owned(),
         JobEvent::Delivered(job) => format!("Delivered {}", shown(job)),
         JobEvent::Taken(job) => format!("Taken {}", shown(job)),
         JobEvent::Returned(key) => format!("Returned {}", key),

@@ -295,6 +295,7 @@ impl Player {
                     | JobEvent::Acknowledges
                     | JobEvent::FetchAsked { .. }
                     | JobEvent::FetchMoved { .. }
+                    | JobEvent::FetchOrphaned
                     | JobEvent::FetchAnswered { .. }
             )
         };

@@ -284,6 +284,9 @@ impl RespGate {
         if self.held.take().is_some() {
             self.answered(Place::Gate, FetchEnd::Vanished, true, out);
         }
+        if self.asked {
+            out.push(Action::Event(JobEvent::FetchOrphaned));
+        }
         self.flushed(written);
         // the last one first, so that they stand in their old order again
         for retained in std::mem::take(&mut self.retained).into_iter().rev() {
