@@ -223,6 +223,9 @@ pub enum JobEvent {
         /// As in [`JobEvent::Named`].
         name: String,
     },
+    /// What only a process that has just begun its life says: nothing of it was missed. Its name, if it has one, has been
+    /// told before.
+    Begun,
     /// `CLIENT SETNAME`, `HELLO .. SETNAME`, AMQP `connection_name`.
     ClientNamed(String),
     /// The user that the client authenticated as (without the tag).

@@ -270,6 +270,7 @@ impl Script {
             "is" => JobEvent::Recognised(System::from_name(words[1]).ok_or("no such system")?),
             "named" => JobEvent::Named { system: System::from_name(words[1]).ok_or("no such system")?, name: rest(2)? },
             "born" => JobEvent::Born { system: System::from_name(words[1]).ok_or("no such system")?, name: rest(2)? },
+            "begun" => JobEvent::Begun,
             "idle" => JobEvent::Report(Report::Idle),
             "lease" | "renewed" => {
                 JobEvent::Report(Report::Lease { lasts: span(words[1])?, renewed: words[0] == "renewed" })

@@ -134,6 +134,74 @@ fn a_birth_shows_a_whole_life() {
     );
 }
 
+/// Of several behind one address each has to be born.
+#[test]
+fn births_of_several_show_whole_lives() {
+    let mut script = Script::new(FleetSettings::default(), proto_tests::fleet_script::ZERO);
+    script.play(
+        "
+        + c1 10.0.0.5
+        + c2 10.0.0.5
+        c2 born rq w2
+        c1 fetch q
+        c2 fetch q
+        drain d all
+        c1 parked
+        c2 parked
+        ? @c1 sealed unknown
+        c1 born rq w1
+        ? @c1 drained exact
+        + c3 10.0.0.6
+        + c4 10.0.0.6
+        + c5 10.0.0.6
+        c5 born rq w5
+        c3 born rq w3
+        drain e ip=10.0.0.6
+        ? @c3 sealed unknown            # whose is c4?
+        c4 named rq w3
+        ? @c3 drained exact
+        + c6 10.0.0.7
+        + c7 10.0.0.7
+        c7 born rq w7
+        c6 named rq w6
+        drain f ip=10.0.0.7
+        ? @c6 sealed unknown            # not born here
+    ",
+    );
+}
+
+/// It says so in its own way, and may have no name.
+#[test]
+fn one_that_has_just_begun_is_whole() {
+    let mut script = Script::new(FleetSettings::default(), proto_tests::fleet_script::ZERO);
+    script.play(
+        "
+        + c1 10.0.0.5
+        c1 named dramatiq u1
+        c1 begun
+        c1 poll q
+        c1 nil
+        drain d all
+        ? @c1 drained exact
+        + c2 10.0.0.6
+        c2 is arq
+        c2 begun
+        c2 poll q
+        c2 nil
+        drain e ip=10.0.0.6
+        ? @c2 drained exact
+        + c3 10.0.0.7
+        + c4 10.0.0.7
+        c4 is arq
+        c4 begun
+        c4 poll q
+        c4 nil
+        drain f ip=10.0.0.7
+        ? @c4 sealed unknown            # whose is c3?
+    ",
+    );
+}
+
 /// Under the same name and address: the mark was the old one's.
 #[test]
 fn another_birth_under_the_same_name_is_another_worker() {

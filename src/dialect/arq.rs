@@ -5,6 +5,9 @@
 //!
 //! From its `:0` on the job is in flight, until the claim fails or `DEL arq:in-progress:ID` is executed with the job's end
 //! (of a cron job the key stays for a minute: `PEXPIRE`).
+//!
+//! Before it reads for the first time a worker asks for `INFO Server`, `INFO Memory`, `INFO Clients` and `DBSIZE` for its
+//! log (0.25 as well): it has just begun.
 
 use super::json::Wanted;
 use super::request::{Refusal, Reply, Request, Verb};
@@ -20,6 +23,8 @@ const DEFINITION: &[u8] = b"arq:job:";
 const HEALTH: &[u8] = b":health-check";
 /// "Another worker has it."
 const EXISTS: &[u8] = b":1\r\n";
+/// What a worker that has just begun asks for, and then for the number of keys.
+const GREETING: [&[u8]; 3] = [b"Server", b"Memory", b"Clients"];
 
 pub(super) struct Arq;
 
@@ -32,10 +37,12 @@ pub struct Claiming {
     watched: Option<Vec<u8>>,
     /// That job is free, and has been told of.
     told: bool,
+    /// How many of the questions for its log have been asked, one after the other.
+    greeting: usize,
 }
 
 impl Blank for Claiming {
-    const BLANK: &'static Claiming = &Claiming { queue: String::new(), watched: None, told: false };
+    const BLANK: &'static Claiming = &Claiming { queue: String::new(), watched: None, told: false, greeting: 0 };
 }
 
 impl Claiming {
@@ -62,6 +69,8 @@ impl Dialect for Arq {
         match name {
             // a queue may have any name: then the worker has to be known by something else
             b"zrangebyscore" if first == QUEUE.as_bytes() || memory.system == System::Arq => Interest::Whole,
+            b"info" if GREETING.contains(&first) => Interest::Tap,
+            b"dbsize" if memory.arq.greeting == GREETING.len() => Interest::Tap,
             b"exists" if own && !memory.in_transaction => Interest::Whole,
             b"watch" if own => Interest::Tap,
             b"unwatch" if memory.arq.watched.is_some() => Interest::Tap,
@@ -83,8 +92,21 @@ impl Dialect for Arq {
         match (args[0], args, id) {
             (b"zrangebyscore", [_, queue, b"-inf", now, limit, _, _], _) if is_now(now) && is_limit(limit) => {
                 out.push(JobEvent::Recognised(System::Arq));
+                if std::mem::take(&mut memory.begun) {
+                    out.push(JobEvent::Begun);
+                }
                 memory.arq.queue = String::from_utf8_lossy(queue).into_owned();
                 request(memory, Verb::Fetch, vec![], Refusal::Answer(b"*0\r\n"))
+            }
+            (b"info", [_, part], _) => {
+                let next = GREETING.get(memory.arq.greeting) == Some(part);
+                memory.arq.greeting = if next { memory.arq.greeting + 1 } else { 0 };
+                Meaning::Nothing
+            }
+            (b"dbsize", ..) => {
+                memory.arq.greeting = 0;
+                memory.begun = memory.system == System::Unknown;
+                Meaning::Nothing
             }
             (b"psetex", [_, _, _, health], None) if memmem::find(health, b"j_complete=").is_some() => {
                 out.push(JobEvent::Recognised(System::Arq));

@@ -10,6 +10,9 @@ use super::request::{Refusal, Reply, Request, Verb};
 use super::{Claim, Dialect, Interest, Known, Meaning, Memory, PopShape};
 use crate::job::{Job, JobEvent, JobKey, Outcome, System};
 
+/// The script that a process runs once, before its first call: how much can be unpacked. The same from 1.8 to 2.2.
+const MAX_STACK: &[u8] = b"63a257ff9edcee2888529b5d51c86f83444f91e4";
+
 const MESSAGE: Wanted = Wanted::of(&["options.redis_message_id", "options.eta", "message_id", "actor_name"]);
 
 pub(super) struct Dramatiq;
@@ -27,7 +30,11 @@ impl Dialect for Dramatiq {
         if known.system == System::Dramatiq { Claim::Pass } else { Claim::NotMine }
     }
 
-    fn command(&self, _memory: &mut Memory, args: &[&[u8]], out: &mut Vec<JobEvent>) -> Meaning {
+    fn command(&self, memory: &mut Memory, args: &[&[u8]], out: &mut Vec<JobEvent>) -> Meaning {
+        if matches!(args, [_, script, b"0"] if *script == MAX_STACK) {
+            memory.begun = true;
+            return Meaning::Passes;
+        }
         let [_, _, b"1", _, command, now, queue, worker, timeout, ttl, maintenance, unpack, rest @ ..] = args else {
             return Meaning::Nothing;
         };
@@ -47,6 +54,9 @@ impl Dialect for Dramatiq {
         out.push(JobEvent::Recognised(system));
         if verb == Verb::Fetch {
             out.push(JobEvent::Named { system, name });
+            if std::mem::take(&mut memory.begun) {
+                out.push(JobEvent::Begun);
+            }
         }
         let key = |id: &&[u8]| JobKey::Text(String::from_utf8_lossy(id).into_owned());
         let jobs = if verb == Verb::Fetch { Vec::new() } else { rest.iter().map(key).collect() };

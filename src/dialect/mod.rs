@@ -54,7 +54,7 @@ fn told(name: &[u8]) -> &'static [&'static dyn Dialect] {
         b"unlink" => &[&sidekiq::Sidekiq],
         b"del" => &[&sidekiq::Sidekiq, &arq::Arq, &resque::Resque],
         b"zrangebyscore" => &[&arq::Arq, &resque::Resque],
-        b"exists" | b"watch" | b"unwatch" | b"pexpire" => &[&arq::Arq],
+        b"exists" | b"watch" | b"unwatch" | b"pexpire" | b"info" | b"dbsize" => &[&arq::Arq],
         b"hset" | b"hmset" => &[&sidekiq::Sidekiq, &rq::Rq, &resque::Resque],
         b"rpush" | b"lpush" => &[&celery::Celery, &sidekiq::Sidekiq],
         b"xack" => &[&streams::Streams],
@@ -146,6 +146,8 @@ pub struct Memory {
     pub unlisted: Option<String>,
     /// The process that holds the connection has said on it that it is at work.
     pub busy: bool,
+    /// The connection has carried what only a process says that has just begun, and has not asked for a job since.
+    pub begun: bool,
     /// How long the locks of the worker's jobs last, as last told.
     pub lease: Option<u64>,
     /// Numbers the jobs that have no id.

@@ -54,6 +54,7 @@ impl Fleet {
             JobEvent::Recognised(system) => self.set_system(now, no, system),
             JobEvent::Named { system, name } => self.named(now, id, system, name),
             JobEvent::Born { system, name } => self.born_as(now, id, system, name),
+            JobEvent::Begun => self.begun(now, id),
             JobEvent::ClientNamed(name) => self.client_named(now, id, name),
             JobEvent::User(user) => {
                 if let Some(conn) = self.conns.get_mut(&id) {

@@ -62,6 +62,7 @@ impl Fleet {
         } else if fresh {
             self.facts_changed(now, no);
         }
+        self.vouch(now, no, None);
         // how many there are has to be known after a restart, too
         if fresh {
             self.journal_worker(no);
@@ -78,15 +79,40 @@ impl Fleet {
         let Some((conn, worker)) = self.pair(id) else { return };
         conn.names.name = Some(name.clone());
         conn.life = Some(number);
-        let first = worker.conns.first() == Some(&id);
-        worker.lives.push(Life::new(number, system, name.clone(), now));
+        worker.lives.push(Life { born: Some(id), ..Life::new(number, system, name.clone(), now) });
         self.named(now, id, system, name);
-        // unless somebody was there before who has not spoken yet
-        if let Some((_, worker)) = self.pair(id).filter(|(_, worker)| first && worker.lives.len() == 1) {
+        if let Some(no) = self.conns.get(&id).map(|conn| conn.worker) {
+            self.vouch(now, no, Some(id));
+            self.facts_changed(now, no);
+            self.journal_worker(no);
+        }
+    }
+
+    /// The process on this connection has just begun its life.
+    pub(super) fn begun(&mut self, now: Millis, id: ConnId) {
+        let Some((conn, worker)) = self.pair(id) else { return };
+        let (no, life) = (worker.no, conn.life);
+        if let Some(life) = life.and_then(|no| worker.life_mut(no)) {
+            life.born = Some(id);
+        }
+        self.vouch(now, no, Some(id));
+    }
+
+    /// Nothing was missed of a worker all of whose processes have begun before the gate's eyes (one without a name on
+    /// `id`), unless there was somebody before the last of them who has not spoken yet.
+    fn vouch(&mut self, now: Millis, no: WorkerNo, id: Option<ConnId>) {
+        let Some(worker) = self.workers.get(&no).filter(|worker| worker.suspect || worker.unvouched) else { return };
+        let births: Vec<Option<ConnId>> = worker.lives.iter().map(|life| life.born).collect();
+        let last = births.iter().copied().flatten().chain(id).max();
+        let own = |conn: &ConnId| {
+            let life = self.conns.get(conn).and_then(|conn| conn.life);
+            worker.lives.iter().any(|other| Some(other.no) == life)
+        };
+        let whole = births.iter().all(Option::is_some) && last.is_some();
+        let alone = worker.conns.iter().take_while(|conn| Some(**conn) < last).all(own);
+        if let Some(worker) = self.workers.get_mut(&no).filter(|_| whole && alone) {
             worker.suspect = false;
             worker.unvouched = false;
-        }
-        if let Some(no) = self.conns.get(&id).map(|conn| conn.worker) {
             self.facts_changed(now, no);
             self.journal_worker(no);
         }
@@ -297,7 +323,7 @@ impl Life {
             System::Sidekiq => Voice::Sidekiq(SidekiqVoice::default()),
             _ => Voice::Silent,
         };
-        Life { no, system, name, first_seen: now, last_seen: now, voice }
+        Life { no, system, name, first_seen: now, last_seen: now, born: None, voice }
     }
 
     /// It goes over to another worker.

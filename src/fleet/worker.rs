@@ -90,6 +90,8 @@ pub(super) struct Life {
     pub(super) first_seen: Millis,
     /// Its last report (its naming, before it reports).
     pub(super) last_seen: Millis,
+    /// The connection on which the process said that it had just begun.
+    pub(super) born: Option<ConnId>,
     pub(super) voice: Voice,
 }
 

@@ -115,3 +115,20 @@ fn a_paused_queue_starts_nothing_whichever_connection_asks() {
         W> EXISTS arq:in-progress:b\n W< :1",
     );
 }
+
+/// It writes about the server into its log first.
+#[test]
+fn one_that_has_just_begun_is_told_of() {
+    let asks = |parts: &[&str]| parts.iter().map(|part| format!("W= INFO {part}\n B= $$x\n")).collect::<String>();
+    let (all, size) = (asks(&["Server", "Memory", "Clients"]), "W= DBSIZE\n B= :3\n");
+    let reads = |begun: &str| format!("W= {POLL}\n E Recognised arq\n{begun} B= *0\n");
+    play(&format!("{all}{size}{}{}SYSTEM arq\n{all}{size}{}", reads(" E Begun\n"), reads(""), reads("")));
+    // in one write
+    play(&format!(
+        "W= INFO Server\n W= INFO Memory\n W= INFO Clients\n W= DBSIZE\n B= $$x $$x $$x :3\n{}",
+        reads(" E Begun\n")
+    ));
+    // somebody else's
+    play(&format!("{size}{}", reads("")));
+    play(&format!("{}{size}{}", asks(&["Server", "Clients", "Memory"]), reads("")));
+}

@@ -66,3 +66,16 @@ fn messages_for_a_vanished_worker_stay_with_the_broker() {
     let one = message("1", "");
     play(&format!("W= {FETCH} 4\n {KNOWN} W gone\n B< *1 {one}\n E Orphan delivered\n CLOSED"));
 }
+
+/// Before its first call a process asks once how much can be unpacked.
+#[test]
+fn one_that_has_just_begun_is_told_of() {
+    let asks = "EVALSHA 63a257ff9edcee2888529b5d51c86f83444f91e4 0";
+    play(&format!(
+        "set events all
+        W= {asks}\n B= '-NOSCRIPT No matching script.'
+        W= {asks}\n B= :7999
+        W= {FETCH} 4\n {KNOWN} E Begun\n E FetchAsked broker default poll\n B= *0\n E FetchAnswered broker empty poll
+        W= {FETCH} 4\n {KNOWN} E FetchAsked broker default poll\n B= *0\n E FetchAnswered broker empty poll"
+    ));
+}

@@ -8,6 +8,7 @@ pub fn text(event: &JobEvent) -> String {
         JobEvent::Recognised(system) => format!("Recognised {}", system.as_str()),
         JobEvent::Named { system, name } => format!("Named {} {name}", system.as_str()),
         JobEvent::Born { system, name } => format!("Born {} {name}", system.as_str()),
+        JobEvent::Begun => "Begun".to_owned(),
         JobEvent::Acknowledges => "Acknowledges".to_owned(),
         JobEvent::FetchRewritten { queues } => format!("FetchRewritten {}", queues.join(",")),
         JobEvent::ClientNamed(name) => format!("ClientNamed {name}"),
