@@ -274,7 +274,9 @@ fn bull_4_ends_and_fetches_in_one() {
 #[test]
 fn older_releases_of_bullmq_are_never_sealed() {
     let old = "E Blocked its release of BullMQ fetches*";
-    let four = format!("13 {PART} bull:q:completed bull:q:5 bull:q:metrics:completed 5 1795000000000 returnvalue null completed");
+    let four = format!(
+        "13 {PART} bull:q:completed bull:q:5 bull:q:metrics:completed 5 1795000000000 returnvalue null completed"
+    );
     play(&format!("set events all\n DRAIN\n W= evalsha s {four} {{}} 1 bull:q: opts\n {old}\n B= {JOB}"));
     play(&format!("set events all\n DRAIN\n W= evalsha s 10 {PART} bull:q: 1795000000000 '' opts\n {old}\n B= {JOB}"));
     let three = PART.replace("prioritized", "priority");

@@ -245,7 +245,9 @@ impl RespGate {
         }
         if !gone && !fetches && !keys.is_empty() {
             // its arguments mean something else than in the releases that are known
-            events.push(JobEvent::Blocked("a script has brought it a job that the gate would not have refused".to_owned()));
+            events.push(JobEvent::Blocked(
+                "a script has brought it a job that the gate would not have refused".to_owned(),
+            ));
         }
         Self::emit(events, out);
         if fetches {
