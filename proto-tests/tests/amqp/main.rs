@@ -3,6 +3,7 @@
 #[path = "../support/event.rs"]
 mod event;
 mod frames;
+mod hand;
 #[path = "../support/rng.rs"]
 mod rng;
 mod script;
@@ -10,6 +11,7 @@ mod script;
 mod accounts;
 mod alarm;
 mod ask;
+mod busy;
 mod commits;
 mod crossings;
 mod drain;
