@@ -13,14 +13,32 @@ use super::json::{Skim, Wanted};
 use crate::question::{List, Question};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use memchr::memmem;
+use memchr::{memchr, memchr_iter, memmem};
 
 /// What is read of a task in a list of them.
 const TASK: Wanted = Wanted::of(&["id", "request.id"]);
 
+/// The routing keys of who listens to events, under any name of their exchange.
+const EVENTS: [&[u8]; 4] = [b"/*", b"/#", b"/worker.*", b"/task.*"];
+
 /// Whether remote control comes by this channel (`/0.celery.pidbox`) or queue (`w1@host.celery.pidbox`).
 pub fn is_mailbox(name: &[u8]) -> bool {
     name.ends_with(b".pidbox") && !name.ends_with(b".reply.celery.pidbox") && !name.iter().any(|c| b"*?[\\".contains(c))
+}
+
+/// The exchange whose messages come by this channel, if they may be tasks: kombu publishes those of fanout exchanges (a
+/// `Broadcast` queue) as `/0.exchange` or `/0.exchange/routing-key`, behind a prefix if there is one. Remote control and
+/// events come in the same way.
+pub fn fanout(channel: &[u8]) -> Option<&[u8]> {
+    let behind = |at: usize| {
+        let name = &channel[at + 1..];
+        let digits = name.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        name[digits..].strip_prefix(b".").filter(|_| digits > 0)
+    };
+    let name = memchr_iter(b'/', channel).find_map(behind)?;
+    let exchange = &name[..memchr(b'/', name).unwrap_or(name.len())];
+    let event = exchange == b"celeryev" || EVENTS.iter().any(|key| name[exchange.len()..] == **key);
+    (!event && !exchange.is_empty() && !exchange.ends_with(b".pidbox")).then_some(exchange)
 }
 
 /// The question as the mailbox takes it. With `safe` the arguments of active tasks come shortened and as text: others may

@@ -177,3 +177,37 @@ fn a_client_that_ends_within_its_answer_leaves_nothing_behind() {
     let bad = format!("*3\\r\\n$5\\r\\nLPUSH\\r\\n${}\\r\\n{key}\\r\\nnonsense\\r\\n", key.len());
     play(&format!("set nonce 7\n W>raw \"{bad}\"\n CLOSED expected"));
 }
+
+/// Tasks that are published reach every worker that has subscribed, drained or not.
+#[test]
+fn a_broadcast_queue_cannot_be_held() {
+    let why = "tasks of the exchange bcast are published to it (Broadcast), which cannot be held";
+    play_rows(
+        &format!(
+            "DRAIN
+            W= PSUBSCRIBE <1>
+            B= *3 $$psubscribe $$<1> :1
+            E Bound {why}
+            W= PUNSUBSCRIBE <1>
+            B= *3 $$punsubscribe $$<1> :0
+            E Unbound {why}"
+        ),
+        &["/0.bcast/celery", "/15.bcast", "{p}:/0.bcast/celery", "p/0.bcast"],
+    );
+    play_rows(
+        "set pass calm*
+        W= HELLO 3\n B= %1 $$proto :3
+        W= SUBSCRIBE <1>
+        B= >3 $$subscribe $$<1> :1",
+        &[
+            "/0.celeryev/worker.*",
+            "/0.events/worker.*",
+            "/0.events/*",
+            "/0.calm/celery",
+            "/0.",
+            "/x.bcast",
+            "0.bcast",
+            "news/",
+        ],
+    );
+}

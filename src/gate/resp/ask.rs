@@ -41,7 +41,7 @@ impl Asking {
 }
 
 impl RespGate {
-    /// A subscription was confirmed, or its end.
+    /// A subscription was confirmed, or its end. Remote control may come by it, and so may tasks, which nobody can refuse.
     pub(super) fn note_mailbox(&mut self, reading: &Reading, out: &mut Vec<Action>) {
         let (Some(word), Some(name)) = (reading.leaves.get(0), reading.leaves.get(1)) else { return };
         let kind = match word.content {
@@ -50,6 +50,12 @@ impl RespGate {
             _ => return,
         };
         let mailbox = Mailbox { kind, name: name.content.to_vec() };
+        if let Some(exchange) = inspect::fanout(&mailbox.name).filter(|exchange| !self.settings.passes(exchange)) {
+            let exchange = String::from_utf8_lossy(exchange);
+            let why = format!("tasks of the exchange {exchange} are published to it (Broadcast), which cannot be held");
+            let begins = !word.content.contains(&b'n');
+            out.push(Action::Event(if begins { JobEvent::Bound(why) } else { JobEvent::Unbound(why) }));
+        }
         if !word.content.contains(&b'n') && inspect::is_mailbox(&mailbox.name) && self.asking.mailbox.is_none() {
             self.asking.mailbox = Some(mailbox);
             out.push(Action::Event(JobEvent::Listens(true)));
