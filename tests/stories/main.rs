@@ -11,6 +11,7 @@ mod celery;
 mod celery_rabbitmq;
 mod cli;
 mod clients;
+mod crowd;
 mod drains;
 mod dramatiq_redis;
 mod failures;
