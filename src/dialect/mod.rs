@@ -310,30 +310,30 @@ pub fn refused(notes: Vec<(u32, Note)>, out: &mut Vec<JobEvent>) {
 }
 
 /// What the confirmed notes of one command or transaction amount to.
-pub fn confirmed(notes: Vec<(u32, Note)>, out: &mut Vec<JobEvent>) {
+pub fn confirmed(notes: Vec<(u32, Note)>, mut tell: impl FnMut(JobEvent)) {
     let pushed = |wanted: Note| notes.iter().any(|(_, note)| *note == wanted);
     let (rejected, restored) = (pushed(Note::Rejected), pushed(Note::Restored));
     let mut work: Option<Vec<String>> = None;
     for (_, note) in notes {
         match note {
-            Note::Acked(key) if restored => out.push(JobEvent::GivenBack(key)),
-            Note::Acked(key) if rejected => out.push(JobEvent::Ended { key, outcome: Outcome::Requeued }),
-            Note::Acked(key) => out.push(JobEvent::Acked(key)),
-            Note::Result(id) => out.push(JobEvent::Result { id }),
+            Note::Acked(key) if restored => tell(JobEvent::GivenBack(key)),
+            Note::Acked(key) if rejected => tell(JobEvent::Ended { key, outcome: Outcome::Requeued }),
+            Note::Acked(key) => tell(JobEvent::Acked(key)),
+            Note::Result(id) => tell(JobEvent::Result { id }),
             Note::Work(jids) => work.get_or_insert_default().extend(jids),
-            Note::PushedOn(keys) => out.push(JobEvent::PushedOn(keys)),
-            Note::Left(name) => out.push(JobEvent::Report(Report::SidekiqLeft { name })),
+            Note::PushedOn(keys) => tell(JobEvent::PushedOn(keys)),
+            Note::Left(name) => tell(JobEvent::Report(Report::SidekiqLeft { name })),
             Note::Rejected | Note::Restored | Note::Request { .. } => {}
-            Note::Idle => out.push(JobEvent::Report(Report::Idle)),
+            Note::Idle => tell(JobEvent::Report(Report::Idle)),
             Note::Done(key) => {
-                out.push(JobEvent::Ended { key, outcome: Outcome::Finished });
-                out.push(JobEvent::Report(Report::Idle));
+                tell(JobEvent::Ended { key, outcome: Outcome::Finished });
+                tell(JobEvent::Report(Report::Idle));
             }
-            Note::Ended(keys, outcome) => out.extend(keys.into_iter().map(|key| JobEvent::Ended { key, outcome })),
-            Note::Delivered(job) => out.push(JobEvent::Delivered(job)),
+            Note::Ended(keys, outcome) => keys.into_iter().for_each(|key| tell(JobEvent::Ended { key, outcome })),
+            Note::Delivered(job) => tell(JobEvent::Delivered(job)),
         }
     }
     if let Some(running) = work {
-        out.push(JobEvent::Report(Report::SidekiqWork { running }));
+        tell(JobEvent::Report(Report::SidekiqWork { running }));
     }
 }

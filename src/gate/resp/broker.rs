@@ -128,8 +128,10 @@ impl RespGate {
             self.settle(now, run, out);
             return used;
         }
-        let Some((mut reading, used)) = self.quick_delivery(rest) else { return 0 };
-        self.replied(now, &mut reading, used as u64, out);
+        let used = self.quick_delivery(rest, out);
+        if used == 0 {
+            return 0;
+        }
         self.extend(run, at..at + used, out);
         self.settle(now, run, out);
         used

@@ -17,8 +17,6 @@ use std::ops::Range;
 
 /// A command of more bytes than this is not waited for: it streams, and is no fetch that the gate can hold.
 const WHOLE_MAX: usize = 128 * 1024;
-/// How many commands of one transaction are remembered for what they confirm; acks beyond are not seen.
-const NOTES_MAX: usize = 1_024;
 
 /// ```text
 /// Start ──head read──▶ Tail ──end of command──▶ Start
@@ -307,13 +305,7 @@ impl RespGate {
         let Some(transaction) = &mut self.session.transaction else {
             return self.owe_noted(Change::None, vec![(0, note)]);
         };
-        if transaction.notes.len() < NOTES_MAX {
-            // hardly any transaction has more
-            if transaction.notes.capacity() == 0 {
-                transaction.notes.reserve_exact(1);
-            }
-            transaction.notes.push((transaction.queued, note));
-        }
+        transaction.note(note);
         self.plain()
     }
 

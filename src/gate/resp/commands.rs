@@ -14,8 +14,6 @@ use crate::job::{JobEvent, Millis, System};
 use bytes::Bytes;
 use std::sync::Arc;
 
-/// How many commands of one transaction are remembered singly for what they may bring.
-const DOUBTED_MAX: usize = 256;
 /// Why a pop is not refused.
 const UNDECLARED: &str = "from keys that nobody has declared";
 const MAINT_ERROR: &[u8] = b"-ERR unknown subcommand 'MAINT_NOTIFICATIONS'. Try CLIENT HELP.\r\n";
@@ -199,10 +197,7 @@ impl RespGate {
         let Some(transaction) = &mut self.session.transaction else {
             return self.owe_noted(Change::Unrefused(doubted), vec![]);
         };
-        let known = |(_, other): &(u32, Doubted)| other.name == doubted.name && other.how == how;
-        if transaction.doubted.len() < DOUBTED_MAX || !transaction.doubted.iter().any(known) {
-            transaction.doubted.push((transaction.queued, doubted));
-        }
+        transaction.doubt(doubted);
         self.plain()
     }
 

@@ -16,11 +16,10 @@ use super::encode::encode;
 use super::leaves::Leaves;
 use super::owed::{Fetch, Owed};
 use super::pop::{Pop, Wait};
-use super::reply::Reading;
 use super::session::ReplyMode;
 use super::undo::PutBack;
-use super::{Mode, RespGate, Retained};
-use crate::dialect::{self, Claim};
+use super::{Mode, RespGate};
+use crate::dialect;
 use crate::gate::{Action, Gate, Side};
 use crate::job::{Fate, FetchEnd, JobEvent, JobKey, Millis, Place};
 use bytes::Bytes;
@@ -35,8 +34,6 @@ const SPREAD_FIRST: Millis = 5;
 const SPREAD: Millis = 1;
 /// With less than this left a fetch is not sent to the broker once more.
 const REST_MIN: Millis = 10;
-/// How many entries of streams are remembered for renewing claims.
-const ENTRIES_MAX: usize = 1_024;
 
 impl RespGate {
     /// A fetch arrived. True if it is to be forwarded as it is.
@@ -190,90 +187,6 @@ impl RespGate {
         out.push(Action::Event(JobEvent::FetchAnswered { from, end, blocking }));
     }
 
-    /// The broker answered a fetch with an element; its bytes are about to be forwarded, the last `pending` of them
-    /// not yet counted in `sent`.
-    pub(super) fn delivered(
-        &mut self,
-        now: Millis,
-        fetch: Fetch,
-        reading: &mut Reading,
-        pending: u64,
-        out: &mut Vec<Action>,
-    ) {
-        let blocking = fetch.pop.is_blocking();
-        self.asked = false;
-        if self.mode == Mode::Orphaned {
-            self.answered(Place::Broker, FetchEnd::Vanished, blocking, out);
-            return self.put_back(now, &fetch.pop, &reading.leaves, reading.overflow, vec![], out);
-        }
-        let wakeup = self.claim(&fetch.pop) == Claim::Wakeup;
-        let keys = if wakeup { Vec::new() } else { self.jobs(&fetch, reading, out) };
-        self.answered(Place::Broker, if wakeup { FetchEnd::Empty } else { FetchEnd::Job }, blocking, out);
-        let (end, leaves) = (self.sent + pending, std::mem::take(&mut reading.leaves));
-        self.retain(Retained { end, pop: Some(fetch.pop), leaves, overflow: reading.overflow, keys });
-    }
-
-    /// Tells of the jobs in a reply; returns their keys.
-    fn jobs(&mut self, fetch: &Fetch, reading: &Reading, out: &mut Vec<Action>) -> Vec<JobKey> {
-        if fetch.pop.reads_entries() {
-            return self.entries(&fetch.pop, reading, out);
-        }
-        let named = fetch.pop.reply_names_key().then(|| reading.leaves.first()).flatten();
-        let key = match named {
-            Some(leaf) => leaf.content,
-            None => fetch.pop.keys().first().map_or(b"".as_slice(), |k| k.as_ref()),
-        };
-        let queue = self.queue_of(&fetch.pop, key);
-        let list = self.private_list(&fetch.pop);
-        // hardly any reply has more
-        let mut keys = Vec::with_capacity(1);
-        let mut tell = |memory: &mut dialect::Memory, payload: Option<dialect::Payload<'_>>| {
-            let (system, mut job) = dialect::job(memory, &queue, payload);
-            if let (Some(list), Some(payload)) = (&list, payload) {
-                job.key = dialect::lists::key(list, payload.skim, payload.text);
-            }
-            if system != memory.system && system != crate::job::System::Unknown && !fetch.takes_due {
-                out.push(Action::Event(JobEvent::Recognised(system)));
-            }
-            keys.push(job.key.clone());
-            out.push(Action::Event(if fetch.takes_due { JobEvent::Taken(job) } else { JobEvent::Delivered(job) }));
-        };
-        let first = reading.leaves.get(fetch.pop.payload_leaf() as usize).filter(|_| !reading.overflow);
-        let text = first.map_or(b"".as_slice(), |leaf| leaf.content);
-        tell(&mut self.memory, reading.payload().map(|skim| dialect::Payload { skim, text }));
-        for leaf in fetch.pop.further_payloads(&reading.leaves) {
-            let skim = dialect::json::Skim::of(dialect::PAYLOAD, leaf.content);
-            tell(&mut self.memory, Some(dialect::Payload { skim: &skim, text: leaf.content }));
-        }
-        keys
-    }
-
-    /// The same for entries of streams.
-    fn entries(&mut self, pop: &Pop, reading: &Reading, out: &mut Vec<Action>) -> Vec<JobKey> {
-        let (words, whole) = reading.words();
-        let stream = pop.keys().first().cloned().unwrap_or_default();
-        let mut keys = Vec::new();
-        let entries = dialect::streams::entries(&mut self.memory, pop.name(), &stream, words);
-        if !whole || (entries.is_empty() && pop.name() == b"xreadgroup") {
-            let why = "it read entries of a stream that could not be followed".to_owned();
-            out.push(Action::Event(JobEvent::Blocked(why)));
-        }
-        for (system, job) in entries {
-            if pop.name() == b"xreadgroup" {
-                if self.told.read_entries.len() == ENTRIES_MAX {
-                    self.told.read_entries.pop_front();
-                }
-                self.told.read_entries.push_back(job.key.clone());
-            }
-            if system != self.memory.system && system != crate::job::System::Unknown {
-                out.push(Action::Event(JobEvent::Recognised(system)));
-            }
-            keys.push(job.key.clone());
-            out.push(Action::Event(JobEvent::Delivered(job)));
-        }
-        keys
-    }
-
     /// The client has gone. What the broker handed out for it and it did not get goes back; what it asked for is
     /// settled; then the connection closes.
     pub(super) fn client_gone(&mut self, now: Millis, written: u64, out: &mut Vec<Action>) {
@@ -291,7 +204,10 @@ impl RespGate {
         // the last one first, so that they stand in their old order again
         for retained in std::mem::take(&mut self.retained).into_iter().rev() {
             match &retained.pop {
-                Some(pop) => self.put_back(now, pop, &retained.leaves, retained.overflow, retained.keys, out),
+                Some(pop) => {
+                    let leaves = retained.brought.into_leaves();
+                    self.put_back(now, pop, &leaves, retained.overflow, retained.keys, out);
+                }
                 None => {
                     out.extend(retained.keys.into_iter().map(|key| Action::Event(JobEvent::Returned(key))));
                     out.push(Action::Event(JobEvent::Orphan(Fate::Kept)));
@@ -305,7 +221,7 @@ impl RespGate {
     }
 
     /// Pushes an element back at the end it came from, on the same broker connection (right database, user, ACL).
-    fn put_back(
+    pub(super) fn put_back(
         &mut self,
         now: Millis,
         pop: &Pop,

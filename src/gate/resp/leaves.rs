@@ -38,16 +38,6 @@ pub(super) struct Leaves {
 }
 
 impl Leaves {
-    /// These strings.
-    pub(super) fn of_strings(strings: &[&[u8]]) -> Leaves {
-        let mut leaves = Leaves {
-            text: Vec::with_capacity(strings.iter().map(|text| text.len()).sum()),
-            ends: Vec::with_capacity(strings.len()),
-        };
-        strings.iter().for_each(|text| leaves.push(b'$', text, 0));
-        leaves
-    }
-
     pub(super) fn len(&self) -> usize {
         self.ends.len()
     }

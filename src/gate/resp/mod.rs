@@ -12,6 +12,7 @@ mod claim;
 mod client;
 mod command;
 mod commands;
+mod delivery;
 mod empty;
 mod encode;
 mod fetch;
@@ -41,15 +42,14 @@ use crate::rare::{Blank, Rare};
 use broker::Current;
 use bytes::Bytes;
 use client::ClientAt;
+use delivery::Retained;
 use globset::GlobSet;
-use leaves::Leaves;
 use owed::{Fetch, Owed, Replies};
 use pause::Pauses;
-use pop::Pop;
 use reply::Reading;
 use scan::Scanner;
 use session::Session;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeSet, LinkedList, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -89,18 +89,6 @@ enum Mode {
     Closed,
 }
 
-/// A delivery that has not yet been handed to the client's socket.
-#[derive(Debug)]
-struct Retained {
-    /// The number of bytes sent to the client after which it is.
-    end: u64,
-    /// `None`: the broker knows by itself that it has not been worked on.
-    pop: Option<Arc<Pop>>,
-    leaves: Leaves,
-    overflow: bool,
-    keys: Vec<JobKey>,
-}
-
 /// The gate of one Redis or Valkey connection.
 #[derive(Debug)]
 pub struct RespGate {
@@ -130,7 +118,8 @@ pub struct RespGate {
     whole_seconds: bool,
     /// Bytes ordered to the client in the connection's life.
     sent: u64,
-    retained: VecDeque<Retained>,
+    /// Most often none, and hardly ever a second one: without any it owns no memory.
+    retained: LinkedList<Retained>,
     /// When the broker last heard from the gate while it holds a fetch.
     broker_quiet_since: Millis,
     /// When the fetch that waits for the replies before it began to.
@@ -183,7 +172,7 @@ impl RespGate {
             rejudge: false,
             whole_seconds: false,
             sent: 0,
-            retained: VecDeque::new(),
+            retained: LinkedList::new(),
             broker_quiet_since: 0,
             waiting_since: 0,
             ending: false,
@@ -244,14 +233,6 @@ impl RespGate {
         self.settle_orphan(out);
     }
 
-    /// Until it has been handed to the client's socket: most often at once, and there is no second one.
-    fn retain(&mut self, retained: Retained) {
-        if self.retained.capacity() == 0 {
-            self.retained.reserve_exact(1);
-        }
-        self.retained.push_back(retained);
-    }
-
     /// A run of forwarded bytes ends.
     fn flush(run: &mut Range<usize>, out: &mut Vec<Action>) {
         if run.start < run.end {
@@ -260,8 +241,12 @@ impl RespGate {
         run.start = run.end;
     }
 
+    #[inline]
     fn emit(events: Vec<JobEvent>, out: &mut Vec<Action>) {
-        out.extend(events.into_iter().map(Action::Event));
+        // almost always
+        if !events.is_empty() {
+            out.extend(events.into_iter().map(Action::Event));
+        }
     }
 }
 
@@ -378,9 +363,6 @@ impl Gate for RespGate {
     fn flushed(&mut self, written: u64) {
         while self.retained.front().is_some_and(|r| r.end <= written) {
             self.retained.pop_front();
-        }
-        if self.retained.is_empty() && self.retained.capacity() > 0 {
-            self.retained = VecDeque::new();
         }
     }
 

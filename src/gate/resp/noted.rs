@@ -10,10 +10,10 @@ use crate::job::JobEvent;
 
 impl RespGate {
     /// A MULTI has been answered.
-    pub(super) fn begun(&mut self, number: u64, failed: bool) {
+    pub(super) fn begun(&mut self, number: u32, failed: bool) {
         if failed {
             // by now the client may be in another one
-            let open = self.session.transaction.take_if(|t| t.number == number).is_some();
+            let open = self.session.drop_transaction(number);
             self.memory.in_transaction &= !open;
         }
     }
@@ -64,8 +64,8 @@ impl RespGate {
         if !notes.iter().all(held) {
             (notes, refused) = notes.into_iter().partition(held);
         }
+        dialect::confirmed(notes, |event| out.push(Action::Event(event)));
         let mut events = Vec::new();
-        dialect::confirmed(notes, &mut events);
         dialect::refused(refused, &mut events);
         Self::emit(events, out);
     }

@@ -32,7 +32,7 @@ pub(super) enum Owed {
     /// "Nothing there", in the protocol that is in force when it leaves.
     Nothing(Empty),
     /// The reply to the MULTI of the connection's transaction with this number.
-    Multi(u64),
+    Multi(u32),
     /// A reply that changes the session, or confirms what a dialect has noted.
     Noted(Box<Noted>),
     /// A fetch at the broker.
@@ -67,6 +67,11 @@ pub(super) struct Noted {
 }
 
 impl Noted {
+    /// Of an EXEC.
+    pub(super) fn of_exec(notes: Vec<(u32, Note)>) -> Box<Noted> {
+        Box::new(Noted { change: Change::Exec { doubted: Vec::new() }, notes })
+    }
+
     /// Somebody asks what stands in the reply, beside whether it is an error.
     pub(super) fn asks_more(&self) -> bool {
         match &self.change {
@@ -143,47 +148,89 @@ const FULL: usize = 32_768;
 /// As much room as most need that need any.
 const REST_MIN: usize = 4;
 
-/// See the module. Most connections owe one reply or one run of replies at a time: these own no memory.
+/// See the module. Most connections owe one reply, one run of replies, or those of one transaction at a time: these own no
+/// memory of their own.
 #[derive(Debug, Default)]
 pub(super) struct Replies {
     front: Option<Owed>,
-    /// What comes behind the front. Empty if there is none.
+    /// So many ordinary replies come behind the front,
+    plain: u32,
+    /// and behind those this one. As from here on:
+    noted: Option<Box<Noted>>,
+    /// what comes last. Nothing comes behind a front that is not there.
     rest: VecDeque<Owed>,
 }
 
 impl Replies {
     pub(super) fn push(&mut self, owed: Owed) {
-        if let (Owed::Plain(n), Some(Owed::Plain(before))) = (&owed, self.back_mut())
+        if self.front.is_none() {
+            self.front = Some(owed);
+            return;
+        }
+        if self.noted.is_some() || !self.rest.is_empty() {
+            return self.push_last(owed);
+        }
+        match owed {
+            Owed::Plain(n) => {
+                let before = match &mut self.front {
+                    Some(Owed::Plain(before)) if self.plain == 0 => before,
+                    _ => &mut self.plain,
+                };
+                match before.checked_add(n) {
+                    Some(sum) => *before = sum,
+                    None => self.push_last(owed),
+                }
+            }
+            Owed::Noted(noted) => self.noted = Some(noted),
+            owed => self.push_last(owed),
+        }
+    }
+
+    fn push_last(&mut self, owed: Owed) {
+        if let (Owed::Plain(n), Some(Owed::Plain(before))) = (&owed, self.rest.back_mut())
             && let Some(sum) = before.checked_add(*n)
         {
             *before = sum;
             return;
         }
-        match self.front {
-            None => self.front = Some(owed),
-            Some(_) => {
-                if self.rest.capacity() == 0 {
-                    self.rest.reserve_exact(REST_MIN);
-                }
-                self.rest.push_back(owed);
-            }
+        if self.rest.capacity() == 0 {
+            self.rest.reserve_exact(REST_MIN);
         }
+        self.rest.push_back(owed);
     }
 
     pub(super) fn front(&self) -> Option<&Owed> {
         self.front.as_ref()
     }
 
-    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = &Owed> {
-        self.front.iter().chain(&self.rest)
-    }
-
     pub(super) fn front_mut(&mut self) -> Option<&mut Owed> {
         self.front.as_mut()
     }
 
+    /// All but ordinary replies and what stands in [`Replies::noted`], in their order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Owed> {
+        self.front.iter().chain(&self.rest)
+    }
+
+    /// A reply that confirms something, if it comes behind the front and before what is more than that.
+    pub(super) fn noted(&self) -> Option<&Noted> {
+        self.noted.as_deref()
+    }
+
+    /// What was pushed last, unless it was an ordinary reply or one that confirms something.
+    pub(super) fn back(&self) -> Option<&Owed> {
+        match self.plain == 0 && self.noted.is_none() {
+            true => self.rest.back().or(self.front.as_ref()),
+            false => self.rest.back(),
+        }
+    }
+
+    /// The same.
     pub(super) fn back_mut(&mut self) -> Option<&mut Owed> {
-        self.rest.back_mut().or(self.front.as_mut())
+        match self.plain == 0 && self.noted.is_none() {
+            true => self.rest.back_mut().or(self.front.as_mut()),
+            false => self.rest.back_mut(),
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -198,28 +245,39 @@ impl Replies {
             *n -= 1;
             return Some(Owed::Plain(1));
         }
-        if self.rest.is_empty() {
-            return self.front.take();
+        let next = self.take_next();
+        std::mem::replace(&mut self.front, next)
+    }
+
+    /// What comes behind the front.
+    fn take_next(&mut self) -> Option<Owed> {
+        if self.plain > 0 {
+            return Some(Owed::Plain(std::mem::take(&mut self.plain)));
         }
-        let owed = std::mem::replace(&mut self.front, self.rest.pop_front());
+        if let Some(noted) = self.noted.take() {
+            return Some(Owed::Noted(noted));
+        }
+        let next = self.rest.pop_front()?;
         if self.rest.is_empty() {
             self.rest = VecDeque::new();
         }
-        owed
+        Some(next)
     }
 
     /// So many of the ordinary replies at the front have been given.
     pub(super) fn pop_plain(&mut self, count: u32) {
         let Some(Owed::Plain(n)) = self.front.as_mut().filter(|_| count > 0) else { return };
-        // the last one gives its entry back
-        *n = n.saturating_sub(count - 1).max(1);
-        self.pop();
+        if *n > count {
+            *n -= count;
+        } else {
+            self.front = self.take_next();
+        }
     }
 
     /// The reply to [`Owed::Sync`] that is to come, if one is.
     pub(super) fn sync(&self) -> Option<&Bytes> {
         // it is the last: nothing is sent behind it before it has come
-        if let Some(Owed::Sync(reply)) = self.iter().next_back() { Some(reply) } else { None }
+        if let Some(Owed::Sync(reply)) = self.back() { Some(reply) } else { None }
     }
 
     /// Something is owed behind which a question may be answered in an odd form, or not for a long time.
@@ -230,12 +288,13 @@ impl Replies {
     /// Takes out what is owed before [`Owed::Sync`].
     pub(super) fn skip_to_sync(&mut self) -> Vec<Owed> {
         let Some(last) = self.rest.pop_back() else { return Vec::new() };
+        (self.plain, self.noted) = (0, None);
         let skipped = self.front.replace(last);
         skipped.into_iter().chain(std::mem::take(&mut self.rest)).collect()
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.rest.len() + 1 >= FULL
+        self.rest.len() + usize::from(self.noted.is_some()) + 1 >= FULL
     }
 
     /// Something is owed that must be settled even for a client that has gone.
@@ -246,12 +305,92 @@ impl Replies {
     /// Nothing will be answered any more. Returns what was to be put back.
     pub(super) fn abandon(&mut self) -> Vec<Vec<JobKey>> {
         let keys = |o| if let Owed::PutBack(back) = o { Some(back.keys) } else { None };
-        let all = self.front.take().into_iter().chain(std::mem::take(&mut self.rest));
-        all.filter_map(keys).collect()
+        let Replies { front, rest, .. } = std::mem::take(self);
+        front.into_iter().chain(rest).filter_map(keys).collect()
     }
 
     /// Nothing that the client will see is owed.
     pub(super) fn only_skips(&self) -> bool {
-        self.iter().all(|o| matches!(o, Owed::Skip | Owed::Sync(_) | Owed::PutBack(_)))
+        let skips = |o: &Owed| matches!(o, Owed::Skip | Owed::Sync(_) | Owed::PutBack(_));
+        self.plain == 0 && self.noted.is_none() && self.iter().all(skips)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One reply, as a letter.
+    fn kind(owed: &Owed) -> char {
+        match owed {
+            Owed::Plain(_) => 'p',
+            Owed::Noted(_) => 'n',
+            Owed::Multi(_) => 'm',
+            Owed::Blocking => 'b',
+            Owed::Skip => 's',
+            Owed::Sync(_) => 'y',
+            _ => '?',
+        }
+    }
+
+    fn any(rng: &mut fastrand::Rng) -> (Owed, String) {
+        match rng.u8(..12) {
+            0..4 => (Owed::Plain(3), "ppp".into()),
+            4..6 => (Owed::Plain(1), "p".into()),
+            6..8 => (Owed::Noted(Noted::of_exec(Vec::new())), "n".into()),
+            8..10 => (Owed::Multi(7), "m".into()),
+            10 => (Owed::Blocking, "b".into()),
+            _ => (Owed::Skip, "s".into()),
+        }
+    }
+
+    #[test]
+    fn replies_are_paired_in_the_order_of_their_commands() {
+        let mut rng = fastrand::Rng::with_seed(7);
+        for _ in 0..2_000 {
+            let (mut replies, mut expected) = (Replies::default(), VecDeque::new());
+            for _ in 0..rng.usize(..40) {
+                match rng.u8(..8) {
+                    0..5 => {
+                        let (owed, kinds) = any(&mut rng);
+                        replies.push(owed);
+                        expected.extend(kinds.chars());
+                    }
+                    5 => {
+                        let run = expected.iter().take_while(|kind| **kind == 'p').count();
+                        let Some(Owed::Plain(there)) = replies.front() else { continue };
+                        assert!(*there as usize <= run);
+                        let count = rng.u32(..=*there);
+                        replies.pop_plain(count);
+                        expected.drain(..count as usize);
+                    }
+                    _ => assert_eq!(replies.pop().as_ref().map(kind), expected.pop_front()),
+                }
+                assert_eq!(replies.front().map(kind), expected.front().copied());
+                assert_eq!(replies.is_empty(), expected.is_empty());
+                assert_eq!(replies.only_skips(), expected.iter().all(|kind| *kind == 's'));
+                assert_eq!(replies.has_odd(), expected.contains(&'b'));
+                let last = expected.back().copied().filter(|kind| !matches!(kind, 'p' | 'n'));
+                assert_eq!(replies.back().map(kind).filter(|kind| !matches!(kind, 'p' | 'n')), last);
+            }
+            let noted = expected.iter().filter(|kind| **kind == 'n').count();
+            let seen = replies.iter().filter(|owed| kind(owed) == 'n').count() + usize::from(replies.noted().is_some());
+            assert_eq!(seen, noted);
+            if !expected.is_empty() {
+                replies.push(Owed::Sync(Bytes::new()));
+                assert!(replies.sync().is_some());
+                replies.skip_to_sync();
+                assert_eq!((replies.pop().as_ref().map(kind), replies.pop().is_none()), (Some('y'), true));
+            }
+        }
+    }
+
+    #[test]
+    fn what_one_transaction_brings_takes_no_room() {
+        let mut replies = Replies::default();
+        for owed in [Owed::Multi(1), Owed::Plain(1), Owed::Plain(2), Owed::Noted(Noted::of_exec(Vec::new()))] {
+            replies.push(owed);
+        }
+        assert_eq!(replies.rest.capacity(), 0);
     }
 }

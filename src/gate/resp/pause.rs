@@ -7,6 +7,7 @@ use super::RespGate;
 use super::encode::encode;
 use super::owed::{Fetch, Owed};
 use super::pop::Pop;
+use super::session::Transaction;
 use crate::dialect::{self, Note, Request};
 use crate::gate::{Action, Side};
 use crate::job::{JobEvent, Millis, System};
@@ -135,8 +136,9 @@ impl RespGate {
     /// The pauses under which a fetch is still at the broker.
     fn open_pauses(&self) -> BTreeSet<String> {
         let Some(set) = &self.pauses.set else { return BTreeSet::new() };
-        let queued = self.session.transaction.iter().flat_map(|transaction| &transaction.notes);
-        let mut asked: Vec<(String, System)> = queued.filter_map(|(_, note)| fetched(note)).collect();
+        let queued = self.session.transaction.iter().flat_map(Transaction::notes);
+        let confirmed = self.owed.noted().into_iter().flat_map(|noted| &noted.notes);
+        let mut asked: Vec<(String, System)> = queued.chain(confirmed).filter_map(|(_, note)| fetched(note)).collect();
         for owed in self.owed.iter() {
             match owed {
                 Owed::Noted(noted) => asked.extend(noted.notes.iter().filter_map(|(_, note)| fetched(note))),

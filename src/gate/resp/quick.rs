@@ -5,15 +5,12 @@
 use super::client::ClientAt;
 use super::command::{FIRST_MAX, NAME_MAX, TAP_MAX};
 use super::owed::{Change, Noted, Owed};
-use super::reply::Reading;
 use super::session::ReplyMode;
 use super::verdict::{Name, Verdict};
 use super::{Mode, RespGate};
-use crate::dialect::{self, PAYLOAD, json::Skim};
+use crate::dialect;
 use crate::gate::Action;
 
-/// A longer delivery is left to the scanner, which knows what to do with one that is too long to be kept.
-const ELEMENT_MAX: usize = 64 * 1024;
 /// What is owed grows by no more than this in one walk.
 const RUN_MAX: u32 = 4_096;
 
@@ -91,17 +88,17 @@ impl RespGate {
     fn quick_command(&mut self, buf: &[u8], lower: &mut [u8; NAME_MAX]) -> Option<Quick> {
         let (argc, at) = length(buf, 0, b'*')?;
         let (name, start) = length(buf, at, b'$').filter(|(len, _)| argc > 0 && *len <= NAME_MAX)?;
-        let word = match buf[start..].first_chunk::<8>().filter(|_| name <= 8) {
+        let word = match buf.get(..start + name)?.last_chunk::<8>() {
             // a loop over the few letters would cost more
-            Some(word) => {
-                let word = lower_case(u64::from_le_bytes(*word));
+            Some(word) if (1..=8).contains(&name) => {
+                let word = lower_case(u64::from_le_bytes(*word) >> (64 - 8 * name));
                 *lower.first_chunk_mut::<8>()? = word.to_le_bytes();
                 word
             }
-            None => {
-                lower[..name].copy_from_slice(buf.get(start..start + name)?);
+            _ => {
+                lower[..name].copy_from_slice(&buf[start..start + name]);
                 lower[..name].make_ascii_lowercase();
-                u64::from_le_bytes(*lower.first_chunk::<8>()?)
+                0
             }
         };
         let mut at = start + name + 2;
@@ -162,38 +159,7 @@ impl RespGate {
     /// The front is confirmed, all of it.
     fn confirmed(&mut self, out: &mut Vec<Action>) {
         if let Some(Owed::Noted(noted)) = self.owed.pop() {
-            let mut events = Vec::with_capacity(noted.notes.len());
-            dialect::confirmed(noted.notes, &mut events);
-            Self::emit(events, out);
-        }
-    }
-
-    /// The delivery at the start of `buf` that answers a fetch, if it is one element, not too long and all there, and its
-    /// length.
-    pub(super) fn quick_delivery(&self, buf: &[u8]) -> Option<(Reading, usize)> {
-        let Some(Owed::Fetch(fetch)) = self.owed.front() else { return None };
-        let odd = self.session.monitor || self.session.subscribed_resp2() || self.owed.sync().is_some();
-        if odd || self.mode != Mode::Running || fetch.pop.reads_entries() {
-            return None;
-        }
-        let bulk = |at: usize| {
-            let (len, start) = length(buf, at, b'$')?;
-            let text = buf.get(start..start.checked_add(len)?)?;
-            let end = start + len + 2;
-            (end <= buf.len().min(ELEMENT_MAX)).then_some((text, end))
-        };
-        let skim = Skim::new(PAYLOAD);
-        match length(buf, 0, b'*') {
-            Some((2, at)) if fetch.pop.reply_names_key() => {
-                let (key, at) = bulk(at)?;
-                let (payload, end) = bulk(at)?;
-                Some((Reading::of_strings(b'*', &[key, payload], skim), end))
-            }
-            None if !fetch.pop.reply_names_key() => {
-                let (payload, end) = bulk(0)?;
-                Some((Reading::of_strings(b'$', &[payload], skim), end))
-            }
-            _ => None,
+            dialect::confirmed(noted.notes, |event| out.push(Action::Event(event)));
         }
     }
 }
@@ -213,60 +179,60 @@ fn arguments<'a, 'b>(buf: &'a [u8], args: &'b mut [&'a [u8]; ARGS_MAX]) -> Optio
 /// The length of the reply at the start of `buf`, if it is a string, a scalar or a few of them, and all there.
 #[inline(always)]
 fn reply(buf: &[u8]) -> Option<usize> {
-    leaf(buf).or_else(|| array(buf))
+    leaf(buf).or_else(|| array(buf).map(|(used, _)| used))
 }
 
+/// The length of an array of a few of them, and whether one is an error.
 #[inline(never)]
-fn array(buf: &[u8]) -> Option<usize> {
+fn array(buf: &[u8]) -> Option<(usize, bool)> {
     let (count, mut at) = length(buf, 0, b'*').filter(|(count, _)| *count <= LEAVES_MAX)?;
+    let mut has_error = false;
     for _ in 0..count {
-        at += leaf(&buf[at..])?;
+        let rest = &buf[at..];
+        at += leaf(rest)?;
+        has_error |= rest[0] == b'-';
     }
-    Some(at)
+    Some((at, has_error))
 }
 
 /// The length of the reply at the start of `buf`, if it confirms all that has been noted and changes nothing else.
 fn confirmation(noted: &Noted, buf: &[u8]) -> Option<usize> {
-    let kind = *buf.first()?;
-    let confirms = match &noted.change {
-        Change::None => !matches!(kind, b'-' | b'*'),
+    let used = match &noted.change {
+        Change::None if *buf.first()? != b'-' => leaf(buf)?,
         // of `*0` nobody knows whether it was executed
-        Change::Exec { doubted } => doubted.is_empty() && kind == b'*' && buf.get(1) != Some(&b'0'),
-        _ => false,
-    };
-    let used = reply(buf).filter(|_| confirms && !noted.has_requests())?;
-    (kind != b'*' || !has_error(&buf[..used])).then_some(used)
-}
-
-/// Whether one of the leaves in a whole array is an error.
-fn has_error(array: &[u8]) -> bool {
-    let mut rest = length(array, 0, b'*').map_or(array, |(_, at)| &array[at..]);
-    while let Some(used) = leaf(rest) {
-        if rest[0] == b'-' {
-            return true;
+        Change::Exec { doubted } if doubted.is_empty() && buf.get(1) != Some(&b'0') => {
+            array(buf).filter(|(_, has_error)| !has_error)?.0
         }
-        rest = &rest[used..];
-    }
-    false
+        _ => return None,
+    };
+    (!noted.has_requests()).then_some(used)
 }
 
 #[inline(always)]
 fn leaf(buf: &[u8]) -> Option<usize> {
-    match buf.first()? {
-        b'$' => {
-            let Some((len, start)) = length(buf, 0, b'$') else { return buf.starts_with(b"$-1\r\n").then_some(5) };
+    match buf {
+        // almost all
+        [b':', digit, b'\r', b'\n', ..] if digit.is_ascii_digit() => Some(4),
+        [b'+', b'Q', b'U', b'E', b'U', b'E', b'D', b'\r', b'\n', ..] => Some(9),
+        [b'+', b'O', b'K', b'\r', b'\n', ..] | [b'$', b'-', b'1', b'\r', b'\n', ..] => Some(5),
+        [b'$', ..] => {
+            let (len, start) = length(buf, 0, b'$')?;
             let end = start.checked_add(len)?.checked_add(2)?;
             (end <= buf.len()).then_some(end)
         }
-        b'+' if buf.starts_with(b"+OK\r\n") => Some(5),
-        b'+' if buf.starts_with(b"+QUEUED\r\n") => Some(9),
-        b'+' | b'-' | b':' | b'_' | b'#' | b',' => {
-            // most are a few bytes long: a call to memchr would cost more
-            let end = buf.iter().take(LINE_MAX).position(|byte| *byte == b'\n')?;
-            (end > 1 && buf[end - 1] == b'\r').then_some(end + 1)
-        }
-        _ => None,
+        _ => line(buf),
     }
+}
+
+/// The same of one that is only a line.
+#[inline(never)]
+fn line(buf: &[u8]) -> Option<usize> {
+    if !matches!(buf.first()?, b'+' | b'-' | b':' | b'_' | b'#' | b',') {
+        return None;
+    }
+    // most are a few bytes long: a call to memchr would cost more
+    let end = buf.iter().take(LINE_MAX).position(|byte| *byte == b'\n')?;
+    (end > 1 && buf[end - 1] == b'\r').then_some(end + 1)
 }
 
 /// Longer arrays are left to the scanner.
@@ -307,10 +273,14 @@ fn lower_case(word: u64) -> u64 {
 /// The same of a line of any usual length.
 #[cold]
 fn long_length(line: &[u8], kind: u8) -> Option<(usize, usize)> {
-    let digits = line.strip_prefix(&[kind])?.iter().take(DIGITS_MAX).take_while(|byte| byte.is_ascii_digit()).count();
-    let ends = digits > 0 && line[1 + digits..].starts_with(b"\r\n");
-    let number = line[1..=digits].iter().fold(0, |number, byte| 10 * number + usize::from(byte - b'0'));
-    ends.then_some((number, digits + 3))
+    let mut number = 0;
+    for (digits, byte) in line.strip_prefix(&[kind])?.iter().take(DIGITS_MAX + 1).enumerate() {
+        match byte.wrapping_sub(b'0') {
+            digit @ 0..10 => number = 10 * number + usize::from(digit),
+            _ => return (digits > 0 && line[1 + digits..].starts_with(b"\r\n")).then_some((number, digits + 3)),
+        }
+    }
+    None
 }
 
 #[cfg(test)]

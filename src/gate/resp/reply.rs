@@ -99,21 +99,6 @@ impl Reading {
         }
     }
 
-    /// Of a delivery that is all there: of an array of strings, or of one. The last one is the payload.
-    pub(super) fn of_strings(kind: u8, strings: &[&[u8]], mut skim: Skim) -> Reading {
-        let (payload, number) = (strings.last().copied().unwrap_or_default(), strings.len() as u32);
-        skim.feed(payload);
-        let count = if kind == b'*' { strings.len() } else { payload.len() };
-        Reading {
-            kind,
-            count: i64::try_from(count).ok(),
-            leaves: Leaves::of_strings(strings),
-            kept: strings.iter().map(|text| text.len() + LEAF).sum(),
-            leaf: number,
-            ..Reading::new(DELIVERY_MAX, Some((number.saturating_sub(1), skim)))
-        }
-    }
-
     /// For a short reply of which the leaves are wanted.
     pub(super) fn of_note() -> Reading {
         Reading::new(NOTE_MAX, None)

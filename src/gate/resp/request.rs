@@ -4,13 +4,14 @@
 //! One that is too long to be waited for streams through and is stopped at that argument: it is decided when it passes.
 
 use super::command::read_arg;
+use super::delivery::{Brought, Retained};
 use super::empty::Empty;
 use super::encode::{bulk, bulk_length, encode};
 use super::leaves::Leaves;
 use super::owed::{Asked, Owed};
 use super::reply::Reading;
 use super::session::ReplyMode;
-use super::{Mode, RespGate, Retained};
+use super::{Mode, RespGate};
 use crate::dialect::{self, Note, Refusal, Reply, Request};
 use crate::gate::{Action, Side};
 use crate::job::{Fate, FetchEnd, JobEvent, JobKey, Millis, Place};
@@ -170,7 +171,7 @@ impl RespGate {
             Err(_) => return Judged::Passes,
         };
         let fetches = fetches(text, watch.from, watch.to);
-        let asked = self.owed.iter().next_back();
+        let asked = self.owed.back();
         let refused = matches!(asked, Some(Owed::Request(asked)) if self.refuses_request(&asked.request));
         let Some(Owed::Request(asked)) = self.owed.back_mut().filter(|_| fetches) else { return Judged::Passes };
         let queues = Arc::from([asked.request.queue.clone()]);
@@ -261,7 +262,8 @@ impl RespGate {
         }
         if !gone && !keys.is_empty() {
             let end = self.sent + pending;
-            self.retain(Retained { end, pop: None, leaves: Leaves::default(), overflow: false, keys });
+            let brought = Brought::Leaves(Leaves::default());
+            self.retained.push_back(Retained { end, pop: None, brought, overflow: false, keys });
         }
     }
 }

@@ -53,7 +53,7 @@ pub(super) struct Scanner {
     /// Elements still to come, by nesting; empty between values.
     open: Vec<u64>,
     /// Where in `open` an attribute within a value stands: nobody reads along with it.
-    attribute: Option<usize>,
+    attribute: Option<u16>,
     leaves: u32,
 }
 
@@ -178,7 +178,7 @@ impl Scanner {
             if let Some(parent) = self.open.last_mut() {
                 *parent += 1;
             }
-            self.attribute.get_or_insert(self.open.len());
+            self.attribute.get_or_insert(depth(&self.open));
             self.open_level(n as u64 * 2)?;
         }
         Ok(false)
@@ -197,13 +197,18 @@ impl Scanner {
                 return false;
             }
             self.open.pop();
-            if self.attribute == Some(self.open.len()) {
+            if self.attribute == Some(depth(&self.open)) {
                 self.attribute = None;
             }
         }
         self.leaves = 0;
         true
     }
+}
+
+/// At most [`DEPTH_MAX`].
+fn depth(open: &[u64]) -> u16 {
+    open.len() as u16
 }
 
 /// A signed decimal number as RESP writes it.

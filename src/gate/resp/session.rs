@@ -3,7 +3,7 @@
 
 use super::empty::Proto;
 use super::leaves::Leaf;
-use super::owed::{Doubted, PubsubKind};
+use super::owed::{Change, Doubted, Noted, PubsubKind};
 use super::reply::Reading;
 use super::scan::number;
 use crate::dialect::Note;
@@ -19,25 +19,60 @@ pub(super) enum ReplyMode {
     SkipNext,
 }
 
+/// How many commands of one transaction are remembered for what they confirm; acks beyond are not seen.
+const NOTES_MAX: usize = 1_024;
+/// How many of them are remembered singly for what they may bring.
+const DOUBTED_MAX: usize = 256;
+
 /// An open MULTI, as the client has sent it so far.
 #[derive(Debug, Default)]
 pub(super) struct Transaction {
-    /// Which of the connection's transactions it is.
-    pub(super) number: u64,
     pub(super) queued: u32,
-    pub(super) notes: Vec<(u32, Note)>,
-    /// Commands that may bring a job.
-    pub(super) doubted: Vec<(u32, Doubted)>,
     /// It holds a command whose effect on the pairing at EXEC is not followed.
     pub(super) odd: bool,
+    /// What the reply to its EXEC will be asked for. Nothing, most often.
+    noted: Option<Box<Noted>>,
+}
+
+impl Transaction {
+    /// The next command confirms something.
+    pub(super) fn note(&mut self, note: Note) {
+        match &mut self.noted {
+            // hardly any transaction has more
+            None => self.noted = Some(Noted::of_exec(vec![(self.queued, note)])),
+            Some(noted) if noted.notes.len() < NOTES_MAX => noted.notes.push((self.queued, note)),
+            Some(_) => {}
+        }
+    }
+
+    /// The next command may bring a job.
+    pub(super) fn doubt(&mut self, new: Doubted) {
+        let noted = self.noted.get_or_insert_with(|| Noted::of_exec(Vec::new()));
+        let Change::Exec { doubted } = &mut noted.change else { return };
+        let known = |(_, other): &(u32, Doubted)| other.name == new.name && other.how == new.how;
+        if doubted.len() < DOUBTED_MAX || !doubted.iter().any(known) {
+            doubted.push((self.queued, new));
+        }
+    }
+
+    /// What has been noted so far.
+    pub(super) fn notes(&self) -> &[(u32, Note)] {
+        self.noted.as_ref().map_or(&[], |noted| &noted.notes)
+    }
+
+    /// What the reply to its EXEC is asked for.
+    pub(super) fn into_noted(self) -> Option<Box<Noted>> {
+        self.noted
+    }
 }
 
 /// See the module. `proto` and the subscriptions are as of the last reply, the rest as of the last command.
 #[derive(Debug, Default)]
 pub(super) struct Session {
     pub(super) proto: Proto,
-    pub(super) transaction: Option<Box<Transaction>>,
-    transactions: u64,
+    pub(super) transaction: Option<Transaction>,
+    /// The number of the one that is open, or was opened last.
+    transactions: u32,
     pub(super) replies: ReplyMode,
     pub(super) monitor: bool,
     channels: u32,
@@ -47,10 +82,16 @@ pub(super) struct Session {
 
 impl Session {
     /// MULTI was sent. Returns the transaction's number.
-    pub(super) fn begin_transaction(&mut self) -> u64 {
-        self.transactions += 1;
-        self.transaction = Some(Box::new(Transaction { number: self.transactions, ..Transaction::default() }));
+    pub(super) fn begin_transaction(&mut self) -> u32 {
+        // only those are told apart to which the reply is still to come
+        self.transactions = self.transactions.wrapping_add(1);
+        self.transaction = Some(Transaction::default());
         self.transactions
+    }
+
+    /// The MULTI of the transaction with this number has failed. True if it is still open.
+    pub(super) fn drop_transaction(&mut self, number: u32) -> bool {
+        self.transaction.take_if(|_| self.transactions == number).is_some()
     }
 
     /// RESP2 with subscriptions: messages are ordinary arrays, and only a few commands are allowed.

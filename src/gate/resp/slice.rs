@@ -57,8 +57,9 @@ impl Pop {
 
     /// What came before the last argument.
     fn before(&self, last: &Bytes) -> Option<&[u8]> {
-        let header = self.text.len().checked_sub(last.len() + 2)?;
-        memchr::memrchr(b'$', &self.text[..header]).map(|at| &self.text[..at])
+        let at = self.text.len().checked_sub(bulk_length(last.len()))?;
+        // else its length is written in another way
+        (self.text.get(at) == Some(&b'$')).then(|| &self.text[..at])
     }
 
     /// Takes keys out of the arguments of this command (as they are, or [`Pop::sliced`]). At least one has to stay.
@@ -119,6 +120,16 @@ mod tests {
                     assert_eq!(args[timeout.arg], time);
                 }
             }
+        }
+    }
+
+    #[test]
+    fn lengths_may_be_written_oddly() {
+        for text in ["*3\r\n$5\r\nBRPOP\r\n$1\r\n$\r\n$01\r\n0\r\n", "*3\r\n$5\r\nbrpop\r\n$1\r\nq\r\n$003\r\n900\r\n"]
+        {
+            let (args, text) = read_whole(text.as_bytes()).expect("RESP").expect("whole");
+            let pop = Pop::read(b"brpop", args, text).expect("well-formed");
+            assert_eq!(pop.slice(950, false), encode(&pop.sliced(950, false)));
         }
     }
 

@@ -44,14 +44,11 @@ impl RespGate {
             self.go_opaque(out);
             return self.mode != Mode::Closed;
         }
-        if transaction.notes.is_empty() && transaction.doubted.is_empty() {
-            // nobody asks what comes of it
-            return self.owe(Owed::Plain(1));
-        }
-        self.owe_noted(Change::Exec { doubted: transaction.doubted }, transaction.notes)
+        // else nobody asks what comes of it
+        self.owe(transaction.into_noted().map_or(Owed::Plain(1), Owed::Noted))
     }
 
-    fn end_transaction(&mut self) -> Option<Box<Transaction>> {
+    fn end_transaction(&mut self) -> Option<Transaction> {
         self.memory.in_transaction = false;
         self.memory.ack_in_transaction = false;
         self.memory.work = None;
@@ -60,8 +57,9 @@ impl RespGate {
 
     /// The transaction will not be executed.
     pub(super) fn drop_transaction(&mut self, out: &mut Vec<Action>) {
-        let notes = self.end_transaction().map(|transaction| transaction.notes).unwrap_or_default();
-        self.requests_failed(&notes, out);
+        if let Some(transaction) = self.end_transaction() {
+            self.requests_failed(transaction.notes(), out);
+        }
     }
 
     /// A command whose replies at EXEC are not followed.
