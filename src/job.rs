@@ -271,6 +271,9 @@ pub enum JobEvent {
 
     /// A job is about to reach the worker.
     Delivered(Job),
+    /// The worker was told again of a job that is pending for it: one that it has, or that a process before it under the
+    /// same name had.
+    Redelivered(Job),
     /// A delivered job was put back at the end it came from: the worker vanished before its last byte.
     Returned(JobKey),
     /// The worker acknowledged it and the broker confirmed. For Celery this means *started* unless a terminal result

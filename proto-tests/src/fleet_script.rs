@@ -254,6 +254,7 @@ impl Script {
             "orphaned" => JobEvent::FetchOrphaned,
             "gets" => return self.gets(name, words),
             "delivers" => JobEvent::Delivered(job(words, now)?),
+            "reread" => JobEvent::Redelivered(job(words, now)?),
             "taken" => JobEvent::Taken(job(words, now)?),
             "acknowledges" => JobEvent::Acknowledges,
             "pushed" => JobEvent::SchedulerReturned,

@@ -394,3 +394,25 @@ fn entries_of_streams_end_with_their_acks() {
         ));
     }
 }
+
+/// A process that takes up what it had before its restart is at work on it, and what it has anyway it has once.
+#[test]
+fn entries_that_are_told_again_are_in_flight_once() {
+    play(
+        "
+        + c1 10.0.0.5
+        +12s
+        c1 acknowledges
+        c1 reread 1-1@s
+        drain d all
+        ? 10.0.0.5 sealed exact running=1
+        c1 reread 1-1@s
+        c1 end 1-1@s
+        ? 10.0.0.5 drained exact
+        c1 reread 2-1@s
+        ? 10.0.0.5 sealed exact running=1
+        c1 end 2-1@s
+        ? 10.0.0.5 drained exact
+    ",
+    );
+}

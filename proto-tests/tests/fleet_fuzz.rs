@@ -53,6 +53,7 @@ fn event() -> impl Strategy<Value = JobEvent> {
         }),
         8 => job().prop_map(JobEvent::Delivered),
         1 => job().prop_map(JobEvent::Taken),
+        1 => job().prop_map(JobEvent::Redelivered),
         1 => Just(JobEvent::SchedulerReturned),
         1 => key.clone().prop_map(JobEvent::Returned),
         1 => Just(JobEvent::FetchOrphaned),

@@ -71,6 +71,9 @@ impl Dialect for Lists {
     }
 
     fn replied(&self, _memory: &mut Memory, request: &Request, reply: Reply<'_>, out: &mut Vec<JobEvent>) {
+        if !matches!(request.verb, Verb::Finish | Verb::Requeue) {
+            return;
+        }
         if let [job] = request.jobs.as_slice() {
             let removed = reply.number().and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
             let outcome = Outcome::Finished;

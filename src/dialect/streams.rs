@@ -32,16 +32,35 @@ impl Dialect for Streams {
     }
 
     fn replied(&self, memory: &mut Memory, request: &Request, reply: Reply<'_>, out: &mut Vec<JobEvent>) {
-        if request.verb != Verb::Fetch {
-            return;
-        }
-        for (system, job) in entries(memory, b"xautoclaim", request.queue.as_bytes(), reply.words) {
+        let (name, deliver): (&[u8], fn(Job) -> JobEvent) = match request.verb {
+            Verb::Fetch => (b"xautoclaim", JobEvent::Delivered),
+            Verb::Claim => (b"xreadgroup", JobEvent::Redelivered),
+            _ => return,
+        };
+        for (system, job) in entries(memory, name, request.queue.as_bytes(), reply.words) {
             if system != System::Unknown && system != memory.system {
                 out.push(JobEvent::Recognised(system));
             }
-            out.push(JobEvent::Delivered(job));
+            out.push(deliver(job));
         }
     }
+}
+
+/// XREADGROUP of what is pending for this consumer already: a process that starts takes up so what it had before.
+pub fn history() -> Request {
+    let (system, queue, verb, refusal) = (System::Unknown, String::new(), Verb::Claim, Refusal::Needless);
+    Request { system, queue, verb, jobs: Vec::new(), refusal, skim: PAYLOAD, wakes: None }
+}
+
+/// Whether a request is a [`history`].
+pub fn is_history(request: &Request) -> bool {
+    request.system == System::Unknown && request.verb == Verb::Claim
+}
+
+/// Whether there are entries in a reply to XREADGROUP, deleted ones included.
+pub fn has_entries(words: &[Word]) -> bool {
+    let depth = words.first().map_or(0, |first| first.depth);
+    words.iter().any(|word| word.depth > depth && is_entry_id(&word.text))
 }
 
 /// XAUTOCLAIM in a transaction, where it cannot be answered: it can be made to claim nothing.
@@ -74,6 +93,11 @@ pub fn entries(memory: &mut Memory, name: &[u8], stream: &[u8], words: &[Word]) 
     let mut entries = Vec::with_capacity(starts.len());
     for (i, start) in starts.iter().enumerate() {
         let end = starts.get(i + 1).copied().unwrap_or(words.len());
+        // of one that was deleted meanwhile there is only the id
+        let null = |word: &Word| word.depth == depth && (word.kind == b'_' || word.text == b"-1");
+        if words.get(start + 1).is_some_and(null) {
+            continue;
+        }
         let id = &words[*start].text;
         let named =
             words[..*start].iter().rev().find(|word| word.depth == first.depth).filter(|_| name == b"xreadgroup");

@@ -60,6 +60,19 @@ impl Fleet {
         }
     }
 
+    /// It is news only if the worker does not have the job.
+    pub(super) fn redelivered(&mut self, now: Millis, id: ConnId, job: Job) {
+        let Some((_, worker)) = self.pair(id) else { return };
+        if worker.ledger.any(&job.key).is_some() {
+            return;
+        }
+        let (no, first) = (worker.no, !worker.fetching);
+        self.delivered(now, id, job, Stage::Delivered);
+        if first {
+            self.became_fetching(now, no, id);
+        }
+    }
+
     /// A broker that acknowledges has closed a connection with these jobs in a worker's hands. Nobody knows whether the
     /// worker is still at them, nor whether the broker comes back with them.
     pub(super) fn await_again(&mut self, no: WorkerNo, ids: Vec<(String, u64)>) {

@@ -126,6 +126,36 @@ fn entries_of_streams_are_jobs_with_an_end() {
     play("SYSTEM celery\n W= XACK s g 1-1\n B= :1");
 }
 
+/// A process that starts takes up what it had before. It is told of more with each read, until there is nothing or it asks
+/// for what is new.
+#[test]
+fn entries_that_are_pending_already_are_told_again() {
+    let some = "*1 *2 $$s *3 *2 $$1-1 *2 $$f $$v *2 $$2-1 *-1 *2 $$3-1 *2 $$f $$v";
+    let told = "E Redelivered 1-1@s s - -\n E Redelivered 3-1@s s - -";
+    let read = "W= XREADGROUP GROUP g c COUNT 9 STREAMS s 0\n B=";
+    for start in ["", "DRAIN\n"] {
+        let first =
+            format!("{start} {read} {some}\n E Bound *\n {told}\n W= XACK s g 1-1\n B= :1\n E Ended 1-1@s finished");
+        let deleted = format!("{read} *1 *2 $$s *1 *2 $$3-1 *-1");
+        play(&format!("{first}\n {deleted}\n {read} *1 *2 $$s *0\n E Unbound *\n {read} *1 *2 $$s *0"));
+        let forward = if start.is_empty() { "B> XREADGROUP GROUP g c BLOCK 1000 STREAMS s >\n " } else { "" };
+        let held = if start.is_empty() { "B= *-1" } else { "+1s\n W< *-1" };
+        play(&format!("{first}\n W> XREADGROUP GROUP g c BLOCK 1000 STREAMS s >\n E Unbound *\n {forward}{held}"));
+    }
+    play(
+        "W= HELLO 3\n B= %1 $$proto :3\n W= XREADGROUP GROUP g c STREAMS s 0-0
+        B= %1 $$s *2 *2 $$1-1 *2 $$f $$v *2 $$2-1 _\n E Bound *\n E Redelivered 1-1@s s - -",
+    );
+    play("set events all\n W= xreadgroup GROUP g c STREAMS s 0\n E Acknowledges\n B= *1 *2 $$s *0");
+    play(&format!(
+        "W= MULTI\n B= +OK\n W= XREADGROUP GROUP g c STREAMS s 0\n B= +QUEUED\n W= EXEC\n B= *1 {some}\n E Bound *\n {told}"
+    ));
+    // who has gone has not heard of it
+    play(&format!("W= XREADGROUP GROUP g c STREAMS s 0\n W gone\n B< {some}\n E Bound *\n CLOSED"));
+    play(&format!("SYSTEM celery\n W= XREADGROUP GROUP g c STREAMS s 0\n B= {some}"));
+    play("W= XREADGROUP GROUP g c STREAMS s 0\n B= '-NOGROUP no such group'");
+}
+
 /// In a transaction a claim cannot be answered, but it can be made to claim nothing.
 #[test]
 fn a_claim_in_a_transaction_claims_nothing_while_drained() {

@@ -29,6 +29,7 @@ pub fn text(event: &JobEvent) -> String {
         }
         JobEvent::FetchOrphaned => "FetchOrphaned".to_owned(),
         JobEvent::Delivered(job) => format!("Delivered {}", shown(job)),
+        JobEvent::Redelivered(job) => format!("Redelivered {}", shown(job)),
         JobEvent::Taken(job) => format!("Taken {}", shown(job)),
         JobEvent::Returned(key) => format!("Returned {}", key),
         JobEvent::GivenBack(key) => format!("GivenBack {}", key),

@@ -81,10 +81,21 @@ impl RespGate {
             return self.owed.only_skips() && self.plain() || self.wait_for_turn(now);
         }
         match Pop::read(name, args, text) {
-            Err(Unread::TakesNothing) => self.plain(),
+            Err(Unread::TakesNothing) => self.history(out),
             Err(Unread::Unknown) => self.doubted(name, "in a form unknown to the gate", true, &[]),
             Ok(pop) => self.pop(now, Arc::new(pop), out),
         }
+    }
+
+    /// A read of what is pending for this consumer.
+    fn history(&mut self, out: &mut Vec<Action>) -> bool {
+        // a known system's own streams are its jobs' business
+        let told = matches!(self.memory.system, System::Unknown | System::Taskiq);
+        if !told || self.session.replies != ReplyMode::On {
+            return self.plain();
+        }
+        out.push(Action::Event(JobEvent::Acknowledges));
+        self.owe_request(dialect::streams::history(), false)
     }
 
     /// A well-formed pop on a connection that is not for messages only.

@@ -43,6 +43,9 @@ impl RespGate {
         if blocking && !self.owed.only_skips() {
             return self.wait_for_turn(now);
         }
+        if pop.name() == b"xreadgroup" {
+            self.takes_up(false, out);
+        }
         let refused = self.refuses(&pop);
         let place = if refused { Place::Gate } else { Place::Broker };
         if !takes_due {

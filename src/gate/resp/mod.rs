@@ -29,16 +29,17 @@ mod session;
 mod slice;
 mod sync;
 mod table;
+mod told;
 mod transaction;
 mod undo;
 mod verdict;
 
 use super::{Action, Gate, GateError, Side};
 use crate::dialect::{self, Memory};
-use crate::job::{Fate, JobEvent, JobKey, Millis, System};
+use crate::job::{Fate, JobEvent, Millis, System};
 use crate::question::Question;
 use crate::queue::PausedQueues;
-use crate::rare::{Blank, Rare};
+use crate::rare::Rare;
 use broker::Current;
 use bytes::Bytes;
 use client::ClientAt;
@@ -49,9 +50,10 @@ use pause::Pauses;
 use reply::Reading;
 use scan::Scanner;
 use session::Session;
-use std::collections::{BTreeSet, LinkedList, VecDeque};
+use std::collections::LinkedList;
 use std::ops::Range;
 use std::sync::Arc;
+use told::Told;
 
 /// What a gate for Redis needs to know of the configuration.
 #[derive(Clone, Debug)]
@@ -128,22 +130,6 @@ pub struct RespGate {
     ending: bool,
     asking: Rare<ask::Asking>,
     told: Rare<Told>,
-}
-
-/// What has been told and has to be remembered.
-#[derive(Debug, Default)]
-struct Told {
-    /// Commands that may bring a job and are not refused.
-    unrefused: Vec<(Vec<u8>, &'static str)>,
-    /// The queues of them that have been told.
-    passed: BTreeSet<String>,
-    /// Entries of streams that this connection has read: it may renew its claim on them.
-    read_entries: VecDeque<JobKey>,
-}
-
-impl Blank for Told {
-    const BLANK: &'static Told =
-        &Told { unrefused: Vec::new(), passed: BTreeSet::new(), read_entries: VecDeque::new() };
 }
 
 /// While a fetch is held the broker's side is pinged this often, or the server's `timeout` would cut it.

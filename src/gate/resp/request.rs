@@ -116,7 +116,7 @@ impl RespGate {
         self.owe_request(request, true)
     }
 
-    fn owe_request(&mut self, request: Request, fetches: bool) -> bool {
+    pub(super) fn owe_request(&mut self, request: Request, fetches: bool) -> bool {
         if self.session.transaction.is_some() {
             return self.plain_noted(Note::Request { request: Box::new(request), fetches });
         }
@@ -222,6 +222,16 @@ impl RespGate {
         }
     }
 
+    /// A process that starts takes up what is pending for it, one read after the other, and may be told of more by the next.
+    /// It is through when nothing comes any more, or when it asks for what is new.
+    pub(super) fn takes_up(&mut self, takes_up: bool, out: &mut Vec<Action>) {
+        if self.told.takes_up != takes_up {
+            self.told.takes_up = takes_up;
+            let why = "it takes up what is pending for it in a stream, which is not held".to_owned();
+            out.push(Action::Event(if takes_up { JobEvent::Bound(why) } else { JobEvent::Unbound(why) }));
+        }
+    }
+
     /// `reply` is `None` for an error.
     fn request_answered(
         &mut self,
@@ -233,6 +243,9 @@ impl RespGate {
     ) {
         let mut events = Vec::new();
         let failed = reply.is_none();
+        if let Some(reply) = reply.filter(|_| dialect::streams::is_history(request)) {
+            self.takes_up(dialect::streams::has_entries(reply.words), out);
+        }
         match reply {
             Some(reply) => dialect::replied(&mut self.memory, request, reply, &mut events),
             None => dialect::failed(&mut self.memory, request, &mut events),
@@ -241,7 +254,7 @@ impl RespGate {
         let keys: Vec<JobKey> = events.iter().filter_map(key).collect();
         let gone = self.mode == Mode::Orphaned;
         if gone {
-            events.retain(|event| !matches!(event, JobEvent::Delivered(_)));
+            events.retain(|event| !matches!(event, JobEvent::Delivered(_) | JobEvent::Redelivered(_)));
             out.extend(keys.iter().map(|_| Action::Event(JobEvent::Orphan(Fate::Kept))));
         }
         if !gone && !fetches && !keys.is_empty() {
