@@ -38,8 +38,8 @@ fn priorities() {
 
 /// Threads that share a pool of connections do not show which of them is back.
 #[test]
-fn threads_that_nobody_declared_are_unknown() {
-    never_drained(&huey(&[]), "not known", &[6]);
+fn several_threads_are_unknown() {
+    never_drained(&huey(&[]), "share", &[6]);
 }
 
 /// A consumer that polls does not show when a task has ended.

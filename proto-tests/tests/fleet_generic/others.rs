@@ -91,3 +91,23 @@ fn a_huey_consumer_that_nobody_declared_is_unknown() {
         "+ c1 10.0.0.5\n c1 is huey\n c1 poll q\n c1 gets j1\n c1 poll q\n c1 nil\n drain d all\n ? 10.0.0.5 sealed unknown",
     );
 }
+
+/// Three threads that share their connections: the fetch that is held may be another one's than the job's.
+#[test]
+fn a_declared_huey_consumer_with_several_threads_is_unknown() {
+    declared(
+        "
+        + c1 10.0.0.5
+        c1 is huey
+        c1 fetch jobs
+        + c2 10.0.0.5
+        c2 fetch jobs
+        c1 gets j1 queue=jobs
+        c1 fetch jobs
+        drain d all
+        c1 parked
+        c2 parked
+        ? 10.0.0.5 sealed unknown blocked~share
+    ",
+    );
+}

@@ -11,7 +11,7 @@ use crate::fleet::boundary::FleetSettings;
 use crate::fleet::conn::{Conn, MayHave};
 use crate::fleet::ledger::{Entry, Stage};
 use crate::fleet::worker::Worker;
-use crate::job::{ConnId, Evidence, Millis};
+use crate::job::{ConnId, Evidence, Millis, System};
 use globset::GlobSet;
 use std::sync::Arc;
 
@@ -118,6 +118,10 @@ pub(super) fn judge(worker: &Worker, settings: &FleetSettings, now: Millis) -> V
     }
     if worker.polled > 0 {
         return verdict.doubt(Doubt::Polled);
+    }
+    // whatever the operator declared: a second fetch beside the first is another thread's (or another process')
+    if worker.system == System::Huey && worker.peak > 1 {
+        return verdict.doubt(Doubt::Shared);
     }
     if worker.undeclared > 0 {
         return verdict.doubt(Doubt::Undeclared);

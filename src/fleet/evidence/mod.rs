@@ -68,6 +68,8 @@ pub(super) enum Doubt {
     Polled,
     /// An unknown system gets something in ways that are no fetches to the gate.
     Unrefused,
+    /// Its threads share a pool of connections.
+    Shared,
     /// Its jobs leave no trace when they are over.
     NoResults,
     /// Two job systems behind one address.
@@ -105,6 +107,7 @@ impl Doubt {
             Doubt::Undeclared => "it takes jobs from queues whose use is not known".to_owned(),
             Doubt::Polled => "it polls for jobs, which does not show when one ends".to_owned(),
             Doubt::Unrefused => "what it takes without a fetch that the gate knows may be jobs".to_owned(),
+            Doubt::Shared => "several threads share its connections: which of them is back does not show".to_owned(),
             Doubt::NoResults => "it stores no results, and nothing else says when a job is over".to_owned(),
             Doubt::Mixed => "two job systems behind one address cannot be told apart".to_owned(),
         })
@@ -146,6 +149,9 @@ impl Doubt {
                 "declare the queue's keys under [gate] fetch = [...] if each of its threads fetches on a connection of its \
                  own, and only when its job is done",
             ),
+            Doubt::Shared => {
+                Some("start it with one worker thread (-w 1), and declare its queue's keys under [gate] fetch = [...]")
+            }
             Doubt::NoResults => Some("give it a result backend behind the gate, or use its broker with streams"),
             Doubt::Polled => Some("use a blocking pop, or a job system that the gate knows"),
             Doubt::Unrefused => Some(
