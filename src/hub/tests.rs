@@ -148,7 +148,7 @@ async fn what_a_job_became_is_written_a_little_later() {
     let hub = open(dir.path());
     let (conn, _) = worker(&hub, [10, 0, 0, 1]);
     let tell = |event| hub.with_fleet(|fleet, now| fleet.event(now, conn, event));
-    let key = |number| JobKey::Text(format!("job {number}").into());
+    let key = |number| JobKey::Text(format!("job {number}"));
     let come = |number| {
         let (key, queue) = (key(number), "jobs".into());
         tell(JobEvent::Delivered(Job { key, id: String::new(), name: String::new(), queue, eta: None }));

@@ -63,7 +63,7 @@ impl RespGate {
         if odd || self.mode != Mode::Running || fetch.pop.reads_entries() {
             return 0;
         }
-        let Some((key, text, used)) = element(buf, fetch.pop.reply_names_key()) else { return 0 };
+        let Some(Element { key, text, used }) = Element::of(buf, fetch.pop.reply_names_key()) else { return 0 };
         let Some(Owed::Fetch(fetch)) = self.owed.pop() else { return 0 };
         let mut keys = Vec::new();
         let wakeup = self.claim(&fetch.pop) == Claim::Wakeup;
@@ -187,24 +187,33 @@ impl RespGate {
     }
 }
 
-/// A reply that is one element, behind the name of its key or not: the key, the element, and the length of all.
-fn element(buf: &[u8], names_key: bool) -> Option<(Option<&[u8]>, &[u8], usize)> {
-    let bulk = |at: usize| {
-        let (len, start) = length(buf, at, b'$')?;
-        let text = buf.get(start..start.checked_add(len)?)?;
-        let end = start + len + 2;
-        (end <= buf.len().min(ELEMENT_MAX)).then_some((text, end))
-    };
-    match length(buf, 0, b'*') {
-        Some((2, at)) if names_key => {
-            let (key, at) = bulk(at)?;
-            let (text, end) = bulk(at)?;
-            Some((Some(key), text, end))
+/// A reply that is one element, and the length of all.
+struct Element<'a> {
+    /// What it came from, if that stands before it.
+    key: Option<&'a [u8]>,
+    text: &'a [u8],
+    used: usize,
+}
+
+impl<'a> Element<'a> {
+    fn of(buf: &'a [u8], names_key: bool) -> Option<Element<'a>> {
+        let bulk = |at: usize| {
+            let (len, start) = length(buf, at, b'$')?;
+            let text = buf.get(start..start.checked_add(len)?)?;
+            let end = start + len + 2;
+            (end <= buf.len().min(ELEMENT_MAX)).then_some((text, end))
+        };
+        match length(buf, 0, b'*') {
+            Some((2, at)) if names_key => {
+                let (key, at) = bulk(at)?;
+                let (text, used) = bulk(at)?;
+                Some(Element { key: Some(key), text, used })
+            }
+            None if !names_key => {
+                let (text, used) = bulk(0)?;
+                Some(Element { key: None, text, used })
+            }
+            _ => None,
         }
-        None if !names_key => {
-            let (text, end) = bulk(0)?;
-            Some((None, text, end))
-        }
-        _ => None,
     }
 }
