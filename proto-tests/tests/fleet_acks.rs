@@ -1,7 +1,8 @@
 //! Job systems whose workers tell the broker of each job's end: RQ, BullMQ, Dramatiq and their like.
 
 use draingate::fleet::FleetSettings;
-use proto_tests::fleet_script::{Script, play};
+use draingate::job::{ConnId, Job, JobEvent, JobKey, Outcome};
+use proto_tests::fleet_script::{Script, ZERO, play};
 
 #[test]
 fn ends_are_exact() {
@@ -49,6 +50,26 @@ fn what_a_lost_broker_had_handed_out() {
         ? 10.0.0.5 drained exact
     ",
     );
+}
+
+/// A consumer without a prefetch is given the whole queue, and acknowledges all of it.
+#[test]
+fn a_whole_queue_in_one_hand() {
+    let mut script = play("+ c1 10.0.0.5 amqp\nc1 fetch q");
+    let key = |tag| JobKey::Delivery { seed: 7, channel: 1, tag };
+    let mut tell = |event| script.fleet.event(ZERO, ConnId(1), event);
+    for tag in 1..=10_100 {
+        let (id, name) = (String::new(), String::new());
+        tell(JobEvent::Delivered(Job { key: key(tag), id, name, queue: "q".into(), eta: None }));
+    }
+    for tag in 3..=10_100 {
+        tell(JobEvent::Ended { key: key(tag), outcome: Outcome::Finished });
+    }
+    script.play("drain d all\nc1 parked\n? 10.0.0.5 sealed exact running=2");
+    for tag in 1..=2 {
+        script.fleet.event(ZERO, ConnId(1), JobEvent::Ended { key: key(tag), outcome: Outcome::Finished });
+    }
+    script.play("? 10.0.0.5 drained exact");
 }
 
 /// Its end is told by a child, on a connection of its own.

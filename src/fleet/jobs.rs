@@ -13,6 +13,8 @@ use globset::GlobSet;
 /// A ledger keeps at most so many jobs whose end nobody will tell. Each delivery and each ack strikes out what is beyond:
 /// what comes together goes together.
 const LEDGER_LIMIT: usize = 10_000;
+/// And so many where each is acknowledged when it is over: a consumer without a prefetch of its own is given the whole queue.
+const ACKNOWLEDGED_LIMIT: usize = 100_000;
 /// Events kept for a connection that has not found its worker yet.
 const STRAYS: usize = 1_024;
 
@@ -375,9 +377,10 @@ fn surplus(worker: &mut Worker, now: Millis) -> Option<u64> {
 }
 
 impl Worker {
-    /// There is more in its ledger than is kept of jobs whose end nobody tells.
+    /// There is more in its ledger than is kept.
     fn is_full(&self) -> bool {
-        self.ledger.len() > LEDGER_LIMIT
+        let told = !self.unkept && self.system != System::Celery;
+        self.ledger.len() > if told { ACKNOWLEDGED_LIMIT } else { LEDGER_LIMIT }
     }
 
     /// It may still turn out to be a part of another worker.
