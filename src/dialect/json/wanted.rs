@@ -67,16 +67,16 @@ impl Wanted {
     /// The same of one in an object at the top level, `under` whose key are these paths.
     #[inline(never)]
     pub(super) fn inside(&self, under: u32, name: &[u8]) -> Named {
-        let (mut named, mut under) = (Named::default(), under);
+        let mut under = under;
         while under != 0 {
             let (at, bit) = (under.trailing_zeros() as usize, under & under.wrapping_neg());
             under &= under - 1;
             let path = self.paths[at].as_bytes();
             if path.len() == usize::from(self.outer[at]) + 1 + name.len() && path.ends_with(name) {
-                named.keep = bit;
+                return Named { keep: bit, ..Named::default() };
             }
         }
-        named
+        Named::default()
     }
 
     /// See [`Wanted::NOTHING`].

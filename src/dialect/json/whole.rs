@@ -43,10 +43,7 @@ pub(super) fn whole(wanted: &Wanted, text: &[u8]) -> Option<Found> {
             }
             [first @ (b'{' | b'['), inner @ ..] => {
                 open = begun(open, *first == b'{')?;
-                if open == BELOW {
-                    below = named;
-                }
-                lengths = if open == BELOW { below.inner } else { 0 };
+                (below, lengths) = if open == BELOW { (named, named.inner) } else { (below, 0) };
                 rest = inner;
                 // the end of what holds nothing is like that of a value
                 if inner.first() != Some(&ending(open)) {
@@ -63,21 +60,34 @@ pub(super) fn whole(wanted: &Wanted, text: &[u8]) -> Option<Found> {
                 rest = &rest[length..];
             }
         }
-        // the ends of what ends with it, and the comma
-        rest = loop {
-            match rest {
-                [b',', b' ', next @ ..] | [b',', next @ ..] => break next,
-                [end, next @ ..] if *end == ending(open) => rest = next,
-                _ => return None,
-            }
-            open >>= 1;
-            lengths = match open {
-                NONE => return spans.found(text),
-                TOP => wanted.lengths,
-                BELOW => below.inner,
-                _ => 0,
-            };
+        // what stands behind almost every value
+        if let Some(next) = rest.strip_prefix(b", ") {
+            rest = next;
+            continue;
+        }
+        rest = behind_ends(rest, &mut open)?;
+        lengths = match open {
+            NONE => return spans.found(text),
+            TOP => wanted.lengths,
+            BELOW => below.inner,
+            _ => 0,
         };
+    }
+}
+
+/// What comes behind the ends of all that ends with a value, and the comma. In the end nothing is `open`.
+fn behind_ends<'a>(text: &'a [u8], open: &mut u64) -> Option<&'a [u8]> {
+    let mut rest = text;
+    loop {
+        match rest {
+            [b',', b' ', next @ ..] | [b',', next @ ..] => return Some(next),
+            [end, next @ ..] if *end == ending(*open) => rest = next,
+            _ => return None,
+        }
+        *open >>= 1;
+        if *open == NONE {
+            return Some(rest);
+        }
     }
 }
 
@@ -98,10 +108,8 @@ fn ending(open: u64) -> u8 {
 fn key(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let [b'"', inner @ ..] = text else { return None };
     let (name, behind) = inner.split_at_checked(until_near_mark(inner))?;
-    match behind {
-        [b'"', b':', b' ', value @ ..] | [b'"', b':', value @ ..] => Some((name, value)),
-        _ => None,
-    }
+    let value = behind.strip_prefix(b"\": ").or_else(|| behind.strip_prefix(b"\":"))?;
+    Some((name, value))
 }
 
 /// How long the number, `true`, `false` or `null` at the start of `text` is, if something comes behind it.
