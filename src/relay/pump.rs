@@ -259,7 +259,8 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
             return None;
         }
         for round in 1.. {
-            if self.rests() || !self.move_some(cx, scratch) {
+            // the first time something is there to be read, almost always
+            if (round > 1 && self.rests()) || !self.move_some(cx, scratch) {
                 self.stop_at_boundary();
                 break;
             }
@@ -283,6 +284,14 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
     fn rests(&self) -> bool {
         let may_have_more = self.parts.client.may_have_more() || self.parts.broker.may_have_more();
         !may_have_more && self.lanes.iter().all(Lane::flows)
+    }
+
+    /// A turn would find nothing to do: as far as is known, and without one that ends what is overdue.
+    fn is_at_rest(&self) -> bool {
+        let flags = self.parts.handle.flags();
+        let told = flags == self.flags && !flags.asks_to_confirm() && !flags.stopping();
+        let early = |at: Option<Millis>| at.is_none_or(|at| at >= self.now);
+        told && self.closing.is_none() && self.rests() && early(self.armed) && early(self.parts.gate.next_timeout())
     }
 
     /// Writes what waits, and reads from each side. False if nothing could be done.

@@ -218,10 +218,18 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
     /// The rest of [`Pump::carry_out`].
     pub(super) fn act(&mut self, cx: &mut Context<'_>, actions: &[Action], from: Side, input: &[u8]) {
         let before = self.lane(Side::Client).written;
-        match actions {
+        // facts come first, most often, or what is left in their place
+        let is_fact = |action: &Action| match action {
+            Action::Event(_) => true,
+            Action::Forward(range) => range.is_empty(),
+            _ => false,
+        };
+        let to_do = &actions[actions.iter().position(|action| !is_fact(action)).unwrap_or(actions.len())..];
+        match to_do {
             // almost always
             [Action::Forward(range)] => self.send(cx, from.other(), input.get(range.clone()).unwrap_or_default()),
-            _ => self.act_in_order(cx, actions, from, input),
+            [Action::Send { to, bytes }] => self.send(cx, *to, bytes),
+            _ => self.act_in_order(cx, to_do, from, input),
         }
         let written = self.lane(Side::Client).written;
         if written != before {

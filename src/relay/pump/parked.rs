@@ -79,7 +79,7 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
         }
         let closed = SCRATCH.with_borrow_mut(|scratch| {
             scratch.keep_spare(parked);
-            self.relay(cx, scratch)
+            if self.is_at_rest() { None } else { self.relay(cx, scratch) }
         });
         self.lanes.iter_mut().for_each(super::Lane::trim);
         closed
