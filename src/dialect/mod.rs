@@ -87,8 +87,6 @@ pub enum Note {
     Done(JobKey),
     /// Jobs are over.
     Ended(Vec<JobKey>, Outcome),
-    /// The worker has made a job its own.
-    Delivered(Job),
     /// The reply to it tells.
     Request {
         /// Within a transaction.
@@ -242,6 +240,14 @@ pub fn command(memory: &mut Memory, args: &[&[u8]], out: &mut Vec<JobEvent>) -> 
     Meaning::Nothing
 }
 
+/// The same of one of which it is known already that a dialect is interested in it.
+pub fn wanted_command(memory: &mut Memory, args: &[&[u8]], out: &mut Vec<JobEvent>) -> Meaning {
+    match told(args[0]) {
+        [only] => only.command(memory, args, out),
+        _ => command(memory, args, out),
+    }
+}
+
 /// Whose job system it is.
 fn dialect(system: System) -> Option<&'static dyn Dialect> {
     DIALECTS.iter().copied().find(|d| d.system() == system)
@@ -330,7 +336,6 @@ pub fn confirmed(notes: Vec<(u32, Note)>, mut tell: impl FnMut(JobEvent)) {
                 tell(JobEvent::Report(Report::Idle));
             }
             Note::Ended(keys, outcome) => keys.into_iter().for_each(|key| tell(JobEvent::Ended { key, outcome })),
-            Note::Delivered(job) => tell(JobEvent::Delivered(job)),
         }
     }
     if let Some(running) = work {

@@ -316,7 +316,7 @@ impl RespGate {
     /// A command that a dialect read along has been forwarded.
     pub(super) fn tapped(&mut self, args: &[&[u8]], out: &mut Vec<Action>) {
         let mut events = Vec::new();
-        let meaning = dialect::command(&mut self.memory, args, &mut events);
+        let meaning = dialect::wanted_command(&mut self.memory, args, &mut events);
         Self::emit(events, out);
         match meaning {
             Meaning::Note(note) => self.plain_noted(note),

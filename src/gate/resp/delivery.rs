@@ -29,26 +29,25 @@ pub(super) struct Retained {
     pub(super) pop: Option<Arc<Pop>>,
     pub(super) brought: Brought,
     pub(super) overflow: bool,
-    pub(super) keys: Vec<JobKey>,
 }
 
-/// What a delivery consists of.
+/// What a delivery consists of, and what its jobs are called.
 #[derive(Debug)]
 pub(super) enum Brought {
-    Leaves(Leaves),
-    /// As it came, all of it. Hardly any is asked for again.
-    Bytes(Box<[u8]>),
+    Read(Leaves, Vec<JobKey>),
+    /// All of it as it came, with one job or with none. Hardly any is asked for again.
+    One(Box<[u8]>, Option<JobKey>),
 }
 
 impl Brought {
-    pub(super) fn into_leaves(self) -> Leaves {
+    pub(super) fn into_parts(self) -> (Leaves, Vec<JobKey>) {
         match self {
-            Brought::Leaves(leaves) => leaves,
-            Brought::Bytes(bytes) => {
+            Brought::Read(leaves, keys) => (leaves, keys),
+            Brought::One(bytes, key) => {
                 let mut reading = Reading::new(usize::MAX, None);
                 // it was read once
                 let _ = Scanner::new().advance(&bytes, &mut reading);
-                reading.leaves
+                (reading.leaves, key.into_iter().collect())
             }
         }
     }
@@ -63,17 +62,17 @@ impl RespGate {
         if odd || self.mode != Mode::Running || fetch.pop.reads_entries() {
             return 0;
         }
-        let Some(Element { key, text, used }) = Element::of(buf, fetch.pop.reply_names_key()) else { return 0 };
+        let Some(Element { key, text, used }) = element(buf, fetch.pop.reply_names_key()) else { return 0 };
         let Some(Owed::Fetch(fetch)) = self.owed.pop() else { return 0 };
-        let mut keys = Vec::new();
+        let mut job = None;
         let wakeup = self.claim(&fetch.pop) == Claim::Wakeup;
         if !wakeup {
             let (queue, list) = self.origin(&fetch.pop, key);
             let payload = Payload { skim: &Skim::of(PAYLOAD, text), text };
-            keys = vec![self.job(&fetch, &queue, list.as_ref(), Some(payload), out)];
+            job = Some(self.job(&fetch, &queue, list.as_ref(), Some(payload), out));
         }
-        let brought = Brought::Bytes(buf[..used].into());
-        self.handed_out(fetch, wakeup, (brought, false), keys, used as u64, out);
+        let brought = Brought::One(buf[..used].into(), job);
+        self.handed_out(fetch, wakeup, (brought, false), used as u64, out);
         used
     }
 
@@ -94,8 +93,8 @@ impl RespGate {
         }
         let wakeup = self.claim(&fetch.pop) == Claim::Wakeup;
         let keys = if wakeup { Vec::new() } else { self.jobs(&fetch, reading, out) };
-        let brought = Brought::Leaves(std::mem::take(&mut reading.leaves));
-        self.handed_out(fetch, wakeup, (brought, reading.overflow), keys, pending, out);
+        let brought = Brought::Read(std::mem::take(&mut reading.leaves), keys);
+        self.handed_out(fetch, wakeup, (brought, reading.overflow), pending, out);
     }
 
     /// The jobs have been told.
@@ -104,7 +103,6 @@ impl RespGate {
         fetch: Fetch,
         wakeup: bool,
         (brought, overflow): (Brought, bool),
-        keys: Vec<JobKey>,
         pending: u64,
         out: &mut Vec<Action>,
     ) {
@@ -112,7 +110,7 @@ impl RespGate {
         let end = if wakeup { FetchEnd::Empty } else { FetchEnd::Job };
         self.answered(Place::Broker, end, fetch.pop.is_blocking(), out);
         let end = self.sent + pending;
-        self.retained.push_back(Retained { end, pop: Some(fetch.pop), brought, overflow, keys });
+        self.retained.push_back(Retained { end, pop: Some(fetch.pop), brought, overflow });
     }
 
     /// Tells of the jobs in a reply; returns their keys.
@@ -187,33 +185,32 @@ impl RespGate {
     }
 }
 
-/// A reply that is one element, and the length of all.
+/// A reply that is one element, behind the name of its key or not.
 struct Element<'a> {
-    /// What it came from, if that stands before it.
     key: Option<&'a [u8]>,
     text: &'a [u8],
+    /// How long all of it is.
     used: usize,
 }
 
-impl<'a> Element<'a> {
-    fn of(buf: &'a [u8], names_key: bool) -> Option<Element<'a>> {
-        let bulk = |at: usize| {
-            let (len, start) = length(buf, at, b'$')?;
-            let text = buf.get(start..start.checked_add(len)?)?;
-            let end = start + len + 2;
-            (end <= buf.len().min(ELEMENT_MAX)).then_some((text, end))
-        };
-        match length(buf, 0, b'*') {
-            Some((2, at)) if names_key => {
-                let (key, at) = bulk(at)?;
-                let (text, used) = bulk(at)?;
-                Some(Element { key: Some(key), text, used })
-            }
-            None if !names_key => {
-                let (text, used) = bulk(0)?;
-                Some(Element { key: None, text, used })
-            }
-            _ => None,
+/// The one at the start of `buf`, if it is all there.
+fn element(buf: &[u8], names_key: bool) -> Option<Element<'_>> {
+    let bulk = |at: usize| {
+        let (len, start) = length(buf, at, b'$')?;
+        let text = buf.get(start..start.checked_add(len)?)?;
+        let end = start + len + 2;
+        (end <= buf.len().min(ELEMENT_MAX)).then_some((text, end))
+    };
+    match length(buf, 0, b'*') {
+        Some((2, at)) if names_key => {
+            let (key, at) = bulk(at)?;
+            let (text, used) = bulk(at)?;
+            Some(Element { key: Some(key), text, used })
         }
+        None if !names_key => {
+            let (text, used) = bulk(0)?;
+            Some(Element { key: None, text, used })
+        }
+        _ => None,
     }
 }

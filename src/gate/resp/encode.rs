@@ -13,6 +13,10 @@ pub(super) fn encode(args: &[Bytes]) -> Bytes {
 
 /// A header line.
 pub(super) fn header(kind: u8, number: usize, out: &mut Vec<u8>) {
+    if number < 10 {
+        // almost all
+        return out.extend_from_slice(&[kind, b'0' + number as u8, b'\r', b'\n']);
+    }
     out.push(kind);
     out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
     out.extend_from_slice(b"\r\n");

@@ -206,13 +206,11 @@ impl RespGate {
         self.flushed(written);
         // the last one first, so that they stand in their old order again
         for retained in std::mem::take(&mut self.retained).into_iter().rev() {
+            let (leaves, keys) = retained.brought.into_parts();
             match &retained.pop {
-                Some(pop) => {
-                    let leaves = retained.brought.into_leaves();
-                    self.put_back(now, pop, &leaves, retained.overflow, retained.keys, out);
-                }
+                Some(pop) => self.put_back(now, pop, &leaves, retained.overflow, keys, out),
                 None => {
-                    out.extend(retained.keys.into_iter().map(|key| Action::Event(JobEvent::Returned(key))));
+                    out.extend(keys.into_iter().map(|key| Action::Event(JobEvent::Returned(key))));
                     out.push(Action::Event(JobEvent::Orphan(Fate::Kept)));
                 }
             }

@@ -275,8 +275,8 @@ impl RespGate {
         }
         if !gone && !keys.is_empty() {
             let end = self.sent + pending;
-            let brought = Brought::Leaves(Leaves::default());
-            self.retained.push_back(Retained { end, pop: None, brought, overflow: false, keys });
+            let brought = Brought::Read(Leaves::default(), keys);
+            self.retained.push_back(Retained { end, pop: None, brought, overflow: false });
         }
     }
 }
