@@ -105,13 +105,25 @@ fn a_drain_of_an_idle_worker_is_measured() {
     let dir = tempfile::tempdir().expect("a directory");
     let broker = Broker::start();
     let mut gate = Gate::start(dir.path(), &config(broker.address, ""));
-    let mut client = Client::connect(gate.listener);
-    client.send(&["BRPOP", "jobs", "0"]);
+    // a process that is younger than the gate: it has had no job that the gate has not seen
+    let mut client = std::process::Command::new("redis-cli");
+    client.args(["-p", &gate.listener.port().to_string(), "BRPOP", "jobs", "0"]).stdout(std::process::Stdio::null());
+    let _client = Ends(client.spawn().expect("redis-cli"));
     gate.eventually("its fetch", |gate| gate.get("/v1/workers").contains("jobs").then_some(()));
     assert_eq!(gate.http("POST", "/v1/drains", r#"{"name":"d","selector":"all"}"#).0, 201);
     gate.eventually("drained", |gate| gate.get("/v1/drains/d").contains(r#""state":"drained""#).then_some(()));
     let metrics = gate.get("/metrics");
     for name in ["draingate_drain_seal_seconds_count 1", "draingate_drain_seconds_count 1"] {
         assert!(metrics.contains(name), "no {name} in\n{metrics}");
+    }
+}
+
+/// A child that does not outlive its test.
+struct Ends(std::process::Child);
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
