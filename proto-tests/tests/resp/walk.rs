@@ -168,6 +168,19 @@ const CLIENT: &[&str] = &[
     "HELLO 3",
     "HELLO 2",
     "PING",
+    "WATCH arq:in-progress:j1",
+    "EXISTS arq:in-progress:j1",
+    "PSETEX arq:in-progress:j1 1 1",
+    "DEL arq:in-progress:j1 arq:job:j1",
+    "EVALSHA s 1 dramatiq fetch 1700000000000 q 0b5a 60000 1 0 900 4",
+    "EVALSHA s 1 schedule 1700000000",
+    "EVALSHA s 1 other x",
+    "XREADGROUP GROUP g c BLOCK 1000 STREAMS s >",
+    "XREADGROUP GROUP g c STREAMS s 0",
+    "XACK s g 1-1",
+    "XAUTOCLAIM s g c 1 0-0",
+    "XREAD BLOCK 10 STREAMS s $",
+    "CLIENT MAINT_NOTIFICATIONS ON",
 ];
 
 const SYSTEMS: [System; 5] = [System::Unknown, System::Celery, System::Sidekiq, System::Rq, System::Resque];
@@ -262,6 +275,15 @@ impl Broker {
                 let kind = if self.three { '%' } else { '*' };
                 format!("{kind}{}\r\n+proto\r\n:3\r\n", if self.three { 1 } else { 2 }).into_bytes()
             }
+            b"evalsha" if choice < 3 => b"*0\r\n".to_vec(),
+            b"evalsha" if choice < 8 => bulk(b"text"),
+            b"xreadgroup" if choice < 5 => {
+                b"*1\r\n*2\r\n$1\r\ns\r\n*1\r\n*2\r\n$3\r\n1-1\r\n*1\r\n$1\r\na\r\n".to_vec()
+            }
+            b"xreadgroup" | b"xread" if self.three => b"_\r\n".to_vec(),
+            b"xreadgroup" | b"xread" => b"*-1\r\n".to_vec(),
+            b"xautoclaim" => b"*3\r\n$3\r\n0-0\r\n*0\r\n*0\r\n".to_vec(),
+            b"exists" if choice < 6 => b":0\r\n".to_vec(),
             b"ping" => args.get(1).map_or(b"+PONG\r\n".to_vec(), |text| bulk(text)),
             _ if choice == 11 => b"-ERR no\r\n".to_vec(),
             b"lrange" if choice < 5 => b"*2\r\n$-1\r\n:1\r\n".to_vec(),
