@@ -68,6 +68,7 @@ impl Fleet {
             state: state_of(worker, &verdict, self.settings.require, false),
             queues: worker.queues.iter().cloned().collect(),
             connections: worker.conns.len(),
+            at_broker: worker.fetches.at_broker(),
             held: worker.fetches.held(),
             in_flight: verdict.in_flight,
             evidence: verdict.evidence,

@@ -122,6 +122,8 @@ pub struct WorkerView {
     pub queues: Vec<String>,
     /// Open connections.
     pub connections: usize,
+    /// Fetches that the broker may still answer with a job.
+    pub at_broker: usize,
     /// Fetches held at this moment.
     pub held: usize,
     /// Jobs in flight.

@@ -22,6 +22,7 @@ pub(crate) fn worker() -> WorkerView {
         state: WorkerState::Sealed,
         queues: vec!["celery".to_owned(), "mail".to_owned()],
         connections: 4,
+        at_broker: 0,
         held: 1,
         in_flight: InFlight { running: 1, prefetched: 2, delayed: 0 },
         evidence: Evidence::Reported,

@@ -91,3 +91,23 @@ fn without_connections_it_leaves_at_once() {
     gate.signal("-INT");
     assert!(gate.exit().success());
 }
+
+/// Who loses one connection leaves the others as well: no job may come on them any more.
+#[test]
+fn no_connection_is_closed_while_a_fetch_of_its_worker_is_at_the_broker() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let broker = Broker::start();
+    let mut gate = start(dir.path(), &broker, "60s");
+    let mut idle = Client::connect(gate.listener);
+    assert_eq!(idle.call(&["PING"]), "+PONG");
+    let mut worker = Client::connect(gate.listener);
+    worker.send(&["BRPOP", "jobs", "0"]);
+    gate.eventually("its fetch", |gate| gate.get("/v1/workers").contains("jobs").then_some(()));
+    gate.signal("-TERM");
+    assert_eq!(idle.line(), None, "closed at last");
+    Client::connect(broker.address).call(&["LPUSH", "jobs", "one"]);
+    std::thread::sleep(Duration::from_millis(100));
+    assert_eq!(Client::connect(broker.address).call(&["LLEN", "jobs"]), ":1", "nobody is waiting at the broker");
+    assert_eq!(worker.line(), None);
+    assert!(gate.exit().success());
+}
