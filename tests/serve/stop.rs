@@ -51,7 +51,6 @@ fn a_fetch_that_is_waiting_is_settled_before_its_connection_is_closed() {
     assert_eq!(worker.line(), None);
     assert!(gate.exit().success());
     Client::connect(broker.address).call(&["LPUSH", "jobs", "one"]);
-    std::thread::sleep(Duration::from_millis(100));
     assert_eq!(Client::connect(broker.address).call(&["LLEN", "jobs"]), ":1", "nobody is waiting at the broker");
 }
 
@@ -106,7 +105,6 @@ fn no_connection_is_closed_while_a_fetch_of_its_worker_is_at_the_broker() {
     gate.signal("-TERM");
     assert_eq!(idle.line(), None, "closed at last");
     Client::connect(broker.address).call(&["LPUSH", "jobs", "one"]);
-    std::thread::sleep(Duration::from_millis(100));
     assert_eq!(Client::connect(broker.address).call(&["LLEN", "jobs"]), ":1", "nobody is waiting at the broker");
     assert_eq!(worker.line(), None);
     assert!(gate.exit().success());
