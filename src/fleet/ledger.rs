@@ -111,6 +111,8 @@ pub(super) struct Ledger {
     taken: usize,
     /// Unacknowledged ones that came as the answers to blocking fetches.
     blocking: usize,
+    /// Unacknowledged ones from before a gap.
+    unknown: usize,
 }
 
 impl Ledger {
@@ -123,6 +125,7 @@ impl Ledger {
         match entry.stage {
             Stage::Delivered => {
                 self.blocking += usize::from(!entry.polled);
+                self.unknown += usize::from(entry.restored);
                 if let Some(eta) = entry.job.eta {
                     self.etas.insert((eta, seq));
                 }
@@ -143,6 +146,7 @@ impl Ledger {
         match entry.stage {
             Stage::Delivered => {
                 self.blocking -= usize::from(!entry.polled);
+                self.unknown -= usize::from(entry.restored);
                 if let Some(eta) = entry.job.eta {
                     self.etas.remove(&(eta, seq));
                 }
@@ -227,7 +231,8 @@ impl Ledger {
     /// This entry stands in its queue again: it is worth no more than one from before a gap.
     pub(super) fn set_given_back(&mut self, seq: u64) {
         if let Some(entry) = self.rows.get_mut(seq) {
-            entry.restored = true;
+            let news = !std::mem::replace(&mut entry.restored, true);
+            self.unknown += usize::from(news && entry.stage == Stage::Delivered);
             entry.given_back = true;
         }
     }
@@ -242,6 +247,7 @@ impl Ledger {
             self.etas.remove(&(eta, seq));
         }
         self.blocking -= usize::from(!entry.polled);
+        self.unknown -= usize::from(entry.restored);
         entry.stage = Stage::Started;
         entry.given_back = false;
         entry.acked_at = now;
@@ -272,6 +278,7 @@ impl Ledger {
             entry.restored = true;
             entry.conn = None;
         }
+        self.unknown = self.unacked();
     }
 
     /// The broker closed the connection that these unacknowledged entries came on: they count as delivered before a gap.
@@ -280,7 +287,7 @@ impl Ledger {
         let own = |entry: &&mut Entry| entry.conn == Some(conn) && entry.stage == Stage::Delivered;
         let mut ids = Vec::new();
         for (seq, entry) in self.rows.iter_mut().filter(|(_, entry)| own(entry)) {
-            entry.restored = true;
+            self.unknown += usize::from(!std::mem::replace(&mut entry.restored, true));
             ids.push((entry.job.id.clone(), seq));
         }
         ids
@@ -288,11 +295,7 @@ impl Ledger {
 
     /// Entries from before a gap that are not acknowledged.
     pub(super) fn unknown(&self) -> usize {
-        self.rows
-            .iter()
-            .map(|(_, entry)| entry)
-            .filter(|entry| entry.restored && entry.stage == Stage::Delivered)
-            .count()
+        self.unknown
     }
 
     /// The connection of these entries was cut: any other of the worker may bring the thread back.
