@@ -67,6 +67,7 @@ fn event() -> impl Strategy<Value = JobEvent> {
         2 => (0_u8..6).prop_map(|n| JobEvent::Result { id: format!("i{n}") }),
         1 => system.clone().prop_map(JobEvent::Recognised),
         2 => (system, 0_u8..3).prop_map(|(system, n)| JobEvent::Named { system, name: format!("w{n}\n@a") }),
+        1 => Just(JobEvent::Begun),
         1 => (0_u8..3).prop_map(|n| JobEvent::ClientNamed(format!("c{n}"))),
         1 => Just(JobEvent::User("app".into())),
         1 => (0_u8..2).prop_map(|n| JobEvent::Tagged(format!("tag{n}"))),
