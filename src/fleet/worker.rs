@@ -195,7 +195,6 @@ pub(super) struct Worker {
     pub(super) gap: bool,
     /// Events about jobs that a connection which has not found its worker yet could not place.
     pub(super) strays: Vec<super::jobs::Stray>,
-
     pub(super) drains: Vec<u64>,
     pub(super) marked_at: Option<Millis>,
     pub(super) sealed_at: Option<Millis>,
