@@ -106,6 +106,7 @@ def markdown(rows, results, rates, idle_found, scaled, about):
         lines += ["### Throughput", "", *throughput(work, results), ""]
     if late:
         lines += ["### Latency at half of HAProxy's capacity", "", *latency(late, results, rates), ""]
+        lines += ["Processor seconds per million at that rate:", "", *processor(late, results), ""]
     if idle_found:
         lines += ["### Idle connections", "", *idle(idle_found), ""]
     if scaled:
