@@ -6,7 +6,7 @@ SHELL := /bin/bash
 CARGO ?= cargo
 ROUNDS ?= 200
 # The stories wait more than they work: twice as many at a time as a small machine has cores.
-STORIES ?= 4
+STORIES ?= 6
 # The properties try the same cases every time, so that nobody is stopped by luck; `make soak` looks for others.
 SEED ?= 1
 CASES ?= 50000
