@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 CARGO ?= cargo
 ROUNDS ?= 200
-# The stories wait more than they work: twice as many at a time as a small machine has cores.
+# The stories wait more than they work: three times as many at a time as a small machine has cores.
 STORIES ?= 6
 # The properties try the same cases every time, so that nobody is stopped by luck; `make soak` looks for others.
 SEED ?= 1
