@@ -293,8 +293,10 @@ impl Ledger {
         ids
     }
 
-    /// Entries from before a gap that are not acknowledged.
+    /// Entries from before a gap that are not acknowledged. Every event of a marked worker asks: tests count few ones anew.
     pub(super) fn unknown(&self) -> usize {
+        let unknown = |entry: &Entry| entry.restored && entry.stage == Stage::Delivered;
+        debug_assert!(self.len() > 1_000 || self.unknown == self.select(unknown).len());
         self.unknown
     }
 
@@ -388,9 +390,8 @@ impl Ledger {
 
 fn ids_of(rows: &Rows<Entry>) -> Box<Index> {
     let mut by_id = Box::<Index>::default();
-    for (seq, entry) in rows.iter().filter(|(_, entry)| !entry.job.id.is_empty()) {
-        by_id.insert(by_id.of_text(&entry.job.id), seq);
-    }
+    let named = rows.iter().filter(|(_, entry)| !entry.job.id.is_empty());
+    named.for_each(|(seq, entry)| by_id.insert(by_id.of_text(&entry.job.id), seq));
     by_id
 }
 
