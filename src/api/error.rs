@@ -255,7 +255,7 @@ impl From<HubError> for Problem {
         match error {
             HubError::Refused(refused) => refused.into(),
             HubError::Store(_) => Problem::new(Kind::Store, error.to_string())
-                .hint("nothing was changed; look at the disk behind the state directory, then try again"),
+                .hint("look at the disk behind the state directory, then try again"),
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::api::backend::Backend;
 use crate::api::error::{Kind, Problem};
 use crate::api::model::{Drain, Drains, Listener, Report, Version, Worker, WorkerDetail, Workers};
 use crate::api::request::{EventsQuery, ReportQuery, SelfQuery, WaitQuery, WorkersQuery, new_drain, parameters};
-use crate::api::{Api, events, openapi, poll, queues};
+use crate::api::{Api, dashboard, events, openapi, poll, queues};
 use crate::fleet::{DrainAnswer, DrainRequest};
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, PathRejection};
@@ -33,6 +33,7 @@ pub const ROUTES: &[(&str, &[&str])] = &[
     ("/readyz", &["get"]),
     ("/metrics", &["get"]),
     ("/openapi.json", &["get"]),
+    ("/", &["get"]),
 ];
 
 /// Largest body, in bytes: a drain with some hundred selectors.
@@ -58,7 +59,8 @@ pub(super) fn router(api: Arc<Api>) -> Router {
     let open = Router::new()
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
-        .route("/openapi.json", get(openapi::document));
+        .route("/openapi.json", get(openapi::document))
+        .route("/", get(dashboard::page));
     guarded
         .merge(open)
         .fallback(no_route)

@@ -1,7 +1,9 @@
 //! The calls, one by one, over HTTP.
 
-use crate::fake::{Fake, Served};
+use crate::fake::{Fake, Served, token};
 use crate::samples;
+use draingate::api::ApiSettings;
+use draingate::api::auth::{Rules, Scope};
 use draingate::fleet::view::{DrainState, WorkerState};
 use draingate::fleet::{DrainError, Notice};
 use draingate::hub::HubError;
@@ -256,9 +258,24 @@ async fn what_the_gate_says_of_itself() {
 }
 
 #[tokio::test]
+async fn the_page_needs_no_token_and_nothing_from_elsewhere() {
+    let rules = Rules { tokens: vec![token("deploy", "secret", Scope::Read)] };
+    let gate = Fake::new().serve_at("127.0.0.1:0", ApiSettings { rules, ..ApiSettings::default() }).await;
+    problem(get(&gate, "/v1/workers").await, 401, "no-token").await;
+    let page = get(&gate, "/").await;
+    assert_eq!(
+        (page.status().as_u16(), &page.headers()["content-type"]),
+        (200, &"text/html; charset=utf-8".parse().expect("a value"))
+    );
+    assert!(page.headers()["content-security-policy"].to_str().expect("text").starts_with("default-src 'none'"));
+    let text = page.text().await.expect("text");
+    assert!(text.contains("v1/workers") && !text.contains("innerHTML") && !text.contains("http"), "{text}");
+}
+
+#[tokio::test]
 async fn what_is_not_there() {
     let gate = Fake::new().serve().await;
-    for path in ["/", "/v1/nothing", "/v1/drains/a/b"] {
+    for path in ["/v1", "/v1/nothing", "/v1/drains/a/b"] {
         let said = problem(get(&gate, path).await, 404, "no-route").await;
         assert!(said.contains("/v1/drains/{name}"), "{said}");
     }

@@ -9,3 +9,4 @@ mod model;
 mod openapi;
 mod queues;
 mod samples;
+mod silent;
