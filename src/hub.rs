@@ -118,11 +118,12 @@ impl Hub {
             ready: AtomicBool::new(false),
         };
         hub.with_fleet(|_, _| ());
-        hub.rewrite_journal().map_err(|error| StoreError::Io {
-            dir: hub.store.dir().to_owned(),
-            what: "the journal cannot be written",
-            error,
-        })?;
+        if let Err(error) = hub.rewrite_journal() {
+            // a full disk must not keep the workers' traffic out
+            hub.store.give_up_journal(&error)?;
+            hub.journal_unsaved.store(true, Ordering::Release);
+            hub.chores.notify_one();
+        }
         Ok(Arc::new(hub))
     }
 
@@ -146,7 +147,7 @@ impl Hub {
         if answer.created {
             self.with_fleet_for_long(|fleet, now| fleet.undrain(now, &answer.drain.name));
         }
-        Err(HubError::Store(error.to_string()))
+        Err(HubError::Store(format!("{error}; nothing was changed")))
     }
 
     /// A worker without a connection may be coming back, or its process has ended: an earlier life of another.
@@ -180,7 +181,9 @@ impl Hub {
         let lifted = self.with_fleet_for_long(|fleet, now| fleet.undrain(now, name));
         match self.save_drains_if_changed(&saving) {
             Ok(()) => Ok(lifted),
-            Err(error) => Err(HubError::Store(format!("{error}; a gate restarted now would mark its workers again"))),
+            Err(error) => Err(HubError::Store(format!(
+                "{error}; it is lifted, but a gate restarted now would mark its workers again"
+            ))),
         }
     }
 
@@ -193,7 +196,7 @@ impl Hub {
         if answer.created {
             self.with_fleet(|fleet, _| fleet.take_back(&answer.pause.name));
         }
-        Err(HubError::Store(error.to_string()))
+        Err(HubError::Store(format!("{error}; nothing was changed")))
     }
 
     /// Lifts the pauses of a queue; false if there were none.
@@ -202,7 +205,9 @@ impl Hub {
         let lifted = self.with_fleet_for_long(|fleet, _| fleet.resume(name));
         match self.save_drains_if_changed(&saving) {
             Ok(()) => Ok(lifted),
-            Err(error) => Err(HubError::Store(format!("{error}; a gate restarted now would pause it again"))),
+            Err(error) => {
+                Err(HubError::Store(format!("{error}; it is resumed, but a gate restarted now would pause it again")))
+            }
         }
     }
 

@@ -1,5 +1,6 @@
-//! The journal: one line per fact about a job in flight, appended before the bytes that caused it go out. Written to
-//! the kernel, not to the disk: it outlives the gate, and a machine that dies takes its workers along.
+//! The journal: one line per fact about a job in flight, appended before the bytes that caused it go out wherever a
+//! later gate would believe too little without it. Written to the kernel, not to the disk: it outlives the gate, and a
+//! machine that dies takes its workers along.
 
 use super::{Durability, JOURNAL, replace};
 use std::fs::{File, OpenOptions};
@@ -38,7 +39,7 @@ impl Journal {
         debug_assert!(lines.ends_with(b"\n"));
         match self.file.write_all(lines) {
             Ok(()) => self.size += lines.len() as u64,
-            Err(error) => self.fail(&error),
+            Err(error) => drop(self.fail(&error)),
         }
     }
 
@@ -59,7 +60,7 @@ impl Journal {
     }
 
     /// A journal with a gap would make a later gate believe what is not true: better an empty one.
-    fn fail(&mut self, error: &io::Error) {
+    pub(super) fn fail(&mut self, error: &io::Error) -> io::Result<()> {
         self.failed = true;
         let emptied = self.file.set_len(0);
         tracing::error!(
@@ -67,6 +68,7 @@ impl Journal {
             emptied = emptied.is_ok(),
             "the journal cannot be written; jobs go on, but a gate restarted now would not know what is in flight"
         );
+        emptied
     }
 }
 

@@ -52,7 +52,16 @@ pub struct Store {
     dir: PathBuf,
     journal: Mutex<Journal>,
     /// Released by the kernel with the process, however it ends.
-    _lock: File,
+    lock: File,
+}
+
+/// Unlocks at once. Closing the file would not do if a child process is being started just then: until it runs its own
+/// program it has a copy of every open file, and the lock lives as long as one of them is open.
+impl Drop for Store {
+    fn drop(&mut self) {
+        // a lock that stays refuses the next gate for that moment, which it says
+        let _ = self.lock.unlock();
+    }
 }
 
 /// What an earlier gate left.
@@ -88,7 +97,7 @@ impl Store {
         }
         let saved = read_saved(dir)?;
         let journal = Journal::open(dir.join(JOURNAL)).map_err(io("the journal cannot be opened"))?;
-        Ok((Store { dir: dir.to_owned(), journal: Mutex::new(journal), _lock: lock }, saved))
+        Ok((Store { dir: dir.to_owned(), journal: Mutex::new(journal), lock }, saved))
     }
 
     /// The directory.
@@ -112,6 +121,13 @@ impl Store {
     /// Writes the journal anew from these lines, each with its end.
     pub fn rewrite_journal(&self, lines: &[u8]) -> io::Result<()> {
         self.locked_journal().rewrite(&self.dir, lines)
+    }
+
+    /// The journal of an earlier gate cannot be replaced. It is emptied, for what happens from now on is not in it. Fails
+    /// if that cannot be done either.
+    pub fn give_up_journal(&self, error: &io::Error) -> Result<(), StoreError> {
+        let emptied = self.locked_journal().fail(error);
+        emptied.map_err(|error| StoreError::Io { dir: self.dir.clone(), what: "the journal cannot be written", error })
     }
 
     /// Says where the admin API is, for commands on this host.

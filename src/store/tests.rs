@@ -48,6 +48,16 @@ fn a_second_gate_is_refused() {
     assert!(matches!(error, StoreError::Taken(_)), "{error}");
 }
 
+/// As a child process has it between its fork and its own program.
+#[test]
+fn a_copy_of_the_lock_file_does_not_keep_the_lock() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (store, _) = open(dir.path());
+    let _copy = store.lock.try_clone().expect("copied");
+    drop(store);
+    open(dir.path());
+}
+
 #[test]
 fn what_cannot_be_read_is_refused_and_can_be_ignored() {
     let dir = tempfile::tempdir().expect("a directory");

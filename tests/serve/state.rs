@@ -71,3 +71,25 @@ fn a_state_that_cannot_be_written_any_more_refuses_drains_and_lets_jobs_go_on() 
     std::fs::rename(dir.path().join("away"), dir.path().join("state")).expect("renamed");
     assert_eq!(gate.http("POST", "/v1/drains", DRAIN).0, 201);
 }
+
+#[test]
+fn a_journal_that_cannot_be_written_at_start_does_not_keep_traffic_out() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let broker = Broker::start();
+    let text = config(broker.address, "");
+    let mut gate = Gate::start(dir.path(), &text);
+    Client::connect(gate.listener).send(&["BRPOP", "jobs", "0"]);
+    gate.eventually("the worker is known", |gate| gate.get("/v1/workers").contains("jobs").then_some(()));
+    drop(gate); // kill -9
+    let state = dir.path().join("state");
+    let journal = || std::fs::read_to_string(state.join("journal")).expect("there");
+    assert!(journal().contains("jobs"));
+    // as on a full disk: no new file can be written
+    std::fs::create_dir(state.join("journal.new")).expect("made");
+    let mut gate = Gate::start(dir.path(), &text);
+    assert_eq!(Client::connect(gate.listener).call(&["PING"]), "+PONG");
+    assert_eq!(journal(), "", "what an earlier gate knew is not true any more");
+    assert!(gate.log().contains("the journal cannot be written"), "{}", gate.log());
+    std::fs::remove_dir(state.join("journal.new")).expect("removed");
+    gate.eventually("the journal is whole", |_| journal().contains("jobs").then_some(()));
+}
