@@ -13,6 +13,10 @@ use std::sync::Arc;
 /// Dramatiq's suffix of the queues in which jobs wait for their time.
 const DELAY_QUEUE: &str = ".DQ";
 
+/// Nameko's queues for the answers to a service's own calls (2.14): durable and acknowledged, as those of its jobs, which
+/// wait for them.
+const NAMEKO_REPLIES: &[u8] = b"rpc.reply-";
+
 /// What a queue.declare said of a queue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Attributes {
@@ -43,7 +47,8 @@ pub fn role(queue: &[u8], attributes: Option<Attributes>, no_ack: bool) -> Role 
         || queue.is_empty()
         || queue.starts_with(b"amq.gen-")
         || queue.starts_with(b"amq.rabbitmq.reply-to")
-        || is_celery_control(queue);
+        || is_celery_control(queue)
+        || queue.starts_with(NAMEKO_REPLIES);
     if control { Role::Control } else { Role::Job }
 }
 

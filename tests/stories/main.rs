@@ -26,6 +26,7 @@ mod rabbitmq_kinds;
 mod rabbitmq_queues;
 mod rabbitmq_restarts;
 mod rabbitmq_users;
+mod rabbitmq_written;
 mod recorder;
 mod recovery;
 mod resque;

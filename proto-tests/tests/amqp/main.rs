@@ -32,3 +32,4 @@ mod systems;
 mod transparent;
 mod undrain;
 mod walk;
+mod written;

@@ -6,6 +6,7 @@ use crate::script::play;
 
 /// A consumer that has got such a message and was drained, of a queue declared so; `asked` comes behind its cancel.
 fn drained(declare: &str, consume: &str, asked: &str) -> String {
+    let written = if declare.contains("quorum") { "+1s" } else { "" };
     format!(
         "
         handshake
@@ -23,6 +24,7 @@ fn drained(declare: &str, consume: &str, asked: &str) -> String {
         E FetchMoved gate
         {asked}
         W= 1 ack 1
+        {written}
         B> 1 cancel ~draingate-7
         B< 1 cancel-ok ~draingate-7
         E Ended 7.1.1 finished

@@ -353,6 +353,28 @@ fn a_queue_that_is_deleted_while_its_consumer_is_parked() {
         B< 2047 close 404 50/10
         E Bound its consumer of q could not be resumed: the queue has been deleted
         B> 2047 close-ok
+        # it may be back: its node was away, or it has been made anew
+        +19999ms
+        +1ms
+        B> 2047 open
+        B< 2047 open-ok
+        B> 2047 declare q passive
+        B< 2047 close 404 50/10
+        B> 2047 close-ok
+        +20s
+        B> 2047 open
+        B< 2047 open-ok
+        B> 2047 declare q passive
+        B< 2047 declare-ok q
+        E FetchMoved broker
+        E Unbound its consumer of q could not be resumed: the queue has been deleted
+        B> 2047 close 200 0/0
+        B> 1 consume q t
+        B< 2047 close-ok
+        B< 1 consume-ok t
+        # what it was like before says nothing
+        DRAIN
+        B> 2047 open
         ",
         parked("durable")
     ));

@@ -163,3 +163,32 @@ fn an_idle_worker_of_dramatiq_is_known_by_its_delay_queue() {
         ",
     );
 }
+
+/// Nameko 2.14, one channel for all: a job that is in hand waits for the answer to its own call.
+#[test]
+fn a_service_hears_the_answers_to_its_calls_while_it_is_drained() {
+    play(
+        "
+        handshake
+        W= 1 qos 10
+        B= 1 qos-ok
+        W= 1 declare rpc.reply-a-89b52737 durable x-expires=300000
+        B= 1 declare-ok rpc.reply-a-89b52737
+        W= 1 consume rpc.reply-a-89b52737 1
+        B= 1 consume-ok 1
+        W= 1 declare rpc-a durable
+        B= 1 declare-ok rpc-a
+        W= 1 consume rpc-a 2
+        E FetchAsked broker rpc-a blocking
+        B= 1 consume-ok 2
+        DRAIN
+        +20ms
+        B> 1 cancel 2
+        B< 1 cancel-ok 2
+        E FetchMoved gate
+        B= 1 message 1 1 abc correlation=c
+        W= 1 ack 1
+        SAFE
+        ",
+    );
+}

@@ -9,7 +9,7 @@
 //!                                              └──its consumer has gone, or goes on──▲
 //! ```
 
-use super::consumer::{Consumer, Leave, Place, State};
+use super::consumer::{Consumer, Gone, Leave, Place, State};
 use super::frame::{AROUND, Head, WHOLE_MAX};
 use super::inquiry::Question;
 use super::likeness::Guess;
@@ -126,7 +126,7 @@ impl AmqpGate {
         let Some(consumer) = self.consumer_of(of) else { return };
         consumer.place = Place::Own;
         if consumer.state == State::Parked {
-            consumer.gone = Some("is a stream, and where it stood there is not known");
+            consumer.gone = Some(Gone::Turn("is a stream, and where it stood there is not known"));
         } else {
             consumer.leave = Leave::Denied("reads a stream, and where it stands there cannot be told");
         }

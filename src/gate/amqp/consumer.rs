@@ -65,6 +65,15 @@ pub(super) enum Place {
     Kept,
 }
 
+/// Why a consumer could not be resumed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Gone {
+    /// Its queue cannot be had: that may change by itself.
+    Queue(&'static str),
+    /// Somebody else has it, or its place is not known: only the next mark is reason enough to try again.
+    Turn(&'static str),
+}
+
 /// A consumer was resumed with less than its prefetch, because jobs were in the client's hands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Short {
@@ -116,7 +125,7 @@ pub(super) struct Consumer {
     /// Parked to be renewed: it is waited for an empty hand until then.
     pub(super) until: Option<Millis>,
     /// Why it could not be resumed.
-    pub(super) gone: Option<&'static str>,
+    pub(super) gone: Option<Gone>,
     pub(super) over: Option<Over>,
 }
 
@@ -194,6 +203,12 @@ impl Consumer {
         self.waits() && !self.stopped
     }
 
+    /// Is to be resumed as soon as its queue is back. A stream may be another then, with other places.
+    pub(super) fn awaits_its_queue(&self) -> bool {
+        let gone = matches!(self.gone, Some(Gone::Queue(_)));
+        gone && self.state == State::Parked && self.offset.is_none() && self.place == Place::Own
+    }
+
     /// What the worker's `blocked` says of it.
     pub(super) fn reason(&self) -> Option<String> {
         let queue = || String::from_utf8_lossy(&self.queue);
@@ -202,7 +217,9 @@ impl Consumer {
             (Leave::Denied(why), _) if self.is_at_broker() => {
                 Some(format!("its consumer of {} cannot be stopped: it {why}", queue()))
             }
-            (_, Some(why)) => Some(format!("its consumer of {} could not be resumed: the queue {why}", queue())),
+            (_, Some(Gone::Queue(why) | Gone::Turn(why))) => {
+                Some(format!("its consumer of {} could not be resumed: the queue {why}", queue()))
+            }
             _ => None,
         }
     }

@@ -177,7 +177,8 @@ impl AmqpGate {
             return;
         }
         let consumers = self.channels.values().filter(|c| c.is_open()).flat_map(|c| c.consumers.values());
-        let queues: Vec<Vec<u8>> = consumers.filter(|c| c.waits()).map(|c| c.queue.clone()).collect();
+        let queues: Vec<Vec<u8>> =
+            consumers.filter(|c| c.waits() || c.awaits_its_queue()).map(|c| c.queue.clone()).collect();
         self.keep = None;
         if self.ending {
             return;

@@ -13,7 +13,7 @@
 //!
 //! *Would a consume be refused* is tried (`probe`), where the existence has told of one other consumer: it may be exclusive.
 
-use super::consumer::{Consumer, Leave, leave};
+use super::consumer::{Consumer, Gone, Leave, leave};
 use super::frame::Fields;
 use super::likeness::{Guess, Likeness};
 use super::method::{self, Id};
@@ -170,7 +170,7 @@ impl AmqpGate {
             Question::Consumable => self.consumable(&queue, code == PRECONDITION_FAILED),
             Question::IsLike(guess) => self.examined(&queue, guess.read(text)),
             Question::Admits if stage == Stage::Asking && code == ACCESS_REFUSED => {
-                self.gone(&queue, Some("is in exclusive use by another consumer"), out);
+                self.gone(&queue, Gone::Turn("is in exclusive use by another consumer"), out);
             }
             // it could not be tried
             Question::Admits => {}
@@ -186,13 +186,13 @@ impl AmqpGate {
         } else {
             self.queues.deleted(queue);
         }
-        let gone = match answer {
-            Err(NOT_FOUND) => Some("has been deleted"),
-            Err(RESOURCE_LOCKED) => Some("is now exclusive to another connection"),
-            _ => None,
-        };
-        if !self.marked && gone.is_some() {
-            self.gone(queue, gone, out);
+        match answer {
+            Err(NOT_FOUND) if !self.marked => self.gone(queue, Gone::Queue("has been deleted"), out),
+            Err(RESOURCE_LOCKED) if !self.marked => {
+                self.gone(queue, Gone::Queue("is now exclusive to another connection"), out);
+            }
+            Ok(_) => self.is_back(queue),
+            _ => {}
         }
         if answer == Ok(1) {
             self.doubt(queue);
@@ -227,13 +227,25 @@ impl AmqpGate {
     }
 
     /// A queue that parked consumers were to be resumed on: they stay parked, and it is told.
-    fn gone(&mut self, queue: &[u8], why: Option<&'static str>, out: &mut Vec<Action>) {
+    fn gone(&mut self, queue: &[u8], why: Gone, out: &mut Vec<Action>) {
         for consumer in self.channels.values_mut().flat_map(|channel| channel.consumers.values_mut()) {
             if consumer.resumes() && consumer.queue == queue {
-                consumer.gone = why;
+                consumer.gone = Some(why);
             }
         }
         self.tell_reasons(out);
+    }
+
+    /// A queue is there. What was parked without it is resumed; it may have been made anew, and be like no other.
+    fn is_back(&mut self, queue: &[u8]) {
+        for consumer in self.channels.values_mut().flat_map(|channel| channel.consumers.values_mut()) {
+            if consumer.queue == queue && consumer.awaits_its_queue() {
+                consumer.gone = None;
+                consumer.leave = leave(&consumer.consume, None);
+                self.reasons_changed = true;
+                self.attention = true;
+            }
+        }
     }
 
     /// What a cancel would do is known now, or it is known that it cannot be.

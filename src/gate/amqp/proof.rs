@@ -2,6 +2,12 @@
 //! tag that never existed is always answered at once, after the acks before it: so its cancel-ok is the proof. At most
 //! one is under way per channel. While nobody waits for the answer the acks of a quarter of a second share one, up to a
 //! few hundred: the ledger keeps their jobs until then.
+//!
+//! With quorum queues it proves that the channel has the ack, and not that the queue has: while the queue elects a leader,
+//! and behind 32 others that are not written yet, the channel keeps it, and loses it when it is closed. (Measured on 3.10
+//! and 4.0: of a hundred acks in one write 67 were lost when the client was killed behind the cancel-ok, and each of
+//! those between the end of a leader and, less than half a second later, the next one.) Nothing tells when they are
+//! written. So those of a marked worker are asked for when they are a second old.
 
 use super::AmqpGate;
 use super::channel::Channel;
@@ -15,6 +21,8 @@ use crate::job::{JobEvent, JobKey, Millis, Outcome, System};
 pub(super) const TOGETHER: Millis = 250;
 /// Or when there are so many: each of them is a job that the ledger keeps until then.
 const MANY: usize = 256;
+/// A quorum queue has got a new leader by then, and has written what it got.
+const WRITTEN: Millis = 1_000;
 
 impl AmqpGate {
     /// The tag that never exists.
@@ -52,12 +60,19 @@ impl AmqpGate {
         }
     }
 
+    /// Settlements up to this moment can be proven, and later ones when they are so old.
+    fn ripe(&self) -> (Millis, Millis) {
+        let age = if self.marked && self.queues.has_quorum() { WRITTEN } else { 0 };
+        (self.now.saturating_sub(age), age)
+    }
+
     pub(super) fn ask_proof(&mut self, number: u16) {
         let tag = self.proof_tag();
         let closing = self.closing || self.ending;
+        let (ripe, age) = self.ripe();
         let Some(channel) = self.channels.get_mut(&number) else { return };
-        channel.proof.due = None;
-        let n = channel.unacked.unconfirmed();
+        let (n, next) = channel.unacked.sent_until(ripe);
+        channel.proof.due = next.filter(|_| channel.proof.asked.is_none()).map(|at| at + age);
         let nothing = n == 0 && !channel.has_unproven_ends();
         if nothing || channel.proof.asked.is_some() || closing || !channel.is_open() {
             return;
@@ -69,8 +84,10 @@ impl AmqpGate {
 
     /// Its cancel-ok has come.
     pub(super) fn proven(&mut self, number: u16, out: &mut Vec<Action>) {
+        let (ripe, _) = self.ripe();
         let Some(channel) = self.channels.get_mut(&number) else { return };
-        let n = channel.proof.asked.take().unwrap_or(0);
+        // the mark may have come behind the question
+        let n = channel.proof.asked.take().unwrap_or(0).min(channel.unacked.sent_until(ripe).0);
         let sent = channel.unacked.confirm(n);
         self.tell_settled(number, sent, out);
         self.ends_proven(number, out);
@@ -83,7 +100,7 @@ impl AmqpGate {
 
     /// Celery acknowledges when it starts a job (or, told so, when it has ended one); all others when it is done.
     pub(super) fn tell_settled(&self, number: u16, sent: Vec<Sent>, out: &mut Vec<Action>) {
-        for Sent { of, outcome } in sent {
+        for Sent { of, outcome, .. } in sent {
             let key = self.key(number, of.tag);
             out.push(Action::Event(match outcome {
                 Outcome::Finished if self.system == System::Celery => JobEvent::Acked(key),
@@ -101,7 +118,7 @@ impl AmqpGate {
 impl Channel {
     /// The client settles deliveries. True if that is to be proven now, rather than with others.
     pub(super) fn settle(&mut self, settlement: Settlement, now: Millis, marked: bool) -> bool {
-        if self.unacked.settle(settlement, self.tx) {
+        if self.unacked.settle(settlement, self.tx, now) {
             self.freed = Some(now);
         }
         let unconfirmed = self.unacked.unconfirmed();

@@ -44,12 +44,15 @@ pub(super) struct Queues {
     known: HashMap<Vec<u8>, Option<Known>>,
     /// The last answer to a question, good for the one who asked.
     answer: Option<(Vec<u8>, bool)>,
+    /// One of them is a quorum queue.
+    quorum: bool,
 }
 
 impl Queues {
     /// The broker has answered a declare; a passive one says nothing about what the queue is like.
     pub(super) fn declared(&mut self, queue: &[u8], is: Option<Known>) {
         self.exists(queue);
+        self.quorum |= is.is_some_and(|is| is.kind == Some(Kind::Quorum));
         if let (Some(known), Some(is)) = (self.known.get_mut(queue), is) {
             *known = Some(is);
         }
@@ -72,6 +75,11 @@ impl Queues {
             self.known.remove(queue);
         }
         self.answer = Some((queue.to_vec(), exists));
+    }
+
+    /// Whether a quorum queue has been seen here.
+    pub(super) fn has_quorum(&self) -> bool {
+        self.quorum
     }
 
     /// Whether it exists, as far as is known.

@@ -10,7 +10,7 @@
 //! ```
 
 use super::method::Settlement;
-use crate::job::Outcome;
+use crate::job::{Millis, Outcome};
 use std::collections::VecDeque;
 
 /// A delivery that is not settled.
@@ -26,6 +26,8 @@ pub(super) struct Open {
 pub(super) struct Sent {
     pub(super) of: Open,
     pub(super) outcome: Outcome,
+    /// When the client settled it.
+    pub(super) at: Millis,
 }
 
 /// See the module.
@@ -51,7 +53,7 @@ impl Unacked {
     }
 
     /// The client settled deliveries; false if none. One that the broker refuses (it closes the channel) changes nothing.
-    pub(super) fn settle(&mut self, settlement: Settlement, in_transaction: bool) -> bool {
+    pub(super) fn settle(&mut self, settlement: Settlement, in_transaction: bool, at: Millis) -> bool {
         let Settlement { tag, multiple, requeue } = settlement;
         if tag > self.highest || (tag == 0 && !multiple) {
             return false;
@@ -62,9 +64,9 @@ impl Unacked {
         if multiple {
             let upto = if tag == 0 { u64::MAX } else { tag };
             let end = self.open.partition_point(|open| open.tag <= upto);
-            into.extend(self.open.drain(..end).map(|of| Sent { of, outcome }));
+            into.extend(self.open.drain(..end).map(|of| Sent { of, outcome, at }));
         } else if let Some(of) = take(&mut self.open, tag) {
-            into.push(Sent { of, outcome });
+            into.push(Sent { of, outcome, at });
         }
         if self.open.is_empty() && self.open.capacity() > 64 {
             self.open = VecDeque::new();
@@ -75,6 +77,12 @@ impl Unacked {
     /// Settlements that nothing has confirmed yet.
     pub(super) fn unconfirmed(&self) -> usize {
         self.sent.len()
+    }
+
+    /// How many of them were sent up to a moment, and when the first behind it was.
+    pub(super) fn sent_until(&self, moment: Millis) -> (usize, Option<Millis>) {
+        let n = self.sent.partition_point(|sent| sent.at <= moment);
+        (n, self.sent.get(n).map(|sent| sent.at))
     }
 
     /// The first `n` of them are confirmed.
@@ -103,9 +111,9 @@ impl Unacked {
     }
 
     /// basic.recover-async, which has no answer: the same, to be confirmed like a settlement.
-    pub(super) fn recover_async(&mut self) {
+    pub(super) fn recover_async(&mut self, at: Millis) {
         let outcome = Outcome::Requeued;
-        self.sent.extend(self.open.drain(..).map(|of| Sent { of, outcome }));
+        self.sent.extend(self.open.drain(..).map(|of| Sent { of, outcome, at }));
     }
 
     /// The broker has taken everything back that is not settled. In a transaction that includes what it settled.
