@@ -203,6 +203,17 @@ pub enum Outcome {
     Requeued,
 }
 
+/// What a command that is no fetch to the gate has brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Found {
+    /// A script has found nothing, as in an empty queue: the next time it may be a job.
+    Nothing,
+    /// A script has returned something, whatever that may be.
+    Something,
+    /// It was a pop, or a script over keys that are called as a queue's: more likely a job, now or the next time.
+    Job,
+}
+
 /// What a gate saw on one connection. In the order of the bytes; a [`JobEvent::Delivered`] comes before the job's last
 /// byte goes to the worker, an end only after the broker has confirmed it (product rule "struck out when confirmed").
 #[derive(Clone, Debug, PartialEq)]
@@ -329,8 +340,8 @@ pub enum JobEvent {
     Unrefused {
         /// The reason for people.
         why: String,
-        /// It was a pop; a script may have returned anything.
-        pop: bool,
+        /// What came of it.
+        found: Found,
     },
     /// The connection takes elements from a queue by something that is not refused while the queue is paused.
     PassesPause {

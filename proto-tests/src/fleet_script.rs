@@ -30,7 +30,7 @@ mod pauses;
 mod words;
 
 use draingate::fleet::{ClosedBy, DrainAnswer, DrainError, Effect, Fleet, FleetSettings, Peer, Process};
-use draingate::job::{ConnId, FetchEnd, JobEvent, JobKey, Millis, Outcome, Place, Report, System};
+use draingate::job::{ConnId, FetchEnd, Found, JobEvent, JobKey, Millis, Outcome, Place, Report, System};
 use draingate::question::Question;
 use std::collections::HashMap;
 use words::{celery_report, job, moment, notice_texts, request, sidekiq_report, span};
@@ -79,7 +79,7 @@ impl Script {
     /// A fresh fleet whose gate starts at `born`.
     pub fn new(settings: FleetSettings, born: Millis) -> Script {
         let mut fleet = Fleet::new(settings.clone(), born);
-        let journal = fleet.export_journal();
+        let (journal, drains) = (fleet.export_journal(), fleet.export_drains());
         fleet.take_effects();
         fleet.take_journal(|_| ());
         Script {
@@ -89,7 +89,7 @@ impl Script {
             conns: HashMap::new(),
             next: 0,
             journal,
-            drains: String::new(),
+            drains,
             notices: Vec::new(),
             asked: Vec::new(),
             looked: 0,
@@ -285,9 +285,10 @@ impl Script {
             "blocked" => JobEvent::Blocked(words[1..].join(" ")),
             "bound" => JobEvent::Bound(words[1..].join(" ")),
             "unbound" => JobEvent::Unbound(words[1..].join(" ")),
-            "unrefused" => JobEvent::Unrefused { why: words[1..].join(" "), pop: true },
+            "unrefused" => JobEvent::Unrefused { why: words[1..].join(" "), found: Found::Job },
             "passes" => JobEvent::PassesPause { queue: words[1].to_owned(), why: rest(3)?, sure: words[2] == "surely" },
-            "scripts" => JobEvent::Unrefused { why: words[1..].join(" "), pop: false },
+            "scripts" => JobEvent::Unrefused { why: words[1..].join(" "), found: Found::Something },
+            "seeks" => JobEvent::Unrefused { why: words[1..].join(" "), found: Found::Nothing },
             "opaque" => JobEvent::Opaque,
             "takes" => self.taken(&words[1..]),
             "beat" | "online" | "offline" => celery_report(words, now)?,

@@ -7,7 +7,7 @@
 use draingate::fleet::view::WorkerState;
 use draingate::fleet::{ClosedBy, DrainRequest, Effect, Fleet, FleetSettings, Peer, Process};
 use draingate::job::{
-    CeleryEvent, ConnId, Evidence, FetchEnd, Job, JobEvent, JobKey, Millis, Outcome, Place, Report, System,
+    CeleryEvent, ConnId, Evidence, FetchEnd, Found, Job, JobEvent, JobKey, Millis, Outcome, Place, Report, System,
 };
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -63,7 +63,8 @@ fn event() -> impl Strategy<Value = JobEvent> {
             key, outcome: if requeued { Outcome::Requeued } else { Outcome::Finished }
         }),
         1 => key.clone().prop_map(JobEvent::Popped),
-        1 => any::<bool>().prop_map(|pop| JobEvent::Unrefused { why: "x".into(), pop }),
+        1 => prop_oneof![Just(Found::Nothing), Just(Found::Something), Just(Found::Job)]
+            .prop_map(|found| JobEvent::Unrefused { why: "x".into(), found }),
         2 => (0_u8..6).prop_map(|n| JobEvent::Result { id: format!("i{n}") }),
         1 => system.clone().prop_map(JobEvent::Recognised),
         2 => (system, 0_u8..3).prop_map(|(system, n)| JobEvent::Named { system, name: format!("w{n}\n@a") }),

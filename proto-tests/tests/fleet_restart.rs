@@ -200,6 +200,28 @@ fn a_local_process_is_known_again_by_pid_and_start() {
     );
 }
 
+/// It says that its job is over on a new connection, before it is known whose that is.
+#[test]
+fn what_a_process_says_before_it_is_known_counts() {
+    let begin = "
+        + c1 local
+        = c1 100:7@0s
+        c1 born rq w1
+        c1 fetch q
+        c1 gets j1
+        restart
+        drain d all
+        1s
+        + c2 local
+        c2 idle";
+    let end = "
+        9s
+        = c2 100:7@0s";
+    play(&format!("{begin}{end}\n ? w1 drained exact running=0"));
+    play(&format!("{begin}\n c2 delivers j2{end}\n ? w1 sealed unknown running=2\n c2 idle\n ? w1 drained exact"));
+    play(&format!("{begin}\n - c2\n + c3 local\n{}\n ? w1 sealed unknown running=1", end.replace("c2", "c3")));
+}
+
 #[test]
 fn a_local_process_from_before_a_restart_that_nobody_wrote_down_is_met_in_mid_life() {
     play(
@@ -303,6 +325,24 @@ fn a_torn_last_line_is_ignored_and_any_other_is_an_error() {
     assert!(why.contains("expected version 1"), "{why}");
 }
 
+/// A file that lost its end, between two records too, would hold nobody: its drains must not come back as `drained`.
+#[test]
+fn drains_that_are_cut_off_are_an_error() {
+    let script = play("+ c1 10.0.0.5\n c1 named celery w1@a\n c1 gets t1\n drain d w1@a standing\n drain e all");
+    let text = script.fleet.export_drains();
+    let read = |text: &str| Fleet::new(FleetSettings::default(), ZERO).import_drains(ZERO, text);
+    read(&text).unwrap();
+    for cut in 0..text.len() - 1 {
+        let why = read(&text[..cut]).unwrap_err();
+        assert!(why.starts_with("drains line "), "{cut}: {why}");
+    }
+    let lines: Vec<&str> = text.lines().collect();
+    for gone in 0..lines.len() {
+        let rest: Vec<&str> = lines.iter().enumerate().filter(|(no, _)| *no != gone).map(|(_, line)| *line).collect();
+        read(&rest.join("\n")).unwrap_err();
+    }
+}
+
 /// A worker that was known by its pops alone is one still: what it may have taken is not known.
 #[test]
 fn a_worker_that_only_pops_is_remembered() {
@@ -314,7 +354,7 @@ fn a_worker_that_only_pops_is_remembered() {
         drain d all
         ? drain d draining
         restart
-        ? drain d sealed
+        ? drain d draining
         ",
     );
 }

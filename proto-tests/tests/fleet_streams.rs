@@ -49,3 +49,64 @@ fn entries_that_are_told_again_are_in_flight_once() {
     ",
     );
 }
+
+/// `taskiq worker --ack-type when_received`: results that come behind the acknowledgements show it.
+#[test]
+fn whoever_acknowledges_before_it_works_is_done_with_the_result() {
+    play(
+        "
+        + c1 10.0.0.5
+        +12s
+        c1 is taskiq
+        c1 acknowledges
+        c1 fetch s
+        c1 gets 1-1@s id=a
+        c1 end 1-1@s
+        +1s
+        c1 result a
+        c1 fetch s
+        c1 gets 2-1@s id=b
+        c1 end 2-1@s
+        c1 end 2-1@s                   # said twice
+        c1 fetch s
+        drain d all
+        c1 parked
+        ? 10.0.0.5 sealed exact running=1
+        c1 result b
+        ? 10.0.0.5 drained exact
+        c1 delivers 3-1@s id=c
+        c1 result c                    # and the other way round
+        ? 10.0.0.5 sealed exact running=1
+        c1 end 3-1@s
+        ? 10.0.0.5 drained exact
+    ",
+    );
+}
+
+/// A first attempt has no result, and its acknowledgement comes behind that of the second: a result over a connection whose
+/// process is still being looked up is told of before the acknowledgement that follows it.
+#[test]
+fn a_result_that_waits_for_its_place_came_when_it_came() {
+    play(
+        "
+        + c1 local
+        = c1 100:5
+        c1 is taskiq
+        c1 acknowledges
+        c1 fetch s
+        c1 gets 1-1@s id=a
+        + c2 local
+        c2 result a
+        +1s
+        c1 end 1-1@s
+        = c2 100:5
+        c1 fetch s
+        c1 gets 2-1@s id=b
+        c1 end 2-1@s                   # it has none
+        c1 fetch s
+        drain d all
+        c1 parked
+        ? drain d drained
+    ",
+    );
+}

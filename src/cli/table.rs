@@ -62,8 +62,11 @@ pub(super) fn drain_workers(drain: &Drain) -> String {
             Cell::new(&worker.id),
         ]);
     }
-    let blocked = drain.workers.iter().flat_map(|w| w.blocked.iter().map(move |why| format!("{}: {why}", w.name)));
-    with_lines(&table, blocked)
+    let lines = |w: &'_ DrainWorker| {
+        let why = w.blocked.iter().map(|why| format!("{}: {why}", w.name));
+        why.chain(w.hint.iter().map(|hint| format!("{}: what helps: {hint}", w.name))).collect::<Vec<_>>()
+    };
+    with_lines(&table, drain.workers.iter().flat_map(lines))
 }
 
 /// The jobs in flight of these workers, a line each.

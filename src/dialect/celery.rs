@@ -44,7 +44,7 @@ impl Dialect for Celery {
         let wanted = match name {
             b"publish" => after(first, EVENTS).is_some(),
             b"hdel" => first.ends_with(b"unacked"),
-            b"set" | b"setex" | b"psetex" => after(first, RESULT_KEY).is_some(),
+            b"set" | b"setex" | b"psetex" => is_result(first),
             b"rpush" | b"lpush" => memory.ack_in_transaction,
             b"sadd" => first.ends_with(BINDINGS),
             // only the arguments behind the SHA or the text can tell
@@ -118,6 +118,11 @@ fn text(bytes: &[u8]) -> String {
 pub(super) fn queue(key: &[u8]) -> &[u8] {
     let separator = memchr_iter(PRIORITY_SEPARATOR[0], key).find(|at| key[*at..].starts_with(PRIORITY_SEPARATOR));
     &key[..separator.unwrap_or(key.len())]
+}
+
+/// Whether a result is stored under this key.
+pub(super) fn is_result(key: &[u8]) -> bool {
+    after(key, RESULT_KEY).is_some()
 }
 
 /// What stands behind the first `mark` of a key: one of those that begin with `celery`. Asked of every SET and PUBLISH that

@@ -10,6 +10,17 @@ pub(super) fn is_fetch(pop: PopShape<'_>) -> bool {
     pop.blocking || matches!(pop.name, b"xreadgroup" | b"xautoclaim" | b"xclaim")
 }
 
+/// Whether the keys of a script are called as those of a queue of a job system that takes its jobs by scripts: asynq's
+/// `asynq:{q}:pending` beside `..:active`, Laravel's `queues:q` beside `queues:q:reserved`, gocraft/work's `work:jobs:x` beside
+/// `work:jobs:x:POOL:inprogress`.
+pub fn are_of_queue(keys: &[String]) -> bool {
+    let has_family = |key: &String| {
+        let Some((base, "pending" | "reserved" | "inprogress")) = key.rsplit_once(':') else { return false };
+        keys.iter().any(|other| other != key && (base.starts_with(other.as_str()) || other.starts_with(base)))
+    };
+    keys.iter().any(has_family)
+}
+
 /// A job of which nothing is known but its queue.
 pub(super) fn job(memory: &mut Memory, queue: &Arc<str>) -> Job {
     memory.nameless += 1;
@@ -49,6 +60,22 @@ fn name(seed: u64, number: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn queues_of_scripts_are_told_by_their_keys() {
+        for (keys, is) in [
+            ("asynq:{q}:pending asynq:{q}:paused asynq:{q}:active asynq:{q}:lease", true),
+            ("shop_queues:mail shop_queues:mail:reserved shop_queues:mail:notify", true),
+            ("work:jobs:send work:jobs:send:8f:inprogress work:jobs:send:paused", true),
+            ("queues:mail:delayed queues:mail queues:mail:notify", false),
+            ("orders:pending", false),
+            ("orders:pending stock", false),
+            ("lock", false),
+        ] {
+            let keys: Vec<String> = keys.split(' ').map(str::to_owned).collect();
+            assert_eq!(are_of_queue(&keys), is, "{keys:?}");
+        }
+    }
 
     #[test]
     fn a_name_is_as_the_formatter_writes_it() {

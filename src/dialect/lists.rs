@@ -5,7 +5,7 @@
 
 use super::json::{Skim, Wanted};
 use super::request::{Refusal, Reply, Request, Verb};
-use super::{Claim, DIALECTS, Dialect, Interest, Known, Meaning, Memory, PopShape, sidekiq};
+use super::{Claim, DIALECTS, Dialect, Interest, Known, Meaning, Memory, PopShape, rq, sidekiq};
 use crate::job::{JobEvent, JobKey, Outcome, System};
 use crate::rare::Blank;
 use std::collections::BTreeSet;
@@ -48,7 +48,8 @@ impl Dialect for Lists {
 
     fn interest(&self, memory: &Memory, name: &[u8], first: &[u8]) -> Interest {
         let told = match memory.system {
-            System::Unknown => true,
+            // a connection of RQ's work-horse that nobody has told yet whose it is
+            System::Unknown => !rq::is_intermediate(first),
             // its jobs may have lists, too
             System::Sidekiq => sidekiq::is_private(first),
             _ => false,
@@ -75,9 +76,10 @@ impl Dialect for Lists {
             return;
         }
         if let [job] = request.jobs.as_slice() {
-            let removed = reply.number().and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
-            let outcome = Outcome::Finished;
-            out.extend((0..removed.min(TELLING)).map(|_| JobEvent::Ended { key: job.clone(), outcome }));
+            // who is done is done with one job, whatever equal ones it has removed from under other threads' hands
+            if reply.number().is_some_and(|removed| removed > 0) {
+                out.push(JobEvent::Ended { key: job.clone(), outcome: Outcome::Finished });
+            }
             return;
         }
         for word in reply.words.iter().filter(|word| word.kind == b'$' && word.text != b"-1") {

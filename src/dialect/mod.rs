@@ -25,6 +25,7 @@ mod taskiq;
 use crate::job::{Job, JobEvent, JobKey, Outcome, Report, System};
 use crate::rare::Rare;
 pub use claim::{Claim, Keys, Known, PopShape, claim};
+pub use generic::are_of_queue;
 use json::{Skim, Wanted};
 pub use request::{Refusal, Reply, Request, Verb, Word};
 use std::borrow::Cow;
@@ -57,7 +58,7 @@ fn told(name: &[u8]) -> &'static [&'static dyn Dialect] {
         b"exists" | b"watch" | b"unwatch" | b"pexpire" | b"info" | b"dbsize" => &[&arq::Arq],
         b"hset" | b"hmset" => &[&sidekiq::Sidekiq, &rq::Rq, &resque::Resque],
         b"rpush" | b"lpush" => &[&celery::Celery, &sidekiq::Sidekiq],
-        b"xack" => &[&streams::Streams],
+        b"xack" | b"xackdel" => &[&streams::Streams],
         b"lrem" => &[&lists::Lists],
         b"evalsha" | b"eval" => DIALECTS,
         _ => &[],
@@ -224,6 +225,12 @@ pub fn is_told(name: &[u8]) -> bool {
 pub fn interest(memory: &Memory, name: &[u8], first: &[u8]) -> Interest {
     let mut all = told(name).iter().map(|dialect| dialect.interest(memory, name, first));
     all.find(|interest| *interest != Interest::None).unwrap_or(Interest::None)
+}
+
+/// The same of a SET, which passes more often than any other command of which one is wanted now and then.
+pub fn interest_in_set(memory: &Memory, key: &[u8]) -> Interest {
+    let wanted = celery::is_result(key) || taskiq::is_result(memory, key) || resque::is_of_worker(key);
+    if wanted { Interest::Tap } else { Interest::None }
 }
 
 /// What a command means that a dialect was interested in. Its name is given in lower case.

@@ -90,8 +90,7 @@ impl Dialect for Resque {
         match name {
             b"sadd" | b"srem" if first.ends_with(WORKERS) => Interest::Tap,
             b"hset" if first.ends_with(HEARTBEATS) => Interest::Tap,
-            // asked of every SET that passes: a search for a byte or a string costs more than a look at each place
-            b"set" | b"del" if first.array_windows().any(|part| part == WORKER) => Interest::Tap,
+            b"set" | b"del" if is_of_worker(first) => Interest::Tap,
             b"zrangebyscore" if first.ends_with(SCHEDULE) => Interest::Whole,
             b"eval" | b"evalsha" if matches!(memory.system, System::Resque | System::Unknown) => Interest::Whole,
             _ => Interest::None,
@@ -185,6 +184,13 @@ impl Dialect for Resque {
         let (key, queue) = (key.clone(), request.queue.as_str().into());
         out.push(JobEvent::Delivered(Job { key, id: String::new(), name, queue, eta: None }));
     }
+}
+
+/// Whether a key says what one of the workers does. Asked of every SET that passes: a search for a byte or a string costs
+/// more than a look at each place.
+#[inline]
+pub(super) fn is_of_worker(key: &[u8]) -> bool {
+    key.array_windows().any(|part| u64::from_le_bytes(*part) == u64::from_le_bytes(*WORKER))
 }
 
 fn request(queue: &[u8], job: Option<JobKey>, refusal: Refusal) -> Meaning {

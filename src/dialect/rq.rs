@@ -25,7 +25,7 @@ impl Dialect for Rq {
     }
 
     fn claim(&self, known: Known, pop: PopShape<'_>) -> Claim {
-        let queues = pop.keys.iter().all(|k| k.starts_with(QUEUE) && !k.ends_with(b":intermediate"));
+        let queues = pop.keys.iter().all(|k| k.starts_with(QUEUE) && !is_intermediate(k));
         match pop.name {
             b"blmove" | b"blpop" | b"lmove" | b"lpop" | b"brpop" | b"rpop" if queues => Claim::Fetch,
             _ if known.system == System::Rq => Claim::Pass,
@@ -64,4 +64,9 @@ impl Dialect for Rq {
             out.push(JobEvent::Report(Report::Idle));
         }
     }
+}
+
+/// The list beside a queue where a job stays until its work-horse has begun it.
+pub(super) fn is_intermediate(list: &[u8]) -> bool {
+    list.starts_with(QUEUE) && list.ends_with(b":intermediate")
 }

@@ -18,7 +18,7 @@ impl Dialect for Streams {
 
     fn interest(&self, memory: &Memory, name: &[u8], _first: &[u8]) -> Interest {
         let told = matches!(memory.system, System::Unknown | System::Taskiq);
-        if told && name == b"xack" { Interest::Tap } else { Interest::None }
+        if told && matches!(name, b"xack" | b"xackdel") { Interest::Tap } else { Interest::None }
     }
 
     fn claim(&self, _known: Known, _pop: PopShape<'_>) -> Claim {
@@ -26,7 +26,8 @@ impl Dialect for Streams {
     }
 
     fn command(&self, _memory: &mut Memory, args: &[&[u8]], _out: &mut Vec<JobEvent>) -> Meaning {
-        let [b"xack", stream, _group, ids @ ..] = args else { return Meaning::Nothing };
+        let [name, stream, _group, ids @ ..] = args else { return Meaning::Nothing };
+        let ids = if *name == b"xackdel" { counted(ids) } else { ids };
         let keys = ids.iter().map(|id| key(stream, id)).collect();
         Meaning::Note(Note::Ended(keys, Outcome::Finished))
     }
@@ -44,6 +45,12 @@ impl Dialect for Streams {
             out.push(deliver(job));
         }
     }
+}
+
+/// The ids in `[KEEPREF|DELREF|ACKED] IDS number id..`, as XACKDEL has them (Redis 8.2).
+fn counted<'a>(words: &'a [&'a [u8]]) -> &'a [&'a [u8]] {
+    let ids = words.iter().position(|word| word.eq_ignore_ascii_case(b"ids"));
+    ids.and_then(|at| words.get(at + 2..)).unwrap_or_default()
 }
 
 /// XREADGROUP of what is pending for this consumer already: a process that starts takes up so what it had before.

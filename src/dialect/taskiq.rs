@@ -6,6 +6,9 @@ use super::{Claim, Dialect, Interest, Known, Meaning, Memory, Note, Payload, Pop
 use crate::job::{Job, JobEvent, JobKey, System};
 use std::sync::Arc;
 
+/// So many hexadecimal digits make an id.
+const ID: usize = 32;
+
 pub(super) struct Taskiq;
 
 impl Dialect for Taskiq {
@@ -14,10 +17,7 @@ impl Dialect for Taskiq {
     }
 
     fn interest(&self, memory: &Memory, name: &[u8], first: &[u8]) -> Interest {
-        // results come on connections of their own, which may not have been looked up yet
-        let taskiq = matches!(memory.system, System::Taskiq | System::Unknown);
-        let result = taskiq && name == b"set" && task_id(first).is_some();
-        if result { Interest::Tap } else { Interest::None }
+        if name == b"set" && is_result(memory, first) { Interest::Tap } else { Interest::None }
     }
 
     fn claim(&self, known: Known, pop: PopShape<'_>) -> Claim {
@@ -43,9 +43,15 @@ impl Dialect for Taskiq {
     }
 }
 
-/// The id in a result's key: 32 hexadecimal digits, behind a prefix or not.
+/// Whether a result is stored under this key.
+pub(super) fn is_result(memory: &Memory, key: &[u8]) -> bool {
+    // results come on connections of their own, which may not have been looked up yet
+    key.len() >= ID && matches!(memory.system, System::Taskiq | System::Unknown) && task_id(key).is_some()
+}
+
+/// The id in a result's key, behind a prefix or not.
 fn task_id(key: &[u8]) -> Option<String> {
-    let id = &key[key.len().checked_sub(32)?..];
-    let alone = key.len() == 32 || key[key.len() - 33] == b':';
+    let (before, id) = key.split_at(key.len().checked_sub(ID)?);
+    let alone = before.last().is_none_or(|last| *last == b':');
     (alone && id.iter().all(u8::is_ascii_hexdigit)).then(|| String::from_utf8_lossy(id).into_owned())
 }

@@ -4,7 +4,7 @@ use super::boundary::{Peer, Process};
 use super::inquiry::Mailbox;
 use super::pauses::Taken;
 use super::worker::{LifeNo, WorkerNo};
-use crate::job::{Millis, Place, System};
+use crate::job::{Found, Millis, Place, System};
 use crate::rare::{Blank, Rare};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -152,7 +152,7 @@ pub(super) struct Ways {
     pub(super) blocked: Vec<String>,
     /// Consumers that the gate must not stop; what they bring is counted.
     pub(super) bound: Vec<String>,
-    /// Ways in which something may have come that is a job only if nobody knows the worker's job system.
+    /// Ways in which something may have come, or may come, that is a job only if nobody knows the worker's job system.
     pub(super) unrefused: Vec<String>,
 }
 
@@ -199,8 +199,8 @@ pub(super) struct Conn {
     pub(super) ways: Rare<Ways>,
     /// What it takes from by something that no pause refuses: why, and whether that is so for every job system.
     pub(super) passes: BTreeMap<String, (String, bool)>,
-    /// Some of the unrefused ones were pops.
-    pub(super) pops: bool,
+    /// What has come of the unrefused ones.
+    pub(super) took: Option<Found>,
     pub(super) opaque: bool,
     pub(super) life: Option<LifeNo>,
     /// Its process listens to remote control here.
@@ -233,7 +233,7 @@ impl Conn {
             names: Rare::default(),
             ways: Rare::default(),
             passes: BTreeMap::new(),
-            pops: false,
+            took: None,
             opaque: false,
             life: None,
             mailbox: None,

@@ -241,8 +241,11 @@ impl Fleet {
 fn check(request: &DrainRequest) -> Result<(), DrainError> {
     if let Some(name) = &request.name {
         let fits = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-        if name.is_empty() || name.len() > 100 || !name.chars().all(fits) {
-            let text = "a drain's name is 1 to 100 letters, digits, dots, dashes or underscores";
+        // `/v1/drains/..` is another path to every client
+        let steps = [".", ".."].contains(&name.as_str());
+        if name.is_empty() || name.len() > 100 || steps || !name.chars().all(fits) {
+            let text =
+                "a drain's name is 1 to 100 letters, digits, dots, dashes or underscores, and not only `.` or `..`";
             return Err(DrainError::BadName(text.to_owned()));
         }
     }

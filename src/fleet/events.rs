@@ -7,7 +7,7 @@ use super::evidence::generic::{self, Over};
 use super::evidence::sidekiq;
 use super::ledger::Stage;
 use super::worker::{Adopted, Worker, WorkerNo};
-use crate::job::{ConnId, FetchEnd, JobEvent, Millis, Place, System};
+use crate::job::{ConnId, FetchEnd, Found, JobEvent, Millis, Place, System};
 use std::sync::Arc;
 
 impl Fleet {
@@ -34,8 +34,8 @@ impl Fleet {
                 }
             }
             JobEvent::Acknowledges => {
-                if let Some(conn) = self.conns.get_mut(&id) {
-                    conn.acknowledges = true;
+                if let Some((conn, worker)) = self.pair(id) {
+                    (conn.acknowledges, worker.acknowledges) = (true, true);
                 }
             }
             JobEvent::FetchRewritten { queues } => {
@@ -50,7 +50,7 @@ impl Fleet {
             JobEvent::Returned(key) => self.returned(now, id, &key),
             JobEvent::GivenBack(key) => self.given_back(now, id, key),
             JobEvent::Popped(key) => self.popped(now, id, key),
-            JobEvent::Result { id: job } => self.result(now, no, job),
+            JobEvent::Result { id: job } => self.result(now, no, job, now),
             JobEvent::Report(report) => self.report(now, id, report),
             JobEvent::Recognised(system) => self.set_system(now, no, system),
             JobEvent::Named { system, name } => self.named(now, id, system, name),
@@ -68,7 +68,7 @@ impl Fleet {
             JobEvent::Bound(reason) => self.bound(id, reason),
             JobEvent::Unbound(reason) => self.unbound(id, &reason),
             JobEvent::PassesPause { queue, why, sure } => self.passes_pause(id, queue, why, sure),
-            JobEvent::Unrefused { why, pop } => self.unrefused(id, why, pop),
+            JobEvent::Unrefused { why, found } => self.unrefused(id, why, found),
             JobEvent::Listens(listens) => self.listens(id, listens),
             JobEvent::Answered(answer) => self.answered(now, answer),
             JobEvent::Opaque => self.blocked(now, id, None),
@@ -232,16 +232,14 @@ impl Fleet {
         worker.blocked -= (before - conn.ways.bound.len()).min(worker.blocked);
     }
 
-    /// Something came that is a job only if nobody knows the worker's job system.
-    pub(super) fn unrefused(&mut self, id: ConnId, reason: String, pop: bool) {
+    /// Something came, or may come, that is a job only if nobody knows the worker's job system.
+    pub(super) fn unrefused(&mut self, id: ConnId, reason: String, found: Found) {
         let Some((conn, worker)) = self.pair(id) else { return };
-        let (no, news) = (worker.no, !worker.took || (pop && !worker.pops));
-        worker.took = true;
-        worker.pops |= pop;
-        conn.pops |= pop;
+        let (no, news) = (worker.no, worker.took < Some(found));
+        worker.took = worker.took.max(Some(found));
+        conn.took = conn.took.max(Some(found));
         if !conn.ways.unrefused.contains(&reason) {
             conn.ways.unrefused.push(reason);
-            worker.unrefused += 1;
         }
         if news {
             self.journal_worker(no);
@@ -262,7 +260,7 @@ impl Fleet {
         worker.proof = None;
         // where an ack is the end of a job it is so under any name
         let same_reading = worker.protocol == "amqp" && system != System::Celery;
-        if (!worker.ledger.is_empty() && !same_reading) || worker.took {
+        if (!worker.ledger.is_empty() && !same_reading) || worker.took > Some(Found::Nothing) {
             // delivered under another reading: their ends will not be recognised, only reports can say
             worker.ledger.set_restored();
             worker.adopt(Adopted::Unseen, now);

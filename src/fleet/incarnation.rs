@@ -230,8 +230,8 @@ impl Fleet {
         if by != ClosedBy::Client {
             worker.last_cut = Some(now);
             worker.ledger.float(id);
-            worker.awaited = worker.conns.is_empty();
         }
+        worker.awaited = worker.conns.is_empty() && worker.is_cut_off(now);
         self.await_again(no, in_hand);
         self.pending_resolved(now, id);
         self.left(now, no);
@@ -267,6 +267,7 @@ impl Fleet {
         self.strike(now, no, &back, "requeued");
         let Some(worker) = self.workers.get_mut(&no) else { return };
         worker.ended = Some(Ended { at: now, lost });
+        worker.awaited = false;
         self.journal_ended(no);
         self.departed(now, no, lost);
         self.settle(now, no);

@@ -7,7 +7,7 @@ use super::evidence::{Proof, sidekiq};
 use super::ledger::{Entry, Stage};
 use super::persist::Fact;
 use super::worker::{Adopted, Key, Worker, WorkerNo};
-use crate::job::{ConnId, Evidence, Job, JobKey, Millis, Outcome, System};
+use crate::job::{ConnId, Evidence, Found, Job, JobKey, Millis, Outcome, System};
 use globset::GlobSet;
 
 /// A ledger keeps at most so many jobs whose end nobody will tell. Each delivery and each ack strikes out what is beyond:
@@ -16,7 +16,7 @@ const LEDGER_LIMIT: usize = 10_000;
 /// And so many where each is acknowledged when it is over: a consumer without a prefetch of its own is given the whole queue.
 const ACKNOWLEDGED_LIMIT: usize = 100_000;
 /// Events kept for a connection that has not found its worker yet.
-const STRAYS: usize = 1_024;
+pub(super) const STRAYS: usize = 1_024;
 
 /// An event about a job that is not in the ledger of a provisional worker: it may be in that of the worker it joins.
 #[derive(Clone, Debug)]
@@ -26,7 +26,9 @@ pub(super) enum Stray {
     Ended(JobKey, &'static str, Millis),
     /// The same.
     GivenBack(JobKey, Millis),
-    Result(String),
+    /// The same.
+    Result(String, Millis),
+    Idle(ConnId, Millis),
 }
 
 impl Fleet {
@@ -157,7 +159,7 @@ impl Fleet {
         conn.acks += 1;
         worker.acks += 1;
         worker.bump(now);
-        self.strike(now, no, &[seq], outcome);
+        self.over(now, no, seq, outcome);
     }
 
     /// A job stands in its queue again. If it is one of this worker's it may still be at it: it stays in the ledger until it
@@ -183,7 +185,7 @@ impl Fleet {
         let own = !looked_up || worker.is_provisional() || worker.ledger.any(&key).is_some();
         if !own {
             let why = "it pops from a list that others move jobs to as well, which cannot be held";
-            self.unrefused(id, why.to_owned(), true);
+            self.unrefused(id, why.to_owned(), Found::Job);
         }
         self.ended(now, id, key, Outcome::Finished);
     }
@@ -205,25 +207,6 @@ impl Fleet {
         let seqs: Vec<u64> = keys.iter().filter_map(|key| worker.ledger.any(key)).collect();
         for seq in seqs {
             worker.ledger.set_refused(seq);
-        }
-    }
-
-    pub(super) fn result(&mut self, now: Millis, no: WorkerNo, job: String) {
-        let waits = !self.pending.is_empty();
-        let Some(worker) = self.workers.get_mut(&no) else { return };
-        if let Some(seq) = worker.ledger.note_result(&job) {
-            if worker.system == System::Taskiq && !worker.ledger.entry(seq).is_some_and(|entry| entry.acknowledged) {
-                worker.acks += 1;
-                return self.strike(now, no, &[seq], "finished");
-            }
-            if !Fact::Result.append(&mut self.journal, worker, seq) {
-                self.journal_worker(no);
-            }
-        } else if (worker.is_provisional() || waits) && worker.strays.len() < STRAYS {
-            worker.strays.push(Stray::Result(job));
-            if !worker.is_provisional() {
-                self.astray.insert(no);
-            }
         }
     }
 
@@ -273,10 +256,11 @@ impl Fleet {
         for stray in strays {
             let Some(worker) = self.workers.get_mut(&no) else { return };
             match stray {
-                Stray::Result(job) => self.result(now, no, job),
+                Stray::Result(job, at) => self.result(now, no, job, at),
+                Stray::Idle(conn, at) => self.was_idle(now, conn, at),
                 Stray::Acked(ref key) if worker.ledger.any(key).is_none() => self.unplaced(now, no, stray),
                 Stray::Ended(ref key, outcome, at) => match worker.ledger.any_at(key, at) {
-                    Some(seq) => self.strike(now, no, &[seq], outcome),
+                    Some(seq) => self.over(now, no, seq, outcome),
                     None => self.unplaced(now, no, stray),
                 },
                 Stray::GivenBack(ref key, at) => match worker.ledger.any_at(key, at) {
@@ -335,7 +319,7 @@ impl Fleet {
     }
 
     /// Strikes out what a ledger does not keep any more.
-    fn strike_surplus(&mut self, now: Millis, no: WorkerNo) {
+    pub(super) fn strike_surplus(&mut self, now: Millis, no: WorkerNo) {
         while let Some(seq) = self.workers.get_mut(&no).and_then(|worker| surplus(worker, now)) {
             self.strike(now, no, &[seq], "finished");
         }

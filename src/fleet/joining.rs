@@ -19,7 +19,6 @@ impl Fleet {
         worker.delivering += usize::from(conn.delivering);
         worker.blocked += conn.ways.blocked.len() + conn.ways.bound.len();
         worker.opaque += usize::from(conn.opaque);
-        worker.unrefused += conn.ways.unrefused.len();
         worker.unconfirmed += usize::from(conn.unconfirmed);
         worker.inquiry.mailboxes += usize::from(conn.mailbox.is_some());
         if conn.mailbox.is_some() || conn.fetched {
@@ -53,7 +52,6 @@ impl Fleet {
         worker.delivering -= usize::from(conn.delivering).min(worker.delivering);
         worker.blocked -= (conn.ways.blocked.len() + conn.ways.bound.len()).min(worker.blocked);
         worker.opaque -= usize::from(conn.opaque).min(worker.opaque);
-        worker.unrefused -= conn.ways.unrefused.len().min(worker.unrefused);
         worker.unconfirmed -= usize::from(conn.unconfirmed).min(worker.unconfirmed);
         worker.inquiry.mailboxes -= usize::from(conn.mailbox.is_some()).min(worker.inquiry.mailboxes);
         worker.client_name = worker.client_name.take().or(conn.names.client_name.clone());
@@ -91,8 +89,8 @@ impl Fleet {
             new.unkept |= old.unkept;
             new.acks += acks;
             new.fetching |= conn.fetched || conn.names.name.is_some();
-            new.took |= !conn.ways.unrefused.is_empty();
-            new.pops |= conn.pops;
+            new.took = new.took.max(conn.took);
+            new.acknowledges |= conn.acknowledges;
             if unseen {
                 new.adopt(Adopted::Unseen, conn.since);
             }
@@ -153,8 +151,8 @@ impl Fleet {
         new.polled += old.polled;
         new.acks += old.acks;
         new.untracked += old.untracked;
-        new.took |= old.took;
-        new.pops |= old.pops;
+        new.took = new.took.max(old.took);
+        new.acknowledges |= old.acknowledges;
         new.ever_started |= old.ever_started;
         new.declared |= old.declared;
         new.mixed |= old.mixed || (known(new.system) && known(old.system) && new.system != old.system);

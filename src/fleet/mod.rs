@@ -26,6 +26,7 @@ mod persist;
 mod phase;
 mod recorder;
 mod reports;
+mod results;
 mod selector;
 mod snapshot;
 mod tally;
@@ -334,8 +335,8 @@ impl Fleet {
         std::mem::take(&mut self.effects)
     }
 
-    /// When what there is to append to the journal has to be taken, if there is anything: mostly now, before the bytes that
-    /// caused it go out.
+    /// When what there is to append to the journal has to be taken, if there is anything: now, before the bytes that caused it
+    /// go out, if a later gate would believe too little without it.
     pub fn journal_due(&mut self, now: Millis) -> Option<Millis> {
         self.journal.due(now)
     }

@@ -14,7 +14,7 @@ use super::evidence::{FIRST_WORD, Verdict, acks, celery, judge};
 use super::inquiry;
 use super::view::WorkerState;
 use super::worker::{Key, Steady, Worker, WorkerNo};
-use crate::job::{ConnId, Evidence, Millis, System};
+use crate::job::{ConnId, Evidence, Found, Millis, System};
 
 /// Workers of the last hour can be looked at, and ended drains read.
 pub(super) const HOUR: Millis = 3_600_000;
@@ -322,7 +322,14 @@ impl Worker {
 
     /// It has a way to get jobs that the gate does not refuse.
     pub(super) fn is_blocked(&self) -> bool {
-        self.blocked > 0 || self.opaque > 0 || (self.unrefused > 0 && self.may_take())
+        self.blocked > 0 || self.opaque > 0 || self.takes_unseen()
+    }
+
+    /// It gets something, or looks for something, in ways that are no fetches to the gate. Where each job that is fetched is
+    /// acknowledged, a script that finds nothing tidies up.
+    pub(super) fn takes_unseen(&self) -> bool {
+        let least = if self.acknowledges { Found::Something } else { Found::Nothing };
+        self.took >= Some(least) && self.may_take()
     }
 
     /// Nobody has said how it gets its jobs: no job system, and no operator.

@@ -42,6 +42,12 @@ impl Recent {
         self.0.push_back(Past { entry, ended_at: now, outcome });
     }
 
+    /// Whether the job with this id is one of them, and was over before its result came at that time.
+    pub(super) fn ended_before_result(&self, id: &str, at: Millis) -> bool {
+        let early = |past: &Past| past.outcome == "finished" && !past.entry.result && past.ended_at < at;
+        self.0.iter().rev().find(|past| past.entry.job.id == id).is_some_and(early)
+    }
+
     /// Another worker turned out to be the same.
     pub(super) fn join(&mut self, other: &mut Recent) {
         self.0.append(&mut other.0);

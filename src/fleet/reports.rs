@@ -2,6 +2,7 @@
 
 use super::Fleet;
 use super::evidence::{acks, celery, sidekiq};
+use super::jobs::{STRAYS, Stray};
 use super::ledger::Stage;
 use super::worker::{Adopted, Voice, WorkerNo};
 use crate::job::{ConnId, Evidence, Millis, Report};
@@ -37,9 +38,11 @@ impl Fleet {
                 }
             }
             Report::Idle => {
+                self.said_idle(now, id);
                 let Some((_, worker)) = self.pair(id) else { return };
-                let (no, over) = (worker.no, acks::idle(worker, id, now));
-                self.strike(now, no, &over, "finished");
+                if worker.key.is_pending() && worker.strays.len() < STRAYS {
+                    worker.strays.push(Stray::Idle(id, now));
+                }
             }
             Report::SidekiqWork { running } => {
                 let Some((_, no, voice)) = self.sidekiq_voice(id, now) else { return };
@@ -58,6 +61,20 @@ impl Fleet {
                 self.strike(now, no, &over, "finished");
             }
             Report::SidekiqLeft { name } => self.sidekiq_left(now, id, &name),
+        }
+    }
+
+    fn said_idle(&mut self, now: Millis, id: ConnId) {
+        let Some((_, worker)) = self.pair(id) else { return };
+        let (no, over) = (worker.no, acks::idle(worker, id, now));
+        self.strike(now, no, &over, "finished");
+    }
+
+    /// It said so at `at`, before it was known whose connection it is. What has come since may have begun.
+    pub(super) fn was_idle(&mut self, now: Millis, id: ConnId, at: Millis) {
+        let Some((_, worker)) = self.pair(id) else { return };
+        if worker.ledger.iter().all(|(_, entry)| entry.at < at) {
+            self.said_idle(now, id);
         }
     }
 

@@ -8,7 +8,7 @@ use super::inquiry::Inquiry;
 use super::ledger::Ledger;
 use super::recorder::Recent;
 use super::view::{Identity, WorkerState};
-use crate::job::{ConnId, Evidence, Millis, System, WorkerId};
+use crate::job::{ConnId, Evidence, Found, Millis, System, WorkerId};
 use std::collections::{BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -122,7 +122,7 @@ pub(super) struct Ended {
     pub(super) lost: bool,
 }
 
-/// See the module. The sums (`fetches`, `fetchers`, `delivering`, `blocked`, `opaque`, `unrefused`, `unconfirmed`) are those of its connections.
+/// See the module. The sums (`fetches`, `fetchers`, `delivering`, `blocked`, `opaque`, `unconfirmed`) are those of its connections.
 #[derive(Debug)]
 pub(super) struct Worker {
     pub(super) no: WorkerNo,
@@ -145,8 +145,6 @@ pub(super) struct Worker {
     pub(super) delivering: usize,
     pub(super) blocked: usize,
     pub(super) opaque: usize,
-    /// Says something only while its job system is unknown.
-    pub(super) unrefused: usize,
     pub(super) unconfirmed: usize,
     /// It has asked for a job, or a job system named it.
     pub(super) fetching: bool,
@@ -173,10 +171,11 @@ pub(super) struct Worker {
     pub(super) declared: bool,
     /// It asks for jobs where the operator declared that there are some.
     pub(super) declares: bool,
-    /// Something came to it in a way that is no fetch to the gate.
-    pub(super) took: bool,
-    /// By pops, which are more likely than scripts to have brought jobs.
-    pub(super) pops: bool,
+    /// Something came to it, or may come, in a way that is no fetch to the gate: says something only while its job system is
+    /// unknown.
+    pub(super) took: Option<Found>,
+    /// Some of its fetches bring jobs that it acknowledges.
+    pub(super) acknowledges: bool,
     /// Jobs forgotten because there were too many to keep.
     pub(super) untracked: u64,
     /// How long the locks of its jobs last, the longest that was told.
@@ -206,7 +205,7 @@ pub(super) struct Worker {
     pub(super) closed_at: Option<Millis>,
     /// Its process has ended: nobody will come back.
     pub(super) dead: bool,
-    /// Its last connection was cut (by the broker, or by the gate's own restart): it is expected back.
+    /// Its last connection was cut by the broker or the gate, or closed in the echo of that: it is expected back.
     pub(super) awaited: bool,
     /// When the broker or the gate last closed a connection of it.
     pub(super) last_cut: Option<Millis>,
@@ -255,7 +254,6 @@ impl Worker {
             delivering: 0,
             blocked: 0,
             opaque: 0,
-            unrefused: 0,
             unconfirmed: 0,
             fetching: false,
             queues: BTreeSet::new(),
@@ -273,8 +271,8 @@ impl Worker {
             ever_started: false,
             declared: false,
             declares: false,
-            took: false,
-            pops: false,
+            took: None,
+            acknowledges: false,
             untracked: 0,
             lease: None,
             renewed_at: 0,
@@ -318,7 +316,7 @@ impl Worker {
     /// Whether the fleet speaks of it: a pure producer stays unmentioned. Somebody who pops elements that the gate does
     /// not hold is no pure producer: a drain of `all` that passed over it would say `drained` of jobs.
     pub(super) fn is_listed(&self) -> bool {
-        let takes = self.pops && self.may_take();
+        let takes = self.took == Some(Found::Job) && self.may_take();
         let known = self.fetching || self.client_name.is_some() || takes || !self.ledger.is_empty();
         known && !self.key.is_pending()
     }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::fleet::Process;
-use crate::job::{Job, JobEvent, JobKey, Outcome, Place};
+use crate::job::{Job, JobEvent, JobKey, Outcome, Place, System};
 use std::path::Path;
 use std::sync::atomic::AtomicU16;
 
@@ -13,11 +13,15 @@ fn open(dir: &Path) -> Arc<Hub> {
 
 /// A worker on another host that has asked for a job.
 fn worker(hub: &Hub, ip: [u8; 4]) -> (ConnId, Arc<Handle>) {
+    worker_on("redis", hub, ip)
+}
+
+fn worker_on(protocol: &'static str, hub: &Hub, ip: [u8; 4]) -> (ConnId, Arc<Handle>) {
     static PORT: AtomicU16 = AtomicU16::new(1);
     let (conn, handle) = hub.connect(Peer {
-        listener: "redis".into(),
+        listener: protocol.into(),
         listener_is_identity: false,
-        protocol: "redis",
+        protocol,
         ip: ip.into(),
         port: PORT.fetch_add(1, Ordering::Relaxed),
         local: false,
@@ -191,6 +195,37 @@ async fn what_a_job_became_is_written_a_little_later() {
     gone(4);
     hub.write_journal();
     assert_eq!(written(), "DE");
+}
+
+/// RabbitMQ takes a job back that was delivered and not acknowledged, so its delivery can wait; that it is acknowledged
+/// before it is done cannot.
+#[test]
+fn what_the_broker_takes_back_is_written_a_little_later() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let hub = open(dir.path());
+    let (conn, _) = worker_on("amqp", &hub, [10, 0, 0, 1]);
+    let tell = |event| hub.with_fleet(|fleet, now| fleet.event(now, conn, event));
+    tell(JobEvent::Recognised(System::Celery));
+    let key = |tag| JobKey::Delivery { seed: 1, channel: 1, tag };
+    let come = |tag| {
+        let queue = "jobs".into();
+        tell(JobEvent::Delivered(Job { key: key(tag), id: String::new(), name: String::new(), queue, eta: None }));
+    };
+    let written = || -> String {
+        let journal = std::fs::read_to_string(dir.path().join("journal")).expect("there");
+        let letters = journal.lines().filter_map(|line| line.split_once('\t').map(|(letter, _)| letter));
+        letters.filter(|letter| ["D", "A", "E"].contains(letter)).collect()
+    };
+    come(1);
+    tell(JobEvent::Ended { key: key(1), outcome: Outcome::Requeued });
+    come(2);
+    assert_eq!(written(), "");
+    tell(JobEvent::Acked(key(2)));
+    assert_eq!(written(), "DEDA");
+    come(3);
+    assert_eq!(written(), "DEDA");
+    hub.write_journal();
+    assert_eq!(written(), "DEDAD");
 }
 
 #[test]

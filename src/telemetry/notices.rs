@@ -7,11 +7,13 @@ use crate::gate::{GateError, Side};
 use crate::job::{JobEvent, Place, System};
 use metrics::{counter, gauge, histogram};
 
-/// Makes the counters exist before anything has happened: an alert on one that is missing never fires.
+/// Makes them exist before anything has happened: an alert on one that is missing never fires.
 pub(super) fn begin() {
     jobs::begin();
     counter!("draingate_workers_lost_total").increment(0);
     gauge!("draingate_opaque_connections").set(0.0);
+    // to be known is enough
+    let _ = (histogram!("draingate_drain_seal_seconds"), histogram!("draingate_drain_seconds"));
     for action in ["returned", "delivered", "lost"] {
         counter!("draingate_orphan_replies_total", "action" => action).increment(0);
     }

@@ -259,6 +259,9 @@ async fn looking() {
     assert!(run(&gate, "drains").await.stdout.contains("worker=celery@web-*"));
     assert!(run(&gate, "status d").await.stdout.contains("mail.send[6f0c]"));
     assert_eq!(run(&gate, "status e").await.exit, 3);
+    let unknown = Fake::with("d", DrainState::Sealed, vec![samples::unknown_worker(samples::NOON)]);
+    let status = run(&unknown.serve().await, "status d").await.stdout;
+    assert!(status.contains("celery@web-1: what helps: start it with -E"), "{status}");
     let report = run(&gate, "report --since 90m").await.stdout;
     assert!(report.starts_with("in the last 1h 30m: 1 worker lost") && report.contains("mail.send[6f0c]"), "{report}");
     assert!(run(&gate, "report -o json").await.stdout.contains("\"lost\":[{"));

@@ -105,6 +105,7 @@ fn a_drain_of_an_idle_worker_is_measured() {
     let dir = tempfile::tempdir().expect("a directory");
     let broker = Broker::start();
     let mut gate = Gate::start(dir.path(), &config(broker.address, ""));
+    assert!(gate.get("/metrics").contains("draingate_drain_seconds_count 0"), "there from the beginning");
     // a process that is younger than the gate: it has had no job that the gate has not seen
     let mut client = std::process::Command::new("redis-cli");
     client.args(["-p", &gate.listener.port().to_string(), "BRPOP", "jobs", "0"]).stdout(std::process::Stdio::null());

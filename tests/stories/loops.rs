@@ -3,7 +3,7 @@
 use crate::support::scripted::{Named, Scripted};
 use crate::support::sidekiq::Sidekiq;
 use crate::support::story::{Load, System, drain_and_kill};
-use crate::support::{World, rounds_or, secs};
+use crate::support::{World, eventually, rounds_or, secs};
 
 const EXACT: Load = Load { longest: 1.0, countdown: 0.0, open: 8, require: "exact" };
 
@@ -138,6 +138,13 @@ fn a_script_that_takes_jobs() {
     let world = World::new();
     let script = python(PY8, &[("KIND", "script")]);
     let worker = script.start(&world, "w1", 1);
+    // an empty list is no reason to say that nothing can come
+    eventually("its script has been answered", secs(10), || {
+        world.gate().worker(&worker.name).filter(|worker| worker["blocked"].to_string().contains("EVALSHA"))
+    });
+    let answer = world.gate().cli(&["drain", &worker.name, "--name", "idle", "--wait", "--timeout", "1s"]).expect(4);
+    assert!(answer.out.contains("EVALSHA") && answer.out.contains("cannot be held"), "{answer:?}");
+    world.gate().cli(&["undrain", "idle"]).expect(0);
     let mut producer = script.producer(&world);
     producer.push("seen", 0.1, 0.0);
     world.log().await_line("end", "seen", secs(30));

@@ -36,6 +36,26 @@ fn simple_worker() {
     drain_and_kill(&World::new(), &rq, EXACT, rounds_or(1));
 }
 
+/// The gate is killed while a job runs, and started again: the worker's first word after it is that it is idle.
+#[test]
+fn a_job_that_outlives_the_gate() {
+    let mut world = World::new();
+    let rq = rq(3, &[]);
+    let mut producer = rq.producer(&world);
+    let worker = rq.start(&world, "w1", 1);
+    producer.push("long", 2.0, 0.0);
+    world.log().await_line("start", "long", secs(30));
+    world.gate_mut().kill();
+    world.gate_mut().up();
+    world.gate().cli(&["drain", &worker.name, "--name", "d", "--wait", "--timeout", "20s"]).expect(0);
+    assert!(world.log().find("end", "long").is_some(), "drained before the job's end");
+    // and while it is idle
+    world.gate_mut().kill();
+    world.gate_mut().up();
+    world.gate().cli(&["wait", "d", "--timeout", "20s"]).expect(0);
+    world.log().assert_exactly_once(&[]);
+}
+
 /// A burst worker ends when there is nothing: drained, it finishes what it has and leaves the rest.
 #[test]
 fn burst() {

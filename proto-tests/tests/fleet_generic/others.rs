@@ -48,6 +48,51 @@ fn a_nameless_client_that_polls_is_listed_and_never_drained() {
     assert_eq!(listed.len(), 1, "{listed:?}");
 }
 
+/// A queue that is polled by a script and is empty: nothing has come, and the next time it may.
+#[test]
+fn a_client_whose_scripts_find_nothing_is_never_sealed() {
+    play(
+        "
+        + c1 10.0.0.5
+        + c2 10.0.0.5
+        +12s
+        c1 client w1
+        c2 seeks it polls
+        drain d all
+        ? w1 draining unknown blocked~polls
+        - c2                           # it looks over another one next
+        1h
+        ? w1 draining unknown blocked~takes
+    ",
+    );
+    // whose jobs come with acknowledgements tidies up by scripts
+    play(
+        "
+        + c1 10.0.0.5
+        +12s
+        c1 seeks what is stalled
+        c1 acknowledges
+        c1 fetch s
+        drain d all
+        c1 parked
+        ? 10.0.0.5 drained exact
+    ",
+    );
+    // a job system that is known takes its jobs by its own fetches, and nothing has come before
+    play(
+        "
+        + c1 10.0.0.5
+        +12s
+        c1 seeks a lock that is free
+        c1 is resque
+        c1 poll q
+        c1 nil
+        drain d all
+        ? 10.0.0.5 drained exact
+    ",
+    );
+}
+
 /// With one thread, and its queue declared; what its scheduler takes is no thread's.
 #[test]
 fn a_huey_consumer_is_idle_when_its_thread_is_back() {

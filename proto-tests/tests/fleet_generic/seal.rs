@@ -117,7 +117,7 @@ fn what_takes_jobs_without_a_fetch_is_never_drained() {
         - c1
         + c2 10.0.0.5
         c2 client poller
-        ? poller sealed unknown blocked~without_a_fetch
+        ? poller draining unknown blocked~without_a_fetch
     ",
     );
 }

@@ -55,18 +55,44 @@ fn what_cannot_be_refused_is_told() {
     // a script of a worker of which nothing is known has returned something
     for script in ["EVALSHA abc 1 bull:q:wait x", "EVAL 'return 1' 2 a b", "FCALL f 1 a"] {
         play(&format!("DRAIN\n W= {script}\n B= *2 *2 $$k $$v :0\n E Unrefused it fetches by *"));
-        for nothing in ["*4 :0 :0 :0 :0", "$-1", "_", ":1", "+OK", "*0", "'-NOSCRIPT no'"] {
-            play(&format!("DRAIN\n W= {script}\n B= {nothing}"));
+        for no_queue in ["*4 :0 :0 :0 :0", ":1", "+OK", "'-NOSCRIPT no'", "*2 $-1 :0"] {
+            play(&format!("DRAIN\n W= {script}\n B= {no_queue}"));
+        }
+        // nothing, or as from a queue that is empty now? Told once, and what comes later once more
+        for nothing in ["$-1", "_", "*-1", "*0", "*2 $-1 $-1", "*1 *2 $-1 _", "~0", "%0"] {
+            let name = script.split(' ').next().unwrap_or_default();
+            let told = format!("E Unrefused it fetches by {name} that");
+            let in_vain = format!("W= {script}\n B= {nothing}\n {told} has found nothing yet*");
+            let again = format!("W= {script}\n B= {nothing}\n W= {script}\n B= $$x\n {told} returns *");
+            play(&format!("DRAIN\n {in_vain}\n {again}"));
+            play(&format!("SYSTEM celery\n W= {script}\n B= {nothing}"));
         }
         play(&format!("SYSTEM celery\n W= {script}\n B= $$token"));
     }
     play("set pass lock:*\n W= EVALSHA abc 1 lock:a x\n B= $$token");
     // one that hides its keys, one with a long text, one in a transaction, one that is too long to be read
+    // over the keys of a queue, and behind a lock that was free: told by itself
+    play(
+        "W= EVALSHA abc 1 lock\n B= $-1\n E Unrefused it fetches by EVALSHA that has found nothing yet*
+        W= EVALSHA abc 3 queues:q queues:q:reserved queues:q:notify 1 60\n B= *2 $-1 $-1
+        E Unrefused it fetches by EVALSHA over the keys of a queue*
+        W= EVALSHA abc 3 queues:q queues:q:reserved queues:q:notify 1 60\n B= *2 $$job $$job",
+    );
+    play("W= EVALSHA abc 3 queues:q queues:q:delayed queues:q:reserved\n B= :0");
     play("set pass lock:*\n W= EVALSHA abc 0 x\n B= $$token\n E Unrefused it fetches by EVALSHA that returns *");
     play("W= EVAL (x*1500) 1 q\n B= $$x\n E Unrefused it fetches by EVAL that returns *");
     play("W= EVAL (x*200000) 1 q\n B= $$x\n E Unrefused it fetches by EVAL with arguments too long *");
     play("SYSTEM celery\n W= EVAL (x*200000) 1 q\n B= $$x");
-    for (exec, told) in [("*2 $$a $$x", true), ("*2 $$a :1", false), ("*2 *2 $$a $$b :1", true), ("*-1", false)] {
+    for (exec, told) in [
+        ("*2 $$a $$x", true),
+        ("*2 $$a :1", false),
+        ("*2 *2 $$a $$b :1", true),
+        ("*-1", false),
+        ("*2 $$a $-1", true),
+        ("*2 *2 $$a $$b $-1", true),
+        ("*2 *1 :1 _", true),
+        ("*2 *1 :1 :1", false),
+    ] {
         let event = if told { "\n E Unrefused it fetches by EVALSHA *" } else { "" };
         play(&format!(
             "W= MULTI\n B= +OK\n W= GET a\n B= +QUEUED\n W= EVALSHA abc 1 q\n B= +QUEUED\n W= EXEC\n B= {exec}{event}"
@@ -113,6 +139,15 @@ fn entries_of_streams_are_jobs_with_an_end() {
             W= XACK s g 1-1 2-1\n B= :2\n E Ended 1-1@s finished\n E Ended 2-1@s finished"
         ));
     }
+    // Redis 8.4 and 8.2: what was idle for too long comes with its age, and goes with its acknowledgement
+    play(
+        "W= XREADGROUP GROUP g c CLAIM 60000 STREAMS s >
+        B= *1 *2 $$s *2 *4 $$1-1 *2 $$f $$v :65000 :1 *4 $$2-1 *2 $$f $$v :0 :0
+        E Delivered 1-1@s s - -\n E Delivered 2-1@s s - -
+        W= XACKDEL s g KEEPREF IDS 1 1-1\n B= *1 :1\n E Ended 1-1@s finished
+        W= XACKDEL s g ids 2 2-1 3-1\n B= *2 :1 :-1\n E Ended 2-1@s finished\n E Ended 3-1@s finished
+        W= XACKDEL s g\n B= '-ERR wrong number of arguments'",
+    );
     play(
         "W= XREADGROUP GROUP g c STREAMS s t > >\n B= *2 *2 $$s *1 *2 $$1-1 *2 $$f $$v *2 $$t *1 *2 $$1-1 *2 $$f $$v
         E Delivered 1-1@s s - -\n E Delivered 1-1@t t - -",

@@ -117,13 +117,17 @@ fn what_takes_from_a_queue_unrefused_is_told() {
         E PausesTaken 1 []
         W= EVALSHA ab 2 jobs other x
         E UnknownScript
+        B= :0
+        W= EVALSHA ab 2 jobs other x
+        E UnknownScript
         B= $-1
+        E Unrefused it fetches by EVALSHA that has found *
+        E PassesPause jobs unknown
+        E PassesPause other unknown
         W= EVALSHA ab 2 jobs other x
         E UnknownScript
         B= $$job
-        E Unrefused *
-        E PassesPause jobs unknown
-        E PassesPause other unknown
+        E Unrefused it fetches by EVALSHA that returns *
         W= EVALSHA ab 1 jobs
         E UnknownScript
         B= $$job

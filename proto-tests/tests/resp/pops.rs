@@ -34,6 +34,7 @@ const PLAIN: &[&str] = &[
     "SPOP q | $-1 | _",
     "SPOP q 2 | *0 | ~0",
     "XREADGROUP GROUP g c STREAMS q > | *-1 | _",
+    "XREADGROUP GROUP g c CLAIM 60000 STREAMS q > | *-1 | _",
     "XAUTOCLAIM q g c 1000 0-0 COUNT 10 | *3 $3 0-0 *0 *0 | *3 $3 0-0 *0 *0",
     "XAUTOCLAIM q g c 1000 0-0 JUSTID | *3 $3 0-0 *0 *0 | *3 $3 0-0 *0 *0",
     "XCLAIM q g c 1000 1-1 2-2 | *0 | *0",

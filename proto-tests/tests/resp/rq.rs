@@ -64,6 +64,29 @@ fn who_fetches_again_has_nothing_in_hand() {
     ));
 }
 
+/// After a restart of the gate a worker's first command is its next fetch, and whose it is shows later. It waits
+/// nevertheless, so it has nothing in hand.
+#[test]
+fn who_is_known_while_it_waits_has_nothing_in_hand() {
+    let fetch = "BLMOVE rq:queue:a rq:queue:a:intermediate LEFT RIGHT";
+    play(&format!(
+        "W> {fetch} 20\n B> {fetch} ~
+        SYSTEM rq\n B< *-1
+        E Report idle\n B> {fetch} ~\n B< *-1\n B> {fetch} ~"
+    ));
+    play(&format!("DRAIN\n W> {fetch} 20\n SYSTEM rq\n E Report idle\n +20s\n W< *-1"));
+    // what it got in the end it has
+    play(&format!("W> {fetch} 20\n B> {fetch} ~\n SYSTEM rq\n B= $$j1\n E Delivered j1 *\n +5s"));
+    // a pop of its own is none of its fetches
+    play("W> BLPOP own 20\n B> BLPOP own ~\n SYSTEM rq\n B< *-1\n B> BLPOP own ~");
+}
+
+/// A work-horse speaks on a connection of its own, which nobody knows yet.
+#[test]
+fn what_a_work_horse_takes_out_of_the_intermediate_list_is_no_end() {
+    play("set events all\n W= LREM rq:queue:a:intermediate 1 j1\n B= :1");
+}
+
 #[test]
 fn everything_else_passes_while_drained() {
     play_rows(

@@ -74,7 +74,8 @@ impl Gate {
     pub fn new() -> Gate {
         let fleet = Fleet::new(settings(), START - 3_600_000);
         let journal = fleet.export_journal();
-        Gate { fleet, marked: BTreeMap::new(), journal, drains: String::new(), asked: Vec::new() }
+        let drains = fleet.export_drains();
+        Gate { fleet, marked: BTreeMap::new(), journal, drains, asked: Vec::new() }
     }
 
     pub fn connect(&mut self, now: Millis, conn: u64) {

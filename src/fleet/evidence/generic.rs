@@ -104,7 +104,7 @@ fn outstanding(worker: &Worker) -> usize {
 
 /// See [`super::judge`].
 pub(super) fn judge(worker: &Worker, settings: &FleetSettings, now: Millis) -> Verdict {
-    let took = worker.took && worker.may_take();
+    let took = worker.takes_unseen();
     if worker.is_whole() && worker.deliveries == 0 && worker.ledger.is_empty() && !took {
         return Verdict::idle(Evidence::Exact);
     }

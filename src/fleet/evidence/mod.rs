@@ -134,7 +134,7 @@ impl Doubt {
                 Some("wait until a job from before would have renewed its lock (lockDuration, 30 s by default)")
             }
             Doubt::Adopted(_, System::Rq) => {
-                Some("wait for its next job's end, or restart it while the gate is running")
+                Some("wait for the end of its job, or restart it while the gate is running")
             }
             Doubt::Adopted(_, _) => Some("restart the worker once while the gate is running"),
             Doubt::CutMidJob(_) => {

@@ -6,6 +6,7 @@
 //! | `P` | a queue that is paused |
 //! | `D` | a drain in force; `S` (selectors) and `M` (members) that follow are its own |
 //! | `E` | a drain that has ended; `S` and `F` (its workers as they were) that follow are its own |
+//! | `Z` | the end, with the number of records before it: a text without it lacks marks |
 
 use super::text::{Fields, flag, maybe, optional, record};
 use super::{VERSION, key_text, origin, parse_key};
@@ -31,6 +32,7 @@ impl Fleet {
         for ended in &self.archive {
             write_ended(ended, &mut lines);
         }
+        lines.push(end(lines.len()));
         lines.push(String::new());
         lines.join("\n")
     }
@@ -79,11 +81,13 @@ impl Fleet {
     pub(in crate::fleet) fn read_drains(&mut self, now: Millis, text: &str) -> Result<(), String> {
         let mut in_ended = false;
         for (index, line) in text.lines().enumerate() {
-            if line.is_empty() {
-                continue;
-            }
             self.read_drains_line(now, line, &mut in_ended)
                 .map_err(|why| format!("drains line {}: {why}", index + 1))?;
+        }
+        // what is missing might be the marks of a drain, which would then hold nobody and say `drained`
+        let count = text.lines().count();
+        if text.lines().last() != Some(&end(count.saturating_sub(1))) {
+            return Err(format!("drains line {count}: expected the record of the end: the file is cut off"));
         }
         let all: Vec<WorkerNo> = self.drains.values().flat_map(|drain| drain.members.iter().copied()).collect();
         for no in all {
@@ -125,6 +129,7 @@ impl Fleet {
                 ended.view.workers.push(worker);
                 Ok(())
             }
+            "Z" => Ok(()),
             other => Err(format!("expected a record, found the letter {other:?}")),
         }
     }
@@ -206,6 +211,10 @@ impl Fleet {
         }
         Ok(())
     }
+}
+
+fn end(before: usize) -> String {
+    record('Z', &[&before.to_string()])
 }
 
 fn write_ended(ended: &Archived, lines: &mut Vec<String>) {

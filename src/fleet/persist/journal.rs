@@ -15,7 +15,7 @@ use crate::fleet::Fleet;
 use crate::fleet::ledger::{Entry, Stage};
 use crate::fleet::view::{Departure, WorkerState};
 use crate::fleet::worker::{Adopted, Life, Voice, Worker, WorkerNo};
-use crate::job::{Evidence, Millis, WorkerId};
+use crate::job::{Evidence, Found, Millis, WorkerId};
 
 /// What becomes of a job, for the journal.
 #[derive(Clone, Copy, Debug)]
@@ -75,11 +75,18 @@ impl Fact<'_> {
     /// Appends a line with it, unless the worker is not in the journal. What puts a job into the worker's hands, or says
     /// that it alone has it now, is written before the worker hears of it. What takes it out can wait: a gate that is
     /// killed meanwhile will think, as if it had been killed before the broker's answer, that the worker still has it.
+    /// RabbitMQ takes back what was not acknowledged when the gate's connections go, so the next gate will not count it
+    /// in any case: that can wait, too.
     pub(in crate::fleet) fn append(self, journal: &mut Lines, worker: &Worker, seq: u64) -> bool {
         let written = worker.journalled && !worker.key.is_pending();
         if written {
             self.write(journal, &worker.id, seq);
-            journal.end_line(matches!(self, Fact::Job(_) | Fact::Acked(_)));
+            let urgent = match self {
+                Fact::Job(entry) => !worker.broker_takes_back(entry),
+                Fact::Acked(_) => true,
+                Fact::Result | Fact::End => false,
+            };
+            journal.end_line(urgent);
         }
         written
     }
@@ -137,7 +144,12 @@ fn worker_lines(worker: &Worker) -> Vec<String> {
         worker.protocol,
     ];
     let mut lines = vec![record('W', &fields)];
-    lines.extend(worker.took.then(|| record('T', &[&worker.id.0, flag(worker.pops)])));
+    lines.extend(
+        worker
+            .took
+            .filter(|took| *took > Found::Nothing)
+            .map(|took| record('T', &[&worker.id.0, flag(took == Found::Job)])),
+    );
     lines.extend(worker.aliases.iter().map(|alias| record('N', &[&worker.id.0, &alias.0])));
     lines.extend(worker.lives.iter().map(|life| life_line(&worker.id, life)));
     lines
@@ -173,6 +185,12 @@ fn departure_lines(departure: &Departure) -> Vec<String> {
 }
 
 fn state_line(worker: &Worker, state: WorkerState, evidence: Evidence) -> String {
+    // cut off by the gate's own stop, it comes back to the next gate
+    let state = match state {
+        WorkerState::Gone if worker.awaited && (worker.is_marked() || worker.rested.is_some()) => WorkerState::Drained,
+        WorkerState::Gone if worker.awaited => WorkerState::Active,
+        state => state,
+    };
     record('S', &[&worker.id.0, state.as_str(), evidence.as_str()])
 }
 

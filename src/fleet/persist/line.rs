@@ -32,8 +32,8 @@ const DIGITS: usize = 20;
 /// that takes a few moves instead of a call.
 const ROOM: usize = 24;
 
-/// What only takes jobs out of a worker's hands waits so long for others, in milliseconds: a write takes a third of what
-/// sending to a socket does.
+/// A line that is not urgent waits so long for others, in milliseconds: a write takes a third of what sending to a socket
+/// does.
 const PATIENCE: Millis = 25;
 /// Or until there is so much, in bytes.
 const MUCH: usize = 32 * 1024;

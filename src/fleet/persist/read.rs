@@ -8,7 +8,7 @@ use crate::fleet::evidence::judge;
 use crate::fleet::ledger::{Entry, Stage};
 use crate::fleet::view::{Departure, JobKind, JobView, WorkerState};
 use crate::fleet::worker::{Adopted, Ended, Life, LifeNo, Origin, Voice, Worker, WorkerNo};
-use crate::job::{Evidence, Job, JobKey, Millis, System, WorkerId};
+use crate::job::{Evidence, Found, Job, JobKey, Millis, System, WorkerId};
 
 impl Fleet {
     /// Replays a journal. A torn last line is ignored.
@@ -44,14 +44,7 @@ impl Fleet {
                 }
                 Ok(())
             }
-            "T" => {
-                let no = self.known(&mut fields)?;
-                let pops = fields.flag("whether it pops")?;
-                if let Some(worker) = no.and_then(|no| self.workers.get_mut(&no)) {
-                    (worker.took, worker.pops) = (true, pops);
-                }
-                Ok(())
-            }
+            "T" => self.replay_took(&mut fields),
             "D" | "A" | "R" | "E" | "Z" => self.replay_job(letter, &mut fields),
             "S" => self.replay_state(&mut fields),
             "G" => {
@@ -168,6 +161,15 @@ impl Fleet {
         Ok(())
     }
 
+    fn replay_took(&mut self, fields: &mut Fields<'_>) -> Result<(), String> {
+        let no = self.known(fields)?;
+        let pops = fields.flag("whether it pops")?;
+        if let Some(worker) = no.and_then(|no| self.workers.get_mut(&no)) {
+            worker.took = Some(if pops { Found::Job } else { Found::Something });
+        }
+        Ok(())
+    }
+
     fn replay_life(&mut self, now: Millis, fields: &mut Fields<'_>) -> Result<(), String> {
         let no = self.known(fields)?;
         let system = fields.text("a job system")?;
@@ -226,6 +228,7 @@ impl Fleet {
         if let Some(worker) = no.and_then(|no| self.workers.get_mut(&no)) {
             let rests = ["drained", "gone"].contains(&state.as_str()) && evidence > Evidence::Unknown;
             worker.rested = rests.then_some(evidence);
+            worker.awaited = state != "gone";
         }
         Ok(())
     }
@@ -233,11 +236,8 @@ impl Fleet {
     /// Makes ready what was read, or what a saved drain speaks of.
     pub(in crate::fleet) fn restore(&mut self, now: Millis, no: WorkerNo) {
         let Some(worker) = self.workers.get_mut(&no).filter(|worker| worker.conns.is_empty()) else { return };
-        if worker.protocol == "amqp" {
-            // the broker took back what was not acknowledged when the old gate's connections went
-            for seq in worker.ledger.select(|entry| entry.stage == Stage::Delivered) {
-                worker.ledger.remove(seq);
-            }
+        for seq in worker.ledger.select(|entry| worker.broker_takes_back(entry)) {
+            worker.ledger.remove(seq);
         }
         worker.ledger.set_restored();
         // a rest that the ledger contradicts is none: the process may be there still, and is waited for
@@ -248,7 +248,7 @@ impl Fleet {
             worker.closed_at = Some(now);
             worker.last_cut = Some(now.saturating_sub(1));
             worker.gap = !worker.key.is_incarnation();
-            worker.awaited = worker.rested.is_none();
+            worker.awaited |= worker.rested.is_none();
         }
         worker.told_name = worker.name();
         worker.state = WorkerState::Active;
@@ -309,6 +309,11 @@ fn read_entry(fields: &mut Fields<'_>) -> Result<Box<Entry>, String> {
 }
 
 impl Worker {
+    /// The broker takes this job back when the gate's connections go: it was not acknowledged.
+    pub(in crate::fleet) fn broker_takes_back(&self, entry: &Entry) -> bool {
+        self.protocol == "amqp" && entry.stage == Stage::Delivered
+    }
+
     /// It never came back after a restart of the gate: what was last known of it stands.
     pub(in crate::fleet) fn rests(&self) -> Option<Evidence> {
         self.rested.filter(|_| self.conns.is_empty())

@@ -2,6 +2,7 @@
 //! command is to be forwarded as it stands.
 
 use super::client::ClientAt;
+use super::noted::Came;
 use super::owed::{Change, Doubted, Owed, PubsubKind};
 use super::pause::PASSED_MAX;
 use super::pop::{Pop, Unread, is_pop};
@@ -10,12 +11,16 @@ use super::verdict::is_script;
 use super::{Mode, RespGate};
 use crate::dialect::{self, Claim, Keys, Meaning, PopShape};
 use crate::gate::{Action, Side};
-use crate::job::{JobEvent, Millis, System};
+use crate::job::{Found, JobEvent, Millis, System};
 use bytes::Bytes;
 use std::sync::Arc;
 
 /// Why a pop is not refused.
 const UNDECLARED: &str = "from keys that nobody has declared";
+/// The same of a script that has returned nothing so far.
+const IN_VAIN: &str = "that has found nothing yet";
+/// The same of one whose keys are called so, whatever it has returned.
+const OF_QUEUE: &str = "over the keys of a queue";
 const MAINT_ERROR: &[u8] = b"-ERR unknown subcommand 'MAINT_NOTIFICATIONS'. Try CLIENT HELP.\r\n";
 
 impl RespGate {
@@ -109,7 +114,7 @@ impl RespGate {
         if !claim.brings_something() {
             if claim == Claim::NotMine {
                 // even if it finds nothing now: the next one may
-                self.unrefused(name, UNDECLARED, out);
+                self.unrefused(name, UNDECLARED, Found::Job, out);
             }
             let blocking = pop.is_blocking() && self.session.transaction.is_none();
             return if blocking { self.owe(Owed::Blocking) } else { self.plain() };
@@ -212,22 +217,26 @@ impl RespGate {
         self.plain()
     }
 
-    /// It did bring something.
-    pub(super) fn brought(&mut self, doubted: &Doubted, out: &mut Vec<Action>) {
-        match doubted.sure {
-            true => self.blocked(&doubted.name, doubted.how, out),
-            false => self.unrefused(&doubted.name, doubted.how, out),
+    /// It has been answered.
+    pub(super) fn came(&mut self, doubted: &Doubted, came: Came, out: &mut Vec<Action>) {
+        match (came, doubted.sure) {
+            (Came::Else, _) => return,
+            (_, true) => self.blocked(&doubted.name, doubted.how, out),
+            (_, false) if dialect::are_of_queue(&doubted.queues) => {
+                self.unrefused(&doubted.name, OF_QUEUE, Found::Job, out);
+            }
+            (Came::Something, false) => self.unrefused(&doubted.name, doubted.how, Found::Something, out),
+            (Came::Nothing, false) => self.unrefused(&doubted.name, IN_VAIN, Found::Nothing, out),
         }
         self.passes_pause(&doubted.queues, &not_held(&doubted.name, doubted.how), doubted.sure, out);
     }
 
     /// Told once: such commands may come by the thousand.
-    fn unrefused(&mut self, name: &[u8], how: &'static str, out: &mut Vec<Action>) {
+    fn unrefused(&mut self, name: &[u8], how: &'static str, found: Found, out: &mut Vec<Action>) {
         if !self.has_told(name, how) {
             self.told.unrefused.push((name.to_vec(), how));
             let reason = not_held(name, how);
-            let pop = !matches!(name, b"eval" | b"evalsha" | b"eval_ro" | b"evalsha_ro" | b"fcall" | b"fcall_ro");
-            out.push(Action::Event(JobEvent::Unrefused { why: reason, pop }));
+            out.push(Action::Event(JobEvent::Unrefused { why: reason, found }));
         }
     }
 

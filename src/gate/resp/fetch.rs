@@ -49,9 +49,7 @@ impl RespGate {
         let refused = self.refuses(&pop);
         let place = if refused { Place::Gate } else { Place::Broker };
         if !takes_due {
-            let mut events = Vec::new();
-            dialect::asks(&self.memory, &mut events);
-            Self::emit(events, out);
+            self.tell_before_fetch(out);
         }
         let queues = self.queues_of(&pop);
         let list = self.private_list(&pop);
@@ -84,6 +82,13 @@ impl RespGate {
         }
         self.asked |= blocking;
         self.forward_fetch(fetch, out)
+    }
+
+    /// What the worker's job system says by asking for a job. Said later if it becomes known while the worker waits.
+    pub(super) fn tell_before_fetch(&self, out: &mut Vec<Action>) {
+        let mut events = Vec::new();
+        dialect::asks(&self.memory, &mut events);
+        Self::emit(events, out);
     }
 
     /// The command comes again when the replies before it have come. Not to be forwarded now.
@@ -140,6 +145,9 @@ impl RespGate {
     pub(super) fn slice_over(&mut self, now: Millis, fetch: Fetch, out: &mut Vec<Action>) {
         self.asked = false;
         let over = fetch.deadline.is_some_and(|d| now >= d);
+        if std::mem::take(&mut self.rejudge) && self.is_fetch(&fetch.pop) && !fetch.takes_due {
+            self.tell_before_fetch(out);
+        }
         if self.mode == Mode::Orphaned {
             self.answered(Place::Broker, FetchEnd::Vanished, true, out);
         } else if over {

@@ -23,6 +23,16 @@ impl Leaf<'_> {
         matches!(self.kind, b'-' | b'!')
     }
 
+    /// A null, or an empty list, set or map.
+    pub(super) fn is_null(&self) -> bool {
+        match self.kind {
+            b'_' => true,
+            b'$' => self.content == b"-1",
+            b'*' | b'~' | b'%' => true,
+            _ => false,
+        }
+    }
+
     /// A string that is there.
     pub(super) fn is_string(&self) -> bool {
         matches!(self.kind, b'$' | b'=') && self.content != b"-1"

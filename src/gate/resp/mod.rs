@@ -294,7 +294,7 @@ impl Gate for RespGate {
     }
 
     fn set_system(&mut self, system: System) {
-        self.rejudge = self.memory.system != system && self.held.is_some();
+        self.rejudge |= self.memory.system != system && (self.held.is_some() || self.asked);
         self.memory.system = system;
     }
 
@@ -322,6 +322,9 @@ impl Gate for RespGate {
         }
         if std::mem::take(&mut self.rejudge) {
             self.release_if_no_fetch(now, out);
+            if self.held.as_ref().is_some_and(|fetch| !fetch.takes_due) {
+                self.tell_before_fetch(out);
+            }
         }
         self.answer_overdue(now, out);
         self.sync_if_due(now, out);

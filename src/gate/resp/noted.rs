@@ -2,6 +2,7 @@
 
 use super::RespGate;
 use super::empty::Proto;
+use super::leaves::Leaf;
 use super::owed::{Change, Doubted, Noted};
 use super::reply::Reading;
 use crate::dialect::{self, Note};
@@ -23,12 +24,10 @@ impl RespGate {
         let failed = reading.is_error();
         let in_exec = matches!(noted.change, Change::Exec { .. });
         match noted.change {
-            Change::Unrefused(doubted)
-                if !failed && (reading.overflow || reading.leaves.iter().any(|leaf| leaf.is_string())) =>
-            {
-                self.brought(&doubted, out);
+            Change::Unrefused(doubted) if !failed => {
+                self.came(&doubted, Came::of(reading.overflow, reading.leaves.iter()), out);
             }
-            Change::Exec { doubted } if !failed => self.doubted_in_exec(&doubted, reading, out),
+            Change::Exec { doubted } if !failed && !reading.is_empty() => self.doubted_in_exec(&doubted, reading, out),
             Change::Hello { three, user, name } if !failed => {
                 if let Some(three) = three {
                     self.session.proto = if three { Proto::Three } else { Proto::Two };
@@ -71,17 +70,45 @@ impl RespGate {
     }
 
     /// An EXEC has been answered: which of its commands have brought something? If the elements cannot be told apart,
-    /// any string may be theirs.
+    /// any string may be theirs, and any null.
     fn doubted_in_exec(&mut self, doubted: &[(u32, Doubted)], reading: &Reading, out: &mut Vec<Action>) {
         let flat = reading.is_flat();
         for (index, doubted) in doubted {
-            let brought = match reading.leaves.get(*index as usize).filter(|_| flat) {
-                Some(leaf) => leaf.is_string(),
-                None => reading.overflow || reading.leaves.iter().any(|leaf| leaf.is_string()),
+            let came = match reading.leaves.get(*index as usize).filter(|_| flat) {
+                Some(leaf) => Came::of(false, std::iter::once(leaf)),
+                None => {
+                    Came::of(reading.overflow, reading.leaves.iter().filter(|leaf| leaf.is_string() || leaf.is_null()))
+                }
             };
-            if brought {
-                self.brought(doubted, out);
+            self.came(doubted, came, out);
+        }
+    }
+}
+
+/// What a command came back with of which nobody knows whether it takes jobs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Came {
+    /// Strings: it may have been a job.
+    Something,
+    /// Nulls or an empty list, as from a queue that is empty now: the next one may bring a job.
+    Nothing,
+    /// Numbers, a status, an error.
+    Else,
+}
+
+impl Came {
+    fn of<'a>(overflow: bool, leaves: impl Iterator<Item = Leaf<'a>>) -> Came {
+        let (mut any, mut nulls) = (false, true);
+        for leaf in leaves {
+            if leaf.is_string() {
+                return Came::Something;
             }
+            (any, nulls) = (true, nulls && leaf.is_null());
+        }
+        match (overflow, any && nulls) {
+            (true, _) => Came::Something,
+            (false, true) => Came::Nothing,
+            (false, false) => Came::Else,
         }
     }
 }

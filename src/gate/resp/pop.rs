@@ -266,7 +266,7 @@ impl Pop {
             let word = self.args.get(at)?;
             if word.eq_ignore_ascii_case(b"group") {
                 at += 3;
-            } else if word.eq_ignore_ascii_case(b"count") {
+            } else if word.eq_ignore_ascii_case(b"count") || word.eq_ignore_ascii_case(b"claim") {
                 self.integer(at + 1)?;
                 at += 2;
             } else if word.eq_ignore_ascii_case(b"block") {
@@ -310,6 +310,8 @@ mod tests {
         let read = pop("xreadgroup GROUP g c COUNT 5 BLOCK 2000 NOACK STREAMS s t > >").expect("well-formed");
         assert_eq!((read.keys().len(), read.wait()), (2, Some(Wait::Ms(2000))));
         assert!(pop("xreadgroup BLOCK 0 GROUP g c STREAMS s >").is_ok());
+        // Redis 8.4: entries that have been idle for too long come first
+        assert!(pop("xreadgroup GROUP g c CLAIM 60000 STREAMS s >").is_ok());
         assert!(!pop("zmpop 1 z MIN").expect("well-formed").is_blocking());
         assert_eq!(pop("spop s 3").expect("well-formed").empty(), Empty::Set);
     }

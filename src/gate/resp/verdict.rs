@@ -63,6 +63,8 @@ enum Kind {
     Quiet,
     /// One of the many of which no dialect wants to know.
     Plain,
+    /// The dialects know, asked in a hurry.
+    Set,
     /// The dialects know.
     Other,
 }
@@ -86,7 +88,7 @@ words! {
     BRPOP BLPOP BLMOVE BZPOPMIN BZPOPMAX BLMPOP BZMPOP LPOP RPOP LMOVE LMPOP ZPOPMIN ZPOPMAX ZMPOP SPOP XCLAIM
     MULTI EXEC DISCARD HELLO AUTH RESET QUIT CLIENT MONITOR SYNC PSYNC XREAD WAIT WAITAOF REPLCONF
     WATCH LPUSH EVAL EVALSHA FCALL PING SELECT INFO COMMAND
-    GET MGET INCR INCRBY EXPIRE TTL STRLEN HGET HGETALL HMGET HINCRBY HLEN LLEN LRANGE LTRIM LINDEX
+    GET SET MGET INCR INCRBY EXPIRE TTL STRLEN HGET HGETALL HMGET HINCRBY HLEN LLEN LRANGE LTRIM LINDEX
     SCARD SMEMBERS ZADD ZREM ZCARD ZSCORE ZRANGE ZCOUNT XADD XLEN
 }
 
@@ -104,6 +106,7 @@ fn kind(name: Name<'_>) -> Kind {
         PING | SELECT | INFO | COMMAND => Kind::Quiet,
         GET | MGET | INCR | INCRBY | EXPIRE | TTL | STRLEN | HGET | HGETALL | HMGET | HINCRBY | HLEN | LLEN | LRANGE
         | LTRIM | LINDEX | SCARD | SMEMBERS | ZADD | ZREM | ZCARD | ZSCORE | ZRANGE | ZCOUNT | XADD | XLEN => Kind::Plain,
+        SET => Kind::Set,
         _ => Kind::Other,
     }
 }
@@ -145,7 +148,11 @@ impl RespGate {
         }
         // a command without arguments may be wanted, too
         let Some(first) = first.or_else(|| (argc == 1).then_some(b"")) else { return Verdict::Stream };
-        match dialect::interest(&self.memory, name.text, first) {
+        let interest = match kind {
+            Kind::Set => dialect::interest_in_set(&self.memory, first),
+            _ => dialect::interest(&self.memory, name.text, first),
+        };
+        match interest {
             Interest::None => Verdict::Stream,
             Interest::Tap => Verdict::Tap,
             Interest::Whole => Verdict::Whole,
@@ -183,7 +190,8 @@ mod tests {
             (Kind::Script, "eval evalsha fcall"),
             (Kind::Quiet, "ping select info command"),
             (Kind::Plain, PLAIN),
-            (Kind::Other, "set setex hdel hset publish sadd rpush del gets ge eval_ro xreadgroups brpo brpopx"),
+            (Kind::Set, "set"),
+            (Kind::Other, "setex hdel hset publish sadd rpush del gets ge eval_ro xreadgroups brpo brpopx"),
         ] {
             for name in names.split(' ') {
                 assert_eq!(of(name), kind, "{name}");
