@@ -50,7 +50,7 @@ impl Fleet {
         worker.was_drained = false;
         worker.bump(now);
         sidekiq::delivered(worker);
-        let written = Fact::Job(&entry).append(&mut self.journal, worker, seq);
+        let written = Fact::Job.append(&mut self.journal, worker, seq, &entry);
         worker.ledger.insert(seq, entry);
         let full = worker.is_full();
         if !written {
@@ -137,9 +137,7 @@ impl Fleet {
         worker.was_drained = false;
         worker.ledger.start(seq, now);
         let full = worker.is_full();
-        if !Fact::Acked(now).append(&mut self.journal, worker, seq) {
-            self.journal_worker(no);
-        }
+        self.journal_job(no, seq, Fact::Acked);
         if full {
             self.strike_surplus(now, no);
         }
@@ -275,7 +273,7 @@ impl Fleet {
                         worker.ever_started = true;
                         worker.bump(now);
                         worker.ledger.start(seq, now);
-                        self.journal_job(no, seq, Fact::Acked(now));
+                        self.journal_job(no, seq, Fact::Acked);
                         self.strike_surplus(now, no);
                     }
                 }
@@ -299,12 +297,12 @@ impl Fleet {
             if outcome == "finished" {
                 self.durations.note(now, &entry);
             }
+            let written = Fact::End.append(&mut self.journal, worker, *seq, &entry);
             worker.recent.note(now, entry, outcome);
-            let system = worker.system;
-            if !Fact::End.append(&mut self.journal, worker, *seq) {
+            self.tally.add(worker.system, Some(outcome));
+            if !written {
                 self.journal_worker(no);
             }
-            self.tally.add(system, Some(outcome));
         }
     }
 

@@ -76,6 +76,16 @@ impl Entry {
         self.stage == Stage::Delivered && self.job.eta.is_some_and(|eta| eta > now)
     }
 
+    /// RabbitMQ takes it back when the gate's connections go, for it was not acknowledged: a later gate does not count it.
+    pub(super) fn goes_with_connection(&self) -> bool {
+        self.stage == Stage::Delivered && self.is_delivery()
+    }
+
+    /// It came from RabbitMQ, to this gate.
+    pub(super) fn is_delivery(&self) -> bool {
+        matches!(self.job.key, JobKey::Delivery { .. })
+    }
+
     fn view(&self, now: Millis, running: bool, keeps: bool) -> JobView {
         let kind = match self.stage {
             Stage::Started | Stage::Taken => JobKind::Running,

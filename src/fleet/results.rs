@@ -23,9 +23,7 @@ impl Fleet {
                 worker.acks += 1;
                 return self.strike(now, no, &[seq], "finished");
             }
-            if !Fact::Result.append(&mut self.journal, worker, seq) {
-                self.journal_worker(no);
-            }
+            self.journal_job(no, seq, Fact::Result);
         } else if (worker.is_provisional() || waits) && worker.strays.len() < STRAYS {
             worker.strays.push(Stray::Result(job, at));
             if !worker.is_provisional() {
@@ -44,7 +42,7 @@ impl Fleet {
         }
         worker.was_drained = false;
         worker.ledger.start(seq, now);
-        self.journal_job(no, seq, Fact::Acked(now));
+        self.journal_job(no, seq, Fact::Acked);
         self.strike_surplus(now, no);
     }
 }

@@ -4,9 +4,11 @@
 //! |---|---|
 //! | `V` | the version |
 //! | `W`, `N`, `L`, `Q` | a worker, an alias of it, a life of it, a queue of it |
-//! | `D`, `A`, `R`, `E`, `Z` | a job delivered, acknowledged at its start, its result seen, its end; all its jobs gone |
+//! | `D`, `A`, `R`, `E`, `Z` | a job in its hands, acknowledged at its start, its result seen, its end; all its jobs gone |
 //! | `S`, `G`, `X` | the state changed; the worker is over; the worker is forgotten |
 //! | `B`, `P`, `J` | since when the recorder runs; a worker departed; a job that was in its hands |
+//!
+//! What RabbitMQ has delivered is in it from its acknowledgement on, if it is not over with that.
 
 use super::line::Lines;
 use super::text::{flag, maybe, optional, record};
@@ -18,24 +20,24 @@ use crate::fleet::worker::{Adopted, Life, Voice, Worker, WorkerNo};
 use crate::job::{Evidence, Found, Millis, WorkerId};
 
 /// What becomes of a job, for the journal.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::fleet) enum Fact<'a> {
-    /// It is in the ledger, like this.
-    Job(&'a Entry),
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::fleet) enum Fact {
+    /// It is in the ledger.
+    Job,
     /// It was acknowledged when it was started.
-    Acked(Millis),
+    Acked,
     /// Its terminal result passed.
     Result,
     /// It has left the ledger.
     End,
 }
 
-impl Fact<'_> {
+impl Fact {
     /// The record about the job of this worker under that number. (A worker's id has nothing to be escaped.)
-    fn write(self, into: &mut Lines, id: &WorkerId, seq: u64) {
+    fn write(self, into: &mut Lines, id: &WorkerId, seq: u64, entry: &Entry) {
         let letter = match self {
-            Fact::Job(_) => b'D',
-            Fact::Acked(_) => b'A',
+            Fact::Job => b'D',
+            Fact::Acked => b'A',
             Fact::Result => b'R',
             Fact::End => b'E',
         };
@@ -43,7 +45,7 @@ impl Fact<'_> {
         record.plain(&id.0);
         record.number(seq);
         match self {
-            Fact::Job(entry) => {
+            Fact::Job => {
                 let job = &entry.job;
                 into.key(&job.key);
                 let mut record = into.record();
@@ -66,7 +68,7 @@ impl Fact<'_> {
                     record.plain(flag(entry.polled));
                 }
             }
-            Fact::Acked(at) => into.moment(at),
+            Fact::Acked => into.moment(entry.acked_at),
             Fact::Result | Fact::End => {}
         }
         into.record().end();
@@ -75,18 +77,13 @@ impl Fact<'_> {
     /// Appends a line with it, unless the worker is not in the journal. What puts a job into the worker's hands, or says
     /// that it alone has it now, is written before the worker hears of it. What takes it out can wait: a gate that is
     /// killed meanwhile will think, as if it had been killed before the broker's answer, that the worker still has it.
-    /// RabbitMQ takes back what was not acknowledged when the gate's connections go, so the next gate will not count it
-    /// in any case: that can wait, too.
-    pub(in crate::fleet) fn append(self, journal: &mut Lines, worker: &Worker, seq: u64) -> bool {
+    pub(in crate::fleet) fn append(self, journal: &mut Lines, worker: &Worker, seq: u64, entry: &Entry) -> bool {
         let written = worker.journalled && !worker.key.is_pending();
-        if written {
-            self.write(journal, &worker.id, seq);
-            let urgent = match self {
-                Fact::Job(entry) => !worker.broker_takes_back(entry),
-                Fact::Acked(_) => true,
-                Fact::Result | Fact::End => false,
-            };
-            journal.end_line(urgent);
+        if written && !entry.goes_with_connection() {
+            let is_new = self == Fact::Acked && entry.is_delivery();
+            let fact = if is_new { Fact::Job } else { self };
+            fact.write(journal, &worker.id, seq, entry);
+            journal.end_line(matches!(fact, Fact::Job | Fact::Acked));
         }
         written
     }
@@ -105,8 +102,8 @@ fn write_queues(worker: &Worker, into: &mut Lines) {
 /// Appends a line for each job in its hands.
 fn write_ledger(worker: &Worker, into: &mut Lines) {
     into.bytes.reserve(JOB_LINE * worker.ledger.len());
-    for (seq, entry) in worker.ledger.iter() {
-        Fact::Job(entry).write(into, &worker.id, seq);
+    for (seq, entry) in worker.ledger.iter().filter(|(_, entry)| !entry.goes_with_connection()) {
+        Fact::Job.write(into, &worker.id, seq, entry);
         into.end_line(true);
     }
 }
@@ -200,9 +197,10 @@ impl Fleet {
     }
 
     /// A line about a job; the worker's own comes first, and then its ledger as it is now goes out with it.
-    pub(in crate::fleet) fn journal_job(&mut self, no: WorkerNo, seq: u64, fact: Fact<'_>) {
+    pub(in crate::fleet) fn journal_job(&mut self, no: WorkerNo, seq: u64, fact: Fact) {
         let Some(worker) = self.workers.get(&no) else { return };
-        if !fact.append(&mut self.journal, worker, seq) {
+        let Some(entry) = worker.ledger.entry(seq) else { return };
+        if !fact.append(&mut self.journal, worker, seq, entry) {
             self.journal_worker(no);
         }
     }

@@ -206,7 +206,10 @@ impl Fleet {
         let Some(worker) = no.and_then(|no| self.workers.get_mut(&no)) else { return Ok(()) };
         worker.rested = worker.rested.filter(|_| letter != "D" && letter != "A");
         match (letter, entry) {
-            (_, Some(entry)) => worker.ledger.insert(seq, entry),
+            (_, Some(entry)) => {
+                worker.ever_started |= entry.stage == Stage::Started;
+                worker.ledger.insert(seq, entry);
+            }
             ("A", _) => {
                 worker.ever_started = true;
                 worker.ledger.start(seq, at);
@@ -236,9 +239,6 @@ impl Fleet {
     /// Makes ready what was read, or what a saved drain speaks of.
     pub(in crate::fleet) fn restore(&mut self, now: Millis, no: WorkerNo) {
         let Some(worker) = self.workers.get_mut(&no).filter(|worker| worker.conns.is_empty()) else { return };
-        for seq in worker.ledger.select(|entry| worker.broker_takes_back(entry)) {
-            worker.ledger.remove(seq);
-        }
         worker.ledger.set_restored();
         // a rest that the ledger contradicts is none: the process may be there still, and is waited for
         if !judge(worker, &self.settings, now).is_clear(false) {
@@ -309,11 +309,6 @@ fn read_entry(fields: &mut Fields<'_>) -> Result<Box<Entry>, String> {
 }
 
 impl Worker {
-    /// The broker takes this job back when the gate's connections go: it was not acknowledged.
-    pub(in crate::fleet) fn broker_takes_back(&self, entry: &Entry) -> bool {
-        self.protocol == "amqp" && entry.stage == Stage::Delivered
-    }
-
     /// It never came back after a restart of the gate: what was last known of it stands.
     pub(in crate::fleet) fn rests(&self) -> Option<Evidence> {
         self.rested.filter(|_| self.conns.is_empty())
