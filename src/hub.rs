@@ -239,13 +239,14 @@ impl Hub {
     /// What [`Hub::listeners`] and [`Hub::admin_address`] answer from now on; the gate is ready. `identities` names the
     /// listeners that are their workers' identity.
     pub fn set_ready(&self, listeners: Vec<ListenerInfo>, identities: HashSet<String>, admin_address: String) {
+        *self.listeners.write().unwrap_or_else(PoisonError::into_inner) = listeners;
+        *self.identities.write().unwrap_or_else(PoisonError::into_inner) = identities;
+        *self.admin_address.write().unwrap_or_else(PoisonError::into_inner) = admin_address.clone();
+        self.ready.store(true, Ordering::Release);
+        // last: who waits for the file asks for all of that next
         if let Err(error) = self.store.save_admin_address(&admin_address) {
             tracing::warn!(%error, "admin.json cannot be written: commands on this host need --admin");
         }
-        *self.listeners.write().unwrap_or_else(PoisonError::into_inner) = listeners;
-        *self.identities.write().unwrap_or_else(PoisonError::into_inner) = identities;
-        *self.admin_address.write().unwrap_or_else(PoisonError::into_inner) = admin_address;
-        self.ready.store(true, Ordering::Release);
     }
 
     /// The gate is leaving: no longer ready.

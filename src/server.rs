@@ -176,6 +176,7 @@ fn say_ready(hub: &Hub, config: &Config, listeners: &[Bound], api: &Api) {
     let identities = by_listener.map(|listener| listener.name.clone()).collect();
     let address = api.address().to_string();
     let drains = hub.with_fleet(|fleet, now| fleet.drains(now).iter().filter(|drain| drain.in_force).count());
+    hub.set_ready(listeners.iter().map(Bound::info).collect(), identities, address.clone());
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         admin = address,
@@ -183,7 +184,6 @@ fn say_ready(hub: &Hub, config: &Config, listeners: &[Bound], api: &Api) {
         drains,
         "draingate is ready"
     );
-    hub.set_ready(listeners.iter().map(Bound::info).collect(), identities, address);
 }
 
 /// What a signal says.

@@ -10,8 +10,10 @@ use draingate::hub::{Events, Heard, HubError, ListenerInfo};
 use draingate::job::{Millis, WorkerId};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -96,11 +98,26 @@ impl Fake {
     }
 
     pub(crate) async fn serve_at(self: &Arc<Fake>, address: &str, settings: ApiSettings) -> Served {
-        let listener = TcpListener::bind(address).await.expect("a free port");
+        let listener = bound(address).await;
         let address = listener.local_addr().expect("bound");
         let stop = CancellationToken::new();
         let task = tokio::spawn(serve_backend(Arc::clone(self) as _, settings, listener, stop.clone()));
         Served { address, stop, task }
+    }
+}
+
+/// A command that another test starts at the same moment has a copy of every socket until it runs its own program: also of
+/// one that was closed here just now.
+async fn bound(address: &str) -> TcpListener {
+    let begun = Instant::now();
+    loop {
+        match TcpListener::bind(address).await {
+            Ok(listener) => return listener,
+            Err(error) if error.kind() == ErrorKind::AddrInUse && begun.elapsed() < Duration::from_secs(20) => {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            Err(error) => panic!("{address}: {error}"),
+        }
     }
 }
 
