@@ -101,8 +101,9 @@ fn write_queues(worker: &Worker, into: &mut Lines) {
 
 /// Appends a line for each job in its hands.
 fn write_ledger(worker: &Worker, into: &mut Lines) {
-    into.bytes.reserve(JOB_LINE * worker.ledger.len());
-    for (seq, entry) in worker.ledger.iter().filter(|(_, entry)| !entry.goes_with_connection()) {
+    let jobs = || worker.ledger.iter().filter(|(_, entry)| !entry.goes_with_connection());
+    into.bytes.reserve(JOB_LINE * jobs().count());
+    for (seq, entry) in jobs() {
         Fact::Job.write(into, &worker.id, seq, entry);
         into.end_line(true);
     }
