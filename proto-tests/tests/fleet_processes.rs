@@ -54,7 +54,7 @@ fn a_child_joins_when_its_parent_turns_out_to_fetch() {
         ? w1@a conns=2
         a1 gets t1 id=x
         child result x
-        a1 ack t1
+        child requeue t1
         drain d w1@a
         ? w1@a drained exact
         ? child marked
@@ -209,7 +209,10 @@ fn events_that_come_before_the_join_find_their_jobs() {
         c1 named celery w1@a
         c1 online processed=0
         drain d all
-        ? w1@a drained exact
+        ? w1@a sealed running=1
+        2s
+        c1 beat active=0 processed=1
+        ? w1@a drained reported
     ",
     );
 }

@@ -1,11 +1,17 @@
 //! The flight recorder and the estimates: what was, and what it says about what is to come.
 
+use draingate::fleet::FleetSettings;
 use draingate::fleet::view::{Departure, JobKind, ReportView};
 use draingate::job::System;
-use proto_tests::fleet_script::{Script, ZERO, play};
+use proto_tests::fleet_script::{Script, ZERO, play, play_with};
 
 fn report(script: &Script, back: u64) -> ReportView {
     script.fleet.went_away(script.now(), script.now() - back)
+}
+
+/// Where an ack is the end.
+fn play_late(text: &str) -> Script {
+    play_with(FleetSettings { celery_acks_late: true, ..FleetSettings::default() }, text)
 }
 
 fn only(report: &ReportView) -> &Departure {
@@ -87,14 +93,13 @@ fn producers_are_no_workers_and_leave_no_trace() {
 
 #[test]
 fn the_last_jobs_are_kept_with_their_times_and_outcomes() {
-    let script = play(
+    let script = play_late(
         "
         + c1 10.0.0.5
         c1 named celery w1@a
         c1 fetch celery
         c1 gets t1 id=x1 queue=celery
         3s
-        c1 result x1
         c1 ack t1
         c1 fetch celery
         c1 gets t2 id=x2 queue=celery
@@ -113,9 +118,9 @@ fn the_last_jobs_are_kept_with_their_times_and_outcomes() {
 fn the_recorder_keeps_the_newest() {
     let mut text = String::from("+ c1 10.0.0.5\n c1 named celery w1@a\n");
     for n in 0..30 {
-        text += &format!("c1 fetch celery\n c1 gets t{n} id=x{n} queue=celery\n c1 result x{n}\n c1 ack t{n}\n");
+        text += &format!("c1 fetch celery\n c1 gets t{n} id=x{n} queue=celery\n c1 ack t{n}\n");
     }
-    let script = play(&(text + "- c1\n 5m"));
+    let script = play_late(&(text + "- c1\n 5m"));
     let gone = script.fleet.workers(script.now(), None, true).expect("a list");
     let ids: Vec<&str> = gone[0].recent.iter().map(|job| job.id.as_str()).collect();
     assert_eq!((ids.len(), ids[0], ids[19]), (20, "x10", "x29"));
@@ -126,10 +131,9 @@ fn the_recorder_keeps_the_newest() {
 fn an_estimate_speaks_of_the_jobs_that_took_longer_than_this_one_has() {
     let mut text = String::from("+ c1 10.0.0.5\n c1 named celery w1@a\n");
     for n in 1..=10 {
-        text +=
-            &format!("c1 fetch celery\n c1 gets t{n} id=x{n} queue=celery\n +{n}s\n c1 result x{n}\n c1 ack t{n}\n");
+        text += &format!("c1 fetch celery\n c1 gets t{n} id=x{n} queue=celery\n +{n}s\n c1 ack t{n}\n");
     }
-    let mut script = play(
+    let mut script = play_late(
         &(text
             + "c1 fetch celery\n c1 gets t11 id=x11 queue=celery\n +6s\n c1 beat active=1 processed=11\n drain d all"),
     );
@@ -146,13 +150,13 @@ fn an_estimate_speaks_of_the_jobs_that_took_longer_than_this_one_has() {
 fn few_durations_say_nothing_and_an_idle_worker_has_no_estimate() {
     let mut text = String::from("+ c1 10.0.0.5\n c1 named celery w1@a\n");
     for n in 1..=4 {
-        text += &format!("c1 fetch celery\n c1 gets t{n} id=x{n} queue=celery\n +1s\n c1 result x{n}\n c1 ack t{n}\n");
+        text += &format!("c1 fetch celery\n c1 gets t{n} id=x{n} queue=celery\n +1s\n c1 ack t{n}\n");
     }
-    let mut script = play(&text);
+    let mut script = play_late(&text);
     let estimate = |script: &Script| script.fleet.workers(script.now(), None, false).expect("a list")[0].estimate;
     assert_eq!(estimate(&script), None);
     script.play("c1 fetch celery\n c1 gets t5 id=x5 queue=celery");
     assert_eq!(estimate(&script), None, "four are too few");
-    script.play("+1s\n c1 result x5\n c1 ack t5\n c1 fetch celery\n c1 gets t6 id=x6 queue=celery");
+    script.play("+1s\n c1 ack t5\n c1 fetch celery\n c1 gets t6 id=x6 queue=celery");
     assert_eq!(estimate(&script).map(|e| (e.p50, e.p95)), Some((1_000, 1_000)));
 }

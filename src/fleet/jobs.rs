@@ -128,9 +128,8 @@ impl Fleet {
         conn.acks += 1;
         worker.acks += 1;
         worker.bump(now);
-        let result = worker.ledger.entry(seq).is_some_and(|entry| entry.result);
-        if result || late || worker.system == System::Sidekiq {
-            worker.declared |= !result && late;
+        if late || worker.system == System::Sidekiq {
+            worker.declared |= late;
             return self.strike(now, no, &[seq], "finished");
         }
         worker.ever_started = true;
@@ -267,7 +266,7 @@ impl Fleet {
                 },
                 Stray::Acked(key) => {
                     let Some(seq) = worker.ledger.oldest(&key, Stage::Delivered) else { continue };
-                    if late || worker.ledger.entry(seq).is_some_and(|entry| entry.result) {
+                    if late {
                         self.strike(now, no, &[seq], "finished");
                     } else {
                         worker.ever_started = true;

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 
 /// ```text
 /// Delivered ──ack──▶ Started ──report──▶ (struck out)
-///     └── end, or ack behind the result ──▶ (struck out)
+///     └── end, or ack declared to be late ──▶ (struck out)
 /// Taken ──the scheduler asks again──▶ (struck out)
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,13 +12,14 @@ The environment says how an owner might have set it up:
     QUEUE_TYPE=x    task_default_queue_type
     REMOTE=0        no remote control
     VISIBLE=n       visibility_timeout in seconds; it is looked after every second
+    AFTER=n         a task's after_return takes n seconds and writes its end: the result is stored before
     RETRIES=n       each task is retried n times; attempt 1 of job a is called a.1 in the job log
 """
 
 import os
 import time
 
-from celery import Celery, signals
+from celery import Celery, Task, signals
 
 LOG = os.open(os.environ["JOB_LOG"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
 WORKER = os.environ.get("WORKER", "-")
@@ -27,6 +28,7 @@ TRANSPORT = {"global_keyprefix": PREFIX} if PREFIX else {}
 if "VISIBLE" in os.environ:
     TRANSPORT |= {"visibility_timeout": int(os.environ["VISIBLE"])}
     TRANSPORT |= {"unacked_restore_interval": 1, "unacked_restore_throttle": 1}
+AFTER = float(os.environ.get("AFTER", "0"))
 RETRIES = int(os.environ.get("RETRIES", "0"))
 
 
@@ -51,7 +53,14 @@ def ready(**_):
     note("ready", "-")
 
 
-@app.task(name="jobs.run", bind=True)
+class Job(Task):
+    def after_return(self, _status, _result, _id, args, _kwargs, _error):
+        if AFTER:
+            time.sleep(AFTER)
+            note("end", args[0])
+
+
+@app.task(name="jobs.run", bind=True, base=Job)
 def run(self, job_id, seconds):
     attempt = self.request.retries
     name = f"{job_id}.{attempt}" if attempt else job_id
@@ -61,5 +70,6 @@ def run(self, job_id, seconds):
         note("push", f"{job_id}.{attempt + 1}")
         note("end", name)
         raise self.retry(countdown=1, max_retries=RETRIES)
-    note("end", name)
+    if not AFTER:
+        note("end", name)
     return job_id

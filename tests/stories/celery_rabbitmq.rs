@@ -3,7 +3,7 @@
 use crate::support::celery::Celery;
 use crate::support::gate::{Answer, text};
 use crate::support::rabbit::Release;
-use crate::support::story::{Load, System, drain_and_kill};
+use crate::support::story::{Load, System, drain_and_kill, drain_then_kill};
 use crate::support::{World, eventually, rounds_or, secs};
 use serde_json::{Value, json};
 
@@ -33,6 +33,22 @@ fn quorum_queues() {
     let load = Load { countdown: 6.0, open: 24, ..Load::default() };
     let celery = Celery { quorum: true, late: true, ..Celery::default() };
     drain_and_kill(&World::with(Release::Four), &celery, load, rounds_or(1));
+}
+
+/// The result of a short task is stored before the worker acknowledges it, and what its `after_return` does comes behind.
+#[test]
+fn a_task_that_goes_on_behind_its_result() {
+    let world = World::with(Release::Four);
+    let celery = Celery { after: 5, ..Celery::default() };
+    for (round, options) in [&[][..], &["-P", "threads"]].into_iter().enumerate() {
+        let worker = Celery { options, ..celery.clone() }.start(&world, "w1", round + 1);
+        let job = format!("short{round}");
+        let mut producer = celery.producer(&world);
+        producer.push(&job, 0.0, 0.0);
+        world.log().await_line("start", &job, secs(20));
+        let drained = drain_then_kill(&world, worker, &format!("d{round}"));
+        world.log().assert_exactly_once(&[drained]);
+    }
 }
 
 /// One worker with all its processes, its jobs by kind, remote control all the while; what is not due for an hour goes

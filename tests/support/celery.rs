@@ -26,6 +26,8 @@ pub(crate) struct Celery {
     pub(crate) visible: Option<u32>,
     /// How often each task is retried.
     pub(crate) retries: usize,
+    /// Seconds that each task goes on for behind its result.
+    pub(crate) after: u32,
     /// The queues, with a comma between them.
     pub(crate) queues: &'static str,
     /// Whether jobs have priorities.
@@ -48,6 +50,7 @@ impl Default for Celery {
             options: &[],
             visible: None,
             retries: 0,
+            after: 0,
             queues: "celery",
             priorities: false,
             prefix: "",
@@ -65,6 +68,7 @@ impl Celery {
             .env("REMOTE", if self.remote { "1" } else { "0" })
             .env("QUEUE_TYPE", if self.quorum { "quorum" } else { "classic" })
             .env("RETRIES", self.retries.to_string())
+            .env("AFTER", self.after.to_string())
             .env("QUEUES", self.queues)
             .env("PRIORITIES", if self.priorities { "1" } else { "0" });
         let (broker, results) = match &world.rabbit {

@@ -125,10 +125,10 @@ fn a_silent_start_does_not_make_the_counts_match() {
         c4 beat active=0 processed=1     # `late` ran and is over, its ack is on its way; `early` not known yet
         c11 result late
         c2 ack late
-        ? w1@a sealed running=1
+        ? w1@a sealed running=2
         8s
         c4 beat active=1 processed=2
-        ? w1@a sealed running=1
+        ? w1@a sealed running=2
     ",
     );
 }

@@ -20,7 +20,12 @@ fn a_job_that_is_given_back_while_it_runs_is_in_flight_until_its_ack() {
         ? w1@a sealed running=1
         c11 result t1
         c2 ack t1
-        ? w1@a drained exact
+        ? w1@a sealed running=1
+        5s
+        c4 beat active=0 processed=1
+        7s
+        c4 beat active=0 processed=1
+        ? w1@a drained reported
     ",
     );
 }
@@ -37,10 +42,15 @@ fn a_job_that_came_twice_has_two_ends() {
         drain d all
         c11 result t1
         c2 ack t1
-        ? w1@a sealed
+        ? w1@a sealed running=1 prefetched=1
         c11 result t1
         c2 ack t1
-        ? w1@a drained exact
+        ? w1@a sealed running=2
+        2s
+        c4 beat active=0 processed=2
+        4s
+        c4 beat active=0 processed=2
+        ? w1@a drained reported
     ",
     );
 }
