@@ -79,11 +79,13 @@ pub enum System {
     Taskiq,
     /// Resque.
     Resque,
+    /// Laravel's queues.
+    Laravel,
 }
 
 impl System {
     /// All of them, in the order of their declaration.
-    pub const ALL: [System; 11] = [
+    pub const ALL: [System; 12] = [
         System::Unknown,
         System::Celery,
         System::Sidekiq,
@@ -95,6 +97,7 @@ impl System {
         System::Arq,
         System::Taskiq,
         System::Resque,
+        System::Laravel,
     ];
 
     /// The name in the API, the metrics and the selectors (`system=celery`).
@@ -111,6 +114,7 @@ impl System {
             System::Arq => "arq",
             System::Taskiq => "taskiq",
             System::Resque => "resque",
+            System::Laravel => "laravel",
         }
     }
 

@@ -15,6 +15,11 @@ pub fn short_name(queue: &str, system: System) -> Option<&str> {
     if matches!(system, System::Bull | System::Bullmq) {
         return queue.rsplit_once(':').map(|(_, name)| name).filter(|name| !name.is_empty());
     }
+    if system == System::Laravel {
+        let (_, name) = queue.split_once("queues:").filter(|(_, name)| !name.is_empty())?;
+        // in braces where a cluster's keys must stay together
+        return name.strip_prefix('{').and_then(|name| name.strip_suffix('}')).or(Some(name));
+    }
     // Sidekiq, Resque and RQ, with a namespace in front or not
     let name = queue.strip_prefix("queue:").or_else(|| queue.split_once(":queue:").map(|(_, name)| name));
     name.or_else(|| queue.strip_suffix(DELAYED)).filter(|name| !name.is_empty())
@@ -80,6 +85,9 @@ mod tests {
             ("default.DQ", unknown, Some("default")),
             ("bull:video", System::Bullmq, Some("video")),
             ("bull:video", unknown, None),
+            ("queues:default", System::Laravel, Some("default")),
+            ("laravel_database_queues:{a:b}", System::Laravel, Some("a:b")),
+            ("queues:default", unknown, None),
             ("huey.redis.app", System::Huey, None),
             ("celery", System::Celery, None),
             ("queue:", unknown, None),

@@ -160,7 +160,7 @@ impl Dialect for Arq {
     }
 
     /// A client that has not heard of its claim's success does not start the job.
-    fn closed(&self, memory: &mut Memory, out: &mut Vec<JobEvent>) {
+    fn closed(&self, memory: &mut Memory, _by_client: bool, out: &mut Vec<JobEvent>) {
         if memory.arq.watched.is_some() {
             memory.arq.give_up(out);
         }

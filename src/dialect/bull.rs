@@ -7,7 +7,7 @@
 //! its scripts bring jobs by arguments that differ from release to release, so its workers cannot be sealed.
 
 use super::json::Wanted;
-use super::request::{Refusal, Reply, Request, Verb};
+use super::request::{Refusal, Reply, Request, Verb, Wake};
 use super::{Claim, Dialect, Interest, Known, Meaning, Memory, Payload, PopShape};
 use crate::job::{Job, JobEvent, JobKey, Millis, Outcome, Report, System};
 use memchr::memmem;
@@ -86,7 +86,8 @@ impl<'a> Script<'a> {
 
     fn request(&self, system: System, verb: Verb, job: Option<JobKey>, refusal: Refusal) -> Request {
         let queue = String::from_utf8_lossy(&self.prefix[..self.prefix.len() - 1]).into_owned();
-        let wakes = (verb == Verb::Fetch && self.has("marker")).then(|| [self.prefix, b"marker"].concat());
+        let wakes =
+            (verb == Verb::Fetch && self.has("marker")).then(|| Wake::Member([self.prefix, b"marker"].concat()));
         Request { system, queue, verb, jobs: job.into_iter().collect(), refusal, skim: Wanted::NOTHING, wakes }
     }
 

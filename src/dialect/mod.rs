@@ -14,6 +14,7 @@ mod generic;
 mod huey;
 pub mod inspect;
 pub mod json;
+mod laravel;
 pub mod lists;
 mod request;
 mod resque;
@@ -27,7 +28,7 @@ use crate::rare::Rare;
 pub use claim::{Claim, Keys, Known, PopShape, claim};
 pub use generic::are_of_queue;
 use json::{Skim, Wanted};
-pub use request::{Refusal, Reply, Request, Verb, Word};
+pub use request::{Refusal, Reply, Request, Verb, Wake, Word};
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -60,6 +61,7 @@ fn told(name: &[u8]) -> &'static [&'static dyn Dialect] {
         b"rpush" | b"lpush" => &[&celery::Celery, &sidekiq::Sidekiq],
         b"xack" | b"xackdel" => &[&streams::Streams],
         b"lrem" => &[&lists::Lists],
+        b"zrem" => &[&laravel::Laravel],
         b"evalsha" | b"eval" => DIALECTS,
         _ => &[],
     }
@@ -155,6 +157,10 @@ pub struct Memory {
     pub seed: u64,
     /// What arq is about to claim.
     pub arq: Rare<arq::Claiming>,
+    /// What has woken the worker was taken from a list, and it has not asked for a job since.
+    pub woken: bool,
+    /// Jobs of Laravel's.
+    pub laravel: Rare<laravel::Hands>,
     /// What is known of Resque's workers.
     pub resque: Rare<resque::Workers>,
     /// The worker's private lists.
@@ -181,8 +187,8 @@ pub trait Dialect: Sync {
     fn replied(&self, _memory: &mut Memory, _request: &Request, _reply: Reply<'_>, _out: &mut Vec<JobEvent>) {}
     /// A request of its own has not been carried out.
     fn failed(&self, _memory: &mut Memory, _request: &Request, _out: &mut Vec<JobEvent>) {}
-    /// The client or the broker has gone: nothing that was asked for is answered any more.
-    fn closed(&self, _memory: &mut Memory, _out: &mut Vec<JobEvent>) {}
+    /// The client or the broker has gone.
+    fn closed(&self, _memory: &mut Memory, _by_client: bool, _out: &mut Vec<JobEvent>) {}
 }
 
 /// All of them; the first that claims something has it.
@@ -194,6 +200,7 @@ pub static DIALECTS: &[&dyn Dialect] = &[
     &bull::Bull(System::Bullmq),
     &bull::Bull(System::Bull),
     &dramatiq::Dramatiq,
+    &laravel::Laravel,
     &huey::Huey,
     &arq::Arq,
     &resque::Resque,
@@ -282,9 +289,9 @@ pub fn failed(memory: &mut Memory, request: &Request, out: &mut Vec<JobEvent>) {
 }
 
 /// The client or the broker has gone.
-pub fn closed(memory: &mut Memory, out: &mut Vec<JobEvent>) {
+pub fn closed(memory: &mut Memory, by_client: bool, out: &mut Vec<JobEvent>) {
     for dialect in DIALECTS {
-        dialect.closed(memory, out);
+        dialect.closed(memory, by_client, out);
     }
 }
 
@@ -307,10 +314,9 @@ pub fn queue_name(key: &[u8]) -> Cow<'_, str> {
 
 /// The queue that a pop of this (lower-case) name asks for with a key, for people, and whose it is if the shape says so.
 pub fn asked_queue(name: &[u8], key: &[u8]) -> (String, System) {
-    match bull::queue(name, key) {
-        Some((queue, system)) => (queue_name(queue).into_owned(), system),
-        None => (queue_name(key).into_owned(), System::Unknown),
-    }
+    let laravel = || laravel::queue(name, key).map(|queue| (queue, System::Laravel));
+    let (queue, system) = bull::queue(name, key).or_else(laravel).unwrap_or((key, System::Unknown));
+    (queue_name(queue).into_owned(), system)
 }
 
 /// What it means that the broker refused commands with these notes.

@@ -13,6 +13,8 @@ pub enum Refusal {
     Answer(&'static [u8]),
     /// The gate answers with a null.
     Nothing,
+    /// The gate answers with a list of two nulls.
+    Nulls,
     /// It has other business too, and goes to the broker with one argument changed.
     Rewrite {
         /// Which argument, the command's name being 0.
@@ -39,6 +41,22 @@ pub enum Verb {
     Renew,
 }
 
+/// What wakes one worker that waits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wake {
+    /// The member of this sorted set.
+    Member(Vec<u8>),
+    /// An element of this list.
+    Element(Vec<u8>),
+}
+
+impl Refusal {
+    /// The gate answers in the broker's place.
+    pub fn is_answer(&self) -> bool {
+        matches!(self, Refusal::Answer(_) | Refusal::Nothing | Refusal::Nulls)
+    }
+}
+
 /// See the module.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
@@ -54,8 +72,8 @@ pub struct Request {
     pub refusal: Refusal,
     /// The values that are read from each text in the reply; empty: the texts themselves are wanted.
     pub skim: Wanted,
-    /// The sorted set whose member wakes one worker: the one that is refused now may just have eaten it.
-    pub wakes: Option<Vec<u8>>,
+    /// What wakes another worker: the one that is refused now may just have eaten it.
+    pub wakes: Option<Wake>,
 }
 
 /// One text or number of a reply.

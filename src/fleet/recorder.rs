@@ -126,6 +126,9 @@ impl Worker {
     pub(super) fn broker_keeps_unacked(&self) -> bool {
         use crate::job::System;
         self.protocol == "amqp"
-            || matches!(self.system, System::Celery | System::Dramatiq | System::Bullmq | System::Bull)
+            || matches!(
+                self.system,
+                System::Celery | System::Dramatiq | System::Bullmq | System::Bull | System::Laravel
+            )
     }
 }

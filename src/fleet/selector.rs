@@ -11,8 +11,8 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 
 const KEYS: [&str; 7] = ["worker", "ip", "client", "user", "listener", "system", "before"];
-const SYSTEMS: [&str; 10] =
-    ["celery", "sidekiq", "rq", "huey", "bullmq", "bull", "dramatiq", "arq", "taskiq", "resque"];
+const SYSTEMS: [&str; 11] =
+    ["celery", "sidekiq", "rq", "huey", "bullmq", "bull", "dramatiq", "arq", "taskiq", "resque", "laravel"];
 
 /// How much of a worker was matched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -74,11 +74,11 @@ fn what_cannot_be_refused_is_told() {
     // over the keys of a queue, and behind a lock that was free: told by itself
     play(
         "W= EVALSHA abc 1 lock\n B= $-1\n E Unrefused it fetches by EVALSHA that has found nothing yet*
-        W= EVALSHA abc 3 queues:q queues:q:reserved queues:q:notify 1 60\n B= *2 $-1 $-1
+        W= EVALSHA abc 3 work:jobs:q work:jobs:q:1:inprogress work:jobs:q:paused 1 60\n B= *2 $-1 $-1
         E Unrefused it fetches by EVALSHA over the keys of a queue*
-        W= EVALSHA abc 3 queues:q queues:q:reserved queues:q:notify 1 60\n B= *2 $$job $$job",
+        W= EVALSHA abc 3 work:jobs:q work:jobs:q:1:inprogress work:jobs:q:paused 1 60\n B= *2 $$job $$job",
     );
-    play("W= EVALSHA abc 3 queues:q queues:q:delayed queues:q:reserved\n B= :0");
+    play("W= EVALSHA abc 3 asynq:{q}:pending asynq:{q}:active asynq:{q}:t\n B= :0");
     play("set pass lock:*\n W= EVALSHA abc 0 x\n B= $$token\n E Unrefused it fetches by EVALSHA that returns *");
     play("W= EVAL (x*1500) 1 q\n B= $$x\n E Unrefused it fetches by EVAL that returns *");
     play("W= EVAL (x*200000) 1 q\n B= $$x\n E Unrefused it fetches by EVAL with arguments too long *");

@@ -13,6 +13,7 @@ mod framing;
 mod generic;
 mod huey;
 mod identity;
+mod laravel;
 mod lists;
 mod mode;
 mod pauses;

@@ -255,7 +255,7 @@ impl RespGate {
         }
         match meaning {
             Meaning::Request(request) => watch = self.long_request(name, argc, *request, out),
-            _ if self.memory.system == System::Unknown => {
+            _ if self.memory.system == System::Unknown && meaning != Meaning::Passes => {
                 self.doubted(name, "with arguments too long to be read", false, &[]);
             }
             _ => {
@@ -320,6 +320,7 @@ impl RespGate {
         Self::emit(events, out);
         match meaning {
             Meaning::Note(note) => self.plain_noted(note),
+            Meaning::Request(request) if self.session.replies == ReplyMode::On => self.owe_request(*request, false),
             _ => self.plain(),
         };
     }

@@ -107,6 +107,7 @@ impl RespGate {
         out: &mut Vec<Action>,
     ) {
         self.asked = false;
+        self.memory.woken |= wakeup;
         let end = if wakeup { FetchEnd::Empty } else { FetchEnd::Job };
         self.answered(Place::Broker, end, fetch.pop.is_blocking(), out);
         let end = self.sent + pending;

@@ -19,6 +19,8 @@ pub(super) enum Empty {
     NullArray,
     /// LPOP, RPOP, SPOP without a count, LMOVE, RPOPLPUSH; a pop script that returns nil.
     NullBulk,
+    /// A pop script of Laravel's.
+    TwoNulls,
     /// ZPOPMIN, ZPOPMAX, XCLAIM.
     Array,
     /// SPOP with a count.
@@ -34,6 +36,8 @@ impl Empty {
             (Empty::NullArray, Proto::Two) => b"*-1\r\n",
             (Empty::NullBulk, Proto::Two) => b"$-1\r\n",
             (Empty::NullArray | Empty::NullBulk, Proto::Three) => b"_\r\n",
+            (Empty::TwoNulls, Proto::Two) => b"*2\r\n$-1\r\n$-1\r\n",
+            (Empty::TwoNulls, Proto::Three) => b"*2\r\n_\r\n_\r\n",
             (Empty::Array, _) | (Empty::Set, Proto::Two) => b"*0\r\n",
             (Empty::Set, Proto::Three) => b"~0\r\n",
             (Empty::Autoclaim, _) => b"*3\r\n$3\r\n0-0\r\n*0\r\n*0\r\n",

@@ -203,7 +203,7 @@ impl RespGate {
     pub(super) fn client_gone(&mut self, now: Millis, written: u64, out: &mut Vec<Action>) {
         self.mode = Mode::Orphaned;
         let mut events = Vec::new();
-        dialect::closed(&mut self.memory, &mut events);
+        dialect::closed(&mut self.memory, true, &mut events);
         Self::emit(events, out);
         if self.held.take().is_some() {
             self.answered(Place::Gate, FetchEnd::Vanished, true, out);

@@ -176,7 +176,7 @@ impl RespGate {
         if self.mode != Mode::Closed {
             self.mode = Mode::Closed;
             let mut events = Vec::new();
-            dialect::closed(&mut self.memory, &mut events);
+            dialect::closed(&mut self.memory, false, &mut events);
             Self::emit(events, out);
             // nobody will say whether these went back
             out.extend(self.owed.abandon().iter().map(|_| Action::Event(JobEvent::Orphan(Fate::Lost))));

@@ -12,7 +12,7 @@ use super::owed::{Asked, Owed};
 use super::reply::Reading;
 use super::session::ReplyMode;
 use super::{Mode, RespGate};
-use crate::dialect::{self, Note, Refusal, Reply, Request};
+use crate::dialect::{self, Note, Refusal, Reply, Request, Wake};
 use crate::gate::{Action, Side};
 use crate::job::{Fate, FetchEnd, JobEvent, JobKey, Millis, Place};
 use bytes::Bytes;
@@ -59,9 +59,6 @@ impl RespGate {
         let queues = queues(&request);
         match request.refusal {
             Refusal::Needless => self.owe_request(request, false),
-            Refusal::Answer(_) | Refusal::Nothing if self.refuses_request(&request) => {
-                self.answer_request(now, request, out)
-            }
             Refusal::Rewrite { arg, from, to } => {
                 let Some(text) = args.get_mut(arg).filter(|text| fetches(text, from, to)) else {
                     return self.owe_request(request, false);
@@ -75,7 +72,8 @@ impl RespGate {
                 self.send(Side::Broker, encode(&args), out);
                 false
             }
-            Refusal::Answer(_) | Refusal::Nothing => self.ask_request(request, queues, out),
+            _ if self.refuses_request(&request) => self.answer_request(now, request, out),
+            Refusal::Answer(_) | Refusal::Nothing | Refusal::Nulls => self.ask_request(request, queues, out),
         }
     }
 
@@ -84,14 +82,13 @@ impl RespGate {
         let (place, blocking) = (Place::Gate, false);
         out.push(Action::Event(JobEvent::FetchAsked { place, queues: queues(&request), blocking }));
         self.answered(place, FetchEnd::Empty, blocking, out);
-        if let Some(key) = request.wakes.filter(|_| now < self.refused_since() + WAKES_FOR) {
-            let word = Bytes::from_static;
-            let wake = [word(b"ZADD"), Bytes::from(key), word(b"NX"), word(b"0"), word(b"0")];
-            self.send(Side::Broker, encode(&wake), out);
+        if let Some(wake) = request.wakes.filter(|_| now < self.refused_since() + WAKES_FOR) {
+            self.send(Side::Broker, waking(wake), out);
             self.owed.push(Owed::Skip);
         }
         self.owed.push(match request.refusal {
             Refusal::Answer(bytes) => Owed::Answer(Bytes::from_static(bytes)),
+            Refusal::Nulls => Owed::Nothing(Empty::TwoNulls),
             _ => Owed::Nothing(Empty::NullBulk),
         });
         self.settle_front(out);
@@ -100,9 +97,8 @@ impl RespGate {
 
     /// With its replies switched off a request cannot be followed, and in a transaction it cannot be answered.
     fn may_refuse(&mut self, name: &[u8], request: &Request, out: &mut Vec<Action>) -> bool {
-        let answered = matches!(request.refusal, Refusal::Answer(_) | Refusal::Nothing);
         let blocked = match self.session.replies {
-            ReplyMode::On => self.session.transaction.is_some() && answered,
+            ReplyMode::On => self.session.transaction.is_some() && request.refusal.is_answer(),
             _ => request.refusal != Refusal::Needless,
         };
         if blocked {
@@ -146,7 +142,7 @@ impl RespGate {
                 left.map(|left| Watch { left, from, to })
             }
             // nobody sends so long a one
-            Refusal::Answer(_) | Refusal::Nothing => {
+            Refusal::Answer(_) | Refusal::Nothing | Refusal::Nulls => {
                 self.blocked(name, "with too many arguments", out);
                 None
             }
@@ -278,6 +274,15 @@ impl RespGate {
             let brought = Brought::Read(Leaves::default(), keys);
             self.retained.push_back(Retained { end, pop: None, brought, overflow: false });
         }
+    }
+}
+
+/// The command that wakes another worker.
+fn waking(wake: Wake) -> Bytes {
+    let word = Bytes::from_static;
+    match wake {
+        Wake::Member(key) => encode(&[word(b"ZADD"), Bytes::from(key), word(b"NX"), word(b"0"), word(b"0")]),
+        Wake::Element(key) => encode(&[word(b"RPUSH"), Bytes::from(key), word(b"1")]),
     }
 }
 

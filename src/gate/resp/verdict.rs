@@ -89,7 +89,7 @@ words! {
     MULTI EXEC DISCARD HELLO AUTH RESET QUIT CLIENT MONITOR SYNC PSYNC XREAD WAIT WAITAOF REPLCONF
     WATCH LPUSH EVAL EVALSHA FCALL PING SELECT INFO COMMAND
     GET SET MGET INCR INCRBY EXPIRE TTL STRLEN HGET HGETALL HMGET HINCRBY HLEN LLEN LRANGE LTRIM LINDEX
-    SCARD SMEMBERS ZADD ZREM ZCARD ZSCORE ZRANGE ZCOUNT XADD XLEN
+    SCARD SMEMBERS ZADD ZCARD ZSCORE ZRANGE ZCOUNT XADD XLEN
 }
 
 #[rustfmt::skip]
@@ -105,7 +105,7 @@ fn kind(name: Name<'_>) -> Kind {
         EVAL | EVALSHA | FCALL => Kind::Script,
         PING | SELECT | INFO | COMMAND => Kind::Quiet,
         GET | MGET | INCR | INCRBY | EXPIRE | TTL | STRLEN | HGET | HGETALL | HMGET | HINCRBY | HLEN | LLEN | LRANGE
-        | LTRIM | LINDEX | SCARD | SMEMBERS | ZADD | ZREM | ZCARD | ZSCORE | ZRANGE | ZCOUNT | XADD | XLEN => Kind::Plain,
+        | LTRIM | LINDEX | SCARD | SMEMBERS | ZADD | ZCARD | ZSCORE | ZRANGE | ZCOUNT | XADD | XLEN => Kind::Plain,
         SET => Kind::Set,
         _ => Kind::Other,
     }
@@ -171,7 +171,7 @@ mod tests {
     use super::*;
 
     const PLAIN: &str = "get mget incr incrby expire ttl strlen hget hgetall hmget hincrby hlen llen lrange ltrim lindex \
-                         scard smembers zadd zrem zcard zscore zrange zcount xadd xlen";
+                         scard smembers zadd zcard zscore zrange zcount xadd xlen";
 
     fn of(name: &str) -> Kind {
         kind(Name::of(name.as_bytes()))
