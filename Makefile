@@ -42,6 +42,7 @@ lint: setup image-context ## formatting and lints; a warning is an error
 	ruby -wc tests/jobs/*.rb >/dev/null
 	node --check tests/jobs/amqplib_jobs.js
 	php -l tests/jobs/php_jobs.php >/dev/null
+	php -l tests/jobs/laravel_jobs.php >/dev/null
 	test -z "$$(gofmt -l tests/jobs)"
 	rustfmt --check --edition 2024 tests/jobs/lapin/main.rs
 

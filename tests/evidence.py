@@ -2,6 +2,7 @@
 """Makes docs/evidence.md of what the stories measured: tests/evidence.py ROWS."""
 
 import datetime
+import gzip
 import json
 import pathlib
 import re
@@ -38,6 +39,11 @@ def versions():
     for spec in [pathlib.Path("/usr/share"), *sorted((ROOT / ".cache").glob("sidekiq*/usr/share"))]:
         for gem in spec.glob("rubygems-integration/all/specifications/sidekiq-*.gemspec"):
             found.append(("sidekiq", gem.stem.removeprefix("sidekiq-")))
+    for root in [pathlib.Path("/"), ROOT / ".cache/laravel"]:
+        changes = root / "usr/share/doc/php-illuminate-queue/changelog.Debian.gz"
+        if changes.exists():
+            first = gzip.decompress(changes.read_bytes()).decode().splitlines()[0]
+            found += [("laravel", version) for version in re.findall(r"\(([\d.]+)", first)]
     return ", ".join(sorted({f"{name} {version}" for name, version in found}))
 
 

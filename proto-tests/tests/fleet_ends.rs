@@ -1,4 +1,4 @@
-//! Ends of jobs that come late, over another connection, or of somebody else's job: Resque, arq and private lists.
+//! Ends of jobs that come late, over another connection, or of somebody else's job: Resque, arq, private lists and Laravel.
 
 use proto_tests::fleet_script::play;
 
@@ -107,6 +107,39 @@ fn a_private_list_that_others_use() {
         ? 10.0.0.5 drained exact
         c1 pops t2
         ? 10.0.0.5 draining unknown blocked~others
+    ",
+    );
+}
+
+/// Two of Laravel's workers behind one address: a job that ran out of time is another one there, and so is one that was
+/// pushed again under its old name.
+#[test]
+fn attempts_at_a_job_are_jobs_of_their_own() {
+    play(
+        "
+        + c1 10.0.0.5
+        + c2 10.0.0.5
+        +12s
+        c1 is laravel
+        c1 poll q
+        c1 gets a:1
+        c2 poll q
+        c2 gets a:2
+        drain d all
+        c2 end a:2
+        ? 10.0.0.5 sealed running=1
+        c1 end a:1
+        ? 10.0.0.5 drained exact
+        undrain d
+        c1 poll q
+        c1 gets b:1
+        c2 poll q
+        c2 gets b:1
+        drain e all
+        c1 end b:1
+        ? 10.0.0.5 sealed running=1
+        c2 end b:1
+        ? 10.0.0.5 drained exact
     ",
     );
 }

@@ -222,6 +222,44 @@ fn what_a_process_says_before_it_is_known_counts() {
     play(&format!("{begin}\n - c2\n + c3 local\n{}\n ? w1 sealed unknown running=1", end.replace("c2", "c3")));
 }
 
+/// Laravel's workers go on after a cut, and what they had in hand they say nothing of: not before their next life.
+#[test]
+fn a_worker_of_laravels_is_unknown_until_it_is_restarted() {
+    play(
+        "
+        + c1 local
+        = c1 100:7@0s
+        c1 is laravel
+        c1 poll q
+        c1 gets a:1
+        restart
+        1s
+        + c2 local
+        = c2 100:7@0s
+        c2 is laravel
+        drain d all
+        c2 poll q
+        c2 nil
+        c2 end a:1
+        c2 poll q
+        c2 nil
+        ? @c2 sealed unknown running=0 blocked~restarted
+        2m
+        ? @c2 sealed unknown
+        - c2
+        + c3 local
+        = c3 200:7@60s
+        c3 is laravel
+        c3 poll q
+        c3 gets b:1
+        drain e all
+        ? @c3 sealed running=1
+        c3 end b:1
+        ? @c3 drained exact
+    ",
+    );
+}
+
 #[test]
 fn a_local_process_from_before_a_restart_that_nobody_wrote_down_is_met_in_mid_life() {
     play(

@@ -16,6 +16,7 @@ mod drains;
 mod dramatiq_redis;
 mod failures;
 mod huey;
+mod laravel;
 mod loops;
 mod pauses;
 mod quiet;

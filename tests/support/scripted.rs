@@ -20,7 +20,7 @@ pub(crate) enum Named {
 /// How the workers of a story are set up.
 #[derive(Clone)]
 pub(crate) struct Scripted {
-    /// The interpreter, below the repository.
+    /// The interpreter: of the machine, or below the repository.
     pub(crate) program: &'static str,
     /// Its arguments for a worker and for a producer.
     pub(crate) worker: &'static [&'static str],
@@ -32,7 +32,7 @@ pub(crate) struct Scripted {
 
 impl Scripted {
     fn command(&self, world: &World, address: &str, arguments: &[&str]) -> Command {
-        let program = if self.program == "node" { "node".into() } else { installed(self.program) };
+        let program = if self.program.contains('/') { installed(self.program) } else { self.program.into() };
         let mut run = command(program);
         run.current_dir(installed("tests/jobs")).args(arguments);
         run.env("JOB_LOG", world.log_path()).env("BROKER", address).envs(self.environment.iter().copied());
