@@ -80,7 +80,7 @@ enum Script<'a> {
         queue: &'a [u8],
         job: &'a [u8],
     },
-    /// Pushes, counts, clears.
+    /// Counts, clears, pushes: known by what it is given.
     Other,
 }
 
@@ -94,20 +94,17 @@ impl<'a> Script<'a> {
         let parts = |expected: &[&[u8]]| {
             keys.len() == expected.len() && keys.iter().zip(expected).all(|(key, part)| is(key, part))
         };
-        Some(match argv {
-            // the time comes first
-            [until, ..] if parts(&[b"", RESERVED]) && is_number(until) => Script::Pop { queue, notify: None },
-            [until, ..] if parts(&[b"", RESERVED, NOTIFY]) && is_number(until) => {
-                Script::Pop { queue, notify: keys.last().copied() }
+        let first = argv.first().copied().unwrap_or_default();
+        let from = |from: &[u8]| parts(&[from, b""]) || parts(&[from, b"", NOTIFY]);
+        Some(match keys.len() {
+            2 | 3 if is_number(first) && (parts(&[b"", RESERVED]) || parts(&[b"", RESERVED, NOTIFY])) => {
+                Script::Pop { queue, notify: keys.get(2).copied() }
             }
-            _ if parts(&[DELAYED, RESERVED]) => {
-                Script::Release { queue, job: argv.first().copied().unwrap_or_default() }
-            }
-            _ if [DELAYED, RESERVED].iter().any(|from| parts(&[*from, b""]) || parts(&[*from, b"", NOTIFY])) => {
-                Script::Migrate
-            }
-            _ if parts(&[b"", DELAYED, RESERVED]) || parts(&[b"", DELAYED, RESERVED, NOTIFY]) => Script::Other,
-            _ if parts(&[b"", NOTIFY]) || parts(&[DELAYED]) => Script::Other,
+            2 | 3 if is_number(first) && (from(DELAYED) || from(RESERVED)) => Script::Migrate,
+            2 if parts(&[DELAYED, RESERVED]) => Script::Release { queue, job: first },
+            3 | 4 if argv.is_empty() && parts(&[b"", DELAYED, RESERVED, NOTIFY][..count]) => Script::Other,
+            1 if is_number(first) && parts(&[DELAYED]) && argv[1..].iter().all(is_job) => Script::Other,
+            2 if is_job(&first) && parts(&[b"", NOTIFY]) => Script::Other,
             _ => return None,
         })
     }
@@ -239,6 +236,11 @@ fn queue_of<'a>(key: &'a [u8], part: &[u8]) -> Option<&'a [u8]> {
 
 fn is_number(text: &[u8]) -> bool {
     !text.is_empty() && text.iter().all(u8::is_ascii_digit)
+}
+
+/// A job's text.
+fn is_job(text: &&[u8]) -> bool {
+    text.starts_with(b"{")
 }
 
 /// A string, and no null.

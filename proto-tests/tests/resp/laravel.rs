@@ -157,8 +157,6 @@ fn long_jobs() {
         delivered("b", 1),
         remove(&long(1))
     ));
-    // who pushes one is no worker
-    play(&format!("W= EVAL push 2 queues:default queues:default:notify {}\n B= $-1", long(0)));
 }
 
 /// What others have put there may have neither an id nor a number.
@@ -243,8 +241,8 @@ fn everything_else_passes_while_drained() {
     play_rows(
         "SYSTEM laravel\n DRAIN\n W= <1>\n B= <2>",
         &[
-            "EVAL push 2 queues:default queues:default:notify job | $-1",
-            "EVAL later 1 queues:default:delayed 1795000000 job | :1",
+            "EVAL push 2 queues:default queues:default:notify {} | $-1",
+            "EVAL later 1 queues:default:delayed 1795000000 {} | $-1",
             "EVAL size 3 queues:default queues:default:delayed queues:default:reserved | :3",
             "EVAL clear 4 queues:default queues:default:delayed queues:default:reserved queues:default:notify | :3",
             "EVAL lock 1 laravel_cache_:job x | :1",
@@ -257,8 +255,22 @@ fn everything_else_passes_while_drained() {
     play_rows(
         "set events all\n W= <1>\n B= <2>",
         &[
-            "EVAL push 2 queues:default queues:default:notify job | $-1",
+            "EVAL push 2 queues:default queues:default:notify {} | $-1",
+            "EVAL bulk 2 queues:default queues:default:notify {} {} | $-1",
+            "EVAL later 1 queues:default:delayed 1795000000 {} | $-1",
             "EVAL size 3 queues:default queues:default:delayed queues:default:reserved | :3",
+        ],
+    );
+    // but by what somebody has made himself over such keys
+    play_rows(
+        "W= EVALSHA own <1>\n B= $$job\n E Unrefused it fetches by EVALSHA *",
+        &[
+            "2 queues:default queues:default:notify",
+            "2 queues:default queues:default:reserved worker-1",
+            "3 queues:default queues:default:reserved queues:other:notify 1795000090",
+            "1 queues:default:delayed 1795000000 10",
+            "4 queues:default queues:default:delayed queues:default:reserved queues:default:notify 10",
+            "1 queues:default",
         ],
     );
 }
