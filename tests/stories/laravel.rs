@@ -78,3 +78,26 @@ fn a_job_that_ran_out_of_time() {
         world.log().assert_idle_when_drained(&drained);
     }
 }
+
+/// A worker that is being drained may still be woken for a job that it must not take. Whoever waits without an end has to be
+/// woken all the same.
+#[test]
+fn nobody_sleeps_because_a_drained_worker_was_woken() {
+    let world = World::new();
+    let laravel = laravel(OLD, &[("BLOCK_FOR", "0")]);
+    let worker = laravel.start(&world, "w1", 1);
+    let mut producer = laravel.producer(&world);
+    producer.push("warm", 0.0, 0.0);
+    world.log().await_line("end", "warm", secs(30));
+    for number in 0..4 {
+        let (drain, job) = (format!("d{number}"), format!("quick{number}"));
+        world.gate().cli(&["drain", &worker.name, "--name", &drain]).expect(0);
+        producer.push(&job, 0.0, 0.0);
+        world.gate().cli(&["wait", &drain, "--timeout", "30s"]).expect(0);
+        for (key, what) in [("queues:default", "the job is there"), ("queues:default:notify", "and its sign")] {
+            eventually(what, secs(3), || world.redis.command(&["LLEN", key]).contains('1').then_some(()));
+        }
+        world.gate().cli(&["undrain", &drain]).expect(0);
+        world.log().await_line("end", &job, secs(5));
+    }
+}

@@ -222,7 +222,7 @@ fn an_answer_of_another_shape() {
     for reply in ["$$job", "*3 $$a $$b $$c", "*2 $-1 $$b", "*1 *2 $$a $$b"] {
         play(&format!("W= {POP}\n {KNOWN} B= {reply}\n E Blocked its queue answers in a way *"));
     }
-    for reply in ["*0", "*-1", "$-1", ":0", "*2 :0 :0"] {
+    for reply in ["*0", "*-1", "$-1", ":0", "*2 :0 :0", "*2 _ _"] {
         play(&format!("W= {POP}\n {KNOWN} B= {reply}"));
     }
     // it cannot be answered there
