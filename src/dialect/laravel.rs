@@ -1,5 +1,6 @@
-//! Laravel's queues on Redis (`illuminate/queue`), measured with 8.83 and 13.31, over phpredis 5.3 and 6.2, predis 1.1 and 2.4.
-//! 10.48 and Horizon are known from their sources, which differ in arguments only. Everything about `PREFIXqueues:NAME` is a script:
+//! Laravel's queues on Redis (`illuminate/queue`), measured with 8.83 and 13.31, over phpredis 5.3 and 6.2, predis 1.1 and
+//! 2.4. 10.48 and Horizon are known from their sources, which differ in arguments only. Everything about `PREFIXqueues:NAME`
+//! is a script:
 //!
 //! ```text
 //! migrate  NAME:delayed NAME NAME:notify | now          what is due goes to the queue; the same with NAME:reserved,
