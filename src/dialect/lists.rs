@@ -1,7 +1,7 @@
 //! Private lists: a worker moves each job from a queue to a list of its own (`LMOVE`, `BLMOVE`, `RPOPLPUSH`, `BRPOPLPUSH`)
 //! and takes it out of there when it is done, so that somebody can give it back if the worker dies. Sidekiq Pro does so,
-//! fetchers of others for Sidekiq, and loops of people's own. An element is in flight until `LREM` has removed it, or a pop
-//! of that list; a move out of it gives it back.
+//! fetchers of others for Sidekiq, and loops of people's own. An element is in flight until its worker has answered
+//! for it with `LREM`, or popped it from there; a move out of it gives it back.
 
 use super::json::{Skim, Wanted};
 use super::request::{Refusal, Reply, Request, Verb};
@@ -76,8 +76,9 @@ impl Dialect for Lists {
             return;
         }
         if let [job] = request.jobs.as_slice() {
-            // who is done is done with one job, whatever equal ones it has removed from under other threads' hands
-            if reply.number().is_some_and(|removed| removed > 0) {
+            // who is done is done with one job, whatever equal ones it has removed from under other threads' hands, and
+            // also if somebody else (who gave it up, or took it for stale) has removed it before
+            if reply.number().is_some_and(|removed| removed >= 0) {
                 out.push(JobEvent::Ended { key: job.clone(), outcome: Outcome::Finished });
             }
             return;

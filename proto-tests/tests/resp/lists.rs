@@ -29,12 +29,14 @@ fn an_element_is_in_flight_until_it_is_removed() {
 }
 
 #[test]
-fn only_what_was_removed_is_over() {
+fn what_its_worker_removes_is_over() {
     let moved = format!("W= BLMOVE q p RIGHT LEFT 1\n B= $$a\n E Delivered {A} *\n DRAIN\n");
     play_rows(
         &format!("{moved} W= <1>\n B= <2>\n <3>"),
         &[
-            "LREM p 1 a | :0 | ",
+            // somebody else has removed it: whoever has run it is done with it all the same
+            &format!("LREM p 1 a | :0 | E Ended {A} finished"),
+            "LREM p 1 b | :0 | E Ended af63df4c8601f1a5@p finished",
             "LREM p 1 a | '-READONLY no' | ",
             // another thread is still at the other one
             &format!("LREM p 0 a | :2 | E Ended {A} finished"),
