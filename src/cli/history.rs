@@ -18,9 +18,15 @@ pub(super) async fn report(client: &Client, args: ReportArgs) -> Result<Exit, Fa
 }
 
 fn in_words(report: &Report, since: &str) -> String {
-    let lost = table::count(report.lost.len(), "worker");
+    let unproven = report.lost.iter().filter(|departure| departure.jobs.is_empty() && departure.more == 0).count();
+    let lost = table::count(report.lost.len() - unproven, "worker");
     let gone = table::count(report.gone, "worker");
-    let mut lines = vec![format!("in the last {since}: {lost} lost with jobs in flight, {gone} left with none")];
+    let unproven = match unproven {
+        0 => String::new(),
+        _ => format!(" {} without proof of having none,", table::count(unproven, "worker")),
+    };
+    let mut lines =
+        vec![format!("in the last {since}: {lost} lost with jobs in flight,{unproven} {gone} left with none")];
     for departure in &report.lost {
         lines.push(format!(
             "{} {} ({}) was lost with {}",
@@ -97,7 +103,8 @@ mod tests {
         assert_eq!(
             lines,
             [
-                "in the last 1h: 2 workers lost with jobs in flight, 1 worker left with none",
+                "in the last 1h: 1 worker lost with jobs in flight, 1 worker without proof of having none, 1 worker left with \
+                 none",
                 "1970-01-01T00:01:40Z celery@web (celery) was lost with 5 jobs in flight",
                 "  mail.send[1] running from mail, delivered 10s before; the broker hands it out again",
                 "  mail.send[2] running from mail, delivered 10s before; the broker no longer has it",

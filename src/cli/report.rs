@@ -141,14 +141,23 @@ fn time_out(drain: &Drain, goal: Goal, waited: Duration) -> String {
 }
 
 fn lost(drain: &Drain, goal: Goal) -> String {
-    let names = names(drain.workers.iter().filter(|worker| goal::is_lost(worker)));
-    let who = if names.is_empty() { "a worker".to_owned() } else { names };
+    let lost: Vec<&DrainWorker> = drain.workers.iter().filter(|worker| goal::is_lost(worker)).collect();
+    let (busy, unproven): (Vec<_>, Vec<_>) = lost.iter().partition(|worker| worker.in_flight.total() > 0);
+    let mut who = Vec::new();
+    if !busy.is_empty() || lost.is_empty() {
+        let names = names(busy.into_iter());
+        who.push(format!("lost with jobs in flight: {}", if names.is_empty() { "a worker" } else { &names }));
+    }
+    if !unproven.is_empty() {
+        who.push(format!("lost without proof that nothing was in flight: {}", names(unproven.into_iter())));
+    }
+    let who = who.join("; ");
     let open = drain.workers.iter().filter(|worker| !goal::is_lost(worker) && !goal.reached_by(worker)).count();
     let others = match open {
         0 => String::new(),
         _ => format!("; {} not there yet, {}", table::count(open, "other worker"), stays(&drain.name)),
     };
-    format!("lost with jobs in flight: {who}{others}")
+    format!("{who}{others}")
 }
 
 fn cannot_tell(drain: &Drain) -> String {

@@ -49,8 +49,9 @@ pub fn notice(notice: &Notice) {
         }
         Notice::WorkerLost { worker, name, system, jobs } => {
             counter!("draingate_workers_lost_total").increment(1);
+            let how = if jobs.is_empty() { "without proof that it was idle" } else { "with jobs in flight" };
             let jobs = jobs.join(", ");
-            tracing::warn!(%worker, name, system = system.as_str(), jobs, "worker lost with jobs in flight");
+            tracing::warn!(%worker, name, system = system.as_str(), jobs, "worker lost {how}");
         }
         Notice::DrainCreated { drain, workers } => tracing::info!(drain, workers, "drain made"),
         Notice::DrainEnded { drain, how } => tracing::info!(drain, "drain {how}"),

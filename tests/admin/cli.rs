@@ -4,7 +4,7 @@ use crate::fake::{Fake, Served, token};
 use crate::samples;
 use draingate::api::ApiSettings;
 use draingate::api::auth::{Rules, Scope};
-use draingate::fleet::view::{DrainState, WorkerState};
+use draingate::fleet::view::{DrainState, DrainWorker, WorkerState};
 use draingate::fleet::{DrainError, Notice};
 use draingate::job::{System, WorkerId};
 use std::io::{BufRead, BufReader, Read};
@@ -54,6 +54,16 @@ async fn exit_codes_of_wait() {
         (gate_with(DrainState::Draining, WorkerState::Draining), "wait d --timeout 0s", 4, "1 worker not sealed yet"),
         (gate_with(DrainState::Sealed, WorkerState::Sealed), "wait d --timeout 0s", 4, "stays in force"),
         (gate_with(DrainState::Lost, WorkerState::Lost), "wait d", 5, "lost with jobs in flight: celery@web-1"),
+        (
+            Fake::with(
+                "d",
+                DrainState::Lost,
+                vec![DrainWorker { state: WorkerState::Lost, ..samples::unknown_worker(now) }],
+            ),
+            "wait d",
+            5,
+            "lost without proof that nothing was in flight: celery@web-1",
+        ),
         (
             Fake::with("d", DrainState::Sealed, vec![samples::unknown_worker(now - 30_000)]),
             "wait d",

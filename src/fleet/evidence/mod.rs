@@ -61,6 +61,8 @@ pub(super) enum Doubt {
         since: Millis,
         /// After how long it is lost.
         until: Millis,
+        /// Jobs that it is known to have in hand.
+        jobs: usize,
     },
     /// An unknown system takes jobs from queues that were not declared.
     Undeclared,
@@ -99,11 +101,13 @@ impl Doubt {
             Doubt::TooManyFetches => "it has more fetches outstanding than threads".to_owned(),
             Doubt::NotBack { idle, peak } => format!("{idle} of {peak} threads have come back to fetch"),
             Doubt::Refused(n) => format!("{n} job(s) that it wanted to give back were refused by the broker"),
-            Doubt::Away { since, until } => format!(
-                "it has had no connection for {} s, with jobs in flight: it may come back, and counts as lost after {} s",
-                since / 1_000,
-                until / 1_000
-            ),
+            Doubt::Away { since, until, jobs } => {
+                let with = if jobs > 0 { "with jobs in flight" } else { "and may have jobs in flight" };
+                let (since, until) = (since / 1_000, until / 1_000);
+                format!(
+                    "it has had no connection for {since} s, {with}: it may come back, and counts as lost after {until} s"
+                )
+            }
             Doubt::Undeclared => "it takes jobs from queues whose use is not known".to_owned(),
             Doubt::Polled => "it polls for jobs, which does not show when one ends".to_owned(),
             Doubt::Unrefused => "what it takes without a fetch that the gate knows may be jobs".to_owned(),
@@ -249,7 +253,8 @@ pub(super) fn judge(worker: &Worker, settings: &FleetSettings, now: Millis) -> V
     if let Some(left) = left.filter(|_| worker.ended.is_none() && open) {
         // it is not there to be asked
         verdict.doubts.retain(|doubt| !matches!(doubt, Doubt::NoHeartbeat | Doubt::Silent { .. }));
-        verdict.doubts.insert(0, Doubt::Away { since: now.saturating_sub(left), until: settings.forget_after });
+        let (since, until) = (now.saturating_sub(left), settings.forget_after);
+        verdict.doubts.insert(0, Doubt::Away { since, until, jobs: verdict.waiting_all });
     }
     verdict
 }
