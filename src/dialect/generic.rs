@@ -12,13 +12,17 @@ pub(super) fn is_fetch(pop: PopShape<'_>) -> bool {
 
 /// Whether the keys of a script are called as those of a queue of a job system that takes its jobs by scripts: asynq's
 /// `asynq:{q}:pending` beside `..:active`, Laravel's `queues:q` beside `queues:q:reserved`, gocraft/work's `work:jobs:x` beside
-/// `work:jobs:x:POOL:inprogress`.
+/// `work:jobs:x:POOL:inprogress`, TaskTiger's `t:queued:q` beside `t:active:q`.
 pub fn are_of_queue(keys: &[String]) -> bool {
     let has_family = |key: &String| {
         let Some((base, "pending" | "reserved" | "inprogress")) = key.rsplit_once(':') else { return false };
         keys.iter().any(|other| other != key && (base.starts_with(other.as_str()) || other.starts_with(base)))
     };
-    keys.iter().any(has_family)
+    let is_source = |key: &String| {
+        let Some((before, behind)) = key.split_once(":queued:") else { return false };
+        keys.contains(&format!("{before}:active:{behind}"))
+    };
+    keys.iter().any(|key| has_family(key) || is_source(key))
 }
 
 /// A job of which nothing is known but its queue.
@@ -67,6 +71,8 @@ mod tests {
             ("asynq:{q}:pending asynq:{q}:paused asynq:{q}:active asynq:{q}:lease", true),
             ("shop_queues:mail shop_queues:mail:reserved shop_queues:mail:notify", true),
             ("work:jobs:send work:jobs:send:8f:inprogress work:jobs:send:paused", true),
+            ("t:queued:mail t:active:mail t:queued t:active t:scheduled", true),
+            ("t:scheduled:mail t:queued:mail t:scheduled t:queued", false),
             ("queues:mail:delayed queues:mail queues:mail:notify", false),
             ("orders:pending", false),
             ("orders:pending stock", false),

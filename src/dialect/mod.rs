@@ -19,6 +19,7 @@ pub mod lists;
 mod request;
 mod resque;
 mod rq;
+mod saq;
 mod sidekiq;
 pub mod streams;
 mod taskiq;
@@ -207,6 +208,7 @@ pub static DIALECTS: &[&dyn Dialect] = &[
     &taskiq::Taskiq,
     &streams::Streams,
     &lists::Lists,
+    &saq::Saq,
 ];
 
 /// The values that dialects read from a job's payload.

@@ -70,6 +70,23 @@ fn moves_of_others() {
     play("SYSTEM rq\n W= LREM rq:queue:a:intermediate 1 j1\n B= :1");
 }
 
+/// SAQ's scripts push due jobs on, enqueue one, and look through the running ones: none of them hands out a job.
+#[test]
+fn scripts_of_saq() {
+    play_rows(
+        "set events all\n W= EVALSHA ab <1>\n <3>\n B= <2>",
+        &[
+            "3 saq:q:schedule saq:q:incomplete saq:q:queued 1 5 | *1 $$saq:job:q:j1 | ",
+            "3 saq:q:schedule saq:q:incomplete saq:q:queued 1 5 | *-1 | ",
+            "2 saq:q:sweep saq:q:active 60 | *1 *2 $$saq:job:q:j1 $$x | ",
+            "4 saq:q:incomplete saq:job:q:j1 saq:q:queued saq:abort:j1 x 0 | $-1 | ",
+            "3 saq:q:schedule saq:q:incomplete saq:r:queued 1 5 | :1 | E UnknownScript",
+            "3 my:q:schedule my:q:incomplete my:q:queued 1 5 | :1 | E UnknownScript",
+            "2 saq:q:queued saq:q:active 60 | :1 | E UnknownScript",
+        ],
+    );
+}
+
 /// Sidekiq's fetchers: each job is called by its id, whatever it was pushed back with.
 #[test]
 fn sidekiq() {
