@@ -74,16 +74,16 @@ impl Fact {
         into.record().end();
     }
 
-    /// Appends a line with it, unless the worker is not in the journal. What puts a job into the worker's hands, or says
-    /// that it alone has it now, is written before the worker hears of it. What takes it out can wait: a gate that is
-    /// killed meanwhile will think, as if it had been killed before the broker's answer, that the worker still has it.
+    /// Appends a line with it, unless the worker is not in the journal. What puts a job into the worker's hands is written
+    /// before the worker hears of it. All else can wait: if this gate is killed meanwhile, that is for the next one as if it
+    /// had been killed before the broker's answer. (What it means for the worker's state does not wait, see [`state_line`].)
     pub(in crate::fleet) fn append(self, journal: &mut Lines, worker: &Worker, seq: u64, entry: &Entry) -> bool {
         let written = worker.journalled && !worker.key.is_pending();
         if written && !entry.goes_with_connection() {
             let is_new = self == Fact::Acked && entry.is_delivery();
             let fact = if is_new { Fact::Job } else { self };
             fact.write(journal, &worker.id, seq, entry);
-            journal.end_line(matches!(fact, Fact::Job | Fact::Acked));
+            journal.end_line(self == Fact::Job);
         }
         written
     }
