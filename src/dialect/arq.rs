@@ -13,7 +13,6 @@ use super::json::Wanted;
 use super::request::{Refusal, Reply, Request, Verb};
 use super::{Claim, Dialect, Interest, Known, Meaning, Memory, Note, PopShape};
 use crate::job::{Job, JobEvent, JobKey, Outcome, System};
-use crate::rare::Blank;
 use memchr::memmem;
 
 /// Unless it is given another name.
@@ -30,7 +29,7 @@ pub(super) struct Arq;
 
 /// What one connection is about to claim.
 #[derive(Debug, Default)]
-pub struct Claiming {
+pub(super) struct Claiming {
     /// The queue that was read last.
     queue: String,
     /// The id whose key is watched.
@@ -41,11 +40,10 @@ pub struct Claiming {
     greeting: usize,
 }
 
-impl Blank for Claiming {
-    const BLANK: &'static Claiming = &Claiming { queue: String::new(), watched: None, told: false, greeting: 0 };
-}
-
 impl Claiming {
+    /// Before anything has been said.
+    pub(super) const BLANK: Claiming = Claiming { queue: String::new(), watched: None, told: false, greeting: 0 };
+
     /// The worker does not take the job.
     fn give_up(&mut self, out: &mut Vec<JobEvent>) {
         if let Some(id) = self.watched.take().filter(|_| self.told) {
@@ -70,10 +68,10 @@ impl Dialect for Arq {
             // a queue may have any name: then the worker has to be known by something else
             b"zrangebyscore" if first == QUEUE.as_bytes() || memory.system == System::Arq => Interest::Whole,
             b"info" if GREETING.contains(&first) => Interest::Tap,
-            b"dbsize" if memory.arq.greeting == GREETING.len() => Interest::Tap,
+            b"dbsize" if memory.few.arq.greeting == GREETING.len() => Interest::Tap,
             b"exists" if own && !memory.in_transaction => Interest::Whole,
             b"watch" if own => Interest::Tap,
-            b"unwatch" if memory.arq.watched.is_some() => Interest::Tap,
+            b"unwatch" if memory.few.arq.watched.is_some() => Interest::Tap,
             b"psetex" if own => Interest::Whole,
             b"psetex" if first.ends_with(HEALTH) => Interest::Tap,
             b"pexpire" if own => Interest::Tap,
@@ -95,16 +93,16 @@ impl Dialect for Arq {
                 if std::mem::take(&mut memory.begun) {
                     out.push(JobEvent::Begun);
                 }
-                memory.arq.queue = String::from_utf8_lossy(queue).into_owned();
+                memory.few.arq.queue = String::from_utf8_lossy(queue).into_owned();
                 request(memory, Verb::Fetch, vec![], Refusal::Answer(b"*0\r\n"))
             }
             (b"info", [_, part], _) => {
-                let next = GREETING.get(memory.arq.greeting) == Some(part);
-                memory.arq.greeting = if next { memory.arq.greeting + 1 } else { 0 };
+                let next = GREETING.get(memory.few.arq.greeting) == Some(part);
+                memory.few.arq.greeting = if next { memory.few.arq.greeting + 1 } else { 0 };
                 Meaning::Nothing
             }
             (b"dbsize", ..) => {
-                memory.arq.greeting = 0;
+                memory.few.arq.greeting = 0;
                 memory.begun = memory.system == System::Unknown;
                 Meaning::Nothing
             }
@@ -113,19 +111,19 @@ impl Dialect for Arq {
                 Meaning::Nothing
             }
             (b"watch", [_, _], Some(id)) => {
-                memory.arq.give_up(out);
-                memory.arq.watched = Some(id.to_vec());
+                memory.few.arq.give_up(out);
+                memory.few.arq.watched = Some(id.to_vec());
                 out.push(JobEvent::Recognised(System::Arq));
                 Meaning::Nothing
             }
             (b"unwatch", ..) => {
-                memory.arq.give_up(out);
+                memory.few.arq.give_up(out);
                 Meaning::Nothing
             }
-            (b"exists", [_, _], Some(id)) if memory.arq.is(id) => {
+            (b"exists", [_, _], Some(id)) if memory.few.arq.is(id) => {
                 request(memory, Verb::Fetch, vec![key(id)], Refusal::Answer(EXISTS))
             }
-            (b"psetex", _, Some(id)) if memory.arq.is(id) && memory.in_transaction => {
+            (b"psetex", _, Some(id)) if memory.few.arq.is(id) && memory.in_transaction => {
                 request(memory, Verb::Claim, vec![key(id)], Refusal::Needless)
             }
             (b"pexpire", _, Some(id)) => Meaning::Note(Note::Ended(vec![key(id)], Outcome::Finished)),
@@ -143,33 +141,33 @@ impl Dialect for Arq {
     fn replied(&self, memory: &mut Memory, request: &Request, reply: Reply<'_>, out: &mut Vec<JobEvent>) {
         match (request.verb, request.jobs.as_slice(), reply.number()) {
             (Verb::Fetch, [key], Some(0)) => {
-                memory.arq.told = true;
+                memory.few.arq.told = true;
                 let (key, id, queue) = (key.clone(), key.to_string(), request.queue.as_str().into());
                 out.push(JobEvent::Delivered(Job { key, id, name: String::new(), queue, eta: None }));
             }
             // it is the worker's now
-            (Verb::Claim, ..) => memory.arq.told = false,
+            (Verb::Claim, ..) => memory.few.arq.told = false,
             _ => {}
         }
     }
 
     fn failed(&self, memory: &mut Memory, request: &Request, out: &mut Vec<JobEvent>) {
         if request.verb == Verb::Claim {
-            memory.arq.give_up(out);
+            memory.few.arq.give_up(out);
         }
     }
 
     /// A client that has not heard of its claim's success does not start the job.
     fn closed(&self, memory: &mut Memory, _by_client: bool, out: &mut Vec<JobEvent>) {
-        if memory.arq.watched.is_some() {
-            memory.arq.give_up(out);
+        if memory.few.arq.watched.is_some() {
+            memory.few.arq.give_up(out);
         }
     }
 }
 
 fn request(memory: &Memory, verb: Verb, jobs: Vec<JobKey>, refusal: Refusal) -> Meaning {
     // its pool may have read the queue over another connection: then it has most likely the usual name
-    let queue = if memory.arq.queue.is_empty() { QUEUE.to_owned() } else { memory.arq.queue.clone() };
+    let queue = if memory.few.arq.queue.is_empty() { QUEUE.to_owned() } else { memory.few.arq.queue.clone() };
     Meaning::Request(Box::new(Request {
         system: System::Arq,
         queue,

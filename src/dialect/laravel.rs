@@ -20,7 +20,6 @@ use super::json::{Skim, Wanted};
 use super::request::{Refusal, Reply, Request, Verb, Wake, Word};
 use super::{Claim, Dialect, Interest, Known, Meaning, Memory, PopShape, generic};
 use crate::job::{JobEvent, JobKey, Outcome, System};
-use crate::rare::Blank;
 use memchr::memmem;
 
 const QUEUES: &[u8] = b"queues:";
@@ -36,7 +35,7 @@ pub(super) struct Laravel;
 
 /// The jobs of one connection.
 #[derive(Debug, Default)]
-pub struct Hands {
+pub(super) struct Hands {
     /// They have come on it and have not been removed.
     jobs: Vec<JobKey>,
     /// They have been removed, and the worker has not looked for another one since.
@@ -45,11 +44,10 @@ pub struct Hands {
     gone: bool,
 }
 
-impl Blank for Hands {
-    const BLANK: &'static Hands = &Hands { jobs: Vec::new(), removed: Vec::new(), gone: false };
-}
-
 impl Hands {
+    /// Before anything has been said.
+    pub(super) const BLANK: Hands = Hands { jobs: Vec::new(), removed: Vec::new(), gone: false };
+
     fn take(&mut self, key: JobKey) {
         if self.jobs.len() < MANY {
             self.jobs.push(key);
@@ -163,7 +161,7 @@ impl Dialect for Laravel {
                 job.key = reserved.skim.as_ref().and_then(key).unwrap_or(job.key);
                 job.id = found("uuid").or_else(|| found("id")).unwrap_or_default();
                 job.name = found("displayName").unwrap_or_default();
-                memory.laravel.take(job.key.clone());
+                memory.few.laravel.take(job.key.clone());
                 out.push(JobEvent::Delivered(job));
             }
             (Verb::Fetch, words) if !reply.whole || words.iter().any(is_text) => {
@@ -171,8 +169,8 @@ impl Dialect for Laravel {
             }
             (Verb::Finish | Verb::Requeue, _) => {
                 let outcome = if request.verb == Verb::Finish { Outcome::Finished } else { Outcome::Requeued };
-                request.jobs.iter().for_each(|key| memory.laravel.remove(key, outcome));
-                if memory.laravel.gone {
+                request.jobs.iter().for_each(|key| memory.few.laravel.remove(key, outcome));
+                if memory.few.laravel.gone {
                     tell_removed(memory, out);
                 }
             }
@@ -182,8 +180,8 @@ impl Dialect for Laravel {
 
     /// A worker that has removed its job and leaves is done with it. When the broker leaves, the worker may be at its rest.
     fn closed(&self, memory: &mut Memory, by_client: bool, out: &mut Vec<JobEvent>) {
-        if by_client && memory.laravel.is_there() {
-            memory.laravel.gone = true;
+        if by_client && memory.few.is_there() {
+            memory.few.laravel.gone = true;
             tell_removed(memory, out);
         }
     }
@@ -196,14 +194,14 @@ fn is_back(memory: &mut Memory, out: &mut Vec<JobEvent>) {
 }
 
 fn tell_removed(memory: &mut Memory, out: &mut Vec<JobEvent>) {
-    if !memory.laravel.removed.is_empty() {
-        out.extend(memory.laravel.removed.drain(..).map(|(key, outcome)| JobEvent::Ended { key, outcome }));
+    if !memory.few.laravel.removed.is_empty() {
+        out.extend(memory.few.laravel.removed.drain(..).map(|(key, outcome)| JobEvent::Ended { key, outcome }));
     }
 }
 
 /// A job leaves the reserved ones. One that cannot be told stays in flight.
 fn removal(memory: &Memory, queue: &[u8], verb: Verb, job: &[u8]) -> Meaning {
-    let jobs = memory.laravel.find(job).into_iter().collect();
+    let jobs = memory.few.laravel.find(job).into_iter().collect();
     Meaning::Request(Box::new(request(queue, verb, jobs, Refusal::Needless)))
 }
 

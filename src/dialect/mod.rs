@@ -25,7 +25,7 @@ pub mod streams;
 mod taskiq;
 
 use crate::job::{Job, JobEvent, JobKey, Outcome, Report, System};
-use crate::rare::Rare;
+use crate::rare::{Blank, Rare};
 pub use claim::{Claim, Keys, Known, PopShape, claim};
 pub use generic::are_of_queue;
 use json::{Skim, Wanted};
@@ -156,16 +156,28 @@ pub struct Memory {
     pub nameless: u64,
     /// Makes those numbers unique among the worker's connections.
     pub seed: u64,
-    /// What arq is about to claim.
-    pub arq: Rare<arq::Claiming>,
     /// What has woken the worker was taken from a list, and it has not asked for a job since.
     pub woken: bool,
-    /// Jobs of Laravel's.
-    pub laravel: Rare<laravel::Hands>,
-    /// What is known of Resque's workers.
-    pub resque: Rare<resque::Workers>,
+    /// What few job systems remember.
+    pub few: Rare<Few>,
     /// The worker's private lists.
     pub lists: Rare<lists::Own>,
+}
+
+/// See [`Memory::few`]: a connection is of one of them.
+#[derive(Debug, Default)]
+pub struct Few {
+    /// What arq is about to claim.
+    arq: arq::Claiming,
+    /// What is known of Resque's workers.
+    resque: resque::Workers,
+    /// Jobs of Laravel's.
+    laravel: laravel::Hands,
+}
+
+impl Blank for Few {
+    const BLANK: &'static Few =
+        &Few { arq: arq::Claiming::BLANK, resque: resque::Workers::BLANK, laravel: laravel::Hands::BLANK };
 }
 
 /// One job system.

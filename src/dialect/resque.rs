@@ -10,7 +10,6 @@ use super::json::Wanted;
 use super::request::{Refusal, Reply, Request, Verb};
 use super::{Claim, Dialect, Interest, Known, Meaning, Memory, Note, Payload, PopShape, generic};
 use crate::job::{Job, JobEvent, JobKey, Outcome, Report, System};
-use crate::rare::Blank;
 use memchr::memmem;
 use std::sync::Arc;
 
@@ -31,7 +30,7 @@ pub(super) struct Resque;
 
 /// What one connection has said of its workers.
 #[derive(Debug, Default)]
-pub struct Workers {
+pub(super) struct Workers {
     /// The key of the only one that was named on it.
     key: Option<Vec<u8>>,
     /// There are several.
@@ -42,11 +41,10 @@ pub struct Workers {
     popped: Vec<(Option<Vec<u8>>, JobKey)>,
 }
 
-impl Blank for Workers {
-    const BLANK: &'static Workers = &Workers { key: None, several: false, unlisted: None, popped: Vec::new() };
-}
-
 impl Workers {
+    /// Before anything has been said.
+    pub(super) const BLANK: Workers = Workers { key: None, several: false, unlisted: None, popped: Vec::new() };
+
     fn named(&mut self, key: &[u8]) {
         self.several |= self.key.as_deref().is_some_and(|other| other != key);
         self.key = Some(key.to_vec());
@@ -112,29 +110,29 @@ impl Dialect for Resque {
         match (args[0], args) {
             (b"sadd", [_, list, id]) if is_worker(list, id) => {
                 let key = worker_key(list.strip_suffix(WORKERS), id);
-                memory.resque.unlisted.take_if(|unlisted| *unlisted == key);
+                memory.few.resque.unlisted.take_if(|unlisted| *unlisted == key);
                 named(memory, &key, out);
             }
             (b"hset", [_, list, id, ..]) if is_worker(list, id) => {
                 named(memory, &worker_key(list.strip_suffix(HEARTBEATS), id), out);
             }
             (b"srem", [_, list, id]) if is_worker(list, id) => {
-                memory.resque.unlisted = Some(worker_key(list.strip_suffix(WORKERS), id));
+                memory.few.resque.unlisted = Some(worker_key(list.strip_suffix(WORKERS), id));
             }
             (b"set", [_, key, value, ..]) if is_own(memory, key) && value.starts_with(b"{") => {
                 if let Some(name) = key_of(key).strip_prefix(b"ping:") {
                     said(memory, name, out);
                 } else {
-                    memory.resque.working(key);
-                    memory.resque.named(key);
+                    memory.few.resque.working(key);
+                    memory.few.resque.named(key);
                 }
             }
             (b"del", [_, key]) if is_own(memory, key) && !key.ends_with(STARTED) => {
-                if key_of(key).starts_with(b"ping:") || memory.resque.unlisted.as_deref() == Some(key) {
+                if key_of(key).starts_with(b"ping:") || memory.few.resque.unlisted.as_deref() == Some(key) {
                     return Meaning::Nothing;
                 }
-                let job = memory.resque.done(key);
-                return Meaning::Note(match memory.resque.several {
+                let job = memory.few.resque.done(key);
+                return Meaning::Note(match memory.few.resque.several {
                     true => Note::Ended(vec![job], Outcome::Finished),
                     false => Note::Done(job),
                 });
@@ -163,14 +161,14 @@ impl Dialect for Resque {
         let mut job = generic::job(memory, queue);
         job.name = payload.skim.get("class")?.to_owned();
         if !due {
-            job.key = memory.resque.pop(job.key);
+            job.key = memory.few.resque.pop(job.key);
         }
         Some(job)
     }
 
     /// It works one job at a time: who asks on a connection of its own has none.
     fn asks(&self, memory: &Memory, out: &mut Vec<JobEvent>) {
-        if memory.resque.key.is_some() && !memory.resque.several {
+        if memory.few.resque.key.is_some() && !memory.few.resque.several {
             out.push(JobEvent::Report(Report::Idle));
         }
     }
@@ -201,7 +199,7 @@ fn request(queue: &[u8], job: Option<JobKey>, refusal: Refusal) -> Meaning {
 
 /// A worker of this key has spoken.
 fn named(memory: &mut Memory, key: &[u8], out: &mut Vec<JobEvent>) {
-    memory.resque.named(key);
+    memory.few.resque.named(key);
     let id = key_of(key);
     // what follows the name are its queues
     let end = memchr::memrchr(b':', id).unwrap_or(id.len());
