@@ -19,10 +19,10 @@ pub mod lists;
 mod request;
 mod resque;
 mod rq;
-mod saq;
 mod sidekiq;
 pub mod streams;
 mod taskiq;
+mod tidying;
 
 use crate::job::{Job, JobEvent, JobKey, Outcome, Report, System};
 use crate::rare::{Blank, Rare};
@@ -220,7 +220,7 @@ pub static DIALECTS: &[&dyn Dialect] = &[
     &taskiq::Taskiq,
     &streams::Streams,
     &lists::Lists,
-    &saq::Saq,
+    &tidying::Tidying,
 ];
 
 /// The values that dialects read from a job's payload.

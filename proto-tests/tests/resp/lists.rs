@@ -70,9 +70,9 @@ fn moves_of_others() {
     play("SYSTEM rq\n W= LREM rq:queue:a:intermediate 1 j1\n B= :1");
 }
 
-/// SAQ's scripts push due jobs on, enqueue one, and look through the running ones: none of them hands out a job.
+/// Scripts of SAQ and bee-queue push due jobs on, enqueue one, and look for dead ones: none of them hands out a job.
 #[test]
-fn scripts_of_saq() {
+fn scripts_that_hand_out_no_job() {
     play_rows(
         "set events all\n W= EVALSHA ab <1>\n <3>\n B= <2>",
         &[
@@ -80,6 +80,12 @@ fn scripts_of_saq() {
             "3 saq:q:schedule saq:q:incomplete saq:q:queued 1 5 | *-1 | ",
             "2 saq:q:sweep saq:q:active 60 | *1 *2 $$saq:job:q:j1 $$x | ",
             "4 saq:q:incomplete saq:job:q:j1 saq:q:queued saq:abort:j1 x 0 | $-1 | ",
+            "2 bq:q:delayed bq:q:waiting 1 5 | *2 :1 $$1795 | ",
+            "4 bq:q:stallBlock bq:q:stalling bq:q:waiting bq:q:active 5000 | *1 $$7 | ",
+            "4 bq:q:stallBlock bq:q:stalling bq:q:waiting bq:q:active 5000 | *0 | ",
+            "2 bq:q:delayed bq:r:waiting 1 5 | :1 | E UnknownScript",
+            "2 bq:q:waiting bq:q:active 1 5 | :1 | E UnknownScript",
+            "9 bq:q:delayed bq:q:waiting | '-ERR no' | E UnknownScript",
             "3 saq:q:schedule saq:q:incomplete saq:r:queued 1 5 | :1 | E UnknownScript",
             "3 my:q:schedule my:q:incomplete my:q:queued 1 5 | :1 | E UnknownScript",
             "2 saq:q:queued saq:q:active 60 | :1 | E UnknownScript",
