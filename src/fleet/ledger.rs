@@ -375,8 +375,8 @@ impl Ledger {
     }
 
     /// The entries for display. The oldest unacknowledged ones are shown as running as far as `active` goes. `keeps`:
-    /// the broker still has what is not acknowledged.
-    pub(super) fn jobs(&self, now: Millis, active: usize, keeps: bool) -> Vec<JobView> {
+    /// the broker still has what is not acknowledged. `returned`: those that were given back as well.
+    pub(super) fn jobs(&self, now: Millis, active: usize, keeps: bool, returned: bool) -> Vec<JobView> {
         let mut shown = active.saturating_sub(self.started.len());
         let mut view = |entry: &Entry| {
             let waits = entry.stage == Stage::Delivered && !entry.is_delayed(now);
@@ -384,7 +384,7 @@ impl Ledger {
             shown -= usize::from(running);
             entry.view(now, running, keeps)
         };
-        self.rows.iter().map(|(_, entry)| entry).map(&mut view).collect()
+        self.rows.iter().map(|(_, entry)| entry).filter(|entry| returned || !entry.given_back).map(&mut view).collect()
     }
 
     /// When the oldest job that is not waiting for its time was delivered.

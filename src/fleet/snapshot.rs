@@ -246,7 +246,7 @@ pub(super) fn jobs(worker: &Worker, verdict: &Verdict, now: Millis) -> Vec<JobVi
     let total = (known.running + known.prefetched + known.delayed) as usize;
     // a Sidekiq keeps none in its memory: those that are not over run
     let running = if worker.system == System::Sidekiq { usize::MAX } else { known.running as usize };
-    let mut jobs = worker.ledger.jobs(now, running, worker.broker_keeps_unacked());
+    let mut jobs = worker.ledger.jobs(now, running, worker.broker_keeps_unacked(), !verdict.without_returned);
     if worker.system == System::Celery && total < jobs.len() {
         // started jobs of a worker that does not report: neither running nor over
         jobs.retain(|job| job.kind != super::view::JobKind::Running);

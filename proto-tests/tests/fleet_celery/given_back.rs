@@ -1,7 +1,9 @@
 //! A message that stands in its queue again is no proof that nobody is at it: any worker gives back what has not been
 //! acknowledged within the visibility time-out, also what it runs itself.
 
-use crate::{asking, story};
+use crate::{WORKER, asking, story};
+use draingate::fleet::view::JobKind;
+use proto_tests::fleet_script::play;
 
 /// Late acks, and a job that takes longer than the visibility time-out: measured, the worker that runs it gives it back.
 #[test]
@@ -133,6 +135,29 @@ fn what_it_has_not_given_back_is_lost() {
         ? notice lost w1@a with task[t2]
     ",
     );
+}
+
+/// A warm shutdown with a job running: what is listed is that job, not what went back to its queue.
+#[test]
+fn what_it_has_given_back_is_not_listed_when_it_has_gone() {
+    let script = play(&format!(
+        "{WORKER}
+        c1 gets t1
+        c2 ack t1
+        c1 fetch celery
+        c1 gets t2
+        drain d all
+        c2 restores t2
+        - c1
+        - c2
+        - c4
+        - c11
+        ? w1@a sealed running=1 prefetched=0"
+    ));
+    let id = script.worker("w1@a").expect("it is there").id;
+    let jobs = script.fleet.worker(script.now(), &id.0).expect("it is there").jobs;
+    let shown: Vec<_> = jobs.iter().map(|job| (job.id.as_str(), job.kind)).collect();
+    assert_eq!(shown, [("t1", JobKind::Running)]);
 }
 
 /// It looks after the jobs of others: that says nothing of its own.

@@ -275,6 +275,7 @@ pub(super) fn judge(worker: &Worker, settings: &FleetSettings, now: Millis) -> V
 /// What it had given back when it went by itself is in its queue, and nowhere else.
 fn leave_out_given_back(verdict: &mut Verdict, ledger: &Ledger, now: Millis, margin: Millis) {
     let limit = now.saturating_add(margin);
+    verdict.without_returned = true;
     for entry in ledger.iter().map(|(_, entry)| entry).filter(|entry| entry.given_back) {
         let InFlight { running, prefetched, delayed } = &mut verdict.in_flight;
         let counted = if entry.is_delayed(now) {

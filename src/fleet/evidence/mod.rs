@@ -196,6 +196,8 @@ pub(super) struct Verdict {
     pub(super) waiting: usize,
     /// How many when they are not.
     pub(super) waiting_all: usize,
+    /// What it had given back when it went is not among them.
+    pub(super) without_returned: bool,
     pub(super) evidence: Evidence,
     pub(super) declared: bool,
     /// When the first ignored job comes due.
@@ -210,6 +212,7 @@ impl Verdict {
             in_flight: InFlight::default(),
             waiting: 0,
             waiting_all: 0,
+            without_returned: false,
             evidence,
             declared: false,
             safe_until: None,
