@@ -396,31 +396,3 @@ fn a_worker_that_only_pops_is_remembered() {
         ",
     );
 }
-
-/// One that is away is said to have jobs only if it is known to have any.
-#[test]
-fn a_worker_that_is_away_is_said_to_have_what_it_is_known_to_have() {
-    play(
-        "
-        + c1 10.0.0.5
-        c1 named bullmq w1
-        c1 fetch q
-        c1 nil
-        restart
-        + c2 10.0.0.5
-        c2 named bullmq w1
-        c2 fetch q
-        c2 nil
-        - c2
-        3s
-        ? w1 unknown
-        ? w1 blocked~may_have_jobs
-        + c3 10.0.0.5
-        c3 named bullmq w1
-        c3 gets j1
-        - c3
-        6s
-        ? w1 blocked~with_jobs_in_flight
-    ",
-    );
-}

@@ -64,6 +64,13 @@ pub(super) enum Doubt {
         /// Jobs that it is known to have in hand.
         jobs: usize,
     },
+    /// The gate was restarted, RabbitMQ took its jobs back, and it has no connection yet: it may be at one of them.
+    TakenBack {
+        /// For how long it has been away.
+        since: Millis,
+        /// After how long it is gone.
+        until: Millis,
+    },
     /// An unknown system takes jobs from queues that were not declared.
     Undeclared,
     /// An unknown system takes jobs by polling, which says nothing about its threads.
@@ -108,6 +115,12 @@ impl Doubt {
                     "it has had no connection for {since} s, {with}: it may come back, and counts as lost after {until} s"
                 )
             }
+            Doubt::TakenBack { since, until } => format!(
+                "it has had no connection since the gate was restarted {} s ago: RabbitMQ took back what it had in hand, \
+                 and it may still be at that; it counts as gone after {} s",
+                since / 1_000,
+                until / 1_000
+            ),
             Doubt::Undeclared => "it takes jobs from queues whose use is not known".to_owned(),
             Doubt::Polled => "it polls for jobs, which does not show when one ends".to_owned(),
             Doubt::Unrefused => "what it takes without a fetch that the gate knows may be jobs".to_owned(),
@@ -145,7 +158,7 @@ impl Doubt {
                 Some("they may never be acknowledged: look into the worker's log, and stop it by hand")
             }
             Doubt::NoConcurrency | Doubt::Gap => Some("wait for the worker's heartbeat (every 5 to 10 s)"),
-            Doubt::Away { .. } => Some("look whether its process still runs"),
+            Doubt::Away { .. } | Doubt::TakenBack { .. } => Some("look whether its process still runs"),
             Doubt::Refused(_) => {
                 Some("look into its log and into the broker's: the jobs may have to be pushed again by hand")
             }
@@ -182,8 +195,18 @@ impl Worker {
     /// What it did before it came may not be over, and its first report is still due.
     pub(super) fn is_unheard(&self, now: Millis) -> bool {
         // what an AMQP consumer had on another connection the broker took back with it
-        let by_acks = self.protocol == "amqp" && self.system != System::Celery;
-        self.unvouched && !by_acks && now < self.since.saturating_add(FIRST_WORD)
+        self.unvouched && !self.is_consumer() && now < self.since.saturating_add(FIRST_WORD)
+    }
+
+    /// See [`consumer`].
+    fn is_consumer(&self) -> bool {
+        self.protocol == "amqp" && self.system != System::Celery
+    }
+
+    /// It had a connection to the gate before this one, and none to this one yet.
+    fn is_waited_for(&self) -> bool {
+        let restarted = self.adopted == Some(Adopted::Restart) && self.ended.is_none();
+        restarted && self.conns.is_empty() && self.awaited && self.rests().is_none()
     }
 }
 
@@ -252,6 +275,12 @@ impl Verdict {
 pub(super) fn judge(worker: &Worker, settings: &FleetSettings, now: Millis) -> Verdict {
     let left = worker.ended.map(|ended| ended.at).or(worker.closed_at).filter(|_| worker.conns.is_empty());
     let mut verdict = judge_present(worker, settings, left.map_or(now, |left| left.min(now)));
+    if let Some(left) = left.filter(|_| worker.is_consumer() && worker.is_waited_for())
+        && now < left.saturating_add(settings.forget_after)
+    {
+        let (since, until) = (now.saturating_sub(left), settings.forget_after);
+        return verdict.doubt(Doubt::TakenBack { since, until });
+    }
     let open = verdict.evidence == Evidence::Unknown || !verdict.is_clear(false);
     if let Some(left) = left.filter(|_| worker.ended.is_none() && open) {
         // it is not there to be asked
@@ -267,7 +296,7 @@ fn judge_present(worker: &Worker, settings: &FleetSettings, now: Millis) -> Verd
         System::Celery => celery::judge(worker, settings, now),
         System::Sidekiq if worker.keeps_jobs() => acks::judge(worker, settings, now),
         System::Sidekiq => sidekiq::judge(worker, now),
-        _ if worker.protocol == "amqp" => consumer::judge(worker, settings, now),
+        _ if worker.is_consumer() => consumer::judge(worker, settings, now),
         system if system.tells_nothing() => generic::judge(worker, settings, now),
         _ => acks::judge(worker, settings, now),
     };
