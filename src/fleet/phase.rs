@@ -12,6 +12,7 @@ use super::Fleet;
 use super::boundary::{Effect, FleetSettings, Notice};
 use super::evidence::{FIRST_WORD, Verdict, acks, celery, judge};
 use super::inquiry;
+use super::ledger::Stage;
 use super::view::WorkerState;
 use super::worker::{Key, Steady, Worker, WorkerNo};
 use crate::job::{ConnId, Evidence, Found, Millis, System};
@@ -146,6 +147,12 @@ impl Fleet {
         }
         let over = |at: Millis| now >= at.saturating_add(self.settings.forget_after);
         if worker.conns.is_empty() && worker.closed_at.is_some_and(over) {
+            if !worker.is_marked() {
+                // the report of losses goes by results; for a drain they prove nothing
+                let stored = worker.ledger.select(|entry| entry.stage == Stage::Started && entry.result);
+                self.strike(now, no, &stored, "finished");
+            }
+            let Some(worker) = self.workers.get(&no) else { return };
             let verdict = judge(worker, &self.settings, now);
             let lost = state_of(worker, &verdict, self.settings.require, false) != WorkerState::Gone;
             if lost && worker.is_listed() {

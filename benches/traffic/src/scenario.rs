@@ -211,7 +211,9 @@ mod tests {
             // Celery's are over when the worker reports, and here it never does
             let most = if scenario.name.contains("celery") { jobs } else { jobs / 2 };
             assert!((1..=most).contains(&in_flight), "{}: {in_flight} of {jobs} in flight", scenario.name);
-            assert!(fleet.journal > jobs * 50, "{}: {} bytes of journal", scenario.name, fleet.journal);
+            // what RabbitMQ keeps until it is done is not written
+            let kept = scenario.name.starts_with("amqp") && !scenario.name.contains("celery");
+            assert_eq!(fleet.journal < jobs * 5, kept, "{}: {} bytes of journal", scenario.name, fleet.journal);
         }
     }
 }
