@@ -79,3 +79,37 @@ fn a_worker_that_is_away_is_said_to_have_what_it_is_known_to_have() {
     ",
     );
 }
+
+/// Measured with late acks: when RabbitMQ closes one connection, Celery closes the others by itself, and its pool goes on
+/// with the tasks that are taken back so.
+#[test]
+fn what_a_celery_worker_goes_on_with_when_its_connections_go() {
+    play(
+        "
+        + c1 10.0.0.5 amqp
+        c1 named celery w1@a
+        c1 beat active=0 processed=0
+        + c2 10.0.0.5 amqp
+        c2 fetch celery
+        c2 delivers t1 id=x
+        2s
+        c1 beat active=1 processed=1
+        drain d all
+        c2 parked
+        ? w1@a sealed running=1
+        - c1 broker
+        c2 requeue t1
+        ? w1@a sealed unknown
+        - c2
+        ? w1@a sealed unknown
+        3s
+        + c3 10.0.0.5 amqp
+        c3 named celery w1@a
+        c3 beat active=1 processed=1
+        ? w1@a sealed unknown
+        7s
+        c3 beat active=0 processed=1
+        ? w1@a drained
+    ",
+    );
+}

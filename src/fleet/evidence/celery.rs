@@ -264,7 +264,9 @@ pub(super) fn judge(worker: &Worker, settings: &FleetSettings, now: Millis) -> V
     if worker.closed_at.is_some_and(|at| !back(at)) {
         leave_out_given_back(&mut verdict, ledger, now, settings.delayed_margin);
     }
-    add_evidence(&mut verdict, worker, now, mute);
+    // of late acks its pool goes on with what RabbitMQ took back when it lost its connection; who has left does not
+    let goes_on = active > ledger.len() && !settings.celery_acks_late && (!worker.conns.is_empty() || worker.awaited);
+    add_evidence(&mut verdict, worker, now, mute, goes_on);
     let cut = cut_mid_job(worker, now);
     if cut > 0 {
         verdict.doubts.push(Doubt::CutMidJob(cut));
@@ -292,9 +294,9 @@ fn leave_out_given_back(verdict: &mut Verdict, ledger: &Ledger, now: Millis, mar
     }
 }
 
-fn add_evidence(verdict: &mut Verdict, worker: &Worker, now: Millis, mute: bool) {
+fn add_evidence(verdict: &mut Verdict, worker: &Worker, now: Millis, mute: bool, goes_on: bool) {
     let started = worker.ledger.started() > 0 || worker.untracked > 0;
-    if worker.is_whole() && !worker.ever_started {
+    if worker.is_whole() && !worker.ever_started && !goes_on {
         verdict.declared = worker.declared;
         return;
     }
