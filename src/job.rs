@@ -291,8 +291,7 @@ pub enum JobEvent {
     Redelivered(Job),
     /// A delivered job was put back at the end it came from: the worker vanished before its last byte.
     Returned(JobKey),
-    /// The worker acknowledged it and the broker confirmed. For Celery this means *started* unless a terminal result
-    /// of the job passed before it.
+    /// The worker acknowledged it and the broker confirmed. For Celery this means *started*, unless the operator says more.
     Acked(JobKey),
     /// The job is over for this worker.
     Ended {
