@@ -161,44 +161,26 @@ fn few_durations_say_nothing_and_an_idle_worker_has_no_estimate() {
     assert_eq!(estimate(&script).map(|e| (e.p50, e.p95)), Some((1_000, 1_000)));
 }
 
-/// A warm stop: its tasks have run to their ends, which no heartbeat says any more.
+/// A warm stop: its tasks have run to their ends, which no heartbeat says any more. `results`: what passed before it left.
+fn stopped_behind(results: &str) -> ReportView {
+    let begun = "
+        + c1 10.0.0.5
+        c1 named celery w1@a
+        c1 beat active=0 processed=0
+        c1 fetch celery
+        c1 gets t1 id=x1
+        c1 gets t2 id=x2
+        c1 ack t1
+        c1 ack t2
+        c1 beat active=2 processed=2
+    ";
+    report(&play(&format!("{begun}{results}\n- c1\n61s")), 1_000_000)
+}
+
 #[test]
 fn what_has_stored_its_result_was_not_lost() {
-    let script = play(
-        "
-        + c1 10.0.0.5
-        c1 named celery w1@a
-        c1 beat active=0 processed=0
-        c1 fetch celery
-        c1 gets t1 id=x1
-        c1 gets t2 id=x2
-        c1 ack t1
-        c1 ack t2
-        c1 beat active=2 processed=2
-        c1 result x1
-        c1 result x2
-        - c1
-        61s
-    ",
-    );
-    let warm = report(&script, 1_000_000);
+    let warm = stopped_behind("c1 result x1\nc1 result x2");
     assert_eq!((warm.gone, warm.lost.len()), (1, 0), "{warm:?}");
-    let script = play(
-        "
-        + c1 10.0.0.5
-        c1 named celery w1@a
-        c1 beat active=0 processed=0
-        c1 fetch celery
-        c1 gets t1 id=x1
-        c1 gets t2 id=x2
-        c1 ack t1
-        c1 ack t2
-        c1 beat active=2 processed=2
-        c1 result x1
-        - c1
-        61s
-    ",
-    );
-    let jobs: Vec<String> = only(&report(&script, 1_000_000)).jobs.iter().map(|job| job.id.clone()).collect();
+    let jobs: Vec<String> = only(&stopped_behind("c1 result x1")).jobs.iter().map(|job| job.id.clone()).collect();
     assert_eq!(jobs, ["x2"]);
 }
