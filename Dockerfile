@@ -1,5 +1,6 @@
-# An image with one file in it. The binary is linked statically with the C library of the build image, so it needs
-# nothing around it: `make static` builds it with the same flags and tries it in an empty root directory.
+# An image with two files in it: the binary, and whom TLS to a broker trusts. The binary is linked statically with the C
+# library of the build image, so it needs nothing around it: `make static` builds it with the same flags and tries it in an
+# empty root directory.
 FROM rust:1.95-bookworm AS build
 WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
@@ -11,6 +12,7 @@ ENV RUSTFLAGS="-C target-feature=+crt-static" CARGO_PROFILE_RELEASE_STRIP=debugi
 RUN target=$(rustc -vV | sed -n 's/^host: //p') \
  && cargo build --release --locked --target "$target" \
  && install -D "target/$target/release/draingate" /out/usr/local/bin/draingate \
+ && install -D -m 644 /etc/ssl/certs/ca-certificates.crt /out/etc/ssl/certs/ca-certificates.crt \
  && install -d -o 65532 -g 65532 /out/var/lib/draingate
 
 FROM scratch

@@ -129,6 +129,7 @@ async fn serve(
     let mut api = Api::start(hub.clone(), &config, admin, metrics, meter).map_err(system("the admin address"))?;
     say_ready(&hub, &config, &listeners, &api);
 
+    let certificates: Vec<_> = listeners.iter().map(Bound::certificates).collect();
     let accepting = CancellationToken::new();
     let acceptors = TaskTracker::new();
     for (index, listener) in listeners.into_iter().enumerate() {
@@ -144,7 +145,7 @@ async fn serve(
 
     let mut config = config;
     while signals.next().await == Told::Reload {
-        reload::reload(&options, &mut config, &hub, &log, &mut api);
+        reload::reload(&options, &mut config, &hub, &log, &certificates, &mut api);
     }
     tracing::info!(grace = ?config.shutdown_grace, connections = hub.connections(), "stopping");
     accepting.cancel();

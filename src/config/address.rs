@@ -62,27 +62,49 @@ pub struct Upstream {
     pub protocol: Protocol,
     /// At least one.
     pub addresses: Vec<HostPort>,
+    /// Whether it is written as a broker that speaks TLS (`rediss://`, `amqps://`). All of them are, or none.
+    pub secure: bool,
 }
 
 impl Upstream {
-    /// One address of it from `redis://host:port`, `amqp://host:port` or `host:port`. Fails with what was expected.
-    pub fn parse_one(text: &str, protocol: Protocol) -> Result<HostPort, String> {
-        let (scheme, port) = (protocol.as_str(), protocol.default_port());
+    /// All its addresses. Fails with what was expected, for each that is wrong.
+    pub(super) fn parse<'t>(
+        texts: impl Iterator<Item = &'t str>,
+        protocol: Protocol,
+    ) -> Result<Upstream, Vec<(usize, String)>> {
+        let (mut upstream, mut faults) = (Upstream { protocol, addresses: Vec::new(), secure: false }, Vec::new());
+        for (index, text) in texts.enumerate() {
+            match Upstream::parse_one(text, protocol) {
+                Ok((_, secure)) if !upstream.addresses.is_empty() && secure != upstream.secure => {
+                    faults.push((index, "TLS to all the brokers of a listener, or to none".to_owned()));
+                }
+                Ok((address, secure)) => {
+                    upstream.addresses.push(address);
+                    upstream.secure = secure;
+                }
+                Err(expected) => faults.push((index, expected)),
+            }
+        }
+        if faults.is_empty() { Ok(upstream) } else { Err(faults) }
+    }
+
+    /// One address of it from `redis://host:port`, `amqps://host:port` or `host:port`, and whether TLS is spoken there.
+    fn parse_one(text: &str, protocol: Protocol) -> Result<(HostPort, bool), String> {
+        let (scheme, port) = (protocol.as_str(), protocol.default_port(false));
         if !text.contains("://") {
-            return HostPort::parse(text)
-                .map_err(|_| format!("a broker such as {scheme}://127.0.0.1:{port} or 127.0.0.1:{port}"));
+            let address = HostPort::parse(text)
+                .map_err(|_| format!("a broker such as {scheme}://127.0.0.1:{port} or 127.0.0.1:{port}"))?;
+            return Ok((address, false));
         }
         let url = Url::parse(text).map_err(|error| format!("a URL such as {scheme}://127.0.0.1:{port} ({error})"))?;
-        match (protocol, url.scheme()) {
-            (Protocol::Redis, "redis" | "valkey") | (Protocol::Amqp, "amqp") => (),
-            (Protocol::Redis, "rediss" | "valkeys") | (Protocol::Amqp, "amqps") => {
-                return Err(format!("{scheme}:// (TLS to the broker is not available in this version)"));
-            }
+        let secure = match (protocol, url.scheme()) {
+            (Protocol::Redis, "redis" | "valkey") | (Protocol::Amqp, "amqp") => false,
+            (Protocol::Redis, "rediss" | "valkeys") | (Protocol::Amqp, "amqps") => true,
             (Protocol::Redis, "unix") => {
                 return Err("redis:// (a Unix socket of the broker is not available in this version)".into());
             }
-            _ => return Err(format!("a URL that begins with {scheme}://")),
-        }
+            _ => return Err(format!("a URL that begins with {scheme}:// or {scheme}s://")),
+        };
         if !url.username().is_empty() || url.password().is_some() {
             return Err("a URL without user and password: clients bring their own".into());
         }
@@ -98,7 +120,7 @@ impl Upstream {
             Some(Host::Ipv6(ip)) => ip.to_string(),
             _ => return Err(format!("a URL with a host, such as {scheme}://127.0.0.1:{port}")),
         };
-        Ok(HostPort { host, port: url.port().unwrap_or(port) })
+        Ok((HostPort { host, port: url.port().unwrap_or(protocol.default_port(secure)) }, secure))
     }
 }
 
@@ -106,7 +128,8 @@ impl fmt::Display for Upstream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, address) in self.addresses.iter().enumerate() {
             let separator = if index == 0 { "" } else { "," };
-            write!(f, "{separator}{}://{address}", self.protocol.as_str())?;
+            let s = if self.secure { "s" } else { "" };
+            write!(f, "{separator}{}{s}://{address}", self.protocol.as_str())?;
         }
         Ok(())
     }

@@ -11,6 +11,7 @@ mod section;
 mod source;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 pub use address::{HostPort, Upstream};
 pub use problem::{ConfigError, Problem};
@@ -19,6 +20,7 @@ use crate::fleet::FleetSettings;
 use crate::gate::amqp::AmqpSettings;
 use crate::gate::resp::RespSettings;
 use crate::job::{Evidence, Millis};
+use crate::tls::{ClientTls, ServerTls};
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
@@ -58,8 +60,16 @@ pub struct ListenerConfig {
     pub protocol: Protocol,
     /// Where it listens.
     pub bind: HostPort,
+    /// Whether clients speak TLS, and how.
+    pub tls: Option<ServerTls>,
+    /// Whether a header of the PROXY protocol comes first on every connection and says whose it is.
+    pub proxy_protocol: bool,
     /// The broker behind it.
     pub upstream: Upstream,
+    /// Whether the broker is spoken to by TLS, and how.
+    pub upstream_tls: Option<ClientTls>,
+    /// Whether the broker is told by a header of the PROXY protocol whose connection it is.
+    pub send_proxy_protocol: bool,
     /// What tells workers apart.
     pub identity: IdentityBy,
     /// Accepted at the same time; more wait in the kernel's queue.
@@ -85,10 +95,12 @@ impl Protocol {
     }
 
     /// Where its brokers listen.
-    pub fn default_port(self) -> u16 {
-        match self {
-            Protocol::Redis => 6379,
-            Protocol::Amqp => 5672,
+    pub fn default_port(self, tls: bool) -> u16 {
+        match (self, tls) {
+            // Redis has no port of its own for TLS, whatever its clients are told
+            (Protocol::Redis, _) => 6379,
+            (Protocol::Amqp, false) => 5672,
+            (Protocol::Amqp, true) => 5671,
         }
     }
 }

@@ -84,7 +84,15 @@ fn default_listener(protocol: Protocol) -> ListenerConfig {
         name: numbered(protocol, 0),
         protocol,
         bind: HostPort::new("127.0.0.1", bind),
-        upstream: Upstream { protocol, addresses: vec![HostPort::new("127.0.0.1", protocol.default_port())] },
+        tls: None,
+        proxy_protocol: false,
+        upstream: Upstream {
+            protocol,
+            addresses: vec![HostPort::new("127.0.0.1", protocol.default_port(false))],
+            secure: false,
+        },
+        upstream_tls: None,
+        send_proxy_protocol: false,
         identity: IdentityBy::Auto,
         max_connections: MAX_CONNECTIONS,
     }
@@ -102,20 +110,32 @@ fn listener(index: usize, mut section: Section<'_>) -> ListenerConfig {
     let default = default_listener(protocol);
     let name = section.text("name", || numbered(protocol, index), listener_name);
     let bind = section.text("bind", || default.bind, HostPort::parse);
-    let upstream = match section.texts("upstream") {
+    let tls = tls::server(&mut section);
+    let proxy_protocol = section.boolean("proxy_protocol", default.proxy_protocol);
+    let mut upstream = match section.texts("upstream") {
         None => default.upstream,
-        Some(texts) => upstream(&section, protocol, texts),
+        Some(texts) => upstream(&section, protocol, texts).unwrap_or(default.upstream),
     };
-    section.unavailable("tls", "TLS on a listener");
-    section.unavailable("upstream_tls", "TLS to the broker");
-    section.unavailable_if_on("proxy_protocol", "the PROXY protocol on a listener");
-    section.unavailable_if_on("send_proxy_protocol", "the PROXY protocol to the broker");
+    let upstream_tls = tls::client(&mut section, upstream.secure);
+    upstream.secure |= upstream_tls.is_some();
+    let send_proxy_protocol = section.boolean("send_proxy_protocol", default.send_proxy_protocol);
     let identities =
         [("auto", IdentityBy::Auto), ("user-tag", IdentityBy::UserTag), ("listener", IdentityBy::Listener)];
     let identity = section.word("identity", IdentityBy::Auto, &identities);
     let max_connections = section.count("max_connections", default.max_connections);
     section.finish();
-    ListenerConfig { name, protocol, bind, upstream, identity, max_connections }
+    ListenerConfig {
+        name,
+        protocol,
+        bind,
+        tls,
+        proxy_protocol,
+        upstream,
+        upstream_tls,
+        send_proxy_protocol,
+        identity,
+        max_connections,
+    }
 }
 
 fn listener_name(text: &str) -> Result<String, String> {
@@ -126,18 +146,20 @@ fn listener_name(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-fn upstream(section: &Section<'_>, protocol: Protocol, texts: Vec<(String, source::Value)>) -> Upstream {
-    let mut addresses = Vec::new();
-    for (text, value) in &texts {
-        match Upstream::parse_one(text, protocol) {
-            Ok(address) => addresses.push(address),
-            Err(expected) => section.expected("upstream", value, &expected),
-        }
-    }
+/// `None` if it is wrong, which has been said then.
+fn upstream(section: &Section<'_>, protocol: Protocol, texts: Vec<(String, source::Value)>) -> Option<Upstream> {
     if texts.is_empty() {
         section.problem(String::new(), "upstream", Fault::Invalid("expected at least one broker".into()));
+        return None;
     }
-    Upstream { protocol, addresses }
+    let parsed = Upstream::parse(texts.iter().map(|(text, _)| text.as_str()), protocol);
+    parsed
+        .map_err(|faults| {
+            for (index, expected) in faults {
+                section.expected("upstream", &texts[index].1, &expected);
+            }
+        })
+        .ok()
 }
 
 /// `LISTEN=UPSTREAM` of `--redis` or `--amqp`.
@@ -148,16 +170,22 @@ fn flagged(protocol: Protocol, index: usize, text: &str, problems: &Problems) ->
         .ok_or_else(|| format!("LISTEN=UPSTREAM such as {}={}", default.bind, default.upstream))
         .and_then(|(bind, upstream)| {
             let bind = HostPort::parse(bind)?;
-            let addresses =
-                upstream.split(',').map(|one| Upstream::parse_one(one, protocol)).collect::<Result<Vec<_>, _>>()?;
-            let upstream = Upstream { protocol, addresses };
-            Ok(ListenerConfig { name: numbered(protocol, index), bind, upstream, ..default })
+            let upstream = Upstream::parse(upstream.split(','), protocol).map_err(first)?;
+            let upstream_tls = upstream.secure.then(ClientTls::default);
+            if let Some(tls) = &upstream_tls {
+                crate::tls::client(tls).map_err(|error| format!("no TLS ({error})"))?;
+            }
+            Ok(ListenerConfig { name: numbered(protocol, index), bind, upstream, upstream_tls, ..default })
         });
     parsed
         .map_err(|expected| {
             problems.borrow_mut().push(flag_problem(&format!("--{}", protocol.as_str()), text, &expected))
         })
         .ok()
+}
+
+fn first(faults: Vec<(usize, String)>) -> String {
+    faults.into_iter().next().map(|(_, expected)| expected).unwrap_or_default()
 }
 
 fn flag_problem(flag: &str, text: &str, expected: &str) -> Problem {

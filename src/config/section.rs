@@ -161,17 +161,14 @@ impl<'p> Section<'p> {
         }
     }
 
-    /// The same for a switch, which may be off.
-    pub(super) fn unavailable_if_on(&mut self, key: &'static str, what: &str) {
-        let place = self.place_of(key);
-        if self.boolean(key, false) {
-            self.problem(place, key, Fault::Unavailable(what.to_owned()));
-        }
+    /// Where a key stands, if it is written.
+    pub(super) fn written(&self, key: &str) -> Option<String> {
+        self.entries.get(key).map(|value| value.place.clone())
     }
 
     /// Where a key stands; empty if it is not written.
     pub(super) fn place_of(&self, key: &str) -> String {
-        self.entries.get(key).map_or_else(String::new, |value| value.place.clone())
+        self.written(key).unwrap_or_default()
     }
 
     /// Says what was expected instead of `value`.

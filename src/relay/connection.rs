@@ -1,9 +1,12 @@
 //! The life of one connection: into the fleet, to the broker, through the pump, out of the fleet.
 
+use super::agreed::{self, Caller, Certificates};
+use super::header::Ends;
 use super::pump::{self, Closed, Parts, Pump};
 use super::quiet::Quiet;
 use super::reactor::{Life, Turn};
 use super::socket::Socket;
+use super::wire::Wire;
 use super::{Relay, Seat, upstream};
 use crate::config::{Config, IdentityBy, ListenerConfig, Protocol};
 use crate::fleet::{ClosedBy, Peer};
@@ -29,7 +32,9 @@ pub(super) struct Front {
     name: Arc<str>,
     relay: Relay,
     gate: Gates,
+    certificates: Arc<Certificates>,
     meter: Arc<ListenerMeter>,
+    unmet: Quiet,
     unreachable: Quiet,
     given_up: Quiet,
 }
@@ -45,7 +50,7 @@ pub(super) struct Arrival {
 /// A connection that is connected on both sides.
 struct Open<G> {
     front: Arc<Front>,
-    pump: Pump<Socket, Socket, G, Facts>,
+    pump: Pump<Wire, Wire, G, Facts>,
     entry: Entry,
     peer: SocketAddr,
     /// How it ended.
@@ -57,7 +62,13 @@ struct Open<G> {
 }
 
 impl Front {
-    pub(super) fn new(relay: Relay, config: &Config, listener: ListenerConfig, index: usize) -> Front {
+    pub(super) fn new(
+        relay: Relay,
+        config: &Config,
+        listener: ListenerConfig,
+        certificates: Arc<Certificates>,
+        index: usize,
+    ) -> Front {
         let gate = match listener.protocol {
             Protocol::Redis => Gates::Resp(Arc::new(config.resp_settings(&listener))),
             Protocol::Amqp => Gates::Amqp(Arc::new(config.amqp_settings(&listener))),
@@ -65,12 +76,12 @@ impl Front {
         let meter = relay.meter.listeners()[index].clone();
         let name = || listener.name.clone();
         metrics::counter!("draingate_upstream_connect_errors_total", "listener" => name()).increment(0);
-        for result in ["ok", "upstream_error"] {
+        for result in ["ok", "client_error", "upstream_error"] {
             metrics::counter!("draingate_connections_total", "listener" => name(), "result" => result).increment(0);
         }
         let name = listener.name.as_str().into();
-        let (unreachable, given_up) = (Quiet::default(), Quiet::default());
-        Front { config: listener, name, relay, gate, meter, unreachable, given_up }
+        let (unmet, unreachable, given_up) = (Quiet::default(), Quiet::default(), Quiet::default());
+        Front { config: listener, name, relay, gate, certificates, meter, unmet, unreachable, given_up }
     }
 
     /// Opens a connection and hands it to the thread on which it lives from then on. To be called on a runtime.
@@ -102,16 +113,24 @@ impl Front {
         gate: impl FnOnce(u64) -> G,
     ) -> Option<Open<G>> {
         let Arrival { stream, peer, permit } = arrival;
-        let local = match stream.local_addr() {
-            Ok(local) => local,
+        let ends = match agreed::ends(&stream, peer) {
+            Ok(ends) => ends,
             Err(error) => {
                 // it was gone before it began
                 tracing::debug!(listener = self.config.name, %peer, %error, "a connection was lost at once");
                 return None;
             }
         };
-        let mut entry = self.enter(peer, local);
-        let broker = match upstream::connect(&self.config.upstream).await {
+        let caller = match self.certificates.meet(stream, ends, self.config.proxy_protocol).await {
+            Ok(caller) => caller,
+            Err(error) => {
+                self.say_unmet(peer, &error);
+                return None;
+            }
+        };
+        let mut entry = self.enter(&caller);
+        let told = self.config.send_proxy_protocol.then_some(caller.ends);
+        let broker = match upstream::connect(&self.config.upstream, &self.certificates, told).await {
             Ok(broker) => broker,
             Err((address, error)) => {
                 self.say_unreachable(&address, &error);
@@ -121,8 +140,8 @@ impl Front {
         self.count("ok");
         entry.closed_by = ClosedBy::Gate;
         let pump = Pump::new(Parts {
-            client: Socket::new(stream),
-            broker: Socket::new(broker),
+            client: caller.wire,
+            broker,
             gate: gate(entry.conn.0),
             facts: entry.facts(),
             handle: entry.handle.clone(),
@@ -134,9 +153,10 @@ impl Front {
     }
 
     /// Enters the connection into the fleet, and asks for its process.
-    fn enter(&self, peer: SocketAddr, local: SocketAddr) -> Entry {
+    fn enter(&self, caller: &Caller) -> Entry {
         let hub = self.relay.hub.clone();
-        let is_local = process::is_local(peer.ip(), local.ip());
+        let (peer, local): Ends = caller.ends;
+        let is_local = !caller.is_proxied && process::is_local(peer.ip(), local.ip());
         let (conn, handle) = hub.connect(Peer {
             listener: self.name.clone(),
             listener_is_identity: self.config.identity == IdentityBy::Listener,
@@ -156,6 +176,14 @@ impl Front {
     fn count(&self, result: &'static str) {
         let labels = [("listener", self.config.name.clone()), ("result", result.to_owned())];
         metrics::counter!("draingate_connections_total", &labels).increment(1);
+    }
+
+    fn say_unmet(&self, peer: SocketAddr, error: &io::Error) {
+        let listener = &self.config.name;
+        self.count("client_error");
+        if let Some(left_out) = self.unmet.turn(self.relay.hub.now()) {
+            tracing::warn!(listener, %peer, %error, left_out, "the handshake with a client failed; it is closed");
+        }
     }
 
     fn say_unreachable(&self, address: &crate::config::HostPort, error: &io::Error) {
@@ -184,7 +212,7 @@ impl Front {
 
 impl<G: Gate + Send + 'static> Life for Open<G> {
     fn sockets(&mut self) -> [&mut Socket; 2] {
-        self.pump.streams()
+        self.pump.streams().map(Wire::socket)
     }
 
     fn turn(&mut self, now: Millis, cx: &mut Context<'_>) -> Turn {
@@ -216,7 +244,7 @@ impl<G: Gate + Send + 'static> Life for Open<G> {
             front.say_closed(peer, closed);
         }
         let client_ended_first = pump.client_ended_first();
-        let [client, broker] = pump.into_streams().map(Socket::into_std);
+        let [client, broker] = pump.into_streams().map(Wire::into_std);
         runtime.spawn(async move {
             if client_ended_first {
                 // nothing is waited for

@@ -3,7 +3,7 @@
 
 use super::connection::{Arrival, Front};
 use super::quiet::Quiet;
-use super::{Relay, upstream};
+use super::{Certificates, Relay, upstream};
 use crate::config::{Config, HostPort, ListenerConfig};
 use crate::hub::ListenerInfo;
 use socket2::{Domain, SockRef, Socket, Type};
@@ -33,6 +33,7 @@ pub struct BindError {
 /// A listener that has its address and does not accept yet.
 pub struct Bound {
     config: ListenerConfig,
+    certificates: Arc<Certificates>,
     socket: TcpListener,
     address: SocketAddr,
 }
@@ -66,8 +67,10 @@ impl Bound {
     /// Binds a configured listener.
     pub fn new(config: ListenerConfig) -> Result<Bound, BindError> {
         let socket = bind(&config.bind)?;
-        let address = socket.local_addr().map_err(|error| BindError { address: config.bind.clone(), error })?;
-        Ok(Bound { config, socket, address })
+        let failed = |error| BindError { address: config.bind.clone(), error };
+        let address = socket.local_addr().map_err(failed)?;
+        let certificates = Certificates::new(&config).map_err(|error| failed(io::Error::other(error)))?;
+        Ok(Bound { config, certificates: certificates.into(), socket, address })
     }
 
     /// The address in force.
@@ -78,6 +81,11 @@ impl Bound {
     /// The configuration.
     pub fn config(&self) -> &ListenerConfig {
         &self.config
+    }
+
+    /// To be renewed when their files have changed.
+    pub fn certificates(&self) -> Arc<Certificates> {
+        self.certificates.clone()
     }
 
     /// As the API shows it.
@@ -98,7 +106,7 @@ impl Bound {
             tracing::info!(listener, wanted, most, "max_connections is lowered to what the limit of open files allows");
         }
         let room = Arc::new(Semaphore::new(wanted.min(most)));
-        let front = Arc::new(Front::new(relay.clone(), config, self.config, index));
+        let front = Arc::new(Front::new(relay.clone(), config, self.config, self.certificates, index));
         let socket = tokio::net::TcpListener::from_std(self.socket)?;
         let full = Quiet::default();
         loop {

@@ -1,24 +1,32 @@
 //! Sockets: accept, connect to the broker, and let a pump relay through a gate.
 //!
-//! `listener` accepts, `connection` opens and hands each connection to one of the `threads`, where a `reactor` gives it a
-//! turn whenever one of its `socket`s has news, and `pump` (on top of `lane`) moves its bytes. `resolver` asks which process is behind a peer on this host.
+//! `listener` accepts, `connection` opens (`agreed` knows TLS and the PROXY protocol's `header`) and hands each connection
+//! to one of the `threads`, where a `reactor` gives it a turn whenever one of its `socket`s has news, and `pump` (on top of
+//! `lane`) moves its bytes from `wire` to `wire`: sockets, or `secure` ones. `resolver` asks which process is behind a peer on this host.
 
+mod agreed;
 mod connection;
+mod header;
 mod lane;
 mod listener;
 pub mod pump;
 mod quiet;
 mod reactor;
 mod resolver;
+mod secure;
 mod socket;
 mod threads;
 mod upstream;
+mod wire;
 
+pub use agreed::Certificates;
 pub use listener::{BindError, Bound, bind};
 pub use reactor::{Life, Turn};
 pub use resolver::Resolver;
+pub use secure::SecureSocket;
 pub use socket::Socket;
 pub use threads::{Seat, Threads};
+pub use wire::Wire;
 
 use crate::hub::Hub;
 use crate::telemetry::Meter;

@@ -6,7 +6,7 @@ use mio::event::Event;
 use mio::{Interest, Registry, Token};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
-use std::io;
+use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -53,42 +53,69 @@ impl Socket {
     }
 }
 
-impl AsyncRead for Socket {
-    fn poll_read(mut self: Pin<&mut Self>, _cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+impl Read for Socket {
+    #[inline]
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         while self.readable {
-            let room = into.remaining();
-            match recv(&self.stream, into.initialize_unfilled(), RecvFlags::empty()) {
+            match recv(&self.stream, &mut *into, RecvFlags::empty()) {
                 Ok((number, _)) => {
-                    into.advance(number);
                     // less than there was room for: the kernel has no more, and will report what comes. It reports an
                     // end only once
-                    self.readable = number == room || self.ending;
-                    return Poll::Ready(Ok(()));
+                    self.readable = number == into.len() || self.ending;
+                    return Ok(number);
                 }
                 Err(Errno::WOULDBLOCK) => self.readable = false,
                 Err(Errno::INTR) => (),
-                Err(error) => return Poll::Ready(Err(error.into())),
+                Err(error) => return Err(error.into()),
             }
         }
-        Poll::Pending
+        Err(io::ErrorKind::WouldBlock.into())
     }
 }
 
-impl AsyncWrite for Socket {
-    fn poll_write(mut self: Pin<&mut Self>, _cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+impl Write for Socket {
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         while self.writable {
             match send(&self.stream, bytes, SendFlags::NOSIGNAL) {
                 Ok(number) => {
                     // it took less than it was given: it is full
                     self.writable = number == bytes.len();
-                    return Poll::Ready(Ok(number));
+                    return Ok(number);
                 }
                 Err(Errno::WOULDBLOCK) => self.writable = false,
                 Err(Errno::INTR) => (),
-                Err(error) => return Poll::Ready(Err(error.into())),
+                Err(error) => return Err(error.into()),
             }
         }
-        Poll::Pending
+        Err(io::ErrorKind::WouldBlock.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What would block is waited for.
+#[inline]
+fn poll<T>(result: io::Result<T>) -> Poll<io::Result<T>> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Poll::Pending,
+        result => Poll::Ready(result),
+    }
+}
+
+impl AsyncRead for Socket {
+    #[inline]
+    fn poll_read(mut self: Pin<&mut Self>, _cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        poll(self.read(into.initialize_unfilled()).map(|number| into.advance(number)))
+    }
+}
+
+impl AsyncWrite for Socket {
+    #[inline]
+    fn poll_write(mut self: Pin<&mut Self>, _cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        poll(self.write(bytes))
     }
 
     fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {

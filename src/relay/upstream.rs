@@ -1,5 +1,8 @@
 //! The way to the broker: names are looked up for every connection, addresses tried in their order.
 
+use super::agreed::Certificates;
+use super::header::Ends;
+use super::wire::Wire;
 use crate::config::{HostPort, Upstream};
 use socket2::{SockRef, TcpKeepalive};
 use std::io;
@@ -13,25 +16,33 @@ const CONNECT: Duration = Duration::from_secs(10);
 const KEEPALIVE: TcpKeepalive =
     TcpKeepalive::new().with_time(Duration::from_secs(60)).with_interval(Duration::from_secs(15)).with_retries(4);
 
-/// Connects to the first address that answers; fails with what the last one said. The stream does not block.
-pub(super) async fn connect(upstream: &Upstream) -> Result<std::net::TcpStream, (HostPort, io::Error)> {
+/// Connects to the first address that answers; fails with what the last one said. `told`: the broker is told by a header
+/// of the PROXY protocol that the connection is of these.
+pub(super) async fn connect(
+    upstream: &Upstream,
+    certificates: &Certificates,
+    told: Option<Ends>,
+) -> Result<Wire, (HostPort, io::Error)> {
     let mut failed = None;
     for address in &upstream.addresses {
-        match connect_to(address).await {
-            Ok(stream) => return Ok(stream),
+        match connect_to(address, certificates, told).await {
+            Ok(wire) => return Ok(wire),
             Err(error) => failed = Some((address.clone(), error)),
         }
     }
     Err(failed.unwrap_or_else(|| (HostPort::new("", 0), io::ErrorKind::InvalidInput.into())))
 }
 
-async fn connect_to(address: &HostPort) -> io::Result<std::net::TcpStream> {
+async fn connect_to(address: &HostPort, certificates: &Certificates, told: Option<Ends>) -> io::Result<Wire> {
     let mut failed = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     for socket in resolve(address).await? {
         match tokio::time::timeout(CONNECT, TcpStream::connect(socket)).await {
             Ok(Ok(stream)) => {
                 prepare(SockRef::from(&stream));
-                return stream.into_std();
+                match certificates.greet(stream, &address.host, told).await {
+                    Ok(wire) => return Ok(wire),
+                    Err(error) => failed = error,
+                }
             }
             Ok(Err(error)) => failed = error,
             Err(_) => failed = io::Error::new(io::ErrorKind::TimedOut, "it did not answer within 10 s"),

@@ -5,10 +5,19 @@ use super::ServeOptions;
 use super::api::Api;
 use crate::config::Config;
 use crate::hub::Hub;
+use crate::relay::Certificates;
 use crate::telemetry::LogControl;
+use std::sync::Arc;
 
 /// Reads it again; `running` becomes what is in force.
-pub(super) fn reload(options: &ServeOptions, running: &mut Config, hub: &Hub, log: &LogControl, api: &mut Api) {
+pub(super) fn reload(
+    options: &ServeOptions,
+    running: &mut Config,
+    hub: &Hub,
+    log: &LogControl,
+    certificates: &[Arc<Certificates>],
+    api: &mut Api,
+) {
     let wanted = match options.load() {
         Ok(wanted) => wanted,
         Err(error) => {
@@ -42,6 +51,13 @@ pub(super) fn reload(options: &ServeOptions, running: &mut Config, hub: &Hub, lo
     if wanted.shutdown_grace != running.shutdown_grace {
         running.shutdown_grace = wanted.shutdown_grace;
         changed.push("shutdown.grace");
+    }
+    // whoever renews them puts the new ones under the names of the old ones
+    let with_some = || certificates.iter().filter(|certificates| certificates.are_there());
+    match with_some().try_for_each(|certificates| certificates.renew()) {
+        Ok(()) if with_some().next().is_some() => changed.push("certificates"),
+        Ok(()) => (),
+        Err(error) => tracing::error!(%error, "the certificates could not be read again: those in force stay"),
     }
     let restart = needs_restart(running, &wanted);
     let (changed, needs_restart) = (changed.join(", "), restart.join(", "));

@@ -2,6 +2,8 @@
 //! time-outs, and the way from accept to close.
 
 mod behind;
+#[path = "../support/certificates.rs"]
+mod certificates;
 mod ends;
 mod fairness;
 mod flow;
@@ -9,6 +11,7 @@ mod gate;
 mod marks;
 mod panics;
 mod patience;
+mod secure;
 mod server;
 mod support;
 mod threads;

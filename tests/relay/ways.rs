@@ -1,22 +1,21 @@
-//! A pump is driven by a task, or by a thread that knows what the kernel has reported: either way what a gate orders is
-//! carried out, all of it, in its order and once.
+//! A pump is driven by a task, or by a thread that knows what the kernel has reported, with or without TLS: either way what
+//! a gate orders is carried out, all of it, in its order and once.
 
 use crate::gate::{TestGate, pass};
+use crate::secure::secure_pair;
 use crate::support::{Facts, SURELY, Sink, pair, pattern, pump_on};
 use draingate::gate::{Action, Side};
 use draingate::hub::{Clock, Handle, Tell};
 use draingate::job::{ConnId, Job, JobEvent, JobKey, Millis, Place};
 use draingate::relay::pump::{Closed, Parts, Pump};
-use draingate::relay::{Life, Socket, Threads, Turn};
+use draingate::relay::{Life, Socket, Threads, Turn, Wire};
 use draingate::telemetry::Meter;
 use fastrand::Rng;
 use std::any::Any;
 use std::sync::{Arc, Mutex};
 use std::task::Context;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::time::timeout;
 
 /// Sent by each side.
@@ -97,8 +96,23 @@ fn whimsical(seed: u64, story: Shared) -> TestGate {
     gate
 }
 
+/// What drives it, and what is around its bytes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Task,
+    Thread,
+    ThreadWithTls,
+}
+
+/// A side's own end.
+trait Duplex: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Duplex for T {}
+
+type End = Box<dyn Duplex>;
+
 /// A pump on a thread of the relay's.
-struct Driven(Pump<Socket, Socket, TestGate, Sink>);
+struct Driven(Pump<Wire, Wire, TestGate, Sink>);
 
 impl Driven {
     fn outcome(&self, closed: Option<Box<Closed>>) -> Turn {
@@ -112,7 +126,7 @@ impl Driven {
 
 impl Life for Driven {
     fn sockets(&mut self) -> [&mut Socket; 2] {
-        self.0.streams()
+        self.0.streams().map(Wire::socket)
     }
 
     fn turn(&mut self, now: Millis, cx: &mut Context<'_>) -> Turn {
@@ -136,14 +150,25 @@ impl Life for Driven {
     fn close(self: Box<Self>) {}
 }
 
+/// An end, and a relay's side of it.
+async fn side(way: Way) -> (End, Wire) {
+    if way == Way::ThreadWithTls {
+        let (end, secure) = secure_pair().await;
+        return (Box::new(end), Wire::Secure(Box::new(secure)));
+    }
+    let (end, socket) = pair().await;
+    (Box::new(end), Wire::Plain(Socket::new(socket.into_std().expect("a socket"))))
+}
+
 /// The ends of a pump, and what drives it as long as it lives.
-async fn drive(seed: u64, by_thread: bool, story: &Shared) -> (TcpStream, TcpStream, Box<dyn Any>) {
-    let ((client, one), (broker, other)) = (pair().await, pair().await);
+async fn drive(seed: u64, way: Way, story: &Shared) -> (End, End, Box<dyn Any>) {
     let (gate, told) = (whimsical(seed, story.clone()), story.clone());
     let tell: Facts = Box::new(move |fact| told.lock().expect("sound").told.push(fact));
-    if !by_thread {
-        return (client, broker, Box::new(pump_on(one, other, gate, tell)));
+    if way == Way::Task {
+        let ((client, one), (broker, other)) = (pair().await, pair().await);
+        return (Box::new(client), Box::new(broker), Box::new(pump_on(one, other, gate, tell)));
     }
+    let ((client, one), (broker, other)) = (side(way).await, side(way).await);
     let told = story.clone();
     let (facts, handle) = (Sink(tell, gate.state.clone()), Arc::new(Handle::default()));
     let tell: Tell = Arc::new(move |facts, _| {
@@ -152,7 +177,6 @@ async fn drive(seed: u64, by_thread: bool, story: &Shared) -> (TcpStream, TcpStr
     });
     let clock = Clock::start();
     let threads = Threads::start(1, clock, tell).expect("started");
-    let [one, other] = [one, other].map(|socket| Socket::new(socket.into_std().expect("a socket")));
     let meter = Meter::new(["test"].into_iter(), 1).listeners()[0].thread(0);
     threads
         .enter(0, Box::new(Driven(Pump::new(Parts { client: one, broker: other, gate, facts, handle, clock, meter }))));
@@ -160,8 +184,8 @@ async fn drive(seed: u64, by_thread: bool, story: &Shared) -> (TcpStream, TcpStr
 }
 
 /// One side: sends a pattern in pieces and reads all that comes. Its halves must live until the other side is done, too.
-async fn play(socket: TcpStream, side: Side, seed: u64, story: Shared) -> (OwnedReadHalf, OwnedWriteHalf) {
-    let (mut from, mut to) = socket.into_split();
+async fn play(end: End, side: Side, seed: u64, story: Shared) -> (ReadHalf<End>, WriteHalf<End>) {
+    let (mut from, mut to) = tokio::io::split(end);
     let mut rng = Rng::with_seed(seed ^ (side as u64 + 1));
     let send = async {
         let (mut sent, all) = (0, pattern(side as usize, SENT));
@@ -169,6 +193,7 @@ async fn play(socket: TcpStream, side: Side, seed: u64, story: Shared) -> (Owned
             let largest = [40, 40, 40, 3_000, 20_000][rng.usize(..5)];
             let end = (sent + rng.usize(1..=largest)).min(SENT);
             to.write_all(&all[sent..end]).await.expect("written");
+            to.flush().await.expect("written");
             sent = end;
             if rng.bool() {
                 tokio::task::yield_now().await;
@@ -190,9 +215,9 @@ async fn play(socket: TcpStream, side: Side, seed: u64, story: Shared) -> (Owned
     (from, to)
 }
 
-async fn tell_story(seed: u64, by_thread: bool) {
+async fn tell_story(seed: u64, by: Way) {
     let story = Shared::default();
-    let (client, broker, way) = drive(seed, by_thread, &story).await;
+    let (client, broker, way) = drive(seed, by, &story).await;
     let [client, broker] = [(client, Side::Client), (broker, Side::Broker)]
         .map(|(socket, side)| tokio::spawn(play(socket, side, seed, story.clone())));
     let played = timeout(SURELY, async { (client.await, broker.await) }).await;
@@ -211,13 +236,20 @@ async fn tell_story(seed: u64, by_thread: bool) {
 #[tokio::test]
 async fn a_task_carries_out_what_is_ordered() {
     for seed in 0..4 {
-        tell_story(seed, false).await;
+        tell_story(seed, Way::Task).await;
     }
 }
 
 #[tokio::test]
 async fn a_thread_carries_out_what_is_ordered() {
     for seed in 0..4 {
-        tell_story(seed, true).await;
+        tell_story(seed, Way::Thread).await;
+    }
+}
+
+#[tokio::test]
+async fn a_thread_carries_out_what_is_ordered_with_tls_on_both_sides() {
+    for seed in 0..4 {
+        tell_story(seed, Way::ThreadWithTls).await;
     }
 }

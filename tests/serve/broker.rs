@@ -98,7 +98,13 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) fn connect(address: SocketAddr) -> Client {
-        let socket = TcpStream::connect(address).expect("connected");
+        Client::connect_saying(address, "")
+    }
+
+    /// With these words in front of its first command.
+    pub(crate) fn connect_saying(address: SocketAddr, words: &str) -> Client {
+        let mut socket = TcpStream::connect(address).expect("connected");
+        socket.write_all(words.as_bytes()).expect("written");
         socket.set_read_timeout(Some(super::gate::SURELY)).expect("set");
         let reader = BufReader::new(socket.try_clone().expect("cloned"));
         Client { socket, reader }

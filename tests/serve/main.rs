@@ -2,8 +2,11 @@
 //! start. The broker is a made-up one, so that each test decides what happens when.
 
 mod broker;
+#[path = "../support/certificates.rs"]
+mod certificates;
 mod gate;
 mod memory;
+mod secure;
 mod start;
 mod state;
 mod stop;

@@ -1,0 +1,50 @@
+//! `tls` of what listens and `upstream_tls` of a broker. The files are read here already, so that `check-config` and a
+//! reload say what is wrong with them.
+
+use super::problem::Fault;
+use super::section::Section;
+use crate::tls::{self, ClientTls, KeyPair, ServerTls, TlsError};
+use std::path::PathBuf;
+
+/// `tls = { cert, key, client_ca? }`; `None` if it is not written.
+pub(super) fn server(parent: &mut Section<'_>) -> Option<ServerTls> {
+    let place = parent.written("tls")?;
+    let mut section = parent.section("tls");
+    let (cert, key) = (section.required("cert", file), section.required("key", file));
+    let client_ca = section.text("client_ca", || None, |text| file(text).map(Some));
+    section.finish();
+    let tls = ServerTls { identity: KeyPair { cert: cert?, key: key? }, client_ca };
+    check(parent, place, "tls", tls::server(&tls).map(|_| tls))
+}
+
+/// `upstream_tls = { ca?, cert?, key?, server_name? }`; `None` if neither it is written nor the broker's URL asks for TLS.
+pub(super) fn client(parent: &mut Section<'_>, wanted: bool) -> Option<ClientTls> {
+    let written = parent.written("upstream_tls");
+    if written.is_none() && !wanted {
+        return None;
+    }
+    let mut section = parent.section("upstream_tls");
+    let ca = section.text("ca", || None, |text| file(text).map(Some));
+    let both = section.written("cert").is_some() || section.written("key").is_some();
+    let identity = both.then(|| (section.required("cert", file), section.required("key", file)));
+    let server_name = section.text("server_name", || None, |text| name(text).map(Some));
+    section.finish();
+    let identity = match identity {
+        Some((cert, key)) => Some(KeyPair { cert: cert?, key: key? }),
+        None => None,
+    };
+    let tls = ClientTls { ca, identity, server_name };
+    check(parent, written.unwrap_or_default(), "upstream_tls", tls::client(&tls).map(|_| tls))
+}
+
+fn check<T>(parent: &Section<'_>, place: String, key: &str, tls: Result<T, TlsError>) -> Option<T> {
+    tls.map_err(|error| parent.problem(place, key, Fault::Invalid(error.to_string()))).ok()
+}
+
+fn file(text: &str) -> Result<PathBuf, String> {
+    if text.is_empty() { Err("the path of a PEM file".into()) } else { Ok(text.into()) }
+}
+
+fn name(text: &str) -> Result<String, String> {
+    tls::server_name(text).map(|_| text.to_owned()).map_err(|_| "a name as in certificates".into())
+}
