@@ -13,10 +13,12 @@ The environment says how an owner might have set it up:
     REMOTE=0        no remote control
     VISIBLE=n       visibility_timeout in seconds; it is looked after every second
     AFTER=n         a task's after_return takes n seconds and writes its end: the result is stored before
+    AUTHORITY=x     RabbitMQ is spoken to by TLS, and this file says who must have signed its certificate
     RETRIES=n       each task is retried n times; attempt 1 of job a is called a.1 in the job log
 """
 
 import os
+import ssl
 import time
 
 from celery import Celery, Task, signals
@@ -30,6 +32,7 @@ if "VISIBLE" in os.environ:
     TRANSPORT |= {"unacked_restore_interval": 1, "unacked_restore_throttle": 1}
 AFTER = float(os.environ.get("AFTER", "0"))
 RETRIES = int(os.environ.get("RETRIES", "0"))
+WITH_TLS = "AUTHORITY" in os.environ and os.environ["BROKER_URL"].startswith("amqps")
 
 
 def note(what, job_id):
@@ -46,6 +49,8 @@ app.conf.update(
     worker_enable_remote_control=os.environ.get("REMOTE") != "0",
     worker_hijack_root_logger=False,
 )
+if WITH_TLS:
+    app.conf.broker_use_ssl = {"ca_certs": os.environ["AUTHORITY"], "cert_reqs": ssl.CERT_REQUIRED}
 
 
 @signals.worker_ready.connect

@@ -23,6 +23,11 @@ fn early_ack_without_results() {
 }
 
 #[test]
+fn with_tls_on_both_sides() {
+    drain_and_kill(&World::secure(), &Celery::default(), Load::default(), rounds());
+}
+
+#[test]
 fn jobs_that_come_due_around_the_drain() {
     let load = Load { countdown: 8.0, open: 24, ..Load::default() };
     drain_and_kill(&World::new(), &Celery::default(), load, rounds());

@@ -27,6 +27,11 @@ fn late_ack_jobs_that_come_due_around_the_drain() {
     );
 }
 
+#[test]
+fn with_tls_on_both_sides() {
+    drain_and_kill(&World::secure_with(Release::Three), &Celery::default(), Load::default(), rounds_or(1));
+}
+
 /// The worker sets its prefetch per consumer then. What is not due waits with it all the same, in its default exchange.
 #[test]
 fn quorum_queues() {

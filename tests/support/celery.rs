@@ -71,12 +71,20 @@ impl Celery {
             .env("AFTER", self.after.to_string())
             .env("QUEUES", self.queues)
             .env("PRIORITIES", if self.priorities { "1" } else { "0" });
+        // the producer speaks to the broker itself, and without TLS
+        let files = world.certificates.as_ref().filter(|_| address == world.worker_address());
+        let authority = files.map(|files| files.path("ca.crt"));
+        let (s, query) = match &authority {
+            Some(ca) => ("s", format!("?ssl_cert_reqs=CERT_REQUIRED&ssl_ca_certs={ca}")),
+            None => ("", String::new()),
+        };
+        run.envs(authority.iter().map(|ca| ("AUTHORITY", ca)));
         let (broker, results) = match &world.rabbit {
             Some(_) if self.results_in_redis => {
                 (format!("amqp://guest:guest@{address}//"), format!("redis://{}/1", world.redis.address()))
             }
-            Some(_) => (format!("amqp://guest:guest@{address}//"), "rpc://".to_owned()),
-            None => (format!("redis://{address}/0"), format!("redis://{address}/1")),
+            Some(_) => (format!("amqp{s}://guest:guest@{address}//"), "rpc://".to_owned()),
+            None => (format!("redis{s}://{address}/0{query}"), format!("redis{s}://{address}/1{query}")),
         };
         run.env("BROKER_URL", broker);
         run.envs(self.visible.map(|seconds| ("VISIBLE", seconds.to_string())));

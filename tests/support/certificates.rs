@@ -1,6 +1,8 @@
 //! Certificates for tests: an authority, what it has signed for `localhost`, and what it has signed for a client.
 
-use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+};
 use std::path::{Path, PathBuf};
 
 /// PEM files in a directory, made anew for each test.
@@ -11,14 +13,21 @@ pub(crate) struct Certificates {
 impl Certificates {
     /// Makes them: `NAME.crt` and `NAME.key` of `ca`, `server` and `client`.
     pub(crate) fn make(dir: &Path) -> Certificates {
-        let certificates = Certificates { dir: dir.to_owned() };
+        let certificates = Certificates::of(dir);
         certificates.renew();
         certificates
+    }
+
+    /// Those that are there.
+    pub(crate) fn of(dir: &Path) -> Certificates {
+        Certificates { dir: dir.to_owned() }
     }
 
     /// Others under the same names.
     pub(crate) fn renew(&self) {
         let mut authority = CertificateParams::new([]).expect("parameters");
+        // what bears its issuer's name is taken for its own issuer
+        authority.distinguished_name.push(DnType::CommonName, "authority");
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         authority.key_usages = vec![KeyUsagePurpose::KeyCertSign];
         let key = KeyPair::generate().expect("a key");
@@ -29,6 +38,7 @@ impl Certificates {
         for (name, purpose) in purposes {
             let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
             let mut params = CertificateParams::new(names).expect("parameters");
+            params.distinguished_name.push(DnType::CommonName, name);
             params.extended_key_usages = vec![purpose];
             let key = KeyPair::generate().expect("a key");
             self.write(name, &params.signed_by(&key, &authority).expect("signed").pem(), &key);

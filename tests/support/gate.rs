@@ -1,5 +1,6 @@
 //! The gate as its users meet it: the binary, its HTTP interface and its command line.
 
+use super::certificates::Certificates;
 use super::process::{Proc, command};
 use super::redis::free_port;
 use super::{eventually, secs};
@@ -36,6 +37,32 @@ impl Gate {
             listeners: upstreams.iter().map(|_| any()).collect(),
             admin: any(),
             environment: Vec::new(),
+            server: None,
+        };
+        gate.up();
+        gate
+    }
+
+    /// A gate that clients and the broker (`rediss://localhost:PORT` or `amqps://localhost:PORT`) are spoken to by TLS.
+    pub(crate) fn start_secure(dir: &Path, upstream: &str, files: &Certificates) -> Gate {
+        let listener = format!("127.0.0.1:{}", free_port());
+        let protocol = if upstream.starts_with("amqps://") { "amqp" } else { "redis" };
+        let [ca, cert, key] = ["ca.crt", "server.crt", "server.key"].map(|file| files.path(file));
+        let settings = [
+            ("PROTOCOL", protocol),
+            ("BIND", &listener),
+            ("UPSTREAM", upstream),
+            ("UPSTREAM_TLS__CA", &ca),
+            ("TLS__CERT", &cert),
+            ("TLS__KEY", &key),
+        ];
+        let settings = settings.map(|(key, value)| (format!("DRAINGATE__LISTENER__0__{key}"), value.to_owned()));
+        let mut gate = Gate {
+            dir: dir.to_owned(),
+            upstreams: Vec::new(),
+            listeners: Vec::new(),
+            admin: format!("127.0.0.1:{}", free_port()),
+            environment: settings.into(),
             server: None,
         };
         gate.up();
@@ -91,7 +118,7 @@ impl Gate {
         });
         let listeners = version.1["listeners"].as_array().expect("listeners").iter();
         self.listeners = listeners.map(|listener| text(&listener["address"]).to_owned()).collect();
-        assert_eq!(self.listeners.len(), self.upstreams.len(), "one listener for each upstream");
+        assert_eq!(self.listeners.len(), self.upstreams.len().max(1), "one listener for each upstream");
     }
 
     /// Answer of `GET path`; anything but 200 fails the test.

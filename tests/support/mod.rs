@@ -3,6 +3,7 @@
 //! shows the end of every log; `DRAINGATE_KEEP=1` keeps the directory.
 
 pub(crate) mod celery;
+pub(crate) mod certificates;
 pub(crate) mod clients;
 pub(crate) mod evidence;
 pub(crate) mod gate;
@@ -17,10 +18,11 @@ pub(crate) mod scripted;
 pub(crate) mod sidekiq;
 pub(crate) mod story;
 
+use certificates::Certificates;
 use gate::Gate;
 pub(crate) use joblog::JobLog;
 use rabbit::{Rabbit, Release};
-use redis::{Redis, Server};
+use redis::{Redis, Server, free_port};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -30,6 +32,8 @@ pub(crate) struct World {
     /// In the place of Redis, where a story is about RabbitMQ.
     pub(crate) rabbit: Option<Rabbit>,
     pub(crate) gate: Option<Gate>,
+    /// Where workers, gate and broker speak TLS to each other.
+    pub(crate) certificates: Option<Certificates>,
     log: JobLog,
     dir: tempfile::TempDir,
 }
@@ -53,9 +57,35 @@ impl World {
     }
 
     fn of(server: Server) -> World {
+        World::around(|dir| Redis::start(server, dir))
+    }
+
+    fn around(redis: impl FnOnce(&Path) -> Redis) -> World {
         let dir = tempfile::Builder::new().prefix("draingate-").tempdir().expect("a temporary directory");
         let log = JobLog::new(dir.path().join("job.log"));
-        World { redis: Redis::start(server, dir.path()), rabbit: None, gate: None, log, dir }
+        World { redis: redis(dir.path()), rabbit: None, gate: None, certificates: None, log, dir }
+    }
+
+    /// Redis with the gate before it, and TLS on both sides of the gate.
+    pub(crate) fn secure() -> World {
+        let port = free_port();
+        let mut world = World::around(|dir| Redis::start_secure(Server::Redis7, dir, &Certificates::make(dir), port));
+        world.secure_gate(&format!("rediss://localhost:{port}"));
+        world
+    }
+
+    /// The same with RabbitMQ of this release.
+    pub(crate) fn secure_with(release: Release) -> World {
+        let (port, mut world) = (free_port(), World::without_gate());
+        world.rabbit = Some(Rabbit::start_secure(release, world.path(), &Certificates::make(world.path()), port));
+        world.secure_gate(&format!("amqps://localhost:{port}"));
+        world
+    }
+
+    fn secure_gate(&mut self, upstream: &str) {
+        let files = Certificates::of(self.path());
+        self.gate = Some(Gate::start_secure(self.path(), upstream, &files));
+        self.certificates = Some(files);
     }
 
     /// RabbitMQ of this release with the gate before it.

@@ -1,6 +1,7 @@
 //! A private RabbitMQ node: own ports, own Erlang port mapper, own database. Debian's service is not touched. RabbitMQ
 //! 3.10 is the machine's, RabbitMQ 4 the one that `make setup` unpacks, with an Erlang of its own.
 
+use super::certificates::Certificates;
 use super::process::{Proc, command};
 use super::redis::free_port;
 use super::{eventually, installed, secs};
@@ -53,9 +54,24 @@ pub(crate) struct Rabbit {
 impl Rabbit {
     /// A node below `dir`.
     pub(crate) fn start(release: Release, dir: &Path) -> Rabbit {
+        Rabbit::start_with(release, dir, "")
+    }
+
+    /// One that speaks TLS as well, on this port.
+    pub(crate) fn start_secure(release: Release, dir: &Path, files: &Certificates, port: u16) -> Rabbit {
+        let [ca, cert, key] = ["ca.crt", "server.crt", "server.key"].map(|file| files.path(file));
+        let configuration = format!(
+            "listeners.ssl.1 = 127.0.0.1:{port}\nssl_options.cacertfile = {ca}\nssl_options.certfile = {cert}\n\
+             ssl_options.keyfile = {key}\nssl_options.verify = verify_none\n"
+        );
+        Rabbit::start_with(release, dir, &configuration)
+    }
+
+    fn start_with(release: Release, dir: &Path, configuration: &str) -> Rabbit {
         let home = dir.join("rabbitmq");
         std::fs::create_dir_all(&home).expect("a directory");
         std::fs::write(home.join("enabled_plugins"), "[].").expect("a file");
+        std::fs::write(home.join("rabbitmq.conf"), configuration).expect("a file");
         let (port, mapper_port, distribution) = (free_port(), free_port(), free_port());
         let mut epmd = command("epmd");
         epmd.args(["-port", &mapper_port.to_string(), "-address", "127.0.0.1"]);
@@ -127,7 +143,7 @@ fn settings(server: &mut Command, home: &Path) {
         .env("RABBITMQ_LOGS", "-")
         .env("RABBITMQ_NODE_IP_ADDRESS", "127.0.0.1")
         .env("RABBITMQ_ENABLED_PLUGINS_FILE", home.join("enabled_plugins"))
-        .env("RABBITMQ_CONFIG_FILE", home.join("none"))
+        .env("RABBITMQ_CONFIG_FILE", home.join("rabbitmq.conf"))
         .env("RABBITMQ_CONF_ENV_FILE", "/dev/null");
 }
 

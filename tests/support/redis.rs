@@ -1,5 +1,6 @@
 //! A private Redis server and a client of ten lines for it.
 
+use super::certificates::Certificates;
 use super::process::{Proc, command};
 use super::{eventually, installed, secs};
 use std::collections::BTreeSet;
@@ -39,14 +40,34 @@ pub(crate) struct Redis {
     program: Server,
     port: u16,
     dir: PathBuf,
+    /// Of its own, in addition to what every server gets.
+    options: Vec<String>,
     server: Option<Proc>,
 }
 
 impl Redis {
     pub(crate) fn start(program: Server, dir: &Path) -> Redis {
+        Redis::start_with(program, dir, Vec::new())
+    }
+
+    /// One that speaks TLS as well, on this port.
+    pub(crate) fn start_secure(program: Server, dir: &Path, files: &Certificates, port: u16) -> Redis {
+        let options = [
+            ("--tls-port", port.to_string()),
+            ("--tls-cert-file", files.path("server.crt")),
+            ("--tls-key-file", files.path("server.key")),
+            ("--tls-ca-cert-file", files.path("ca.crt")),
+            ("--tls-auth-clients", "no".to_owned()),
+        ];
+        let options = options.into_iter().flat_map(|(name, value)| [name.to_owned(), value]).collect();
+        Redis::start_with(program, dir, options)
+    }
+
+    fn start_with(program: Server, dir: &Path, options: Vec<String>) -> Redis {
         // the port is free now, and with bad luck taken a moment later
         for _ in 0..5 {
-            let mut redis = Redis { program, port: free_port(), dir: dir.to_owned(), server: None };
+            let (port, dir, options) = (free_port(), dir.to_owned(), options.clone());
+            let mut redis = Redis { program, port, dir, options, server: None };
             if redis.up() {
                 return redis;
             }
@@ -79,17 +100,10 @@ impl Redis {
     /// Starts it again; false if it did not come up.
     pub(crate) fn up(&mut self) -> bool {
         let port = self.port.to_string();
-        let server = Proc::start(
-            self.program.command().current_dir(&self.dir).args(["--port", &port, "--bind", "127.0.0.1"]).args([
-                "--save",
-                "",
-                "--appendonly",
-                "yes",
-                "--appendfsync",
-                "no",
-            ]),
-            &self.dir.join("redis.log"),
-        );
+        let mut run = self.program.command();
+        run.current_dir(&self.dir).args(["--port", &port, "--bind", "127.0.0.1"]).args(&self.options);
+        run.args(["--save", "", "--appendonly", "yes", "--appendfsync", "no"]);
+        let server = Proc::start(&mut run, &self.dir.join("redis.log"));
         let address = self.address();
         let server = self.server.insert(server);
         let own = format!("process_id:{}", server.pid());
