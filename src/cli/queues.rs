@@ -1,6 +1,6 @@
 //! `queues`, `pause` and `resume`.
 
-use crate::api::model::{NewPause, Queues};
+use crate::api::model::{NewPause, Queue, Queues};
 use crate::cli::args::{Format, PauseArgs, QueuesArgs, ResumeArgs};
 use crate::cli::client::Client;
 use crate::cli::exit::Exit;
@@ -59,10 +59,17 @@ pub(super) async fn pause(client: &Client, args: PauseArgs) -> Result<Exit, Fail
 
 /// `draingate resume`.
 pub(super) async fn resume(client: &Client, args: ResumeArgs) -> Result<Exit, Failure> {
-    for queue in &args.queue {
-        let name = named(queue)?;
+    let names = args.queue.iter().map(|queue| named(queue)).collect::<Result<Vec<_>, _>>()?;
+    let queues = client.get::<Queues>(&["v1", "queues"], &[]).await?.value.queues;
+    for name in names {
+        let is_paused = |queue: &Queue| queue.paused.as_ref().is_some_and(|by| by.name == name || queue.name == name);
+        let was_paused = queues.iter().any(is_paused);
         client.resume(name).await?;
-        print(&format!("{name} resumed"));
+        if was_paused {
+            print(&format!("{name} resumed"));
+        } else {
+            note(&format!("no queue named {name} is paused"));
+        }
     }
     Ok(Exit::Done)
 }
@@ -72,7 +79,7 @@ async fn wait(client: &Client, name: &str, timeout: Duration) -> Result<Exit, Fa
     let until = Instant::now() + timeout;
     loop {
         let queues = client.get::<Queues>(&["v1", "queues"], &[]).await?.value.queues;
-        let ours = |queue: &&crate::api::model::Queue| queue.paused.as_ref().is_some_and(|paused| paused.name == name);
+        let ours = |queue: &&Queue| queue.paused.as_ref().is_some_and(|paused| paused.name == name);
         let Some(waits) = queues.iter().filter(ours).find(|queue| queue.state.0 == QueueState::Pausing) else {
             return Ok(Exit::Done);
         };

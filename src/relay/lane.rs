@@ -156,6 +156,7 @@ impl Lane {
 }
 
 /// Writes until all is taken, the socket is full (then it will wake the task), or it fails.
+#[inline]
 fn write<W: AsyncWrite + Unpin>(writer: &mut W, cx: &mut Context<'_>, bytes: &[u8]) -> (usize, io::Result<()>) {
     let mut taken = 0;
     while taken < bytes.len() {

@@ -93,7 +93,9 @@ async fn the_commands() {
     let (code, _, err) = cli(&gate, "pause mial --reason r").await;
     assert_eq!((code, err.as_str()), (0, "draingate: no queue of that name has been seen yet; nearest: queue:mail"));
     assert_eq!(cli(&gate, "pause mail -o name --wait").await.1, "mail");
-    assert_eq!(cli(&gate, "resume queue=mail mial").await.1, "mail resumed\nmial resumed");
+    let (code, out, err) = cli(&gate, "resume queue=mail typo").await;
+    assert_eq!((code, out.as_str(), err.as_str()), (0, "mail resumed", "no queue named typo is paused"));
+    cli(&gate, "resume mial").await;
     assert!(fake.state().paused.is_empty());
     assert_eq!(cli(&gate, "pause queue=").await.0, 2);
     assert_eq!(cli(&gate, "pause mail --ttl none").await.0, 2);
