@@ -11,8 +11,6 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 
 const KEYS: [&str; 7] = ["worker", "ip", "client", "user", "listener", "system", "before"];
-const SYSTEMS: [&str; 11] =
-    ["celery", "sidekiq", "rq", "huey", "bullmq", "bull", "dramatiq", "arq", "taskiq", "resque", "laravel"];
 
 /// How much of a worker was matched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +57,7 @@ enum Term {
     Client(Pattern),
     User(Pattern),
     Listener(Pattern),
-    System(String),
+    System(System),
     Before(Millis),
 }
 
@@ -147,11 +145,13 @@ impl Term {
     }
 
     fn parse_system(value: &str) -> Result<Term, DrainError> {
-        if value == "unknown" || SYSTEMS.contains(&value) {
-            return Ok(Term::System(value.to_owned()));
+        if let Some(system) = System::from_name(value) {
+            return Ok(Term::System(system));
         }
-        let nearest = nearest(value, &SYSTEMS).map_or(String::new(), |name| format!(" (did you mean {name}?)"));
-        bad(format!("system={value}: expected one of {}, unknown{nearest}", SYSTEMS.join(", ")))
+        let known = System::ALL.into_iter().filter(|system| *system != System::Unknown);
+        let names: Vec<&str> = known.map(System::as_str).collect();
+        let nearest = nearest(value, &names).map_or(String::new(), |name| format!(" (did you mean {name}?)"));
+        bad(format!("system={value}: expected one of {}, unknown{nearest}", names.join(", ")))
     }
 
     fn parse_before(value: &str, now: Millis) -> Result<Term, DrainError> {
@@ -178,7 +178,7 @@ impl Term {
             Term::Client(pattern) => part.clients.iter().any(|name| pattern.matches(name)),
             Term::User(pattern) => facts.users.iter().any(|user| pattern.matches(user)),
             Term::Listener(pattern) => facts.listeners.iter().any(|name| pattern.matches(name)),
-            Term::System(name) => part.system.as_str() == name,
+            Term::System(system) => part.system == *system,
             Term::Before(moment) => facts.since <= *moment,
         }
     }
@@ -211,22 +211,8 @@ fn unknown_key(key: &str) -> String {
 
 /// The nearest of `names`, if it is near at all.
 fn nearest<'a>(word: &str, names: &[&'a str]) -> Option<&'a str> {
-    let (distance, name) = names.iter().map(|name| (distance(word, name), *name)).min()?;
+    let (distance, name) = names.iter().map(|name| (strsim::levenshtein(word, name), *name)).min()?;
     (distance <= 2.max(name.len() / 3)).then_some(name)
-}
-
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.chars().enumerate() {
-            let cost = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = cost.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[row.len() - 1]
 }
 
 fn canonical(ip: IpAddr) -> IpAddr {
