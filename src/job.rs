@@ -3,8 +3,10 @@
 //! Plain data without logic. A gate (`crate::gate`) turns bytes into [`JobEvent`]s, the fleet (`crate::fleet`) turns
 //! events into the truth about workers; neither knows the other, both know this file.
 
+mod evidence;
 mod report;
 
+pub use evidence::Evidence;
 pub use report::{CeleryEvent, Report};
 
 use crate::question::Answer;
@@ -126,38 +128,6 @@ impl System {
     /// The reverse of [`System::as_str`]; `None` for a name that is no system of ours.
     pub fn from_name(name: &str) -> Option<System> {
         System::ALL.into_iter().find(|s| s.as_str() == name)
-    }
-}
-
-/// How the gate knows that a worker has nothing in flight, weakest first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Evidence {
-    /// It does not know. Never counts as drained.
-    Unknown,
-    /// Counted from the worker's fetch pattern.
-    Inferred,
-    /// The worker's own heartbeat says so.
-    Reported,
-    /// Acknowledgements confirmed by the broker.
-    Exact,
-}
-
-impl Evidence {
-    /// The name in the API and on the command line (`--require reported`).
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Evidence::Unknown => "unknown",
-            Evidence::Inferred => "inferred",
-            Evidence::Reported => "reported",
-            Evidence::Exact => "exact",
-        }
-    }
-
-    /// The reverse of [`Evidence::as_str`].
-    pub fn from_name(name: &str) -> Option<Evidence> {
-        [Evidence::Unknown, Evidence::Inferred, Evidence::Reported, Evidence::Exact]
-            .into_iter()
-            .find(|e| e.as_str() == name)
     }
 }
 
@@ -382,6 +352,9 @@ pub enum Fate {
 }
 
 impl Fate {
+    /// All of them, in the order of their declaration.
+    pub const ALL: [Fate; 3] = [Fate::Returned, Fate::Kept, Fate::Lost];
+
     /// The label of `draingate_orphan_replies_total`.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -72,18 +72,10 @@ mod tests {
             Some(at) => (&text[..at], 0, Some(text[at + 1..].parse().expect("seconds"))),
             None => (text, 0, None),
         };
-        let all = [
-            WorkerState::Active,
-            WorkerState::Draining,
-            WorkerState::Sealed,
-            WorkerState::Drained,
-            WorkerState::Gone,
-            WorkerState::Lost,
-        ];
         DrainWorker {
             id: "w".to_owned(),
             name: "w".to_owned(),
-            state: Word(all.into_iter().find(|s| s.as_str() == state).expect("a state")),
+            state: Word(WorkerState::ALL.into_iter().find(|s| s.as_str() == state).expect("a state")),
             in_flight: InFlight { running, ..InFlight::default() },
             evidence: Word(Evidence::Inferred),
             blocked: vec![],

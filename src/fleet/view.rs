@@ -31,6 +31,16 @@ pub enum WorkerState {
 }
 
 impl WorkerState {
+    /// All of them, in the order of their declaration.
+    pub const ALL: [WorkerState; 6] = [
+        WorkerState::Active,
+        WorkerState::Draining,
+        WorkerState::Sealed,
+        WorkerState::Drained,
+        WorkerState::Gone,
+        WorkerState::Lost,
+    ];
+
     /// The name in the API.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -89,6 +99,9 @@ pub enum JobKind {
 }
 
 impl JobKind {
+    /// All of them, in the order of their declaration.
+    pub const ALL: [JobKind; 3] = [JobKind::Running, JobKind::Prefetched, JobKind::Delayed];
+
     /// The name in the API.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -276,6 +289,16 @@ pub enum DrainState {
 }
 
 impl DrainState {
+    /// All of them, in the order of their declaration.
+    pub const ALL: [DrainState; 6] = [
+        DrainState::Draining,
+        DrainState::Sealed,
+        DrainState::Drained,
+        DrainState::Lost,
+        DrainState::Expired,
+        DrainState::Lifted,
+    ];
+
     /// The name in the API.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -9,23 +9,6 @@ use metrics::{counter, gauge};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
-const WORKER_STATES: [WorkerState; 6] = [
-    WorkerState::Active,
-    WorkerState::Draining,
-    WorkerState::Sealed,
-    WorkerState::Drained,
-    WorkerState::Gone,
-    WorkerState::Lost,
-];
-const DRAIN_STATES: [DrainState; 6] = [
-    DrainState::Draining,
-    DrainState::Sealed,
-    DrainState::Drained,
-    DrainState::Lost,
-    DrainState::Expired,
-    DrainState::Lifted,
-];
-
 /// Queues that had a gauge at the scrape before.
 static QUEUES: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
@@ -36,7 +19,7 @@ pub(super) fn refresh(hub: &Hub, meter: &Meter) {
         (workers, fleet.drains(now), fleet.open_consumers(), fleet.paused().len())
     });
     of_workers(&workers);
-    for state in DRAIN_STATES {
+    for state in DrainState::ALL {
         let number = drains.iter().filter(|drain| drain.state == state).count();
         gauge!("draingate_drains", "state" => state.as_str()).set(number as f64);
     }
@@ -63,7 +46,7 @@ fn of_workers(workers: &[WorkerView]) {
         sum.delayed += worker.in_flight.delayed;
     }
     for system in System::ALL.map(System::as_str) {
-        for state in WORKER_STATES {
+        for state in WorkerState::ALL {
             let number = states.get(&(system, state.as_str())).copied().unwrap_or(0);
             gauge!("draingate_workers", "system" => system, "state" => state.as_str()).set(number as f64);
         }
@@ -72,7 +55,7 @@ fn of_workers(workers: &[WorkerView]) {
             gauge!("draingate_jobs_in_flight", "system" => system, "kind" => kind).set(f64::from(number));
         }
     }
-    for state in WORKER_STATES {
+    for state in WorkerState::ALL {
         let ages = workers.iter().filter(|worker| worker.state == state).filter_map(|worker| worker.oldest_job_seconds);
         gauge!("draingate_oldest_job_seconds", "state" => state.as_str()).set(ages.fold(0.0, f64::max));
     }

@@ -4,7 +4,7 @@ use super::jobs;
 use crate::fleet::Notice;
 use crate::fleet::view::WorkerState;
 use crate::gate::{GateError, Side};
-use crate::job::{JobEvent, Place, System};
+use crate::job::{Fate, JobEvent, Place, System};
 use metrics::{counter, gauge, histogram};
 
 /// Makes them exist before anything has happened: an alert on one that is missing never fires.
@@ -14,7 +14,7 @@ pub(super) fn begin() {
     gauge!("draingate_opaque_connections").set(0.0);
     // to be known is enough
     let _ = (histogram!("draingate_drain_seal_seconds"), histogram!("draingate_drain_seconds"));
-    for action in ["returned", "delivered", "lost"] {
+    for action in Fate::ALL.map(Fate::as_str) {
         counter!("draingate_orphan_replies_total", "action" => action).increment(0);
     }
     for kind in ["client_out_of_step", "broker_out_of_step", "refused_by_broker", "opaque_marked"] {

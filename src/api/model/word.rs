@@ -67,14 +67,7 @@ impl<'de, T: Vocabulary> Deserialize<'de> for Word<T> {
 }
 
 impl Vocabulary for WorkerState {
-    const ALL: &'static [Self] = &[
-        WorkerState::Active,
-        WorkerState::Draining,
-        WorkerState::Sealed,
-        WorkerState::Drained,
-        WorkerState::Gone,
-        WorkerState::Lost,
-    ];
+    const ALL: &'static [Self] = &WorkerState::ALL;
     const OF: &'static str = "state of a worker";
 
     fn as_str(self) -> &'static str {
@@ -83,14 +76,7 @@ impl Vocabulary for WorkerState {
 }
 
 impl Vocabulary for DrainState {
-    const ALL: &'static [Self] = &[
-        DrainState::Draining,
-        DrainState::Sealed,
-        DrainState::Drained,
-        DrainState::Lost,
-        DrainState::Expired,
-        DrainState::Lifted,
-    ];
+    const ALL: &'static [Self] = &DrainState::ALL;
     const OF: &'static str = "state of a drain";
 
     fn as_str(self) -> &'static str {
@@ -99,7 +85,7 @@ impl Vocabulary for DrainState {
 }
 
 impl Vocabulary for QueueState {
-    const ALL: &'static [Self] = &[QueueState::Open, QueueState::Pausing, QueueState::Paused];
+    const ALL: &'static [Self] = &QueueState::ALL;
     const OF: &'static str = "state of a queue";
 
     fn as_str(self) -> &'static str {
@@ -108,7 +94,7 @@ impl Vocabulary for QueueState {
 }
 
 impl Vocabulary for Evidence {
-    const ALL: &'static [Self] = &[Evidence::Unknown, Evidence::Inferred, Evidence::Reported, Evidence::Exact];
+    const ALL: &'static [Self] = &Evidence::ALL;
     const OF: &'static str = "evidence";
 
     fn as_str(self) -> &'static str {

@@ -102,10 +102,7 @@ impl Fleet {
     fn read_drains_line(&mut self, now: Millis, line: &str, in_ended: &mut bool) -> Result<(), String> {
         let (letter, mut fields) = Fields::of(line)?;
         match letter {
-            "V" => match fields.text("a version")?.as_str() {
-                VERSION => Ok(()),
-                other => Err(format!("expected version {VERSION}, found {other:?}")),
-            },
+            "V" => fields.version(),
             "D" => {
                 *in_ended = false;
                 self.read_drain(&mut fields)
@@ -138,7 +135,7 @@ impl Fleet {
         let name = fields.text("a drain's name")?;
         let created_at = fields.moment("a time")?;
         let expires_at = fields.optional("a time")?;
-        let require = read_evidence(fields)?;
+        let require = fields.evidence()?;
         let asked = fields.text("an evidence")?;
         let named = fields.flag("whether the name was given")?;
         let ttl = fields.text("a ttl")?;
@@ -251,10 +248,7 @@ fn read_ended(fields: &mut Fields<'_>) -> Result<Archived, String> {
     let at = fields.moment("a time")?;
     let created_at = fields.moment("a time")?;
     let expires_at: Option<Millis> = fields.optional("a time")?;
-    let state = fields.text("a state")?;
-    let states = [DrainState::Draining, DrainState::Sealed, DrainState::Drained, DrainState::Lost];
-    let mut states = states.into_iter().chain([DrainState::Expired, DrainState::Lifted]);
-    let state = states.find(|s| s.as_str() == state).ok_or_else(|| format!("expected a state, found {state:?}"))?;
+    let state = fields.word("a state", &DrainState::ALL, DrainState::as_str)?;
     let view = DrainView {
         name,
         selector: Vec::new(),
@@ -264,7 +258,7 @@ fn read_ended(fields: &mut Fields<'_>) -> Result<Archived, String> {
         estimate: None,
         in_force: false,
         safe_until: None,
-        require: read_evidence(fields)?,
+        require: fields.evidence()?,
         standing: fields.flag("standing")?,
         reason: fields.maybe("a reason")?,
         workers: Vec::new(),
@@ -276,11 +270,8 @@ fn read_ended(fields: &mut Fields<'_>) -> Result<Archived, String> {
 fn read_final(fields: &mut Fields<'_>) -> Result<DrainWorker, String> {
     let id = WorkerId(fields.text("a worker's id")?);
     let name = fields.text("a name")?;
-    let state = fields.text("a state")?;
-    let states = [WorkerState::Active, WorkerState::Draining, WorkerState::Sealed, WorkerState::Drained];
-    let mut states = states.into_iter().chain([WorkerState::Gone, WorkerState::Lost]);
-    let state = states.find(|s| s.as_str() == state).ok_or_else(|| format!("expected a state, found {state:?}"))?;
-    let evidence = read_evidence(fields)?;
+    let state = fields.word("a state", &WorkerState::ALL, WorkerState::as_str)?;
+    let evidence = fields.evidence()?;
     let running = fields.parse("a count")?;
     let (prefetched, delayed) = (fields.parse("a count")?, fields.parse("a count")?);
     Ok(DrainWorker {
@@ -296,9 +287,4 @@ fn read_final(fields: &mut Fields<'_>) -> Result<DrainWorker, String> {
         jobs: Vec::new(),
         estimate: None,
     })
-}
-
-fn read_evidence(fields: &mut Fields<'_>) -> Result<Evidence, String> {
-    let text = fields.text("an evidence")?;
-    Evidence::from_name(&text).ok_or_else(|| format!("expected an evidence, found {text:?}"))
 }

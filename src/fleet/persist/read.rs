@@ -2,13 +2,13 @@
 //! state answers; the jobs that it had count as in flight till then.
 
 use super::text::{Fields, is_whole};
-use super::{VERSION, origin, parse_key};
+use super::{origin, parse_key};
 use crate::fleet::Fleet;
 use crate::fleet::evidence::judge;
 use crate::fleet::ledger::{Entry, Stage};
 use crate::fleet::view::{Departure, JobKind, JobView, WorkerState};
 use crate::fleet::worker::{Adopted, Ended, Life, LifeNo, Origin, Voice, Worker, WorkerNo};
-use crate::job::{Evidence, Found, Job, JobKey, Millis, System, WorkerId};
+use crate::job::{Evidence, Found, Job, JobKey, Millis, WorkerId};
 
 impl Fleet {
     /// Replays a journal. A torn last line is ignored.
@@ -29,10 +29,7 @@ impl Fleet {
     fn replay_line(&mut self, now: Millis, line: &str) -> Result<(), String> {
         let (letter, mut fields) = Fields::of(line)?;
         match letter {
-            "V" => match fields.text("a version")?.as_str() {
-                VERSION => Ok(()),
-                other => Err(format!("expected version {VERSION}, found {other:?}")),
-            },
+            "V" => fields.version(),
             "W" => self.replay_worker(now, &mut fields),
             "N" => self.replay_alias(&mut fields),
             "L" => self.replay_life(now, &mut fields),
@@ -107,8 +104,7 @@ impl Fleet {
         let key = parse_key(&fields.text("a key")?)?;
         let generation = fields.parse("a generation")?;
         let since = fields.moment("a time")?;
-        let system = fields.text("a job system")?;
-        let system = System::from_name(&system).ok_or_else(|| format!("expected a job system, found {system:?}"))?;
+        let system = fields.system()?;
         let (mixed, fetching) = (fields.flag("mixed")?, fields.flag("fetching")?);
         let adopted = fields.text("how it was met")?;
         let (ever_started, declared) = (fields.flag("started")?, fields.flag("declared")?);
@@ -172,8 +168,7 @@ impl Fleet {
 
     fn replay_life(&mut self, now: Millis, fields: &mut Fields<'_>) -> Result<(), String> {
         let no = self.known(fields)?;
-        let system = fields.text("a job system")?;
-        let system = System::from_name(&system).ok_or_else(|| format!("expected a job system, found {system:?}"))?;
+        let system = fields.system()?;
         let name = fields.text("a name")?;
         let (pid, processed) = (fields.optional("a process id")?, fields.optional("a count")?);
         let concurrency = fields.optional("a number of threads")?;
@@ -225,9 +220,7 @@ impl Fleet {
     fn replay_state(&mut self, fields: &mut Fields<'_>) -> Result<(), String> {
         let no = self.known(fields)?;
         let state = fields.text("a state")?;
-        let evidence = fields.text("an evidence")?;
-        let evidence =
-            Evidence::from_name(&evidence).ok_or_else(|| format!("expected an evidence, found {evidence:?}"))?;
+        let evidence = fields.evidence()?;
         if let Some(worker) = no.and_then(|no| self.workers.get_mut(&no)) {
             let rests = ["drained", "gone"].contains(&state.as_str()) && evidence > Evidence::Unknown;
             worker.rested = rests.then_some(evidence);
@@ -275,8 +268,7 @@ fn read_stage(fields: &mut Fields<'_>) -> Result<Stage, String> {
 fn read_departure(fields: &mut Fields<'_>) -> Result<Departure, String> {
     let worker = WorkerId(fields.text("a worker's id")?);
     let name = fields.text("a name")?;
-    let system = fields.text("a job system")?;
-    let system = System::from_name(&system).ok_or_else(|| format!("expected a job system, found {system:?}"))?;
+    let system = fields.system()?;
     let at = fields.moment("a time")?;
     let lost = fields.flag("whether it was lost")?;
     let more = fields.parse("a count")?;
@@ -285,10 +277,7 @@ fn read_departure(fields: &mut Fields<'_>) -> Result<Departure, String> {
 
 fn read_departed_job(fields: &mut Fields<'_>) -> Result<JobView, String> {
     let (id, name, queue) = (fields.text("a job's id")?, fields.text("a job's name")?, fields.text("a queue")?);
-    let kind = fields.text("a kind")?;
-    let kinds = [JobKind::Running, JobKind::Prefetched, JobKind::Delayed];
-    let kind =
-        kinds.into_iter().find(|k| k.as_str() == kind).ok_or_else(|| format!("expected a kind, found {kind:?}"))?;
+    let kind = fields.word("a kind", &JobKind::ALL, JobKind::as_str)?;
     let delivered_at = fields.moment("a time")?;
     let kept_by_broker = fields.flag("whether the broker keeps it")?;
     Ok(JobView { id, name, queue, kind, delivered_at, kept_by_broker })

@@ -1,8 +1,9 @@
 //! The form of a record: a letter and tab-separated fields on one line, closed by a dot, so that a line torn off by a
 //! crash is recognised. Backslash escapes what would break the line.
 
+use super::VERSION;
 use super::line::Record;
-use crate::job::Millis;
+use crate::job::{Evidence, Millis, System};
 use std::fmt::Write as _;
 
 /// Joins a record.
@@ -90,6 +91,34 @@ impl<'a> Fields<'a> {
             return Ok(None);
         }
         text.parse().map(Some).map_err(|_| format!("expected {what}, found {text:?}"))
+    }
+
+    /// A word of a closed vocabulary, of which `name` says how each is written.
+    pub(in crate::fleet) fn word<T: Copy>(
+        &mut self,
+        what: &str,
+        all: &[T],
+        name: impl Fn(T) -> &'static str,
+    ) -> Result<T, String> {
+        let text = self.text(what)?;
+        let found = all.iter().copied().find(|word| name(*word) == text);
+        found.ok_or_else(|| format!("expected {what}, found {text:?}"))
+    }
+
+    pub(in crate::fleet) fn system(&mut self) -> Result<System, String> {
+        self.word("a job system", &System::ALL, System::as_str)
+    }
+
+    pub(in crate::fleet) fn evidence(&mut self) -> Result<Evidence, String> {
+        self.word("an evidence", &Evidence::ALL, Evidence::as_str)
+    }
+
+    /// The version stands in the first record of a text.
+    pub(in crate::fleet) fn version(&mut self) -> Result<(), String> {
+        match self.text("a version")?.as_str() {
+            VERSION => Ok(()),
+            other => Err(format!("expected version {VERSION}, found {other:?}")),
+        }
     }
 
     pub(in crate::fleet) fn moment(&mut self, what: &str) -> Result<Millis, String> {

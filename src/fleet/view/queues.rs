@@ -16,6 +16,9 @@ pub enum QueueState {
 }
 
 impl QueueState {
+    /// All of them, in the order of their declaration.
+    pub const ALL: [QueueState; 3] = [QueueState::Open, QueueState::Pausing, QueueState::Paused];
+
     /// The name in the API.
     pub fn as_str(self) -> &'static str {
         match self {
