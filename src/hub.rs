@@ -19,7 +19,7 @@ pub use events::{Event, Events, Heard};
 pub use handle::{Flags, Handle};
 pub use lock::Tell;
 
-use crate::fleet::{ClosedBy, DrainAnswer, DrainError, DrainRequest, Effect, Fleet, FleetSettings, Notice, Peer};
+use crate::fleet::{ClosedBy, DrainAnswer, DrainError, DrainRequest, Effect, Fleet, FleetSettings, Peer};
 use crate::fleet::{PauseAnswer, PauseRequest};
 use crate::job::{ConnId, Millis};
 use crate::process;
@@ -305,8 +305,7 @@ impl Hub {
                     self.drains_unsaved.store(true, Ordering::Release);
                     self.chores.notify_one();
                 }
-                // counted, but no events
-                Effect::Notice(Notice::Delivered { .. } | Notice::Finished { .. }) => {}
+                Effect::Jobs(_) => {}
                 Effect::Notice(notice) => self.events.push(self.now(), notice),
             }
         }

@@ -7,6 +7,7 @@ mod log;
 mod meter;
 mod notices;
 
+pub use jobs::jobs;
 pub use log::{LogControl, init_log};
 pub use meter::{ListenerMeter, Meter, ThreadMeter};
 pub use notices::{connection_event, gate_error, notice};

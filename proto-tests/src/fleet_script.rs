@@ -33,7 +33,7 @@ use draingate::fleet::{ClosedBy, DrainAnswer, DrainError, Effect, Fleet, FleetSe
 use draingate::job::{ConnId, FetchEnd, Found, JobEvent, JobKey, Millis, Outcome, Place, Report, System};
 use draingate::question::Question;
 use std::collections::HashMap;
-use words::{celery_report, job, moment, notice_texts, request, sidekiq_report, span};
+use words::{celery_report, job, job_texts, moment, notice_text, request, sidekiq_report, span};
 
 /// A fleet under a script.
 pub struct Script {
@@ -370,7 +370,8 @@ impl Script {
                     }
                 }
                 Effect::SaveDrains => self.drains = self.fleet.export_drains(),
-                Effect::Notice(notice) => self.notices.extend(notice_texts(&notice)),
+                Effect::Notice(notice) => self.notices.push(notice_text(&notice)),
+                Effect::Jobs(count) => self.notices.extend(job_texts(&count)),
                 Effect::Ask(id, question) => self.asked.push((id, question)),
                 Effect::System(..) | Effect::Pauses(_) => {}
             }

@@ -1,7 +1,7 @@
 //! The flight recorder and the estimates: what was, and what it says about what is to come.
 
 use draingate::fleet::FleetSettings;
-use draingate::fleet::view::{Departure, JobKind, ReportView};
+use draingate::fleet::view::{Departure, JobEnd, JobKind, ReportView};
 use draingate::job::System;
 use proto_tests::fleet_script::{Script, ZERO, play, play_with};
 
@@ -110,8 +110,8 @@ fn the_last_jobs_are_kept_with_their_times_and_outcomes() {
     let worker = script.fleet.workers(script.now(), None, false).expect("a list")[0].id.clone();
     let recent = script.fleet.worker(script.now(), &worker.0).expect("there").worker.recent;
     let jobs: Vec<_> =
-        recent.iter().map(|job| (job.id.as_str(), job.delivered_at - ZERO, job.ended_at - ZERO, job.outcome)).collect();
-    assert_eq!(jobs, [("x1", 0, 3_000, "finished"), ("x2", 3_000, 4_000, "requeued")]);
+        recent.iter().map(|job| (job.id.as_str(), job.delivered_at - ZERO, job.ended_at - ZERO, job.end)).collect();
+    assert_eq!(jobs, [("x1", 0, 3_000, JobEnd::Finished), ("x2", 3_000, 4_000, JobEnd::Requeued)]);
 }
 
 #[test]

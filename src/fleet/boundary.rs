@@ -184,6 +184,8 @@ pub enum Effect {
     Pauses(Arc<PausedQueues>),
     /// The drains or the pauses changed: save [`Fleet::export_drains`] durably before answering.
     SaveDrains,
+    /// For the counters alone.
+    Jobs(JobCount),
     /// Something worth an event, a log line and a metric.
     Notice(Notice),
 }
@@ -237,8 +239,8 @@ pub enum Notice {
     DrainEnded {
         /// Its name.
         drain: String,
-        /// `lifted`, `expired` or `done`.
-        how: &'static str,
+        /// How.
+        how: Ending,
     },
     /// A queue was paused, or its pause renewed.
     QueuePaused {
@@ -253,23 +255,40 @@ pub enum Notice {
     QueueResumed {
         /// As it was named.
         queue: String,
-        /// `lifted` or `expired`.
-        how: &'static str,
+        /// How.
+        how: Ending,
     },
-    /// Jobs were delivered.
-    Delivered {
-        /// By which system.
-        system: System,
-        /// How many.
-        jobs: u64,
-    },
-    /// Jobs ended.
-    Finished {
-        /// Of which system.
-        system: System,
-        /// `finished`, `requeued` or `returned`.
-        outcome: &'static str,
-        /// How many.
-        jobs: u64,
-    },
+}
+
+/// Jobs of one system that reached workers, or left them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct JobCount {
+    /// Of which system.
+    pub system: System,
+    /// How they left; `None`: they were delivered.
+    pub end: Option<view::JobEnd>,
+    /// How many.
+    pub jobs: u64,
+}
+
+/// How a drain or a pause came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Somebody lifted it.
+    Lifted,
+    /// Its time to live is over.
+    Expired,
+    /// All workers of the drain are gone.
+    Done,
+}
+
+impl Ending {
+    /// The name in the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Ending::Lifted => "lifted",
+            Ending::Expired => "expired",
+            Ending::Done => "done",
+        }
+    }
 }

@@ -7,7 +7,7 @@
 //! one. Whom a drain marks is the business of [`super::members`].
 
 use super::Fleet;
-use super::boundary::{DrainAnswer, DrainError, DrainRequest, Effect, Notice};
+use super::boundary::{DrainAnswer, DrainError, DrainRequest, Effect, Ending, Notice};
 use super::evidence::judge;
 use super::phase::{HOUR, state_of};
 use super::selector::Selector;
@@ -65,7 +65,7 @@ impl Fleet {
             return Ok(DrainAnswer { drain: self.drain_view(now, &drain), created: false });
         }
         if let Some(stale) = known {
-            self.end_drain(now, stale, "done");
+            self.end_drain(now, stale, Ending::Done);
         }
         let (no, name) = (drain.no, drain.name.clone());
         let members = drain.members.clone();
@@ -189,18 +189,18 @@ impl Fleet {
 
     pub(super) fn lift(&mut self, now: Millis, name: &str) -> bool {
         let Some(no) = self.in_force(name) else { return false };
-        self.end_drain(now, no, "lifted");
+        self.end_drain(now, no, Ending::Lifted);
         true
     }
 
-    pub(super) fn end_drain(&mut self, now: Millis, no: u64, how: &'static str) {
+    pub(super) fn end_drain(&mut self, now: Millis, no: u64, how: Ending) {
         let Some(drain) = self.drains.get(&no) else { return };
         let mut view = self.drain_view(now, drain);
         view.in_force = false;
         match how {
-            "lifted" => view.state = DrainState::Lifted,
-            "expired" => view.state = DrainState::Expired,
-            _ => {}
+            Ending::Lifted => view.state = DrainState::Lifted,
+            Ending::Expired => view.state = DrainState::Expired,
+            Ending::Done => {}
         }
         let Some(drain) = self.drains.remove(&no) else { return };
         for member in &drain.members {
@@ -219,7 +219,7 @@ impl Fleet {
         let expired = |drain: &&Drain| drain.expires_at.is_some_and(|at| at <= now);
         let over: Vec<u64> = self.drains.values().filter(expired).map(|drain| drain.no).collect();
         for no in over {
-            self.end_drain(now, no, "expired");
+            self.end_drain(now, no, Ending::Expired);
         }
         let trials: Vec<(u64, WorkerNo)> = self
             .drains

@@ -6,6 +6,7 @@ use super::conn::Conn;
 use super::evidence::generic::{self, Over};
 use super::evidence::sidekiq;
 use super::ledger::Stage;
+use super::view::JobEnd;
 use super::worker::{Adopted, Worker, WorkerNo};
 use crate::job::{ConnId, FetchEnd, Found, JobEvent, Millis, Place, System};
 use std::sync::Arc;
@@ -125,7 +126,7 @@ impl Fleet {
                 self.add_queues(no, news);
             }
         }
-        self.strike(now, no, over.as_slice(), "finished");
+        self.strike(now, no, over.as_slice(), JobEnd::Finished);
         if first {
             self.became_fetching(now, no, id);
         }
@@ -183,7 +184,7 @@ impl Fleet {
         };
         if all_idle && !worker.ledger.is_empty() {
             let (no, over) = (worker.no, worker.ledger.select(|_| true));
-            self.strike(now, no, &over, "finished");
+            self.strike(now, no, &over, JobEnd::Finished);
         }
     }
 

@@ -12,6 +12,7 @@
 use super::Fleet;
 use super::boundary::ClosedBy;
 use super::evidence::{celery::CeleryVoice, judge, sidekiq::SidekiqVoice};
+use super::view::JobEnd;
 use super::worker::{Adopted, Ended, Key, Life, LifeNo, Origin, Voice, Worker, WorkerNo};
 use crate::job::{ConnId, Evidence, Millis, System};
 
@@ -264,7 +265,7 @@ impl Fleet {
             return;
         }
         let back = worker.ledger.select(|entry| entry.given_back);
-        self.strike(now, no, &back, "requeued");
+        self.strike(now, no, &back, JobEnd::Requeued);
         let Some(worker) = self.workers.get_mut(&no) else { return };
         worker.ended = Some(Ended { at: now, lost });
         worker.awaited = false;

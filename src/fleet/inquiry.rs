@@ -17,6 +17,7 @@ use super::boundary::Effect;
 use super::conn::Conn;
 use super::evidence::celery;
 use super::ledger::{Entry, Stage};
+use super::view::JobEnd;
 use super::worker::{Worker, WorkerNo};
 use crate::job::{ConnId, Millis, System};
 use crate::question::{Answer, List, Question};
@@ -232,7 +233,7 @@ impl Fleet {
         let alone = |worker: &&Worker| worker.inquiry.mailboxes == 1 && Self::covers(worker);
         let Some(worker) = self.workers.get(&no).filter(alone) else { return };
         let over = not_listed(worker, &asked);
-        self.strike(now, no, &over, "finished");
+        self.strike(now, no, &over, JobEnd::Finished);
     }
 
     /// Looks whether each process of a worker has said that it is idle in the present epoch.

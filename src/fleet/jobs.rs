@@ -6,6 +6,7 @@ use super::conn::Conn;
 use super::evidence::{Proof, sidekiq};
 use super::ledger::{Entry, Stage};
 use super::persist::Fact;
+use super::view::JobEnd;
 use super::worker::{Adopted, Key, Worker, WorkerNo};
 use crate::job::{ConnId, Evidence, Found, Job, JobKey, Millis, Outcome, System};
 use globset::GlobSet;
@@ -23,7 +24,7 @@ pub(super) const STRAYS: usize = 1_024;
 pub(super) enum Stray {
     Acked(JobKey),
     /// With its time: what was delivered later under the same key is another job.
-    Ended(JobKey, &'static str, Millis),
+    Ended(JobKey, JobEnd, Millis),
     /// The same.
     GivenBack(JobKey, Millis),
     /// The same.
@@ -90,7 +91,7 @@ impl Fleet {
     /// The broker hands out a job: if it had done so before it went away, it has kept it.
     fn handed_out_again(&mut self, now: Millis, job: &str) {
         for (no, seq) in self.cut.remove(job).unwrap_or_default() {
-            self.strike(now, no, &[seq], "requeued");
+            self.strike(now, no, &[seq], JobEnd::Requeued);
             self.settle(now, no);
         }
     }
@@ -110,7 +111,7 @@ impl Fleet {
             alone || of == Some(id) || (life.is_some() && life == other)
         };
         let over: Vec<u64> = taken.into_iter().filter(same_life).collect();
-        self.strike(now, no, &over, "requeued");
+        self.strike(now, no, &over, JobEnd::Requeued);
     }
 
     pub(super) fn acked(&mut self, now: Millis, id: ConnId, key: JobKey) {
@@ -130,7 +131,7 @@ impl Fleet {
         worker.bump(now);
         if late || worker.system == System::Sidekiq {
             worker.declared |= late;
-            return self.strike(now, no, &[seq], "finished");
+            return self.strike(now, no, &[seq], JobEnd::Finished);
         }
         worker.ever_started = true;
         worker.was_drained = false;
@@ -143,20 +144,17 @@ impl Fleet {
     }
 
     pub(super) fn ended(&mut self, now: Millis, id: ConnId, key: JobKey, outcome: Outcome) {
-        let outcome = match outcome {
-            Outcome::Finished => "finished",
-            Outcome::Requeued => "requeued",
-        };
+        let end = outcome.into();
         let Some((conn, worker)) = self.pair(id) else { return };
         let no = worker.no;
         let Some(seq) = worker.ledger.any(&key) else {
-            return self.stray(now, id, Stray::Ended(key, outcome, now));
+            return self.stray(now, id, Stray::Ended(key, end, now));
         };
         // counted like an ack: a job that ran and was given back has raised `processed` too
         conn.acks += 1;
         worker.acks += 1;
         worker.bump(now);
-        self.over(now, no, seq, outcome);
+        self.over(now, no, seq, end);
     }
 
     /// A job stands in its queue again. If it is one of this worker's it may still be at it: it stays in the ledger until it
@@ -196,7 +194,7 @@ impl Fleet {
             return;
         }
         worker.bump(now);
-        self.strike(now, no, &seqs, "requeued");
+        self.strike(now, no, &seqs, JobEnd::Requeued);
     }
 
     pub(super) fn push_refused(&mut self, id: ConnId, keys: &[JobKey]) {
@@ -256,8 +254,8 @@ impl Fleet {
                 Stray::Result(job, at) => self.result(now, no, job, at),
                 Stray::Idle(conn, at) => self.was_idle(now, conn, at),
                 Stray::Acked(ref key) if worker.ledger.any(key).is_none() => self.unplaced(now, no, stray),
-                Stray::Ended(ref key, outcome, at) => match worker.ledger.any_at(key, at) {
-                    Some(seq) => self.over(now, no, seq, outcome),
+                Stray::Ended(ref key, end, at) => match worker.ledger.any_at(key, at) {
+                    Some(seq) => self.over(now, no, seq, end),
                     None => self.unplaced(now, no, stray),
                 },
                 Stray::GivenBack(ref key, at) => match worker.ledger.any_at(key, at) {
@@ -267,7 +265,7 @@ impl Fleet {
                 Stray::Acked(key) => {
                     let Some(seq) = worker.ledger.oldest(&key, Stage::Delivered) else { continue };
                     if late {
-                        self.strike(now, no, &[seq], "finished");
+                        self.strike(now, no, &[seq], JobEnd::Finished);
                     } else {
                         worker.ever_started = true;
                         worker.bump(now);
@@ -285,20 +283,20 @@ impl Fleet {
         let Some((_, worker)) = self.pair(id) else { return };
         let no = worker.no;
         let seq = worker.ledger.youngest_on(id, key).or_else(|| worker.ledger.any(key));
-        self.strike(now, no, seq.as_slice(), "returned");
+        self.strike(now, no, seq.as_slice(), JobEnd::Returned);
     }
 
     /// Strikes entries out of a ledger.
-    pub(super) fn strike(&mut self, now: Millis, no: WorkerNo, seqs: &[u64], outcome: &'static str) {
+    pub(super) fn strike(&mut self, now: Millis, no: WorkerNo, seqs: &[u64], end: JobEnd) {
         for seq in seqs {
             let Some(worker) = self.workers.get_mut(&no) else { return };
             let Some(entry) = worker.ledger.remove(*seq) else { continue };
-            if outcome == "finished" {
+            if end == JobEnd::Finished {
                 self.durations.note(now, &entry);
             }
             let written = Fact::End.append(&mut self.journal, worker, *seq, &entry);
-            worker.recent.note(now, entry, outcome);
-            self.tally.add(worker.system, Some(outcome));
+            worker.recent.note(now, entry, end);
+            self.tally.add(worker.system, Some(end));
             if !written {
                 self.journal_worker(no);
             }
@@ -311,14 +309,14 @@ impl Fleet {
         let back = |seq: &u64| worker.ledger.entry(*seq).is_some_and(|entry| entry.given_back);
         let (back, over): (Vec<u64>, Vec<u64>) = seqs.iter().copied().partition(back);
         worker.ever_started |= !back.is_empty();
-        self.strike(now, no, &over, "finished");
-        self.strike(now, no, &back, "requeued");
+        self.strike(now, no, &over, JobEnd::Finished);
+        self.strike(now, no, &back, JobEnd::Requeued);
     }
 
     /// Strikes out what a ledger does not keep any more.
     pub(super) fn strike_surplus(&mut self, now: Millis, no: WorkerNo) {
         while let Some(seq) = self.workers.get_mut(&no).and_then(|worker| surplus(worker, now)) {
-            self.strike(now, no, &[seq], "finished");
+            self.strike(now, no, &[seq], JobEnd::Finished);
         }
     }
 }

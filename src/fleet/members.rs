@@ -4,7 +4,7 @@
 //! only later); a `standing` one marks whoever matches.
 
 use super::Fleet;
-use super::boundary::DrainError;
+use super::boundary::{DrainError, Ending};
 use super::drains::Drain;
 use super::selector::{Facts, Hit, Selector, hit};
 use super::worker::{Key, Worker, WorkerNo};
@@ -175,7 +175,7 @@ impl Fleet {
             let next = (0..count).map(|i| (d.witness + i) % count).find(|i| present(&d.members[*i]));
             match next {
                 Some(witness) => d.witness = witness,
-                None => self.end_drain(now, drain, "done"),
+                None => self.end_drain(now, drain, Ending::Done),
             }
         }
     }

@@ -34,7 +34,7 @@ pub mod view;
 mod worker;
 
 pub use boundary::{ClosedBy, DrainAnswer, DrainError, DrainRequest, Effect, FleetSettings, Notice, Peer, Process};
-pub use boundary::{PauseAnswer, PauseRequest};
+pub use boundary::{Ending, JobCount, PauseAnswer, PauseRequest};
 
 use crate::job::{ConnId, JobEvent, Millis, WorkerId};
 use crate::queue::PausedQueues;
@@ -226,7 +226,7 @@ impl Fleet {
 
     /// A pause that was made just now could not be made durable: it is none.
     pub fn take_back(&mut self, pause: &str) {
-        self.end_pause(pause, "lifted");
+        self.end_pause(pause, Ending::Lifted);
     }
 
     /// What is paused now: a connection that was entered by the same call's lock is born with it.

@@ -7,7 +7,7 @@
 //! asked for yet. The gates of all connections share the set of names, and tell when they have taken it over.
 
 use super::Fleet;
-use super::boundary::{DrainError, Effect, Notice, PauseAnswer, PauseRequest};
+use super::boundary::{DrainError, Effect, Ending, Notice, PauseAnswer, PauseRequest};
 use super::view::{PauseView, QueueState, QueueView};
 use super::worker::Worker;
 use crate::job::{ConnId, Millis, System};
@@ -107,17 +107,17 @@ impl Fleet {
         let name = name.trim();
         let over = |pause: &&String| self.means(pause, name) || self.means(name, pause);
         let names: Vec<String> = self.pauses.by_name.keys().filter(over).cloned().collect();
-        names.iter().for_each(|name| self.end_pause(name, "lifted"));
+        names.iter().for_each(|name| self.end_pause(name, Ending::Lifted));
         !names.is_empty()
     }
 
     pub(super) fn pauses_due(&mut self, now: Millis) {
         let due = |(name, pause): (&String, &Pause)| pause.until.is_some_and(|at| at <= now).then(|| name.clone());
         let names: Vec<String> = self.pauses.by_name.iter().filter_map(due).collect();
-        names.iter().for_each(|name| self.end_pause(name, "expired"));
+        names.iter().for_each(|name| self.end_pause(name, Ending::Expired));
     }
 
-    pub(super) fn end_pause(&mut self, name: &str, how: &'static str) {
+    pub(super) fn end_pause(&mut self, name: &str, how: Ending) {
         if self.pauses.by_name.remove(name).is_some() {
             self.pauses_changed();
             self.effects.push(Effect::Notice(Notice::QueueResumed { queue: name.to_owned(), how }));

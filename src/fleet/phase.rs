@@ -13,7 +13,7 @@ use super::boundary::{Effect, FleetSettings, Notice};
 use super::evidence::{FIRST_WORD, Verdict, acks, celery, judge};
 use super::inquiry;
 use super::ledger::Stage;
-use super::view::WorkerState;
+use super::view::{JobEnd, WorkerState};
 use super::worker::{Key, Steady, Worker, WorkerNo};
 use crate::job::{ConnId, Evidence, Found, Millis, System};
 
@@ -150,7 +150,7 @@ impl Fleet {
             if !worker.is_marked() {
                 // the report of losses goes by results; for a drain they prove nothing
                 let stored = worker.ledger.select(|entry| entry.stage == Stage::Started && entry.result);
-                self.strike(now, no, &stored, "finished");
+                self.strike(now, no, &stored, JobEnd::Finished);
             }
             let Some(worker) = self.workers.get(&no) else { return };
             let verdict = judge(worker, &self.settings, now);

@@ -4,7 +4,7 @@
 use super::Fleet;
 use super::evidence::judge;
 use super::ledger::{Entry, Stage, shown_id};
-use super::view::{Departure, PastJob, ReportView};
+use super::view::{Departure, JobEnd, PastJob, ReportView};
 use super::worker::{Worker, WorkerNo};
 use crate::job::Millis;
 use std::collections::VecDeque;
@@ -27,24 +27,24 @@ pub(super) struct Recent(VecDeque<Past>);
 struct Past {
     entry: Box<Entry>,
     ended_at: Millis,
-    outcome: &'static str,
+    end: JobEnd,
 }
 
 impl Recent {
     /// A job has left the worker's hands. What its scheduler took to push on was no run of a job.
-    pub(super) fn note(&mut self, now: Millis, entry: Box<Entry>, outcome: &'static str) {
+    pub(super) fn note(&mut self, now: Millis, entry: Box<Entry>, end: JobEnd) {
         if entry.stage == Stage::Taken {
             return;
         }
         if self.0.len() == RECENT {
             self.0.pop_front();
         }
-        self.0.push_back(Past { entry, ended_at: now, outcome });
+        self.0.push_back(Past { entry, ended_at: now, end });
     }
 
     /// Whether the job with this id is one of them, and was over before its result came at that time.
     pub(super) fn ended_before_result(&self, id: &str, at: Millis) -> bool {
-        let early = |past: &Past| past.outcome == "finished" && !past.entry.result && past.ended_at < at;
+        let early = |past: &Past| past.end == JobEnd::Finished && !past.entry.result && past.ended_at < at;
         self.0.iter().rev().find(|past| past.entry.job.id == id).is_some_and(early)
     }
 
@@ -63,7 +63,7 @@ impl Recent {
             delivered_at: past.entry.at,
             started_at: (past.entry.stage == Stage::Started).then_some(past.entry.acked_at),
             ended_at: past.ended_at,
-            outcome: past.outcome,
+            end: past.end,
         };
         self.0.iter().map(view).collect()
     }

@@ -4,6 +4,7 @@ use super::Fleet;
 use super::evidence::{acks, celery, sidekiq};
 use super::jobs::{STRAYS, Stray};
 use super::ledger::Stage;
+use super::view::JobEnd;
 use super::worker::{Adopted, Voice, WorkerNo};
 use crate::job::{ConnId, Evidence, Millis, Report};
 
@@ -58,7 +59,7 @@ impl Fleet {
                     let listed = entry.acknowledged || running.contains(&entry.job.id);
                     entry.stage == Stage::Delivered && entry.at < before && !listed
                 });
-                self.strike(now, no, &over, "finished");
+                self.strike(now, no, &over, JobEnd::Finished);
             }
             Report::SidekiqLeft { name } => self.sidekiq_left(now, id, &name),
         }
@@ -67,7 +68,7 @@ impl Fleet {
     fn said_idle(&mut self, now: Millis, id: ConnId) {
         let Some((_, worker)) = self.pair(id) else { return };
         let (no, over) = (worker.no, acks::idle(worker, id, now));
-        self.strike(now, no, &over, "finished");
+        self.strike(now, no, &over, JobEnd::Finished);
     }
 
     /// It said so at `at`, before it was known whose connection it is. What has come since may have begun.
@@ -89,7 +90,7 @@ impl Fleet {
         let Some(worker) = self.workers.get_mut(&no) else { return };
         match celery::weigh(worker, index, now) {
             celery::Finding::Nothing => {}
-            celery::Finding::Busy(over) => self.strike(now, no, &over, "finished"),
+            celery::Finding::Busy(over) => self.strike(now, no, &over, JobEnd::Finished),
             celery::Finding::Idle(over) => {
                 worker.untracked = 0;
                 self.strike_reported(now, no, &over);
@@ -130,7 +131,7 @@ impl Fleet {
         if over.len() == worker.ledger.len() {
             worker.prove(Evidence::Reported);
         }
-        self.strike(now, no, &over, "finished");
+        self.strike(now, no, &over, JobEnd::Finished);
     }
 
     /// The Sidekiq process that reports on this connection, with the worker's epoch.

@@ -8,6 +8,7 @@ use super::Fleet;
 use super::jobs::{STRAYS, Stray};
 use super::ledger::Stage;
 use super::persist::Fact;
+use super::view::JobEnd;
 use super::worker::{Worker, WorkerNo};
 use crate::job::{Millis, System};
 
@@ -21,7 +22,7 @@ impl Fleet {
             let last = entry.is_some_and(|entry| !entry.acknowledged || entry.stage == Stage::Started);
             if worker.system == System::Taskiq && last {
                 worker.acks += 1;
-                return self.strike(now, no, &[seq], "finished");
+                return self.strike(now, no, &[seq], JobEnd::Finished);
             }
             self.journal_job(no, seq, Fact::Result);
         } else if (worker.is_provisional() || waits) && worker.strays.len() < STRAYS {
@@ -35,10 +36,10 @@ impl Fleet {
     }
 
     /// The broker has confirmed that a job was acknowledged or given back.
-    pub(super) fn over(&mut self, now: Millis, no: WorkerNo, seq: u64, outcome: &'static str) {
+    pub(super) fn over(&mut self, now: Millis, no: WorkerNo, seq: u64, end: JobEnd) {
         let Some(worker) = self.workers.get_mut(&no) else { return };
-        if outcome != "finished" || !worker.acknowledges_early(seq) {
-            return self.strike(now, no, &[seq], outcome);
+        if end != JobEnd::Finished || !worker.acknowledges_early(seq) {
+            return self.strike(now, no, &[seq], end);
         }
         worker.was_drained = false;
         worker.ledger.start(seq, now);

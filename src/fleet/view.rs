@@ -1,8 +1,10 @@
 //! Plain snapshots of the fleet for the API, the CLI and the store. No logic, no serde: `api/model` says how they look
 //! in JSON.
 
+mod history;
 mod queues;
 
+pub use history::{Departure, Estimate, JobEnd, PastJob, ReportView};
 pub use queues::{PauseView, QueueState, QueueView};
 
 use crate::job::{ConnId, Evidence, Millis, System, WorkerId};
@@ -159,68 +161,6 @@ pub struct WorkerView {
     pub estimate: Option<Estimate>,
     /// Its last jobs, the newest last. In lists only of workers that are over.
     pub recent: Vec<PastJob>,
-}
-
-/// A span of time as far as durations seen before can say, in milliseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Estimate {
-    /// As likely longer as shorter.
-    pub p50: Millis,
-    /// Longer in one of twenty cases.
-    pub p95: Millis,
-}
-
-/// A job that has left a worker's hands.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PastJob {
-    /// Id.
-    pub id: String,
-    /// Task name or class.
-    pub name: String,
-    /// Queue.
-    pub queue: String,
-    /// When it reached the worker.
-    pub delivered_at: Millis,
-    /// When the worker acknowledged it at its start, for systems that do so.
-    pub started_at: Option<Millis>,
-    /// When the gate learned that it was over.
-    pub ended_at: Millis,
-    /// `finished`, `requeued` or `returned`.
-    pub outcome: &'static str,
-}
-
-/// A worker that went away.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Departure {
-    /// The worker.
-    pub worker: WorkerId,
-    /// Its name at the end.
-    pub name: String,
-    /// Its job system.
-    pub system: System,
-    /// When its last connection was closed.
-    pub at: Millis,
-    /// With jobs in flight, or without a word on whether it had any while it was marked.
-    pub lost: bool,
-    /// What was in flight, the oldest first.
-    pub jobs: Vec<JobView>,
-    /// How many more there were.
-    pub more: usize,
-}
-
-/// What went away since a moment.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ReportView {
-    /// From when.
-    pub since: Millis,
-    /// Till when.
-    pub until: Millis,
-    /// Since when there is anything written down.
-    pub watched_since: Millis,
-    /// Workers that left with nothing in flight.
-    pub gone: usize,
-    /// Those that were lost, the latest last.
-    pub lost: Vec<Departure>,
 }
 
 /// One job in flight.

@@ -54,11 +54,8 @@ impl Events {
         Events { ring: Mutex::new(Ring { events: VecDeque::new(), dropped }), newest: watch::Sender::new(dropped) }
     }
 
-    /// Keeps what is worth an event; jobs that come and go are counted elsewhere.
+    /// Keeps it.
     pub fn push(&self, at: Millis, notice: &Notice) {
-        if matches!(notice, Notice::Delivered { .. } | Notice::Finished { .. }) {
-            return;
-        }
         let mut ring = self.lock();
         let newest = ring.events.back().map_or(ring.dropped, |event| event.id);
         let id = (newest + 1).max(at.saturating_mul(PER_MILLI));
@@ -93,7 +90,6 @@ impl Events {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::job::System;
 
     fn made(n: usize) -> Notice {
         Notice::DrainCreated { drain: format!("d{n}"), workers: n }
@@ -105,7 +101,6 @@ mod tests {
         for n in 0..3 {
             events.push(1_000 + n as Millis / 2, &made(n));
         }
-        events.push(1_002, &Notice::Delivered { system: System::Celery, jobs: 1 });
         let all = events.after(None);
         assert!(!all.missed && all.events.len() == 3);
         assert!(all.events.windows(2).all(|pair| pair[0].id < pair[1].id));

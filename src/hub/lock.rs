@@ -49,8 +49,10 @@ impl Hub {
         drop(fleet);
         // log lines take long: nobody has to wait for them
         for effect in &effects {
-            if let Effect::Notice(notice) = effect {
-                telemetry::notice(notice);
+            match effect {
+                Effect::Notice(notice) => telemetry::notice(notice),
+                Effect::Jobs(count) => telemetry::jobs(count),
+                _ => {}
             }
         }
         // who subscribes later looks at the fleet later, so nobody can miss this change

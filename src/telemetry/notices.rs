@@ -54,15 +54,13 @@ pub fn notice(notice: &Notice) {
             tracing::warn!(%worker, name, system = system.as_str(), jobs, "worker lost {how}");
         }
         Notice::DrainCreated { drain, workers } => tracing::info!(drain, workers, "drain made"),
-        Notice::DrainEnded { drain, how } => tracing::info!(drain, "drain {how}"),
+        Notice::DrainEnded { drain, how } => tracing::info!(drain, "drain {}", how.as_str()),
         Notice::QueuePaused { queue, until, reason } => {
             let until = until.and_then(|until| jiff::Timestamp::from_millisecond(i64::try_from(until).ok()?).ok());
             let until = until.map(|until| until.to_string());
             tracing::info!(queue, until, reason, "queue paused");
         }
-        Notice::QueueResumed { queue, how } => tracing::info!(queue, "pause of a queue {how}"),
-        Notice::Delivered { system, jobs } => jobs::delivered(*system, *jobs),
-        Notice::Finished { system, outcome, jobs } => jobs::ended(*system, outcome, *jobs),
+        Notice::QueueResumed { queue, how } => tracing::info!(queue, "pause of a queue {}", how.as_str()),
     }
 }
 

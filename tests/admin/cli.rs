@@ -5,7 +5,7 @@ use crate::samples;
 use draingate::api::ApiSettings;
 use draingate::api::auth::{Rules, Scope};
 use draingate::fleet::view::{DrainState, DrainWorker, WorkerState};
-use draingate::fleet::{DrainError, Notice};
+use draingate::fleet::{DrainError, Ending, Notice};
 use draingate::job::{System, WorkerId};
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Output, Stdio};
@@ -316,7 +316,7 @@ async fn events() {
     // over a restart of the gate
     let address = gate.stop().await;
     let _gate = fake.serve_at(&address.to_string(), ApiSettings::default()).await;
-    fake.events.push(samples::NOON + 2, &Notice::DrainEnded { drain: "d".into(), how: "lifted" });
+    fake.events.push(samples::NOON + 2, &Notice::DrainEnded { drain: "d".into(), how: Ending::Lifted });
     line.clear();
     stdout.read_line(&mut line).expect("UTF-8");
     assert_eq!(line, "2026-03-01T12:00:00.002Z drain d lifted\n");

@@ -7,7 +7,7 @@ use draingate::api::model::{
 use draingate::api::openapi;
 use draingate::api::routes::ROUTES;
 use draingate::fleet::view::{DrainState, WorkerState};
-use draingate::fleet::{Notice, PauseAnswer};
+use draingate::fleet::{Ending, Notice, PauseAnswer};
 use draingate::job::{System, WorkerId};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -103,9 +103,9 @@ fn it_has_every_field_of_every_event() {
         Notice::WorkerState { worker: worker.clone(), name: name.clone(), system, from, to, since_mark: None },
         Notice::WorkerLost { worker, name, system, jobs: vec![] },
         Notice::DrainCreated { drain: "d".into(), workers: 1 },
-        Notice::DrainEnded { drain: "d".into(), how: "lifted" },
+        Notice::DrainEnded { drain: "d".into(), how: Ending::Lifted },
         Notice::QueuePaused { queue: "q".into(), until: Some(0), reason: None },
-        Notice::QueueResumed { queue: "q".into(), how: "lifted" },
+        Notice::QueueResumed { queue: "q".into(), how: Ending::Lifted },
     ];
     let schema = schema(&document, "Event");
     let names = schema["properties"]["event"]["enum"].as_array().expect("a list");

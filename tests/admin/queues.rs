@@ -1,7 +1,7 @@
 //! The calls and the commands about queues.
 
 use crate::fake::{Fake, Served};
-use draingate::fleet::Notice;
+use draingate::fleet::{Ending, Notice};
 use reqwest::{Client, Method, Response, StatusCode};
 use serde_json::{Value, json};
 use std::process::{Command, Output};
@@ -101,7 +101,7 @@ async fn the_commands() {
     assert_eq!(cli(&gate, "pause mail --ttl none").await.0, 2);
     assert_eq!(cli(&gate, "pause full").await.0, 1);
     fake.events.push(1, &Notice::QueuePaused { queue: "mail".into(), until: Some(60_000), reason: Some("r".into()) });
-    fake.events.push(1, &Notice::QueueResumed { queue: "mail".into(), how: "expired" });
+    fake.events.push(1, &Notice::QueueResumed { queue: "mail".into(), how: Ending::Expired });
     let (_, out, _) = cli(&gate, "events").await;
     assert!(out.contains("queue mail paused until 1970-01-01T00:01:00Z: r"), "{out}");
     assert!(out.contains("pause of queue mail expired"), "{out}");

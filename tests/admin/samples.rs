@@ -1,8 +1,8 @@
 //! One of each view of the fleet. All of it happens on the first of March 2026 at noon.
 
 use draingate::fleet::view::{
-    ConnView, Departure, DrainState, DrainView, DrainWorker, Estimate, Identity, InFlight, JobKind, JobView, PastJob,
-    PauseView, QueueState, QueueView, ReportView, WorkerDetail, WorkerState, WorkerView,
+    ConnView, Departure, DrainState, DrainView, DrainWorker, Estimate, Identity, InFlight, JobEnd, JobKind, JobView,
+    PastJob, PauseView, QueueState, QueueView, ReportView, WorkerDetail, WorkerState, WorkerView,
 };
 use draingate::job::{ConnId, Evidence, Millis, System, WorkerId};
 use std::net::{IpAddr, Ipv4Addr};
@@ -65,7 +65,7 @@ pub(crate) fn past_job() -> PastJob {
         delivered_at: NOON - 5_000,
         started_at: Some(NOON - 4_000),
         ended_at: NOON - 1_000,
-        outcome: "finished",
+        end: JobEnd::Finished,
     }
 }
 

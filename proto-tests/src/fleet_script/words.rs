@@ -1,7 +1,8 @@
 //! The words of a script as what they stand for: jobs, reports, requests and times; and notices as words.
 
 use super::ZERO;
-use draingate::fleet::{DrainRequest, Notice};
+use draingate::fleet::view::JobEnd;
+use draingate::fleet::{DrainRequest, JobCount, Notice};
 use draingate::job::{CeleryEvent, Evidence, Job, JobEvent, JobKey, Millis, Report};
 
 pub(super) fn job(words: &[&str], now: Millis) -> Result<Job, String> {
@@ -110,25 +111,20 @@ pub(super) fn span(text: &str) -> Result<Millis, String> {
     Ok((number * factor).round() as Millis)
 }
 
-/// One text for each job of those that are told together.
-pub(super) fn notice_texts(notice: &Notice) -> Vec<String> {
-    let jobs = match notice {
-        Notice::Delivered { jobs, .. } | Notice::Finished { jobs, .. } => *jobs,
-        _ => 1,
-    };
-    vec![notice_text(notice); usize::try_from(jobs).unwrap_or(0)]
+/// One text for each of the jobs.
+pub(super) fn job_texts(count: &JobCount) -> Vec<String> {
+    let text = format!("{} {}", count.end.map_or("delivered", JobEnd::as_str), count.system.as_str());
+    vec![text; usize::try_from(count.jobs).unwrap_or(0)]
 }
 
-fn notice_text(notice: &Notice) -> String {
+pub(super) fn notice_text(notice: &Notice) -> String {
     match notice {
         Notice::WorkerSeen { name, system, .. } => format!("seen {name} {}", system.as_str()),
         Notice::WorkerState { name, from, to, .. } => format!("{name} {} -> {}", from.as_str(), to.as_str()),
         Notice::WorkerLost { name, jobs, .. } => format!("lost {name} with {}", jobs.join(" ")),
         Notice::DrainCreated { drain, workers } => format!("drain {drain} marks {workers}"),
-        Notice::DrainEnded { drain, how } => format!("drain {drain} {how}"),
+        Notice::DrainEnded { drain, how } => format!("drain {drain} {}", how.as_str()),
         Notice::QueuePaused { queue, .. } => format!("queue {queue} paused"),
-        Notice::QueueResumed { queue, how } => format!("queue {queue} {how}"),
-        Notice::Delivered { system, .. } => format!("delivered {}", system.as_str()),
-        Notice::Finished { system, outcome, .. } => format!("{outcome} {}", system.as_str()),
+        Notice::QueueResumed { queue, how } => format!("queue {queue} {}", how.as_str()),
     }
 }

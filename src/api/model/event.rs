@@ -141,13 +141,15 @@ impl From<&Notice> for What {
                 jobs: jobs.clone(),
             },
             Notice::DrainCreated { drain, workers } => What::DrainCreated { drain: drain.clone(), workers: *workers },
-            Notice::DrainEnded { drain, how } => What::DrainEnded { drain: drain.clone(), how: (*how).to_owned() },
+            Notice::DrainEnded { drain, how } => {
+                What::DrainEnded { drain: drain.clone(), how: how.as_str().to_owned() }
+            }
             Notice::QueuePaused { queue, until, reason } => {
                 What::QueuePaused { queue: queue.clone(), until: until.map(Time), reason: reason.clone() }
             }
-            Notice::QueueResumed { queue, how } => What::QueueResumed { queue: queue.clone(), how: (*how).to_owned() },
-            // counted, never kept
-            Notice::Delivered { .. } | Notice::Finished { .. } => What::Unknown,
+            Notice::QueueResumed { queue, how } => {
+                What::QueueResumed { queue: queue.clone(), how: how.as_str().to_owned() }
+            }
         }
     }
 }

@@ -79,7 +79,7 @@ impl From<PastJobView> for PastJob {
             delivered_at: Time(view.delivered_at),
             started_at: view.started_at.map(Time),
             ended_at: Time(view.ended_at),
-            outcome: view.outcome.to_owned(),
+            outcome: view.end.as_str().to_owned(),
         }
     }
 }
