@@ -36,7 +36,7 @@ impl List {
 /// See the module.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Question {
-    /// The gate's, see [`address`].
+    /// The gate's, see [`Question::address`].
     pub nonce: u64,
     /// No other question of this gate has it.
     pub number: u64,

@@ -60,7 +60,7 @@ pub struct Peer {
     /// The peer's port.
     pub port: u16,
     /// Whether the peer is on the gate's own host, so that its process is being looked up and
-    /// [`Fleet::identified`] will follow.
+    /// [`super::Fleet::identified`] will follow.
     pub local: bool,
 }
 
@@ -171,7 +171,7 @@ pub enum DrainError {
     WouldStarve(Vec<String>),
 }
 
-/// What the server half has to do after a call. Taken with [`Fleet::take_effects`], in order.
+/// What the server half has to do after a call. Taken with [`super::Fleet::take_effects`], in order.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
     /// Set the connection's mark (fetches are held while it is set).
@@ -182,7 +182,7 @@ pub enum Effect {
     Ask(ConnId, Question),
     /// These queues are paused: tell the gates of all connections.
     Pauses(Arc<PausedQueues>),
-    /// The drains or the pauses changed: save [`Fleet::export_drains`] durably before answering.
+    /// The drains or the pauses changed: save [`super::Fleet::export_drains`] durably before answering.
     SaveDrains,
     /// For the counters alone.
     Jobs(JobCount),
