@@ -46,6 +46,13 @@ impl Drain {
         worker.since < self.created_at || (worker.since == self.created_at && worker.born < self.no)
     }
 
+    /// The worker is no member any more.
+    pub(super) fn remove(&mut self, no: WorkerNo) {
+        self.members.retain(|member| *member != no);
+        self.trials.remove(&no);
+        self.witness = 0;
+    }
+
     fn same_body(&self, request: &DrainRequest) -> bool {
         let body = |request: &DrainRequest| DrainRequest { name: None, dry_run: false, ..request.clone() };
         body(&self.request) == body(request)
@@ -91,7 +98,7 @@ impl Fleet {
         if !drain.same_body(request) {
             return Err(DrainError::NameTaken(drain.name.clone()));
         }
-        let fresh: Vec<WorkerNo> = self.matching(&drain.selectors, drain.created_at)?;
+        let fresh: Vec<WorkerNo> = self.matching(&drain.selectors)?;
         let fresh: Vec<WorkerNo> = fresh.into_iter().filter(|m| !drain.members.contains(m)).collect();
         if request.no_starve {
             self.check_starving(&fresh)?;
@@ -111,7 +118,7 @@ impl Fleet {
     /// The drain as it would be, with its members found and nothing marked.
     fn plan(&mut self, now: Millis, request: &DrainRequest) -> Result<Drain, DrainError> {
         let selectors = self.selectors(&request.selector, now)?;
-        let members = self.matching(&selectors, now)?;
+        let members = self.matching(&selectors)?;
         let there = |no: &WorkerNo| self.workers.get(no).is_some_and(|w| w.is_listed() && !self.is_gone(now, w));
         if !request.allow_empty && !members.iter().any(there) {
             return Err(DrainError::NothingMatched(request.selector.join(" ")));

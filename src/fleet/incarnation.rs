@@ -10,7 +10,7 @@
 //! incarnation; a newcomer stays marked until the split.
 
 use super::Fleet;
-use super::boundary::ClosedBy;
+use super::boundary::{ClosedBy, Effect, Notice};
 use super::evidence::{celery::CeleryVoice, judge, sidekiq::SidekiqVoice};
 use super::view::JobEnd;
 use super::worker::{Adopted, Ended, Key, Life, LifeNo, Origin, Voice, Worker, WorkerNo};
@@ -286,6 +286,19 @@ impl Fleet {
             self.unlist(&worker);
             self.journal_forgotten(&worker);
         }
+    }
+
+    /// Tells of a worker when it is first listed and when its name changes.
+    pub(super) fn announce(&mut self, no: WorkerNo) {
+        let Some(worker) = self.workers.get_mut(&no) else { return };
+        let name = worker.name();
+        if worker.is_listed() && worker.told_name != name {
+            worker.told_name = name.clone();
+            let seen = Notice::WorkerSeen { worker: worker.id.clone(), name, system: worker.system };
+            self.effects.push(Effect::Notice(seen));
+        }
+        // one that is listed no more, because its job system is known now, is remembered as what it is
+        self.journal_worker(no);
     }
 
     /// Celery's `processed` at the first heartbeat tells whether the ledger is whole: it must not know of more jobs

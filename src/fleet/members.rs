@@ -35,7 +35,7 @@ impl Fleet {
     }
 
     /// The workers that the selectors match, none of them in part.
-    pub(super) fn matching(&self, selectors: &[Selector], _now: Millis) -> Result<Vec<WorkerNo>, DrainError> {
+    pub(super) fn matching(&self, selectors: &[Selector]) -> Result<Vec<WorkerNo>, DrainError> {
         let mut found = BTreeSet::new();
         for worker in self.workers.values().filter(|worker| worker.ended.is_none() && !worker.key.is_pending()) {
             match hit(selectors, &self.facts(worker)) {
@@ -70,9 +70,7 @@ impl Fleet {
 
     pub(super) fn leave(&mut self, now: Millis, drain: u64, no: WorkerNo) {
         if let Some(d) = self.drains.get_mut(&drain) {
-            d.members.retain(|member| *member != no);
-            d.trials.remove(&no);
-            d.witness = 0;
+            d.remove(no);
         }
         if let Some(worker) = self.workers.get_mut(&no) {
             worker.drains.retain(|d| *d != drain);
@@ -85,9 +83,7 @@ impl Fleet {
         let Some(worker) = self.workers.get_mut(&no) else { return };
         for drain in std::mem::take(&mut worker.drains) {
             if let Some(d) = self.drains.get_mut(&drain) {
-                d.members.retain(|member| *member != no);
-                d.trials.remove(&no);
-                d.witness = 0;
+                d.remove(no);
             }
             self.save_drains();
         }
@@ -97,9 +93,7 @@ impl Fleet {
     pub(super) fn join_drains(&mut self, now: Millis, old: &Worker, to: WorkerNo) {
         for drain in &old.drains {
             if let Some(d) = self.drains.get_mut(drain) {
-                d.members.retain(|member| *member != old.no);
-                d.trials.remove(&old.no);
-                d.witness = 0;
+                d.remove(old.no);
             }
             self.join(now, *drain, to);
             self.save_drains();

@@ -363,6 +363,13 @@ impl Fleet {
         self.tally = tally;
     }
 
+    /// A connection and the worker that it belongs to.
+    fn pair(&mut self, id: ConnId) -> Option<(&mut conn::Conn, &mut Worker)> {
+        let conn = self.conns.get_mut(&id)?;
+        let worker = self.workers.get_mut(&conn.worker)?;
+        Some((conn, worker))
+    }
+
     /// A number that was never used before.
     fn number(&mut self) -> u64 {
         self.numbers += 1;

@@ -94,7 +94,7 @@ impl Fleet {
     fn tell_state(&mut self, now: Millis, no: WorkerNo, (from, to): (WorkerState, WorkerState)) {
         let Some(worker) = self.workers.get_mut(&no) else { return };
         worker.state = to;
-        if !worker.is_listed() || worker.key.is_pending() {
+        if !worker.is_listed() {
             return;
         }
         let since_mark = worker.marked_at.map(|at| now.saturating_sub(at));

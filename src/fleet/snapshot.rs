@@ -11,7 +11,7 @@ use super::selector::{Facts, Hit, Part, hit};
 use super::view::{
     ConnView, DrainState, DrainView, DrainWorker, InFlight, JobView, WorkerDetail, WorkerState, WorkerView,
 };
-use super::worker::{Key, Worker, WorkerNo};
+use super::worker::{Key, Worker};
 use crate::job::{ConnId, Evidence, Millis, System};
 use std::borrow::Cow;
 
@@ -206,13 +206,6 @@ impl Fleet {
         let parts = parts(worker, &clients);
         Facts { display, names, ips, users, listeners, since: worker.since, parts }
     }
-
-    /// The worker of that number for a test of membership.
-    pub(super) fn pair(&mut self, id: ConnId) -> Option<(&mut super::conn::Conn, &mut Worker)> {
-        let conn = self.conns.get_mut(&id)?;
-        let worker = self.workers.get_mut(&conn.worker)?;
-        Some((conn, worker))
-    }
 }
 
 /// The parts that a selector can tell apart although the gate cannot: named processes, else client names.
@@ -282,19 +275,4 @@ fn least_advanced(states: impl Iterator<Item = WorkerState>) -> DrainState {
         }
     }
     if lost && least == DrainState::Drained { DrainState::Lost } else { least }
-}
-
-impl Fleet {
-    /// Tells of a worker when it is first listed and when its name changes.
-    pub(super) fn announce(&mut self, no: WorkerNo) {
-        let Some(worker) = self.workers.get_mut(&no) else { return };
-        let name = worker.name();
-        if worker.is_listed() && worker.told_name != name {
-            worker.told_name = name.clone();
-            let seen = super::Notice::WorkerSeen { worker: worker.id.clone(), name, system: worker.system };
-            self.effects.push(super::Effect::Notice(seen));
-        }
-        // one that is listed no more, because its job system is known now, is remembered as what it is
-        self.journal_worker(no);
-    }
 }
