@@ -163,8 +163,10 @@ impl Fleet {
         let known = self.keys.get(&key).and_then(|all| all.last()).copied();
         let same = |worker: &&mut Worker| worker.ended.is_none() || key.is_incarnation();
         if let Some(worker) = known.and_then(|no| self.workers.get_mut(&no)).filter(same) {
-            // back from the dead: to be written down anew
-            worker.journalled &= worker.ended.take().is_none();
+            if worker.ended.take().is_some() {
+                // back from the dead: to be written down anew
+                worker.journalled = None;
+            }
             return worker.no;
         }
         let before = known.and_then(|no| self.workers.get(&no));

@@ -3,12 +3,12 @@
 
 use super::Fleet;
 use super::conn::Conn;
-use super::evidence::{Proof, sidekiq};
+use super::evidence::sidekiq;
 use super::ledger::{Entry, Stage};
 use super::persist::Fact;
 use super::view::JobEnd;
 use super::worker::{Adopted, Key, Worker, WorkerNo};
-use crate::job::{ConnId, Evidence, Found, Job, JobKey, Millis, Outcome, System};
+use crate::job::{ConnId, Found, Job, JobKey, Millis, Outcome, System};
 use globset::GlobSet;
 
 /// A ledger keeps at most so many jobs whose end nobody will tell. Each delivery and each ack strikes out what is beyond:
@@ -365,12 +365,5 @@ impl Worker {
     /// It may still turn out to be a part of another worker.
     pub(super) fn is_provisional(&self) -> bool {
         matches!(self.key, Key::Pending(_)) || (matches!(self.key, Key::Process { .. }) && !self.fetching)
-    }
-
-    /// The fetch pattern or the reports have shown it idle.
-    pub(super) fn prove(&mut self, evidence: Evidence) {
-        if self.proof.is_none_or(|proof| proof.evidence < evidence) {
-            self.proof = Some(Proof { evidence });
-        }
     }
 }

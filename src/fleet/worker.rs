@@ -3,7 +3,7 @@
 
 use super::boundary::Process;
 use super::conn::Fetches;
-use super::evidence::{Proof, celery::CeleryVoice, generic::LastQueue, sidekiq::SidekiqVoice};
+use super::evidence::{celery::CeleryVoice, generic::LastQueue, sidekiq::SidekiqVoice};
 use super::inquiry::Inquiry;
 use super::ledger::Ledger;
 use super::recorder::Recent;
@@ -187,7 +187,9 @@ pub(super) struct Worker {
     pub(super) suspect: bool,
     /// It may have worked elsewhere before (behind another gate, say) and has not said yet what it is doing.
     pub(super) unvouched: bool,
-    pub(super) proof: Option<Proof>,
+    /// How it is known that nothing was in flight at a moment since the last delivery. That stands until the next one: threads
+    /// that stop asking later (a process that shuts down) have nothing new to run.
+    pub(super) proof: Option<Evidence>,
     pub(super) inquiry: Inquiry,
     /// All its connections were closed with something in flight, and nobody has said since that it is still the same
     /// process: the fetches of a newcomer must not stand for the threads of the one that was killed.
@@ -211,9 +213,8 @@ pub(super) struct Worker {
     pub(super) last_cut: Option<Millis>,
     pub(super) ended: Option<Ended>,
     pub(super) timer: Option<Millis>,
-    pub(super) journalled: bool,
-    /// Its records as last written.
-    pub(super) journal_text: String,
+    /// Its records as last written (of one that was read back: not yet); `None`: it is not in the journal.
+    pub(super) journalled: Option<String>,
     /// It was at rest when the gate went away, and has not come back since.
     pub(super) rested: Option<Evidence>,
     /// The name as last told.
@@ -295,8 +296,7 @@ impl Worker {
             last_cut: None,
             ended: None,
             timer: None,
-            journalled: false,
-            journal_text: String::new(),
+            journalled: None,
             rested: None,
             told_name: String::new(),
             recent: Recent::default(),
@@ -333,6 +333,11 @@ impl Worker {
         // what came unseen renews its locks from now on
         self.renewed_at = self.renewed_at.max(now);
         self.bump(now);
+    }
+
+    /// The fetch pattern or the reports have shown it idle.
+    pub(super) fn prove(&mut self, evidence: Evidence) {
+        self.proof = self.proof.max(Some(evidence));
     }
 
     /// Something happened that could start a job: what was reported before is void.

@@ -6,7 +6,7 @@
 //! second looks like the first that is back. So it counts only for queues that the operator declared under `[gate]
 //! fetch`; anything else is unknown from the first delivery on.
 
-use super::{Doubt, Proof, Verdict, acks};
+use super::{Doubt, Verdict, acks};
 use crate::fleet::boundary::FleetSettings;
 use crate::fleet::conn::{Conn, MayHave};
 use crate::fleet::ledger::{Entry, Stage};
@@ -93,8 +93,8 @@ pub(in crate::fleet) fn note_pattern(worker: &mut Worker, now: Millis) {
     let idle = worker.idle_threads(now);
     let out = outstanding(worker);
     worker.peak = worker.peak.max(idle + out);
-    if out == 0 && idle >= worker.peak && worker.proof.is_none() {
-        worker.proof = Some(Proof { evidence: Evidence::Inferred });
+    if out == 0 && idle >= worker.peak {
+        worker.prove(Evidence::Inferred);
     }
 }
 

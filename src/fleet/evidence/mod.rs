@@ -15,13 +15,6 @@ use super::view::InFlight;
 use super::worker::{Adopted, Worker};
 use crate::job::{Evidence, Millis, System};
 
-/// A moment at which the fetch pattern said that nothing is in flight. It stands until the next delivery: threads that
-/// stop asking later (a process that shuts down) have nothing new to run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Proof {
-    pub(super) evidence: Evidence,
-}
-
 /// Why a worker cannot be judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Doubt {

@@ -5,7 +5,7 @@
 //! nothing is in flight if F + N = C. A process that was quieted or whose threads are in their error back-off never
 //! comes to that; two heartbeats then decide.
 
-use super::{Doubt, Proof, Verdict};
+use super::{Doubt, Verdict};
 use crate::fleet::worker::{Adopted, Life, Voice, Worker};
 use crate::job::{Evidence, Millis, System};
 use std::collections::VecDeque;
@@ -133,8 +133,8 @@ pub(in crate::fleet) fn delivered(worker: &mut Worker) {
 pub(in crate::fleet) fn note_zero(worker: &mut Worker, now: Millis) -> bool {
     let known = worker.ledger.taken() == 0 && !worker.gap;
     let zero = known && threads(worker).is_some_and(|c| c > 0 && worker.idle_threads(now) == c);
-    if zero && worker.proof.is_none() {
-        worker.proof = Some(Proof { evidence: Evidence::Inferred });
+    if zero {
+        worker.prove(Evidence::Inferred);
     }
     zero
 }
@@ -157,7 +157,7 @@ fn judge_threads(worker: &Worker, now: Millis) -> Verdict {
     let entries = worker.ledger.len() - worker.ledger.taken();
     if worker.conns.is_empty() {
         return match worker.proof {
-            Some(proof) => Verdict::idle(proof.evidence),
+            Some(evidence) => Verdict::idle(evidence),
             None => Verdict::running(entries, Evidence::Unknown),
         };
     }

@@ -78,7 +78,7 @@ impl Fact {
     /// before the worker hears of it. All else can wait: if this gate is killed meanwhile, that is for the next one as if it
     /// had been killed before the broker's answer. (What it means for the worker's state does not wait, see [`state_line`].)
     pub(in crate::fleet) fn append(self, journal: &mut Lines, worker: &Worker, seq: u64, entry: &Entry) -> bool {
-        let written = worker.journalled && !worker.key.is_pending();
+        let written = worker.journalled.is_some() && !worker.key.is_pending();
         if written && !entry.goes_with_connection() {
             let is_new = self == Fact::Acked && entry.is_delivery();
             let fact = if is_new { Fact::Job } else { self };
@@ -209,18 +209,16 @@ impl Fleet {
     /// What is known of a worker, if it is worth remembering and has changed.
     pub(in crate::fleet) fn journal_worker(&mut self, no: WorkerNo) {
         let Some(worker) = self.workers.get_mut(&no) else { return };
-        let mentioned = worker.is_listed() || worker.is_marked() || worker.journalled;
+        let mentioned = worker.is_listed() || worker.is_marked() || worker.journalled.is_some();
         if worker.key.is_pending() || worker.ended.is_some() || !mentioned {
             return;
         }
         let lines = worker_lines(worker);
         let text = lines.join("\n");
-        if worker.journalled && worker.journal_text == text {
+        if worker.journalled.as_ref() == Some(&text) {
             return;
         }
-        let first = !worker.journalled;
-        worker.journalled = true;
-        worker.journal_text = text;
+        let first = worker.journalled.replace(text).is_none();
         for line in lines {
             self.journal(line);
         }
@@ -231,14 +229,14 @@ impl Fleet {
 
     /// A queue that a worker fetches from.
     pub(in crate::fleet) fn journal_queue(&mut self, no: WorkerNo, queue: &str) {
-        let Some(worker) = self.workers.get(&no).filter(|worker| worker.journalled) else { return };
+        let Some(worker) = self.workers.get(&no).filter(|worker| worker.journalled.is_some()) else { return };
         let line = record('Q', &[&worker.id.0, queue]);
         self.journal(line);
     }
 
     /// A ledger as a whole, in place of what was written before.
     fn journal_ledger(&mut self, no: WorkerNo) {
-        let Some(worker) = self.workers.get(&no).filter(|worker| worker.journalled) else { return };
+        let Some(worker) = self.workers.get(&no).filter(|worker| worker.journalled.is_some()) else { return };
         write_queues(worker, &mut self.journal);
         self.journal.line(&record('Z', &[&worker.id.0]));
         write_ledger(worker, &mut self.journal);
@@ -263,13 +261,13 @@ impl Fleet {
     }
 
     pub(in crate::fleet) fn journal_forgotten(&mut self, worker: &Worker) {
-        if worker.journalled {
+        if worker.journalled.is_some() {
             self.journal(record('X', &[&worker.id.0]));
         }
     }
 
     pub(in crate::fleet) fn journal_ended(&mut self, no: WorkerNo) {
-        let Some(worker) = self.workers.get(&no).filter(|worker| worker.journalled) else { return };
+        let Some(worker) = self.workers.get(&no).filter(|worker| worker.journalled.is_some()) else { return };
         if let Some(line) = ended_line(worker) {
             self.journal(line);
         }
@@ -282,7 +280,7 @@ impl Fleet {
     }
 
     pub(in crate::fleet) fn journal_state(&mut self, now: Millis, no: WorkerNo, state: WorkerState) {
-        let Some(worker) = self.workers.get(&no).filter(|worker| worker.journalled) else { return };
+        let Some(worker) = self.workers.get(&no).filter(|worker| worker.journalled.is_some()) else { return };
         let evidence = crate::fleet::evidence::judge(worker, &self.settings, now).evidence;
         let line = state_line(worker, state, evidence);
         self.journal(line);
@@ -309,6 +307,6 @@ impl Fleet {
 impl Worker {
     fn is_remembered(&self) -> bool {
         // what was written down once may be referred to again
-        !self.key.is_pending() && (self.journalled || self.is_listed() || self.is_marked())
+        !self.key.is_pending() && (self.journalled.is_some() || self.is_listed() || self.is_marked())
     }
 }

@@ -141,7 +141,7 @@ impl Fleet {
         worker.command = command;
         worker.lives.clear();
         worker.ended = None;
-        worker.journalled = true;
+        worker.journalled = Some(String::new());
         Ok(())
     }
 
