@@ -2,8 +2,9 @@
 
 use super::boundary::{Peer, Process};
 use super::inquiry::Mailbox;
+use super::life::LifeNo;
 use super::pauses::Taken;
-use super::worker::{LifeNo, WorkerNo};
+use super::worker::WorkerNo;
 use crate::job::{Found, Millis, Place, System};
 use crate::rare::{Blank, Rare};
 use std::collections::BTreeMap;

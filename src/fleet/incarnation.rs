@@ -11,9 +11,10 @@
 
 use super::Fleet;
 use super::boundary::{ClosedBy, Effect, Notice};
-use super::evidence::{celery::CeleryVoice, judge, sidekiq::SidekiqVoice};
+use super::evidence::judge;
+use super::life::{Life, LifeNo};
 use super::view::JobEnd;
-use super::worker::{Adopted, Ended, Key, Life, LifeNo, Origin, Voice, Worker, WorkerNo};
+use super::worker::{Adopted, Ended, Key, Origin, Worker, WorkerNo};
 use crate::job::{ConnId, Evidence, Millis, System};
 
 /// A life whose connections were cut by the broker or the gate may come back within this time.
@@ -132,7 +133,7 @@ impl Fleet {
         let name = conn.names.name.clone().unwrap_or_default();
         let (conns, one_process) = (&worker.conns, worker.key.is_incarnation());
         let fits = |life: &&Life| {
-            let Voice::Celery(voice) = &life.voice else { return false };
+            let Some(voice) = life.celery() else { return false };
             // after a reconnect one process can report on two connections in turn
             let of_process = one_process && life.name == name && pid.is_some() && voice.pid == pid;
             if voice.reporter == Some(id) || of_process {
@@ -152,7 +153,7 @@ impl Fleet {
         conn.life = Some(life);
         let life = worker.life_mut(life)?;
         life.last_seen = now;
-        if let Voice::Celery(voice) = &mut life.voice {
+        if let Some(voice) = life.celery_mut() {
             voice.reported_by(id, acks, known);
             voice.pid = pid.or(voice.pid);
         }
@@ -308,46 +309,16 @@ impl Fleet {
         if worker.key.is_pending() || worker.adopted == Some(Adopted::Restart) {
             return;
         }
-        let processed: Option<u64> = worker
-            .lives
-            .iter()
-            .filter_map(|life| match &life.voice {
-                Voice::Celery(voice) => voice.first_processed,
-                _ => None,
-            })
-            .max();
-        let Some(processed) = processed else { return };
+        let first = worker.lives.iter().filter_map(|life| life.celery()?.first_processed).max();
+        let Some(processed) = first else { return };
         if processed > worker.deliveries {
             worker.adopt(Adopted::MidLife, now);
         }
-        for life in &mut worker.lives {
-            if let Voice::Celery(voice) = &mut life.voice {
-                voice.first_processed = None;
-            }
+        for voice in worker.lives.iter_mut().filter_map(Life::celery_mut) {
+            voice.first_processed = None;
         }
         worker.suspect = false;
         worker.unvouched = false;
-    }
-}
-
-impl Life {
-    /// A process that has just named itself.
-    pub(super) fn new(no: LifeNo, system: System, name: String, now: Millis) -> Life {
-        let voice = match system {
-            System::Celery => Voice::Celery(CeleryVoice::default()),
-            System::Sidekiq => Voice::Sidekiq(SidekiqVoice::default()),
-            _ => Voice::Silent,
-        };
-        Life { no, system, name, first_seen: now, last_seen: now, born: None, voice }
-    }
-
-    /// It goes over to another worker.
-    pub(super) fn moved(&mut self) {
-        match &mut self.voice {
-            Voice::Celery(voice) => voice.moved(),
-            Voice::Sidekiq(voice) => voice.moved(),
-            Voice::Silent => {}
-        }
     }
 }
 

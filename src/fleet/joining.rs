@@ -3,8 +3,9 @@
 use super::Fleet;
 use super::boundary::Effect;
 use super::ledger::Stage;
+use super::life::{Life, LifeNo};
 use super::numbers::shrink;
-use super::worker::{Adopted, Life, LifeNo, Voice, Worker, WorkerNo};
+use super::worker::{Adopted, Worker, WorkerNo};
 use crate::job::{ConnId, Millis, System};
 use std::collections::HashMap;
 
@@ -231,7 +232,7 @@ fn join_lives(new: &mut Worker, lives: &mut Vec<Life>) -> HashMap<LifeNo, LifeNo
             continue;
         };
         twin.last_seen = twin.last_seen.max(life.last_seen);
-        if let (Voice::Celery(known), Voice::Celery(voice)) = (&mut twin.voice, &life.voice) {
+        if let (Some(known), Some(voice)) = (twin.celery_mut(), life.celery()) {
             known.reporter = voice.reporter.or(known.reporter);
         }
         same.insert(life.no, twin.no);

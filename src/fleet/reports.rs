@@ -5,7 +5,7 @@ use super::evidence::{acks, celery, sidekiq};
 use super::jobs::{STRAYS, Stray};
 use super::ledger::Stage;
 use super::view::JobEnd;
-use super::worker::{Adopted, Voice, WorkerNo};
+use super::worker::{Adopted, WorkerNo};
 use crate::job::{ConnId, Evidence, Millis, Report};
 
 impl Fleet {
@@ -83,7 +83,7 @@ impl Fleet {
         let Some((conn, worker)) = self.pair(id) else { return };
         let (no, life, acks, epoch) = (worker.no, conn.life, worker.acks, worker.epoch.no);
         let Some(index) = worker.lives.iter().position(|l| Some(l.no) == life) else { return };
-        let Voice::Celery(voice) = &mut worker.lives[index].voice else { return };
+        let Some(voice) = worker.lives[index].celery_mut() else { return };
         voice.period = period.filter(|period| *period > 0).unwrap_or(voice.period);
         voice.push(beat, acks, epoch);
         self.first_beats(now, no);
@@ -120,7 +120,7 @@ impl Fleet {
         let Some((_, worker)) = self.pair(id) else { return };
         let no = worker.no;
         for life in worker.lives.iter_mut().filter(|life| life.name == name) {
-            if let Voice::Sidekiq(voice) = &mut life.voice {
+            if let Some(voice) = life.sidekiq_mut() {
                 voice.left = true;
             }
         }
@@ -146,9 +146,6 @@ impl Fleet {
         let (epoch, worker_no) = (worker.epoch.no, worker.no);
         let life = worker.life_mut(no)?;
         life.last_seen = now;
-        match &mut life.voice {
-            Voice::Sidekiq(voice) => Some((epoch, worker_no, voice)),
-            _ => None,
-        }
+        life.sidekiq_mut().map(|voice| (epoch, worker_no, voice))
     }
 }

@@ -212,7 +212,7 @@ impl Fleet {
 fn parts<'a>(worker: &'a Worker, clients: &[&'a str]) -> Vec<Part<'a>> {
     let live: Vec<_> = worker.live().filter(|life| !life.name.is_empty()).collect();
     if !live.is_empty() {
-        let part = |life: &&'a super::worker::Life| Part {
+        let part = |life: &&'a super::life::Life| Part {
             name: Some(life.name.as_str()),
             clients: clients.to_vec(),
             system: if worker.mixed { life.system } else { worker.system },

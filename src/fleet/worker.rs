@@ -3,9 +3,10 @@
 
 use super::boundary::Process;
 use super::conn::Fetches;
-use super::evidence::{celery::CeleryVoice, generic::LastQueue, sidekiq::SidekiqVoice};
+use super::evidence::generic::LastQueue;
 use super::inquiry::Inquiry;
 use super::ledger::Ledger;
+use super::life::{Life, LifeNo};
 use super::recorder::Recent;
 use super::view::{Identity, WorkerState};
 use crate::job::{ConnId, Evidence, Found, Millis, System, WorkerId};
@@ -21,10 +22,6 @@ impl WorkerNo {
     /// No worker; no worker is ever numbered so.
     pub(super) const NONE: WorkerNo = WorkerNo(0);
 }
-
-/// The fleet's own number of a [`Life`]; never reused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) struct LifeNo(pub(super) u64);
 
 /// By what the connections of a worker are recognised, strongest first.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -70,29 +67,6 @@ pub(super) enum Adopted {
     Restart,
     /// It had a way to get jobs that the gate cannot follow.
     Unseen,
-}
-
-/// What one life of a process says about itself, in the words of its job system.
-#[derive(Clone, Debug)]
-pub(super) enum Voice {
-    Celery(CeleryVoice),
-    Sidekiq(SidekiqVoice),
-    /// A name without reports.
-    Silent,
-}
-
-/// A process that named itself. Several live ones inside one worker cannot be told apart.
-#[derive(Clone, Debug)]
-pub(super) struct Life {
-    pub(super) no: LifeNo,
-    pub(super) system: System,
-    pub(super) name: String,
-    pub(super) first_seen: Millis,
-    /// Its last report (its naming, before it reports).
-    pub(super) last_seen: Millis,
-    /// The connection on which the process said that it had just begun.
-    pub(super) born: Option<ConnId>,
-    pub(super) voice: Voice,
 }
 
 /// A life that has been silent for so long beside others is over.

@@ -8,9 +8,10 @@
 use super::{Doubt, Verdict};
 use crate::fleet::boundary::FleetSettings;
 use crate::fleet::inquiry;
-use crate::fleet::ledger::{Ledger, Stage};
+use crate::fleet::ledger::{Entry, Ledger, Stage};
+use crate::fleet::life::Life;
 use crate::fleet::view::InFlight;
-use crate::fleet::worker::{Adopted, Life, Voice, Worker};
+use crate::fleet::worker::{Adopted, Worker};
 use crate::job::{ConnId, Evidence, Millis};
 use std::collections::VecDeque;
 
@@ -161,7 +162,7 @@ pub(in crate::fleet) fn weigh(worker: &mut Worker, index: usize, now: Millis) ->
     let alone = worker.live().count() == 1 && all_are_heard(worker);
     let may_match = worker.is_whole() && !may_start_silently(worker, now);
     let (epoch, acks) = (worker.epoch.no, worker.acks);
-    let Some(Life { voice: Voice::Celery(voice), .. }) = worker.lives.get_mut(index) else { return Finding::Nothing };
+    let Some(voice) = worker.lives.get_mut(index).and_then(Life::celery_mut) else { return Finding::Nothing };
     if voice.beats.back().is_none_or(|beat| beat.active != Some(0)) {
         voice.idle_in = None;
         return if alone { Finding::Busy(surplus(worker, index)) } else { Finding::Nothing };
@@ -192,10 +193,7 @@ fn is_reported_idle(worker: &Worker) -> bool {
     let mut live = worker.live().peekable();
     live.peek().is_some()
         && all_are_heard(worker)
-        && live.all(|life| match &life.voice {
-            Voice::Celery(voice) => voice.idle_in == Some(worker.epoch.no),
-            _ => false,
-        })
+        && live.all(|life| life.celery().is_some_and(|voice| voice.idle_in == Some(worker.epoch.no)))
 }
 
 /// The same, or they have said so when they were asked.
@@ -206,7 +204,7 @@ pub(in crate::fleet) fn is_known_idle(worker: &Worker) -> bool {
 /// When the process that has been silent for longest was heard last (none: the worker's first sight), and how often its
 /// heartbeats come.
 pub(in crate::fleet) fn last_heard(worker: &Worker) -> (Millis, Millis) {
-    let voices = worker.live().filter_map(voice_of);
+    let voices = worker.live().filter_map(Life::celery);
     let last = |voice: &CeleryVoice| (voice.beats.back().map_or(worker.since, |beat| beat.arrival), voice.period);
     voices.map(last).min().unwrap_or((worker.since, PERIOD))
 }
@@ -224,12 +222,12 @@ fn over(worker: &Worker, now: Millis) -> Vec<u64> {
 /// Started entries beyond what a busy heartbeat says to be running, among those acknowledged before the heartbeat that
 /// was composed a period earlier. Which of them are over cannot be known and does not matter: the number is right.
 fn surplus(worker: &Worker, index: usize) -> Vec<u64> {
-    let Some(Life { voice: Voice::Celery(voice), .. }) = worker.lives.get(index) else { return Vec::new() };
+    let Some(voice) = worker.lives.get(index).and_then(Life::celery) else { return Vec::new() };
     let Some((newest, earlier)) = voice.newest() else { return Vec::new() };
     let (Some(active), Some(second)) = (newest.active, newest.timestamp) else { return Vec::new() };
     let before = |beat: &&Beat| beat.timestamp.is_some_and(|first| second >= first.saturating_add(voice.period));
     let Some(base) = earlier.iter().rev().find(before) else { return Vec::new() };
-    let started = |entry: &crate::fleet::ledger::Entry| entry.stage == Stage::Started && entry.acked_at < base.arrival;
+    let started = |entry: &Entry| entry.stage == Stage::Started && entry.acked_at < base.arrival;
     let mut old = worker.ledger.select(started);
     // those whose result has passed go first, then the oldest
     old.sort_by_key(|seq| (!worker.ledger.entry(*seq).is_some_and(|entry| entry.result), *seq));
@@ -240,7 +238,7 @@ fn surplus(worker: &Worker, index: usize) -> Vec<u64> {
 /// See [`super::judge`].
 pub(super) fn judge(worker: &Worker, settings: &FleetSettings, now: Millis) -> Verdict {
     let ledger = &worker.ledger;
-    let active: usize = worker.live().map(|life| voice_of(life).map_or(0, CeleryVoice::active)).sum();
+    let active: usize = worker.live().map(|life| life.celery().map_or(0, CeleryVoice::active)).sum();
     let ignored = ledger.due_after(now.saturating_add(settings.delayed_margin));
     let silent = never_heard(worker) && now >= worker.since.saturating_add(FIRST_BEAT);
     let mute = silent && !worker.inquiry.speaks(now);
@@ -322,7 +320,7 @@ fn add_evidence(verdict: &mut Verdict, worker: &Worker, now: Millis, mute: bool,
 
 fn silence(worker: &Worker, now: Millis) -> Option<Doubt> {
     let newest = worker.live().filter_map(|life| {
-        let voice = voice_of(life)?;
+        let voice = life.celery()?;
         let arrival = voice.beats.back()?.arrival;
         Some((arrival, arrival.saturating_add(3 * voice.period + 1_000)))
     });
@@ -332,21 +330,14 @@ fn silence(worker: &Worker, now: Millis) -> Option<Doubt> {
 
 /// No heartbeat has ever come from it.
 pub(in crate::fleet) fn never_heard(worker: &Worker) -> bool {
-    worker.lives.iter().all(|life| voice_of(life).is_none_or(|voice| voice.beats.is_empty()))
+    worker.lives.iter().all(|life| life.celery().is_none_or(|voice| voice.beats.is_empty()))
 }
 
 /// Unacknowledged, due jobs from before the last cut.
 fn cut_mid_job(worker: &Worker, now: Millis) -> usize {
     let Some(cut) = worker.last_cut.filter(|cut| now >= cut.saturating_add(AFTER_CUT)) else { return 0 };
-    let hangs = |entry: &crate::fleet::ledger::Entry| {
+    let hangs = |entry: &Entry| {
         entry.stage == Stage::Delivered && entry.at <= cut && entry.job.eta.is_none_or(|eta| eta <= now)
     };
     worker.ledger.iter().filter(|(_, entry)| hangs(entry)).count()
-}
-
-fn voice_of(life: &Life) -> Option<&CeleryVoice> {
-    match &life.voice {
-        Voice::Celery(voice) => Some(voice),
-        _ => None,
-    }
 }

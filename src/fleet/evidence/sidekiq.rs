@@ -6,7 +6,8 @@
 //! comes to that; two heartbeats then decide.
 
 use super::{Doubt, Verdict};
-use crate::fleet::worker::{Adopted, Life, Voice, Worker};
+use crate::fleet::life::Life;
+use crate::fleet::worker::{Adopted, Worker};
 use crate::job::{Evidence, Millis, System};
 use std::collections::VecDeque;
 
@@ -106,7 +107,7 @@ impl SidekiqVoice {
 pub(in crate::fleet) fn threads(worker: &Worker) -> Option<usize> {
     let mut sum = None;
     for life in worker.live().filter(|life| !has_left(life)) {
-        sum = Some(sum.unwrap_or(0) + voice_of(life)?.concurrency? as usize);
+        sum = Some(sum.unwrap_or(0) + life.sidekiq()?.concurrency? as usize);
     }
     sum
 }
@@ -117,15 +118,13 @@ pub(in crate::fleet) fn have_all_left(worker: &Worker) -> bool {
 }
 
 fn has_left(life: &Life) -> bool {
-    voice_of(life).is_some_and(|voice| voice.left)
+    life.sidekiq().is_some_and(|voice| voice.left)
 }
 
 /// Something was delivered: whoever had stopped has begun again.
 pub(in crate::fleet) fn delivered(worker: &mut Worker) {
-    for life in &mut worker.lives {
-        if let Voice::Sidekiq(voice) = &mut life.voice {
-            voice.left = false;
-        }
+    for voice in worker.lives.iter_mut().filter_map(Life::sidekiq_mut) {
+        voice.left = false;
     }
 }
 
@@ -190,12 +189,5 @@ fn judge_threads(worker: &Worker, now: Millis) -> Verdict {
 }
 
 fn all(worker: &Worker, test: impl Fn(&SidekiqVoice) -> bool) -> bool {
-    worker.live().filter(|life| !has_left(life)).all(|life| voice_of(life).is_some_and(&test))
-}
-
-fn voice_of(life: &Life) -> Option<&SidekiqVoice> {
-    match &life.voice {
-        Voice::Sidekiq(voice) => Some(voice),
-        _ => None,
-    }
+    worker.live().filter(|life| !has_left(life)).all(|life| life.sidekiq().is_some_and(&test))
 }

@@ -15,8 +15,9 @@ use super::text::{flag, maybe, optional, record};
 use super::{VERSION, key_text};
 use crate::fleet::Fleet;
 use crate::fleet::ledger::{Entry, Stage};
+use crate::fleet::life::Life;
 use crate::fleet::view::{Departure, WorkerState};
-use crate::fleet::worker::{Adopted, Life, Voice, Worker, WorkerNo};
+use crate::fleet::worker::{Adopted, Worker, WorkerNo};
 use crate::job::{Evidence, Found, Millis, WorkerId};
 
 /// What becomes of a job, for the journal.
@@ -154,11 +155,9 @@ fn worker_lines(worker: &Worker) -> Vec<String> {
 }
 
 fn life_line(id: &WorkerId, life: &Life) -> String {
-    let (pid, processed, concurrency) = match &life.voice {
-        Voice::Celery(voice) => (voice.pid, voice.processed, None),
-        Voice::Sidekiq(voice) => (None, None, voice.concurrency),
-        Voice::Silent => (None, None, None),
-    };
+    let pid = life.celery().and_then(|voice| voice.pid);
+    let processed = life.celery().and_then(|voice| voice.processed);
+    let concurrency = life.sidekiq().and_then(|voice| voice.concurrency);
     let fields =
         [id.0.as_str(), life.system.as_str(), &life.name, &optional(pid), &optional(processed), &optional(concurrency)];
     record('L', &fields)

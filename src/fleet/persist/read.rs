@@ -6,8 +6,9 @@ use super::{origin, parse_key};
 use crate::fleet::Fleet;
 use crate::fleet::evidence::judge;
 use crate::fleet::ledger::{Entry, Stage};
+use crate::fleet::life::{Life, LifeNo, Voice};
 use crate::fleet::view::{Departure, JobKind, JobView, WorkerState};
-use crate::fleet::worker::{Adopted, Ended, Life, LifeNo, Origin, Voice, Worker, WorkerNo};
+use crate::fleet::worker::{Adopted, Ended, Origin, Worker, WorkerNo};
 use crate::job::{Evidence, Found, Job, JobKey, Millis, WorkerId};
 
 impl Fleet {
