@@ -1,107 +1,15 @@
-//! One connection as the fleet sees it, and the count of its outstanding fetches.
+//! One connection as the fleet sees it.
 
 use super::boundary::{Peer, Process};
+use super::fetches::Fetches;
 use super::inquiry::Mailbox;
 use super::life::LifeNo;
 use super::pauses::Taken;
 use super::worker::WorkerNo;
-use crate::job::{Found, Millis, Place, System};
+use crate::job::{Found, Millis, System};
 use crate::rare::{Blank, Rare};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-
-/// Outstanding fetches. Only blocking ones say something about idle threads; all of them stand in the way of a seal
-/// while the broker has them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Fetches {
-    broker: u32,
-    /// Of those at the broker: nobody waits for them any more.
-    orphans: u32,
-    held: u32,
-    broker_polls: u32,
-    held_polls: u32,
-}
-
-impl Fetches {
-    /// A fetch was asked.
-    pub(super) fn add(&mut self, place: Place, blocking: bool) {
-        *self.slot(place, blocking) += 1;
-    }
-
-    /// A fetch ended. Saturates: a gate that ends what it never asked must not wrap a counter.
-    pub(super) fn sub(&mut self, place: Place, blocking: bool) {
-        let slot = self.slot(place, blocking);
-        *slot = slot.saturating_sub(1);
-        self.orphans = self.orphans.min(self.broker);
-    }
-
-    /// The client of these has gone. Returns how many more of them nobody waits for.
-    pub(super) fn orphan(&mut self) -> u32 {
-        self.broker - std::mem::replace(&mut self.orphans, self.broker)
-    }
-
-    /// So many more are not waited for.
-    pub(super) fn add_orphans(&mut self, number: u32) {
-        self.orphans = (self.orphans + number).min(self.broker);
-    }
-
-    /// Whether a fetch of that kind is outstanding there.
-    pub(super) fn has(&self, place: Place, blocking: bool) -> bool {
-        match (place, blocking) {
-            (Place::Broker, true) => self.broker > 0,
-            (Place::Gate, true) => self.held > 0,
-            (Place::Broker, false) => self.broker_polls > 0,
-            (Place::Gate, false) => self.held_polls > 0,
-        }
-    }
-
-    /// A connection's fetches join its worker's.
-    pub(super) fn join(&mut self, other: Fetches) {
-        self.broker += other.broker;
-        self.orphans += other.orphans;
-        self.held += other.held;
-        self.broker_polls += other.broker_polls;
-        self.held_polls += other.held_polls;
-    }
-
-    /// A connection's fetches leave its worker's.
-    pub(super) fn leave(&mut self, other: Fetches) {
-        self.broker = self.broker.saturating_sub(other.broker);
-        self.orphans = self.orphans.saturating_sub(other.orphans);
-        self.held = self.held.saturating_sub(other.held);
-        self.broker_polls = self.broker_polls.saturating_sub(other.broker_polls);
-        self.held_polls = self.held_polls.saturating_sub(other.held_polls);
-    }
-
-    /// Fetches that the broker may still answer with a job.
-    pub(super) fn at_broker(&self) -> usize {
-        (self.broker + self.broker_polls) as usize
-    }
-
-    /// Fetches that the gate keeps to itself.
-    pub(super) fn held(&self) -> usize {
-        (self.held + self.held_polls) as usize
-    }
-
-    /// Blocking fetches, wherever they are: each is an idle thread.
-    pub(super) fn blocking(&self) -> usize {
-        (self.broker + self.held) as usize
-    }
-
-    /// Those that somebody waits for.
-    pub(super) fn awaited(&self) -> usize {
-        (self.broker + self.held - self.orphans) as usize
-    }
-
-    fn slot(&mut self, place: Place, blocking: bool) -> &mut u32 {
-        match (place, blocking) {
-            (Place::Broker, true) => &mut self.broker,
-            (Place::Gate, true) => &mut self.held,
-            (Place::Broker, false) => &mut self.broker_polls,
-            (Place::Gate, false) => &mut self.held_polls,
-        }
-    }
-}
 
 /// The jobs that came on a connection since it was last known to have none in hand. What of them is over meanwhile is not
 /// followed: it says where there is nothing to be looked for.

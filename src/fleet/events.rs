@@ -31,7 +31,7 @@ impl Fleet {
         match event {
             JobEvent::FetchOrphaned => {
                 if let Some((conn, worker)) = self.pair(id) {
-                    worker.fetches.add_orphans(conn.fetches.orphan());
+                    worker.sums.fetches.add_orphans(conn.fetches.orphan());
                 }
             }
             JobEvent::Acknowledges => {
@@ -101,7 +101,7 @@ impl Fleet {
     fn fetch_asked(&mut self, now: Millis, id: ConnId, place: Place, queues: Arc<[String]>, blocking: bool) {
         let Some((conn, worker)) = self.pair(id) else { return };
         let idle_before = worker.idle_threads(now);
-        let was_nil = blocking && take_nil(worker, now);
+        let was_nil = blocking && worker.nils.take(now);
         // with acknowledgements a consumer says nothing about the jobs before it
         let acks = conn.is_acknowledging();
         let over = if acks { Over::NOTHING } else { generic::returned(worker, id, conn, was_nil, idle_before) };
@@ -109,12 +109,12 @@ impl Fleet {
             worker.protocol = conn.peer.protocol;
         }
         conn.fetches.add(place, blocking);
-        worker.fetches.add(place, blocking);
+        worker.sums.fetches.add(place, blocking);
         // what was asked for here before is known of its worker, whoever that was then
         let asked_before = conn.fetched && conn.asked == queues;
         if !conn.fetched {
             conn.fetched = true;
-            worker.fetchers += 1;
+            worker.sums.fetchers += 1;
             worker.inquiry.widen();
         }
         let (no, first) = (worker.no, !worker.fetching);
@@ -145,7 +145,7 @@ impl Fleet {
         if !blocking && !conn.fetches.has(from, false) {
             return;
         }
-        for fetches in [&mut conn.fetches, &mut worker.fetches] {
+        for fetches in [&mut conn.fetches, &mut worker.sums.fetches] {
             fetches.sub(from, blocking);
             fetches.add(to, blocking);
         }
@@ -156,17 +156,14 @@ impl Fleet {
         let known = conn.fetches.has(from, blocking);
         if known {
             conn.fetches.sub(from, blocking);
-            worker.fetches.sub(from, blocking);
+            worker.sums.fetches.sub(from, blocking);
         }
         if conn.delivering && blocking {
             conn.delivering = false;
-            worker.delivering = worker.delivering.saturating_sub(1);
+            worker.sums.delivering = worker.sums.delivering.saturating_sub(1);
         }
         if known && blocking && end == FetchEnd::Empty {
-            while worker.nils.front().is_some_and(|until| *until <= now) {
-                worker.nils.pop_front();
-            }
-            worker.nils.push_back(now.saturating_add(sidekiq::NIL_LASTS));
+            worker.nils.add(now, now.saturating_add(sidekiq::NIL_LASTS));
         }
     }
 
@@ -205,12 +202,12 @@ impl Fleet {
             Some(reason) if conn.ways.blocked.contains(&reason) => {}
             Some(reason) => {
                 conn.ways.blocked.push(reason);
-                worker.blocked += 1;
+                worker.sums.blocked += 1;
             }
             None if conn.opaque => {}
             None => {
                 conn.opaque = true;
-                worker.opaque += 1;
+                worker.sums.opaque += 1;
             }
         }
         worker.adopt(Adopted::Unseen, now);
@@ -221,7 +218,7 @@ impl Fleet {
         let Some((conn, worker)) = self.pair(id) else { return };
         if !conn.ways.bound.contains(&reason) {
             conn.ways.bound.push(reason);
-            worker.blocked += 1;
+            worker.sums.blocked += 1;
         }
     }
 
@@ -230,7 +227,7 @@ impl Fleet {
         let Some((conn, worker)) = self.pair(id) else { return };
         let before = conn.ways.bound.len();
         conn.ways.bound.retain(|other| other != reason);
-        worker.blocked -= (before - conn.ways.bound.len()).min(worker.blocked);
+        worker.sums.blocked = worker.sums.blocked.saturating_sub(before - conn.ways.bound.len());
     }
 
     /// Something came, or may come, that is a job only if nobody knows the worker's job system.
@@ -272,13 +269,6 @@ impl Fleet {
         }
         self.facts_changed(now, no);
     }
-}
-
-fn take_nil(worker: &mut Worker, now: Millis) -> bool {
-    while worker.nils.front().is_some_and(|until| *until <= now) {
-        worker.nils.pop_front();
-    }
-    worker.nils.pop_front().is_some()
 }
 
 /// Queues that one connection's consumers read: so many are remembered.

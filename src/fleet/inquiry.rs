@@ -264,7 +264,7 @@ impl Fleet {
 /// How many processes may run the jobs of the worker: one, where each has a name of its own, else as many as fetch, those
 /// included that were lost from sight with jobs in their hands.
 pub(super) fn processes(worker: &Worker) -> usize {
-    if worker.key.is_incarnation() { 1 } else { worker.fetchers.max(worker.inquiry.processes) }
+    if worker.key.is_incarnation() { 1 } else { worker.sums.fetchers.max(worker.inquiry.processes) }
 }
 
 /// What has to be asked to know whether a worker is idle.

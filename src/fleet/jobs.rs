@@ -332,7 +332,7 @@ fn note_delivery(conn: &mut Conn, worker: &mut Worker, entry: &mut Entry, declar
     let blocking = conn.fetches.blocking() > 0;
     if blocking && !conn.delivering {
         conn.delivering = true;
-        worker.delivering += 1;
+        worker.sums.delivering += 1;
     }
     entry.polled = !blocking;
     worker.polled += u64::from(entry.polled && worker.system.tells_nothing());

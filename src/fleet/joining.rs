@@ -15,12 +15,7 @@ impl Fleet {
         let (Some(conn), Some(worker)) = (self.conns.get_mut(&id), self.workers.get_mut(&no)) else { return };
         conn.worker = no;
         worker.conns.insert(id);
-        worker.fetches.join(conn.fetches);
-        worker.fetchers += usize::from(conn.fetched);
-        worker.delivering += usize::from(conn.delivering);
-        worker.blocked += conn.ways.blocked.len() + conn.ways.bound.len();
-        worker.opaque += usize::from(conn.opaque);
-        worker.unconfirmed += usize::from(conn.unconfirmed);
+        worker.sums.join(conn);
         worker.inquiry.mailboxes += usize::from(conn.mailbox.is_some());
         if conn.mailbox.is_some() || conn.fetched {
             worker.inquiry.widen();
@@ -48,12 +43,7 @@ impl Fleet {
         let no = conn.worker;
         let Some(worker) = self.workers.get_mut(&no) else { return };
         worker.conns.remove(&id);
-        worker.fetches.leave(conn.fetches);
-        worker.fetchers -= usize::from(conn.fetched).min(worker.fetchers);
-        worker.delivering -= usize::from(conn.delivering).min(worker.delivering);
-        worker.blocked -= (conn.ways.blocked.len() + conn.ways.bound.len()).min(worker.blocked);
-        worker.opaque -= usize::from(conn.opaque).min(worker.opaque);
-        worker.unconfirmed -= usize::from(conn.unconfirmed).min(worker.unconfirmed);
+        worker.sums.leave(conn);
         worker.inquiry.mailboxes -= usize::from(conn.mailbox.is_some()).min(worker.inquiry.mailboxes);
         worker.client_name = worker.client_name.take().or(conn.names.client_name.clone());
         worker.user = conn.names.user.clone().or(worker.user.take());
@@ -158,8 +148,7 @@ impl Fleet {
         new.declared |= old.declared;
         new.mixed |= old.mixed || (known(new.system) && known(old.system) && new.system != old.system);
         new.peak = new.peak.max(old.peak);
-        new.nils.extend(old.nils.drain(..));
-        new.nils.make_contiguous().sort_unstable();
+        new.nils.join(&mut old.nils);
         let same = join_lives(new, &mut old.lives);
         new.client_name = new.client_name.take().or(old.client_name.take());
         new.user = new.user.take().or(old.user.take());

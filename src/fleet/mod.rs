@@ -1,7 +1,7 @@
 //! Who runs what: connections become workers, job events become a ledger, drains become marks, and out of these comes
 //! the truth about `sealed` and `drained`. Pure: time is an argument, effects are returned as data.
 //!
-//! In reading order: [`boundary`] (what goes in and out), `conn`, `worker` and `life`, `identity` and `joining` (connections → workers),
+//! In reading order: [`boundary`] (what goes in and out), `conn`, `fetches`, `worker` and `life`, `identity` and `joining` (connections → workers),
 //! `incarnation` (one life or the next), `events` and `jobs` and `reports` (what gates tell), `evidence` (what can be
 //! said of a worker), `inquiry` (asking it), `phase` (active → draining → sealed → drained), `drains`, `members` and `selector`, `pauses`, `snapshot`
 //! (answers), `recorder`, `tally` and `durations` (what was, and what it says about what is to come), `persist`.
@@ -12,6 +12,7 @@ mod drains;
 mod durations;
 mod events;
 mod evidence;
+mod fetches;
 mod identity;
 mod incarnation;
 mod index;

@@ -208,8 +208,8 @@ impl Fleet {
         if conn.unconfirmed != unconfirmed {
             conn.unconfirmed = unconfirmed;
             if let Some(worker) = self.workers.get_mut(&conn.worker) {
-                worker.unconfirmed =
-                    if unconfirmed { worker.unconfirmed + 1 } else { worker.unconfirmed.saturating_sub(1) };
+                let sum = &mut worker.sums.unconfirmed;
+                *sum = if unconfirmed { *sum + 1 } else { sum.saturating_sub(1) };
             }
         }
         self.effects.push(Effect::Mark(id, marked));
@@ -218,7 +218,7 @@ impl Fleet {
     pub(super) fn confirmed(&mut self, id: ConnId) {
         let Some((conn, worker)) = self.pair(id) else { return };
         if std::mem::take(&mut conn.unconfirmed) {
-            worker.unconfirmed = worker.unconfirmed.saturating_sub(1);
+            worker.sums.unconfirmed = worker.sums.unconfirmed.saturating_sub(1);
         }
     }
 
@@ -324,12 +324,12 @@ impl Worker {
 
     /// No way is left for a new job, as far as its own connections go.
     fn is_shut(&self) -> bool {
-        self.fetches.at_broker() == 0 && !self.is_blocked() && self.unconfirmed == 0
+        self.sums.fetches.at_broker() == 0 && !self.is_blocked() && self.sums.unconfirmed == 0
     }
 
     /// It has a way to get jobs that the gate does not refuse.
     pub(super) fn is_blocked(&self) -> bool {
-        self.blocked > 0 || self.opaque > 0 || self.takes_unseen()
+        self.sums.blocked > 0 || self.sums.opaque > 0 || self.takes_unseen()
     }
 
     /// It gets something, or looks for something, in ways that are no fetches to the gate. Where each job that is fetched is
@@ -375,7 +375,7 @@ impl Worker {
         if !self.is_marked() {
             return closed;
         }
-        let nil = self.nils.iter().copied().find(|until| *until > now).filter(|_| self.system != System::Celery);
+        let nil = self.nils.first_end(now).filter(|_| self.system != System::Celery);
         let due = self.ledger.first_due_after(now.saturating_add(margin)).map(|eta| eta - margin);
         let mute = self.since.saturating_add(celery::FIRST_BEAT);
         let mute = Some(mute).filter(|at| *at > now && self.system == System::Celery && celery::never_heard(self));

@@ -68,8 +68,8 @@ impl Fleet {
             state: state_of(worker, &verdict, self.settings.require, false),
             queues: worker.queues.iter().cloned().collect(),
             connections: worker.conns.len(),
-            at_broker: worker.fetches.at_broker(),
-            held: worker.fetches.held(),
+            at_broker: worker.sums.fetches.at_broker(),
+            held: worker.sums.fetches.held(),
             in_flight: verdict.in_flight,
             evidence: verdict.evidence,
             declared: verdict.declared,
@@ -148,7 +148,7 @@ impl Fleet {
         let state = state_of(worker, verdict, drain.require, drain.request.delayed_wait);
         let clear = verdict.is_clear(drain.request.delayed_wait);
         // one with a way to get jobs that is not refused will not come to its seal by waiting
-        let stuck = state == WorkerState::Draining && worker.is_blocked() && worker.fetches.at_broker() == 0;
+        let stuck = state == WorkerState::Draining && worker.is_blocked() && worker.sums.fetches.at_broker() == 0;
         let untold = (state == WorkerState::Sealed || stuck) && clear;
         DrainWorker {
             id: worker.id.clone(),

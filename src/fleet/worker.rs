@@ -2,15 +2,16 @@
 //! [`Worker`] is one *incarnation*; [`Key`] says by what its connections are recognised.
 
 use super::boundary::Process;
-use super::conn::Fetches;
+
 use super::evidence::generic::LastQueue;
+use super::fetches::{Nils, Sums};
 use super::inquiry::Inquiry;
 use super::ledger::Ledger;
 use super::life::{Life, LifeNo};
 use super::recorder::Recent;
 use super::view::{Identity, WorkerState};
 use crate::job::{ConnId, Evidence, Found, Millis, System, WorkerId};
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -96,7 +97,7 @@ pub(super) struct Ended {
     pub(super) lost: bool,
 }
 
-/// See the module. The sums (`fetches`, `fetchers`, `delivering`, `blocked`, `opaque`, `unconfirmed`) are those of its connections.
+/// See the module.
 #[derive(Debug)]
 pub(super) struct Worker {
     pub(super) no: WorkerNo,
@@ -113,20 +114,13 @@ pub(super) struct Worker {
     pub(super) lives: Vec<Life>,
 
     pub(super) conns: BTreeSet<ConnId>,
-    pub(super) fetches: Fetches,
-    /// How many of its connections have fetched. Of a Celery process that is one.
-    pub(super) fetchers: usize,
-    pub(super) delivering: usize,
-    pub(super) blocked: usize,
-    pub(super) opaque: usize,
-    pub(super) unconfirmed: usize,
+    pub(super) sums: Sums,
     /// It has asked for a job, or a job system named it.
     pub(super) fetching: bool,
     pub(super) queues: BTreeSet<String>,
     /// Counted among the open consumers of its queues.
     pub(super) open: bool,
-    /// When the blocking fetches that ended empty and were not asked again stop counting as idle threads.
-    pub(super) nils: VecDeque<Millis>,
+    pub(super) nils: Nils,
     /// The most threads that have been seen at once (unknown systems).
     pub(super) peak: usize,
 
@@ -224,16 +218,11 @@ impl Worker {
             mixed: false,
             lives: Vec::new(),
             conns: BTreeSet::new(),
-            fetches: Fetches::default(),
-            fetchers: 0,
-            delivering: 0,
-            blocked: 0,
-            opaque: 0,
-            unconfirmed: 0,
+            sums: Sums::default(),
             fetching: false,
             queues: BTreeSet::new(),
             open: false,
-            nils: VecDeque::new(),
+            nils: Nils::default(),
             peak: 0,
             ledger: Ledger::default(),
             deliveries: 0,
@@ -323,9 +312,9 @@ impl Worker {
     /// fetch ended empty.
     pub(super) fn idle_threads(&self, now: Millis) -> usize {
         // of an unknown system it is the safe side to take who asks again for one more
-        let asked = if self.system.tells_nothing() { self.fetches.blocking() } else { self.fetches.awaited() };
-        let fetching = asked.saturating_sub(self.delivering);
-        fetching + self.nils.iter().filter(|until| **until > now).count()
+        let fetches = &self.sums.fetches;
+        let asked = if self.system.tells_nothing() { fetches.blocking() } else { fetches.awaited() };
+        asked.saturating_sub(self.sums.delivering) + self.nils.count(now)
     }
 
     /// The lives that are not over. Needs no clock: a life is over when others spoke long after its last word.
