@@ -46,6 +46,13 @@ pub enum JobKey {
     },
 }
 
+impl JobKey {
+    /// A name as it stood in a message, key or reply.
+    pub fn text(name: &[u8]) -> JobKey {
+        JobKey::Text(String::from_utf8_lossy(name).into_owned())
+    }
+}
+
 impl fmt::Display for JobKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

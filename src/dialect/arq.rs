@@ -9,9 +9,8 @@
 //! Before it reads for the first time a worker asks for `INFO Server`, `INFO Memory`, `INFO Clients` and `DBSIZE` for its
 //! log (0.25 as well): it has just begun.
 
-use super::json::Wanted;
 use super::request::{Refusal, Reply, Request, Verb};
-use super::{Claim, Dialect, Interest, Known, Meaning, Memory, Note, PopShape};
+use super::{Dialect, Interest, Meaning, Memory, Note};
 use crate::job::{Job, JobEvent, JobKey, Outcome, System};
 use memchr::memmem;
 
@@ -47,7 +46,7 @@ impl Claiming {
     /// The worker does not take the job.
     fn give_up(&mut self, out: &mut Vec<JobEvent>) {
         if let Some(id) = self.watched.take().filter(|_| self.told) {
-            out.push(JobEvent::Returned(key(&id)));
+            out.push(JobEvent::Returned(JobKey::text(&id)));
         }
         self.told = false;
     }
@@ -79,10 +78,6 @@ impl Dialect for Arq {
             b"del" if first.starts_with(b"arq:") => Interest::Tap,
             _ => Interest::None,
         }
-    }
-
-    fn claim(&self, known: Known, _pop: PopShape<'_>) -> Claim {
-        if known.system == System::Arq { Claim::Pass } else { Claim::NotMine }
     }
 
     fn command(&self, memory: &mut Memory, args: &[&[u8]], out: &mut Vec<JobEvent>) -> Meaning {
@@ -121,14 +116,15 @@ impl Dialect for Arq {
                 Meaning::Nothing
             }
             (b"exists", [_, _], Some(id)) if memory.few.arq.is(id) => {
-                request(memory, Verb::Fetch, vec![key(id)], Refusal::Answer(EXISTS))
+                request(memory, Verb::Fetch, vec![JobKey::text(id)], Refusal::Answer(EXISTS))
             }
             (b"psetex", _, Some(id)) if memory.few.arq.is(id) && memory.in_transaction => {
-                request(memory, Verb::Claim, vec![key(id)], Refusal::Needless)
+                request(memory, Verb::Claim, vec![JobKey::text(id)], Refusal::Needless)
             }
-            (b"pexpire", _, Some(id)) => Meaning::Note(Note::Ended(vec![key(id)], Outcome::Finished)),
+            (b"pexpire", _, Some(id)) => Meaning::Note(Note::Ended(vec![JobKey::text(id)], Outcome::Finished)),
             (b"del", [_, keys @ ..], _) => {
-                let ended: Vec<JobKey> = keys.iter().filter_map(|key| key.strip_prefix(IN_PROGRESS)).map(key).collect();
+                let ended: Vec<JobKey> =
+                    keys.iter().filter_map(|key| key.strip_prefix(IN_PROGRESS)).map(JobKey::text).collect();
                 // without its definition it is to be run again
                 let over = keys.iter().any(|key| key.starts_with(DEFINITION));
                 let outcome = if over { Outcome::Finished } else { Outcome::Requeued };
@@ -167,20 +163,8 @@ impl Dialect for Arq {
 
 fn request(memory: &Memory, verb: Verb, jobs: Vec<JobKey>, refusal: Refusal) -> Meaning {
     // its pool may have read the queue over another connection: then it has most likely the usual name
-    let queue = if memory.few.arq.queue.is_empty() { QUEUE.to_owned() } else { memory.few.arq.queue.clone() };
-    Meaning::Request(Box::new(Request {
-        system: System::Arq,
-        queue,
-        verb,
-        jobs,
-        refusal,
-        skim: Wanted::NOTHING,
-        wakes: None,
-    }))
-}
-
-fn key(id: &[u8]) -> JobKey {
-    JobKey::Text(String::from_utf8_lossy(id).into_owned())
+    let queue = if memory.few.arq.queue.is_empty() { QUEUE } else { &memory.few.arq.queue };
+    Meaning::Request(Box::new(Request { jobs, refusal, ..Request::new(System::Arq, queue.as_bytes(), verb) }))
 }
 
 /// Milliseconds since 1970.

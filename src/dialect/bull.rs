@@ -6,10 +6,9 @@
 //! `BZPOPMIN` for a marker, which is no job; Bull takes its jobs with `BRPOPLPUSH wait active`. BullMQ before 5 does both:
 //! its scripts bring jobs by arguments that differ from release to release, so its workers cannot be sealed.
 
-use super::json::Wanted;
 use super::request::{Refusal, Reply, Request, Verb, Wake};
-use super::{Claim, Dialect, Interest, Known, Meaning, Memory, Payload, PopShape};
-use crate::job::{Job, JobEvent, JobKey, Millis, Outcome, Report, System};
+use super::{Claim, Dialect, Known, Meaning, Memory, Payload, PopShape};
+use crate::job::{Job, JobEvent, JobKey, Millis, Report, System};
 use memchr::memmem;
 use std::sync::Arc;
 
@@ -81,14 +80,14 @@ impl<'a> Script<'a> {
 
     /// The job with this id.
     fn job(&self, id: &[u8]) -> Option<JobKey> {
-        (!id.is_empty()).then(|| JobKey::Text(String::from_utf8_lossy(&[self.prefix, id].concat()).into_owned()))
+        (!id.is_empty()).then(|| JobKey::text(&[self.prefix, id].concat()))
     }
 
     fn request(&self, system: System, verb: Verb, job: Option<JobKey>, refusal: Refusal) -> Request {
-        let queue = String::from_utf8_lossy(&self.prefix[..self.prefix.len() - 1]).into_owned();
+        let queue = &self.prefix[..self.prefix.len() - 1];
         let wakes =
             (verb == Verb::Fetch && self.has("marker")).then(|| Wake::Member([self.prefix, b"marker"].concat()));
-        Request { system, queue, verb, jobs: job.into_iter().collect(), refusal, skim: Wanted::NOTHING, wakes }
+        Request { jobs: job.into_iter().collect(), refusal, wakes, ..Request::new(system, queue, verb) }
     }
 
     /// The argument behind the keys that makes a script fetch the next job, too.
@@ -169,10 +168,6 @@ impl Dialect for Bull {
         self.0
     }
 
-    fn interest(&self, _memory: &Memory, name: &[u8], _first: &[u8]) -> Interest {
-        if matches!(name, b"eval" | b"evalsha") { Interest::Whole } else { Interest::None }
-    }
-
     fn claim(&self, known: Known, pop: PopShape<'_>) -> Claim {
         let ends = |part: &[u8]| pop.keys.iter().all(|key| key.ends_with(part));
         match (self.0, pop.name) {
@@ -235,8 +230,7 @@ impl Dialect for Bull {
             _ => false,
         };
         if over {
-            let outcome = if request.verb == Verb::Finish { Outcome::Finished } else { Outcome::Requeued };
-            out.extend(request.jobs.iter().map(|key| JobEvent::Ended { key: key.clone(), outcome }));
+            request.tell_ended(out);
         }
         if !request.jobs.is_empty() && request.verb == Verb::Fetch {
             return;

@@ -7,8 +7,8 @@
 
 use super::json::Wanted;
 use super::request::{Refusal, Reply, Request, Verb};
-use super::{Claim, Dialect, Interest, Known, Meaning, Memory, PopShape};
-use crate::job::{Job, JobEvent, JobKey, Outcome, System};
+use super::{Dialect, Meaning, Memory};
+use crate::job::{Job, JobEvent, JobKey, System};
 
 /// The script that a process runs once, before its first call: how much can be unpacked. The same from 1.8 to 2.2.
 const MAX_STACK: &[u8] = b"63a257ff9edcee2888529b5d51c86f83444f91e4";
@@ -20,14 +20,6 @@ pub(super) struct Dramatiq;
 impl Dialect for Dramatiq {
     fn system(&self) -> System {
         System::Dramatiq
-    }
-
-    fn interest(&self, _memory: &Memory, name: &[u8], _first: &[u8]) -> Interest {
-        if matches!(name, b"eval" | b"evalsha") { Interest::Whole } else { Interest::None }
-    }
-
-    fn claim(&self, known: Known, _pop: PopShape<'_>) -> Claim {
-        if known.system == System::Dramatiq { Claim::Pass } else { Claim::NotMine }
     }
 
     fn command(&self, memory: &mut Memory, args: &[&[u8]], out: &mut Vec<JobEvent>) -> Meaning {
@@ -58,22 +50,19 @@ impl Dialect for Dramatiq {
                 out.push(JobEvent::Begun);
             }
         }
-        let key = |id: &&[u8]| JobKey::Text(String::from_utf8_lossy(id).into_owned());
-        let jobs = if verb == Verb::Fetch { Vec::new() } else { rest.iter().map(key).collect() };
-        let queue = String::from_utf8_lossy(queue).into_owned();
-        Meaning::Request(Box::new(Request { system, queue, verb, jobs, refusal, skim: MESSAGE, wakes: None }))
+        let jobs = if verb == Verb::Fetch { Vec::new() } else { rest.iter().map(|id| JobKey::text(id)).collect() };
+        Meaning::Request(Box::new(Request { jobs, refusal, skim: MESSAGE, ..Request::new(system, queue, verb) }))
     }
 
     fn replied(&self, _memory: &mut Memory, request: &Request, reply: Reply<'_>, out: &mut Vec<JobEvent>) {
-        let outcome = if request.verb == Verb::Finish { Outcome::Finished } else { Outcome::Requeued };
-        out.extend(request.jobs.iter().map(|key| JobEvent::Ended { key: key.clone(), outcome }));
+        request.tell_ended(out);
         if request.verb != Verb::Fetch {
             return;
         }
         if !reply.whole {
             out.push(JobEvent::Blocked("it took more messages at once than can be followed".to_owned()));
         }
-        for message in reply.words.iter().filter(|word| word.kind == b'$' && word.text != b"-1") {
+        for message in reply.words.iter().filter(|word| word.is_text()) {
             let found = |path: &str| message.skim.as_ref().and_then(|skim| skim.get(path)).map(str::to_owned);
             let id = found("message_id").unwrap_or_default();
             let key = JobKey::Text(found("options.redis_message_id").unwrap_or_else(|| id.clone()));

@@ -4,7 +4,7 @@
 //!
 //! Its scheduler takes all due tasks out of `huey.schedule.NAME` with a script, and pushes them itself.
 
-use super::{Claim, Dialect, Interest, Known, Meaning, Memory, Payload, PopShape, generic};
+use super::{Claim, Dialect, Known, Meaning, Memory, Payload, PopShape, generic};
 use crate::job::{Job, JobEvent, System};
 use std::sync::Arc;
 
@@ -16,10 +16,6 @@ pub(super) struct Huey;
 impl Dialect for Huey {
     fn system(&self) -> System {
         System::Huey
-    }
-
-    fn interest(&self, _memory: &Memory, name: &[u8], _first: &[u8]) -> Interest {
-        if matches!(name, b"eval" | b"evalsha") { Interest::Whole } else { Interest::None }
     }
 
     fn claim(&self, known: Known, pop: PopShape<'_>) -> Claim {

@@ -155,7 +155,7 @@ impl Dialect for Laravel {
 
     fn replied(&self, memory: &mut Memory, request: &Request, reply: Reply<'_>, out: &mut Vec<JobEvent>) {
         match (request.verb, reply.words) {
-            (Verb::Fetch, [job, reserved]) if [job, reserved].iter().all(|word| is_text(word) && word.depth == 1) => {
+            (Verb::Fetch, [job, reserved]) if [job, reserved].iter().all(|word| word.is_text() && word.depth == 1) => {
                 let found = |path: &str| reserved.skim.as_ref()?.get(path).map(str::to_owned);
                 let mut job = generic::job(memory, &request.queue.as_str().into());
                 job.key = reserved.skim.as_ref().and_then(key).unwrap_or(job.key);
@@ -164,12 +164,11 @@ impl Dialect for Laravel {
                 memory.few.laravel.take(job.key.clone());
                 out.push(JobEvent::Delivered(job));
             }
-            (Verb::Fetch, words) if !reply.whole || words.iter().any(is_text) => {
+            (Verb::Fetch, words) if !reply.whole || words.iter().any(Word::is_text) => {
                 out.push(JobEvent::Blocked("its queue answers in a way that the gate does not know".to_owned()));
             }
             (Verb::Finish | Verb::Requeue, _) => {
-                let outcome = if request.verb == Verb::Finish { Outcome::Finished } else { Outcome::Requeued };
-                request.jobs.iter().for_each(|key| memory.few.laravel.remove(key, outcome));
+                request.jobs.iter().for_each(|key| memory.few.laravel.remove(key, request.outcome()));
                 if memory.few.laravel.gone {
                     tell_removed(memory, out);
                 }
@@ -206,8 +205,7 @@ fn removal(memory: &Memory, queue: &[u8], verb: Verb, job: &[u8]) -> Meaning {
 }
 
 fn request(queue: &[u8], verb: Verb, jobs: Vec<JobKey>, refusal: Refusal) -> Request {
-    let queue = String::from_utf8_lossy(queue).into_owned();
-    Request { system: System::Laravel, queue, verb, jobs, refusal, skim: JOB, wakes: None }
+    Request { jobs, refusal, skim: JOB, ..Request::new(System::Laravel, queue, verb) }
 }
 
 /// A job is named by its id and the attempt: the next one may begin while this one still runs.
@@ -240,9 +238,4 @@ fn is_number(text: &[u8]) -> bool {
 /// A job's text.
 fn is_job(text: &&[u8]) -> bool {
     text.starts_with(b"{")
-}
-
-/// A string, and no null.
-fn is_text(word: &Word) -> bool {
-    matches!(word.kind, b'$' | b'=') && word.text != b"-1"
 }

@@ -4,7 +4,7 @@
 //! for it with `LREM`, or popped it from there; a move out of it gives it back.
 
 use super::json::{Skim, Wanted};
-use super::request::{Refusal, Reply, Request, Verb};
+use super::request::{Reply, Request, Verb};
 use super::{Claim, DIALECTS, Dialect, Interest, Known, Meaning, Memory, PopShape, rq, sidekiq};
 use crate::job::{JobEvent, JobKey, Outcome, System};
 use crate::rare::Blank;
@@ -57,10 +57,6 @@ impl Dialect for Lists {
         if told && name == b"lrem" { Interest::Whole } else { Interest::None }
     }
 
-    fn claim(&self, _known: Known, _pop: PopShape<'_>) -> Claim {
-        Claim::NotMine
-    }
-
     fn command(&self, _memory: &mut Memory, args: &[&[u8]], _out: &mut Vec<JobEvent>) -> Meaning {
         match args {
             [b"lrem", list, _, element] => {
@@ -83,7 +79,7 @@ impl Dialect for Lists {
             }
             return;
         }
-        for word in reply.words.iter().filter(|word| word.kind == b'$' && word.text != b"-1") {
+        for word in reply.words.iter().filter(|word| word.is_text()) {
             let Some(skim) = &word.skim else { continue };
             let key = key(request.queue.as_bytes(), skim, &word.text);
             out.push(match request.verb {
@@ -108,8 +104,7 @@ pub fn taken_out(list: &[u8], moved: bool) -> Request {
 }
 
 fn request(list: &[u8], verb: Verb, jobs: Vec<JobKey>) -> Request {
-    let queue = String::from_utf8_lossy(list).into_owned();
-    Request { system: System::Unknown, queue, verb, jobs, refusal: Refusal::Needless, skim: NAMES, wakes: None }
+    Request { jobs, skim: NAMES, ..Request::new(System::Unknown, list, verb) }
 }
 
 /// What the job of an element is called while it is in that list: by its id, if it is one of Sidekiq's.

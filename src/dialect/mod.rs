@@ -1,4 +1,5 @@
-//! What a command *means*: one file per job system and one line in [`DIALECTS`].
+//! What a command *means*: one file per job system, its line in [`DIALECTS`], and a place in [`told`] by each command that it
+//! wants to read along.
 //!
 //! A gate knows commands; a dialect knows what a job system wants with them. It names the few commands that it wants
 //! to read along, says which pops ask for a job, what an acknowledgement looks like, and how a job's payload reads.
@@ -185,9 +186,15 @@ pub trait Dialect: Sync {
     /// Which.
     fn system(&self) -> System;
     /// Whether the command with this name and first argument is wanted. Asked only for names that it has in [`told`].
-    fn interest(&self, memory: &Memory, name: &[u8], first: &[u8]) -> Interest;
-    /// Whether a pop asks for a job.
-    fn claim(&self, known: Known, pop: PopShape<'_>) -> Claim;
+    /// Of a script the first argument says nothing (it is its text or SHA): only the shape of the rest can tell.
+    fn interest(&self, _memory: &Memory, name: &[u8], _first: &[u8]) -> Interest {
+        if matches!(name, b"eval" | b"evalsha") { Interest::Whole } else { Interest::None }
+    }
+    /// Whether a pop asks for a job. Of a system that has no fetches among them they pass.
+    fn claim(&self, known: Known, _pop: PopShape<'_>) -> Claim {
+        let own = known.system != System::Unknown && known.system == self.system();
+        if own { Claim::Pass } else { Claim::NotMine }
+    }
     /// Reads a command that it was interested in, its name in lower case. Arguments may be cut at 16 KiB.
     fn command(&self, memory: &mut Memory, args: &[&[u8]], out: &mut Vec<JobEvent>) -> Meaning;
     /// Reads the payload of a job that came out of a pop. `None`: not one of this system's.
@@ -344,8 +351,8 @@ pub fn refused(notes: Vec<(u32, Note)>, out: &mut Vec<JobEvent>) {
 
 /// What the confirmed notes of one command or transaction amount to.
 pub fn confirmed(notes: Vec<(u32, Note)>, mut tell: impl FnMut(JobEvent)) {
-    let pushed = |wanted: Note| notes.iter().any(|(_, note)| *note == wanted);
-    let (rejected, restored) = (pushed(Note::Rejected), pushed(Note::Restored));
+    let has = |wanted: Note| notes.iter().any(|(_, note)| *note == wanted);
+    let (rejected, restored) = (has(Note::Rejected), has(Note::Restored));
     let mut work: Option<Vec<String>> = None;
     for (_, note) in notes {
         match note {

@@ -2,7 +2,7 @@
 //! by their SHA, and understood by their reply.
 
 use super::json::{Skim, Wanted};
-use crate::job::{JobKey, System};
+use crate::job::{JobEvent, JobKey, Outcome, System};
 
 /// How a request is kept from bringing a job.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,6 +76,32 @@ pub struct Request {
     pub wakes: Option<Wake>,
 }
 
+impl Request {
+    /// One that is about this queue, no job that is known, and brings none.
+    pub fn new(system: System, queue: &[u8], verb: Verb) -> Request {
+        Request {
+            system,
+            queue: String::from_utf8_lossy(queue).into_owned(),
+            verb,
+            jobs: Vec::new(),
+            refusal: Refusal::Needless,
+            skim: Wanted::NOTHING,
+            wakes: None,
+        }
+    }
+
+    /// How its jobs end, if it ends them.
+    pub fn outcome(&self) -> Outcome {
+        if self.verb == Verb::Finish { Outcome::Finished } else { Outcome::Requeued }
+    }
+
+    /// It has ended its jobs.
+    pub fn tell_ended(&self, out: &mut Vec<JobEvent>) {
+        let outcome = self.outcome();
+        out.extend(self.jobs.iter().map(|key| JobEvent::Ended { key: key.clone(), outcome }));
+    }
+}
+
 /// One text or number of a reply.
 #[derive(Debug, Default)]
 pub struct Word {
@@ -89,6 +115,13 @@ pub struct Word {
     pub text: Vec<u8>,
     /// What was found in it.
     pub skim: Option<Skim>,
+}
+
+impl Word {
+    /// A string, and no null.
+    pub fn is_text(&self) -> bool {
+        matches!(self.kind, b'$' | b'=') && self.text != b"-1"
+    }
 }
 
 /// A reply, its nesting left out.

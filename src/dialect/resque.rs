@@ -53,7 +53,7 @@ impl Workers {
     /// What the job is called that has just been popped.
     fn pop(&mut self, fallback: JobKey) -> JobKey {
         match &self.key {
-            Some(key) if !self.several => text_key(key),
+            Some(key) if !self.several => JobKey::text(key),
             _ => {
                 if self.popped.len() < MANY {
                     self.popped.push((None, fallback.clone()));
@@ -74,7 +74,7 @@ impl Workers {
     fn done(&mut self, key: &[u8]) -> JobKey {
         match self.popped.iter().position(|(of, _)| of.as_deref() == Some(key)) {
             Some(at) => self.popped.remove(at).1,
-            None => text_key(key),
+            None => JobKey::text(key),
         }
     }
 }
@@ -145,7 +145,7 @@ impl Dialect for Resque {
                 if queue.ends_with(name) && is_queue(queue, true) && memmem::find(worker, WORKER).is_some() =>
             {
                 named(memory, worker, out);
-                return request(queue, Some(text_key(worker)), Refusal::Nothing);
+                return request(queue, Some(JobKey::text(worker)), Refusal::Nothing);
             }
             _ => {}
         }
@@ -175,7 +175,7 @@ impl Dialect for Resque {
 
     fn replied(&self, _memory: &mut Memory, request: &Request, reply: Reply<'_>, out: &mut Vec<JobEvent>) {
         let ([key], [word]) = (request.jobs.as_slice(), reply.words) else { return };
-        if !matches!(word.kind, b'$' | b'=') || word.text == b"-1" {
+        if !word.is_text() {
             return;
         }
         let name = word.skim.as_ref().and_then(|skim| skim.get("class")).unwrap_or_default().to_owned();
@@ -192,9 +192,13 @@ pub(super) fn is_of_worker(key: &[u8]) -> bool {
 }
 
 fn request(queue: &[u8], job: Option<JobKey>, refusal: Refusal) -> Meaning {
-    let queue = String::from_utf8_lossy(queue).into_owned();
-    let (system, verb, jobs) = (System::Resque, Verb::Fetch, job.into_iter().collect());
-    Meaning::Request(Box::new(Request { system, queue, verb, jobs, refusal, skim: CLASS, wakes: None }))
+    let jobs = job.into_iter().collect();
+    Meaning::Request(Box::new(Request {
+        jobs,
+        refusal,
+        skim: CLASS,
+        ..Request::new(System::Resque, queue, Verb::Fetch)
+    }))
 }
 
 /// A worker of this key has spoken.
@@ -233,10 +237,6 @@ fn worker_key(namespace: Option<&[u8]>, id: &[u8]) -> Vec<u8> {
 /// What stands behind `..:worker:`.
 fn key_of(key: &[u8]) -> &[u8] {
     memmem::find(key, WORKER).map_or(b"", |at| &key[at + WORKER.len()..])
-}
-
-fn text_key(key: &[u8]) -> JobKey {
-    JobKey::Text(String::from_utf8_lossy(key).into_owned())
 }
 
 fn is_queue(key: &[u8], known: bool) -> bool {

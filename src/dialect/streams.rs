@@ -2,7 +2,7 @@
 //! that the broker confirms (unless it was read with NOACK).
 
 use super::request::{Refusal, Reply, Request, Verb, Word};
-use super::{Claim, Dialect, Interest, Known, Meaning, Memory, Note, PAYLOAD, Payload, PopShape};
+use super::{Dialect, Interest, Meaning, Memory, Note, PAYLOAD, Payload};
 use crate::job::{Job, JobEvent, JobKey, Outcome, System};
 use std::sync::Arc;
 
@@ -19,10 +19,6 @@ impl Dialect for Streams {
     fn interest(&self, memory: &Memory, name: &[u8], _first: &[u8]) -> Interest {
         let told = matches!(memory.system, System::Unknown | System::Taskiq);
         if told && matches!(name, b"xack" | b"xackdel") { Interest::Tap } else { Interest::None }
-    }
-
-    fn claim(&self, _known: Known, _pop: PopShape<'_>) -> Claim {
-        Claim::NotMine
     }
 
     fn command(&self, _memory: &mut Memory, args: &[&[u8]], _out: &mut Vec<JobEvent>) -> Meaning {
@@ -55,8 +51,7 @@ fn counted<'a>(words: &'a [&'a [u8]]) -> &'a [&'a [u8]] {
 
 /// XREADGROUP of what is pending for this consumer already: a process that starts takes up so what it had before.
 pub fn history() -> Request {
-    let (system, queue, verb, refusal) = (System::Unknown, String::new(), Verb::Claim, Refusal::Needless);
-    Request { system, queue, verb, jobs: Vec::new(), refusal, skim: PAYLOAD, wakes: None }
+    Request { skim: PAYLOAD, ..Request::new(System::Unknown, b"", Verb::Claim) }
 }
 
 /// Whether a request is a [`history`].
@@ -72,15 +67,8 @@ pub fn has_entries(words: &[Word]) -> bool {
 
 /// XAUTOCLAIM in a transaction, where it cannot be answered: it can be made to claim nothing.
 pub fn claim_in_transaction(stream: &[u8]) -> Request {
-    Request {
-        system: System::Unknown,
-        queue: String::from_utf8_lossy(stream).into_owned(),
-        verb: Verb::Fetch,
-        jobs: Vec::new(),
-        refusal: Refusal::Rewrite { arg: 4, from: None, to: NEVER },
-        skim: PAYLOAD,
-        wakes: None,
-    }
+    let refusal = Refusal::Rewrite { arg: 4, from: None, to: NEVER };
+    Request { refusal, skim: PAYLOAD, ..Request::new(System::Unknown, stream, Verb::Fetch) }
 }
 
 /// The entries in the reply to a command of this name, whose system's they are, and as jobs. `stream` is the

@@ -2,7 +2,7 @@
 //! by that: SAQ, measured with 0.26, and bee-queue, measured with 2.0. They enqueue a job, push due jobs on to the queue, and
 //! give dead ones back; they answer with ids, with nothing, or with the time of the next job.
 
-use super::{Claim, Dialect, Interest, Known, Meaning, Memory, PopShape};
+use super::{Dialect, Meaning, Memory};
 use crate::job::{JobEvent, System};
 
 /// What the keys of such a script begin with, and what they end in. Empty: a job's own key.
@@ -19,14 +19,6 @@ pub(super) struct Tidying;
 impl Dialect for Tidying {
     fn system(&self) -> System {
         System::Unknown
-    }
-
-    fn interest(&self, _memory: &Memory, name: &[u8], _first: &[u8]) -> Interest {
-        if matches!(name, b"eval" | b"evalsha") { Interest::Whole } else { Interest::None }
-    }
-
-    fn claim(&self, _known: Known, _pop: PopShape<'_>) -> Claim {
-        Claim::NotMine
     }
 
     fn command(&self, _memory: &mut Memory, args: &[&[u8]], _out: &mut Vec<JobEvent>) -> Meaning {
