@@ -6,31 +6,10 @@
 //! something must not come from a page at all (`Origin`). A valid token is proof enough against both.
 
 use crate::api::error::{Kind, Problem};
+pub use crate::config::{Scope, Token};
 use axum::http::{HeaderMap, header};
 use sha2::{Digest, Sha256};
 use std::net::{IpAddr, SocketAddr};
-
-/// What a token allows. Each scope includes those before it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Scope {
-    /// Looking.
-    Read,
-    /// Draining and lifting drains.
-    Drain,
-    /// Everything.
-    Admin,
-}
-
-/// A token from the configuration. Only its hash is known.
-#[derive(Clone)]
-pub struct Token {
-    /// Who it is, for the log.
-    pub name: String,
-    /// The hash of its text.
-    pub sha256: [u8; 32],
-    /// What it allows.
-    pub scope: Scope,
-}
 
 /// Where a call came from and where it arrived.
 #[derive(Clone, Copy, Debug)]
@@ -62,17 +41,6 @@ impl std::fmt::Display for Allowed {
         match self {
             Allowed::Token(name) => write!(f, "token {name}"),
             Allowed::Address(ip) => write!(f, "{}", ip.to_canonical()),
-        }
-    }
-}
-
-impl Scope {
-    /// The name in the configuration.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Scope::Read => "read",
-            Scope::Drain => "drain",
-            Scope::Admin => "admin",
         }
     }
 }

@@ -147,6 +147,17 @@ pub enum Scope {
     Admin,
 }
 
+impl Scope {
+    /// The name in the configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Scope::Read => "read",
+            Scope::Drain => "drain",
+            Scope::Admin => "admin",
+        }
+    }
+}
+
 /// `[drains]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DrainsConfig {

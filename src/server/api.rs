@@ -1,8 +1,8 @@
 //! The admin API as a task that can be started anew with other tokens on the socket it has.
 
-use crate::api::auth::{self, Rules};
+use crate::api::auth::Rules;
 use crate::api::{self, ApiSettings};
-use crate::config::{Config, Scope, Token};
+use crate::config::Config;
 use crate::hub::Hub;
 use crate::telemetry::{Meter, Metrics};
 use std::io;
@@ -67,19 +67,6 @@ fn spawn(
     stop: CancellationToken,
 ) -> io::Result<JoinHandle<()>> {
     let listener = tokio::net::TcpListener::from_std(socket.try_clone()?)?;
-    let settings = ApiSettings { rules: rules(config), metrics };
+    let settings = ApiSettings { rules: Rules { tokens: config.admin.tokens.clone() }, metrics };
     Ok(tokio::spawn(api::serve(hub, settings, listener, stop)))
-}
-
-fn rules(config: &Config) -> Rules {
-    let token = |token: &Token| auth::Token {
-        name: token.name.clone(),
-        sha256: token.sha256,
-        scope: match token.scope {
-            Scope::Read => auth::Scope::Read,
-            Scope::Drain => auth::Scope::Drain,
-            Scope::Admin => auth::Scope::Admin,
-        },
-    };
-    Rules { tokens: config.admin.tokens.iter().map(token).collect() }
 }
