@@ -1,5 +1,5 @@
 //! Errors as `application/problem+json` (RFC 9457), with a `hint` that says what to do. Every kind of problem is one
-//! line in [`KINDS`]; its `type` is what a program tells it by, its `detail` what a person reads.
+//! line in `KINDS`; its `type` is what a program tells it by, its `detail` what a person reads.
 
 use crate::fleet::DrainError;
 use crate::hub::HubError;
@@ -24,7 +24,7 @@ pub struct Problem {
     pub hint: Option<String>,
 }
 
-/// What can go wrong with a call. The statuses and titles are in [`KINDS`].
+/// What can go wrong with a call. The statuses and titles are in `KINDS`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// The body, a parameter or a duration is not what it should be.
@@ -145,7 +145,7 @@ const KINDS: &[(Kind, &str, StatusCode, &str, &str)] = &[
         "no-drain",
         StatusCode::NOT_FOUND,
         "No such drain",
-        "GET /v1/drains lists the names (`draingate drains`)",
+        "GET /v1/drains (`draingate drains`) lists them; ended drains are forgotten after an hour",
     ),
     (
         Kind::NothingMatched,
@@ -166,14 +166,14 @@ const KINDS: &[(Kind, &str, StatusCode, &str, &str)] = &[
         "cannot-tell-apart",
         StatusCode::CONFLICT,
         "These cannot be told apart",
-        "select all of them, or give each a listener, a user tag or an address of its own",
+        "select all of them, or give each worker a listener, a tag in its user name (user+tag) or an address of its own",
     ),
     (
         Kind::WouldStarve,
         "would-starve",
         StatusCode::CONFLICT,
         "A queue would be left without a worker",
-        "start other workers on these queues first, or drain without `no_starve`",
+        "start other workers on these queues first, or drain without `no_starve` (`--no-starve`)",
     ),
     (
         Kind::Store,
@@ -240,12 +240,9 @@ impl From<DrainError> for Problem {
                 "GET /v1/workers (`draingate workers`) lists the workers; \
                  `allow_empty` (`--allow-empty`) accepts a selector that matches nothing",
             ),
-            DrainError::NameTaken(_) => Problem::new(Kind::NameTaken, detail)
-                .hint("take another name, or lift the drain first (`draingate undrain NAME`)"),
-            DrainError::CannotTellApart(_) => Problem::new(Kind::CannotTellApart, detail)
-                .hint("select all of them, or give each worker a listener, a tag in its user name (user+tag) or an address of its own"),
-            DrainError::WouldStarve(_) => Problem::new(Kind::WouldStarve, detail)
-                .hint("start other workers on these queues first, or drain without `no_starve` (`--no-starve`)"),
+            DrainError::NameTaken(_) => Problem::new(Kind::NameTaken, detail),
+            DrainError::CannotTellApart(_) => Problem::new(Kind::CannotTellApart, detail),
+            DrainError::WouldStarve(_) => Problem::new(Kind::WouldStarve, detail),
         }
     }
 }
@@ -254,8 +251,7 @@ impl From<HubError> for Problem {
     fn from(error: HubError) -> Problem {
         match error {
             HubError::Refused(refused) => refused.into(),
-            HubError::Store(_) => Problem::new(Kind::Store, error.to_string())
-                .hint("look at the disk behind the state directory, then try again"),
+            HubError::Store(_) => Problem::new(Kind::Store, error.to_string()),
         }
     }
 }

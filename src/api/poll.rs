@@ -16,10 +16,10 @@ const PAUSE_FACTOR: u32 = 20;
 
 /// The drain as it is now.
 pub(super) fn drain_named(api: &Api, name: &str) -> Result<Drain, Problem> {
-    let view = api.backend.drain_named(name).ok_or_else(|| {
-        Problem::new(Kind::NoDrain, format!("there is no drain named {name}"))
-            .hint("GET /v1/drains (`draingate drains`) lists them; ended drains are forgotten after an hour")
-    })?;
+    let view = api
+        .backend
+        .drain_named(name)
+        .ok_or_else(|| Problem::new(Kind::NoDrain, format!("there is no drain named {name}")))?;
     Ok(Drain::new(view, api.backend.now()))
 }
 

@@ -4,7 +4,7 @@ use crate::api::Api;
 use crate::api::auth::Allowed;
 use crate::api::error::Problem;
 use crate::api::model::{Pause, Queue, Queues};
-use crate::api::request::new_pause;
+use crate::api::request::{new_pause, no_name};
 use crate::api::routes::{Answer, blocking, body_of, in_path};
 use crate::fleet::view::QueueView;
 use crate::job::System;
@@ -41,11 +41,8 @@ pub(super) async fn pause(
 }
 
 /// A path without a name in it is a slip, and has an answer of its own.
-pub(super) async fn unnamed(body: Result<Bytes, BytesRejection>) -> Problem {
-    match body_of(body).and_then(|body| new_pause(String::new(), &body)) {
-        Ok(_) => Problem::new(crate::api::error::Kind::BadQueue, "the queue has no name"),
-        Err(problem) => problem,
-    }
+pub(super) async fn unnamed() -> Problem {
+    no_name()
 }
 
 pub(super) async fn resume(

@@ -152,8 +152,7 @@ fn drain(body: NewDrain) -> Result<DrainRequest, Problem> {
 pub(super) fn new_pause(queue: String, body: &[u8]) -> Result<PauseRequest, Problem> {
     let queue = queue.trim().to_owned();
     if queue.is_empty() {
-        return Err(Problem::new(Kind::BadQueue, "the queue has no name")
-            .hint("GET /v1/queues (`draingate queues`) lists those that have been asked for"));
+        return Err(no_name());
     }
     let body = if body.trim_ascii().is_empty() { Ok(NewPause::default()) } else { serde_json::from_slice(body) };
     let body = body.map_err(|error| {
@@ -162,6 +161,11 @@ pub(super) fn new_pause(queue: String, body: &[u8]) -> Result<PauseRequest, Prob
     })?;
     let ttl = body.ttl.as_deref().map(ttl).transpose()?;
     Ok(PauseRequest { queue, ttl, reason: reason(body.reason)? })
+}
+
+pub(super) fn no_name() -> Problem {
+    Problem::new(Kind::BadQueue, "the queue has no name")
+        .hint("GET /v1/queues (`draingate queues`) lists those that have been asked for")
 }
 
 fn reason(text: Option<String>) -> Result<Option<String>, Problem> {

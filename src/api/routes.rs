@@ -97,10 +97,10 @@ async fn workers(State(api): State<Arc<Api>>, uri: Uri) -> Answer<Json<Workers>>
 
 async fn worker(State(api): State<Arc<Api>>, id: Result<Path<String>, PathRejection>) -> Answer<Json<WorkerDetail>> {
     let id = in_path(id)?;
-    let detail = api.backend.worker(&id).ok_or_else(|| {
-        Problem::new(Kind::NoWorker, format!("there is no worker with the id {id}"))
-            .hint("GET /v1/workers lists the ids (`draingate workers -o wide`)")
-    })?;
+    let detail = api
+        .backend
+        .worker(&id)
+        .ok_or_else(|| Problem::new(Kind::NoWorker, format!("there is no worker with the id {id}")))?;
     Ok(Json(detail.into()))
 }
 
@@ -223,7 +223,6 @@ async fn no_route(uri: Uri) -> Problem {
 
 async fn no_method(method: Method, uri: Uri) -> Problem {
     Problem::new(Kind::NoMethod, format!("{} does not take {method}", uri.path()))
-        .hint("GET /openapi.json lists the methods of each path")
 }
 
 async fn make(api: &Arc<Api>, request: DrainRequest, allowed: &Allowed) -> Answer<DrainAnswer> {
