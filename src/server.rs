@@ -31,14 +31,8 @@ const UPKEEP: Duration = Duration::from_secs(30);
 pub struct ServeOptions {
     /// `--config`.
     pub config: Option<PathBuf>,
-    /// `--redis LISTEN=UPSTREAM`.
-    pub redis: Vec<String>,
-    /// `--amqp LISTEN=UPSTREAM`.
-    pub amqp: Vec<String>,
-    /// `--admin ADDR`.
-    pub admin: Option<String>,
-    /// `--state-dir`.
-    pub state_dir: Option<PathBuf>,
+    /// Those that are stronger than the configuration.
+    pub flags: Flags,
     /// `--ignore-state`.
     pub ignore_state: bool,
 }
@@ -71,13 +65,7 @@ pub enum ServeError {
 impl ServeOptions {
     /// Reads the configuration that these flags lead to.
     fn load(&self) -> Result<Config, ConfigError> {
-        let flags = Flags {
-            redis: self.redis.clone(),
-            amqp: self.amqp.clone(),
-            admin: self.admin.clone(),
-            state_dir: self.state_dir.clone(),
-        };
-        Config::load(self.config.as_deref(), &flags)
+        Config::load(self.config.as_deref(), &self.flags)
     }
 }
 

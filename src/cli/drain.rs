@@ -6,7 +6,7 @@ use crate::cli::args::{Delayed, DrainArgs, Format, UndrainArgs};
 use crate::cli::client::{Client, Reply};
 use crate::cli::exit::Exit;
 use crate::cli::wait::Waiting;
-use crate::cli::{Failure, note, print, report};
+use crate::cli::{Failure, check_reason, note, print, report};
 
 /// `draingate drain`.
 pub(super) async fn drain(client: &Client, args: DrainArgs) -> Result<Exit, Failure> {
@@ -51,9 +51,7 @@ async fn in_force(client: &Client) -> Result<Vec<String>, Failure> {
 }
 
 fn body(args: &DrainArgs) -> Result<NewDrain, Failure> {
-    if args.ttl.as_deref() == Some("none") && args.reason.as_ref().is_none_or(|reason| reason.trim().is_empty()) {
-        return Err(Failure::new(Exit::Usage, "--ttl none needs a --reason"));
-    }
+    check_reason(args.ttl.as_deref(), args.reason.as_deref())?;
     let flag = |set: bool| set.then_some(true);
     Ok(NewDrain {
         selector: Selectors::Any(args.selector.clone()),

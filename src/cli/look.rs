@@ -41,15 +41,12 @@ pub(super) async fn workers(client: &Client, args: WorkersArgs) -> Result<Exit, 
 /// `draingate drains`.
 pub(super) async fn drains(client: &Client, args: DrainsArgs) -> Result<Exit, Failure> {
     let reply = client.get::<Drains>(&["v1", "drains"], &[]).await?;
-    let names = |drains: &[Drain]| drains.iter().map(|drain| drain.name.as_str()).collect::<Vec<_>>().join("\n");
     let text = match args.output {
         Format::Json => reply.text,
-        Format::Name => names(&reply.value.drains),
+        Format::Name => table::names(reply.value.drains.iter().map(|drain| &drain.name)),
         Format::Table => table::drains(&reply.value.drains),
     };
-    if !text.is_empty() {
-        print(&text);
-    }
+    print(&text);
     Ok(Exit::Done)
 }
 
@@ -67,7 +64,7 @@ fn show_workers(reply: Reply<Workers>, output: WorkersFormat) -> String {
     let workers = &reply.value.workers;
     match output {
         WorkersFormat::Json => reply.text,
-        WorkersFormat::Name => workers.iter().map(|worker| worker.name.as_str()).collect::<Vec<_>>().join("\n"),
+        WorkersFormat::Name => table::names(workers.iter().map(|worker| &worker.name)),
         WorkersFormat::Table => with_past(workers, false),
         WorkersFormat::Wide => with_past(workers, true),
     }
@@ -118,7 +115,7 @@ where
             Ok(look) => {
                 if screen {
                     print(&format!("\x1b[H\x1b[2J{}", look.text));
-                } else if !look.text.is_empty() && shown.as_ref() != Some(&look.key) {
+                } else if shown.as_ref() != Some(&look.key) {
                     print(&look.text);
                 }
                 if !watch || look.last {

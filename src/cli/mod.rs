@@ -19,6 +19,7 @@ mod wait;
 
 pub use args::Cli;
 
+use crate::config::Flags;
 use crate::server::{self, ServeOptions};
 use args::{Command, GateArgs, ServeArgs};
 use client::Client;
@@ -69,7 +70,8 @@ pub fn run(cli: Cli) -> ExitCode {
 
 fn serve(gate: GateArgs, args: ServeArgs) -> Result<Exit, Failure> {
     let ServeArgs { config, redis, amqp, state_dir, ignore_state } = args;
-    let options = ServeOptions { config, redis, amqp, admin: gate.admin, state_dir, ignore_state };
+    let flags = Flags { redis, amqp, admin: gate.admin, state_dir };
+    let options = ServeOptions { config, flags, ignore_state };
     server::run(options).map_err(|error| Failure::new(Exit::Failed, format!("{error:#}")))?;
     Ok(Exit::Done)
 }
@@ -100,9 +102,19 @@ fn talk(gate: &GateArgs, command: Command) -> Result<Exit, Failure> {
     })
 }
 
-/// A result. That nobody reads on (`| head`) is no error.
+/// What ends by nothing but an operator's hand has to say why.
+fn check_reason(ttl: Option<&str>, reason: Option<&str>) -> Result<(), Failure> {
+    if ttl == Some("none") && reason.is_none_or(|reason| reason.trim().is_empty()) {
+        return Err(Failure::new(Exit::Usage, "--ttl none needs a --reason"));
+    }
+    Ok(())
+}
+
+/// A result, if there is any. That nobody reads on (`| head`) is no error.
 fn print(text: &str) {
-    let _ = writeln!(std::io::stdout().lock(), "{}", text.trim_end());
+    if !text.is_empty() {
+        let _ = writeln!(std::io::stdout().lock(), "{}", text.trim_end());
+    }
 }
 
 /// Something to know beside the result.

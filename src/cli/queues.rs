@@ -4,7 +4,7 @@ use crate::api::model::{NewPause, Queue, Queues};
 use crate::cli::args::{Format, PauseArgs, QueuesArgs, ResumeArgs};
 use crate::cli::client::Client;
 use crate::cli::exit::Exit;
-use crate::cli::{Failure, note, print, table};
+use crate::cli::{Failure, check_reason, note, print, table};
 use crate::fleet::view::QueueState;
 use std::time::{Duration, Instant};
 
@@ -17,21 +17,17 @@ pub(super) async fn queues(client: &Client, args: QueuesArgs) -> Result<Exit, Fa
     let queues = &reply.value.queues;
     let text = match args.output {
         Format::Json => reply.text,
-        Format::Name => queues.iter().map(|queue| queue.name.as_str()).collect::<Vec<_>>().join("\n"),
+        Format::Name => table::names(queues.iter().map(|queue| &queue.name)),
         Format::Table => table::queues(queues),
     };
-    if !text.is_empty() {
-        print(&text);
-    }
+    print(&text);
     Ok(Exit::Done)
 }
 
 /// `draingate pause`.
 pub(super) async fn pause(client: &Client, args: PauseArgs) -> Result<Exit, Failure> {
     let name = named(&args.queue)?;
-    if args.ttl.as_deref() == Some("none") && args.reason.as_ref().is_none_or(|reason| reason.trim().is_empty()) {
-        return Err(Failure::new(Exit::Usage, "--ttl none needs a --reason"));
-    }
+    check_reason(args.ttl.as_deref(), args.reason.as_deref())?;
     let body = NewPause { ttl: args.ttl.clone(), reason: args.reason.clone() };
     let reply = client.pause(name, &body).await?;
     let pause = &reply.value;

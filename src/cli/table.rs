@@ -150,6 +150,11 @@ pub(super) fn in_flight(jobs: InFlight, evidence: Word<Evidence>) -> String {
     }
 }
 
+/// A line for each name.
+pub(super) fn names<'a>(names: impl Iterator<Item = &'a String>) -> String {
+    names.map(String::as_str).collect::<Vec<_>>().join("\n")
+}
+
 /// `1 job`, `2 jobs`.
 pub(super) fn count(n: usize, what: &str) -> String {
     if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
