@@ -1,5 +1,5 @@
-//! What a command *means*: one file per job system, its line in [`DIALECTS`], and a place in [`told`] by each command that it
-//! wants to read along.
+//! What a command *means*: one file per job system, its line in [`DIALECTS`], and a place in `told` by each command
+//! that it wants to read along.
 //!
 //! A gate knows commands; a dialect knows what a job system wants with them. It names the few commands that it wants
 //! to read along, says which pops ask for a job, what an acknowledgement looks like, and how a job's payload reads.
@@ -185,7 +185,7 @@ impl Blank for Few {
 pub trait Dialect: Sync {
     /// Which.
     fn system(&self) -> System;
-    /// Whether the command with this name and first argument is wanted. Asked only for names that it has in [`told`].
+    /// Whether the command with this name and first argument is wanted. Asked only for names that it has in `told`.
     /// Of a script the first argument says nothing (it is its text or SHA): only the shape of the rest can tell.
     fn interest(&self, _memory: &Memory, name: &[u8], _first: &[u8]) -> Interest {
         if matches!(name, b"eval" | b"evalsha") { Interest::Whole } else { Interest::None }
