@@ -23,7 +23,6 @@ use crate::dialect;
 use crate::gate::{Action, Gate, Side};
 use crate::job::{Fate, FetchEnd, JobEvent, JobKey, Millis, Place};
 use bytes::Bytes;
-use std::ops::Range;
 use std::sync::Arc;
 
 /// Fetches that wait longer than this go to the broker in slices.
@@ -269,15 +268,5 @@ impl RespGate {
         if self.mode == Mode::Orphaned && settled {
             self.close(Ok(()), out);
         }
-    }
-
-    /// Adds a consumed stretch of the broker's bytes to the run to be forwarded, unless nobody is there to take it.
-    pub(super) fn extend(&mut self, run: &mut Range<usize>, stretch: Range<usize>, out: &mut Vec<Action>) {
-        if run.end != stretch.start {
-            Self::flush(run, out);
-            run.start = stretch.start;
-        }
-        run.end = stretch.end;
-        self.sent += stretch.len() as u64;
     }
 }

@@ -167,11 +167,6 @@ impl RespGate {
         }
     }
 
-    /// The number of bytes that the gate has ordered to be written to the client so far.
-    pub fn sent_to_client(&self) -> u64 {
-        self.sent
-    }
-
     fn close(&mut self, why: Result<(), GateError>, out: &mut Vec<Action>) {
         if self.mode != Mode::Closed {
             self.mode = Mode::Closed;
@@ -217,6 +212,16 @@ impl RespGate {
         }
         self.settle_broken(out);
         self.settle_orphan(out);
+    }
+
+    /// Adds a consumed stretch of the broker's bytes to the run to be forwarded.
+    fn extend(&mut self, run: &mut Range<usize>, stretch: Range<usize>, out: &mut Vec<Action>) {
+        if run.end != stretch.start {
+            Self::flush(run, out);
+            run.start = stretch.start;
+        }
+        run.end = stretch.end;
+        self.sent += stretch.len() as u64;
     }
 
     /// A run of forwarded bytes ends.
