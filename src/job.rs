@@ -249,8 +249,8 @@ pub enum JobEvent {
         blocking: bool,
     },
 
-    /// The client has gone that waited for the fetch which is at the broker. What comes of it will be put back: until then it
-    /// stands in the way of a seal, but nobody waits any more, who may have asked again on another connection.
+    /// The client has gone that waited for the fetch which is at the broker. What comes of it will be put back: until
+    /// then it stands in the way of a seal, but nobody waits any more, who may have asked again on another connection.
     FetchOrphaned,
 
     /// The jobs that are fetched on this connection are acknowledged one by one when they are over.

@@ -1,8 +1,8 @@
 //! What queues are called, and which of them are paused: like [`crate::job`] words that gates and fleet share.
 //!
-//! The gate shows a queue by its key (`queue:default`, `rq:queue:mail`, `bull:video`); people say what their job system says
-//! (`default`, `mail`, `video`). A pause may name either: the key means that queue alone, the short name the queue of that
-//! name of every job system.
+//! The gate shows a queue by its key (`queue:default`, `rq:queue:mail`, `bull:video`); people say what their job system
+//! says (`default`, `mail`, `video`). A pause may name either: the key means that queue alone, the short name the queue
+//! of that name of every job system.
 
 use crate::job::System;
 use std::collections::BTreeSet;

@@ -9,7 +9,8 @@ use std::net::SocketAddr;
 use tokio::sync::watch;
 
 /// The gate as the API sees it. [`Backend::drain`], [`Backend::undrain`], [`Backend::pause`], [`Backend::resume`] and
-/// [`Backend::workers_of_caller`] may touch the disk and are called where blocking is allowed; all others only take the fleet's lock for a moment.
+/// [`Backend::workers_of_caller`] may touch the disk and are called where blocking is allowed; all others only take the
+/// fleet's lock for a moment.
 pub trait Backend: Send + Sync + 'static {
     /// Unix time in milliseconds by the gate's clock.
     fn now(&self) -> Millis;

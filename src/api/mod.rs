@@ -1,8 +1,9 @@
 //! The admin API: HTTP with JSON over the fleet, errors as problem+json.
 //!
-//! `routes` and `queues` have the calls, `model` what travels, `error` the problems, `auth` who may call, `poll` the waiting, `goal`
-//! when a wait is over, `events` the stream, `dashboard` the page, `backend` what is asked of the gate, `limit` how many connections there may be. Nothing here is on the way of a job: with the API dead the
-//! proxying goes on.
+//! `routes` and `queues` have the calls, `model` what travels, `error` the problems, `auth` who may call, `poll` the
+//! waiting, `goal` when a wait is over, `events` the stream, `dashboard` the page, `backend` what is asked of the gate,
+//! `limit` how many connections there may be. Nothing here is on the way of a job: with the API dead the proxying goes
+//! on.
 
 pub mod auth;
 pub mod backend;
@@ -39,7 +40,8 @@ use tokio_util::task::TaskTracker;
 
 /// Most connections at a time: the descriptors belong to the workers.
 const CONNECTIONS: usize = 512;
-/// So long a connection may wait for a call, or for the rest of its head: callers that say nothing must not keep others out.
+/// So long a connection may wait for a call, or for the rest of its head: callers that say nothing must not keep others
+/// out.
 const SILENCE: Duration = Duration::from_secs(5);
 /// How long calls under way may take to end after the stop.
 const GRACE: Duration = Duration::from_secs(2);

@@ -1,10 +1,11 @@
 //! BullMQ 5 and 6, measured with 5.81 and 6.7 and read in their sources back to 5.0, and Bull 4.16.
 //!
-//! Everything is a Lua script over keys `PREFIX:QUEUE:wait`, `..:active` and so on. `moveToActive` fetches; `moveToFinished`
-//! and `moveToDelayed` end a job *and* fetch the next one if one argument says `1`: with `0` they do what a worker does that
-//! is being closed. Scripts are told by their keys, for numbers of keys and SHAs change with each release. BullMQ waits in a
-//! `BZPOPMIN` for a marker, which is no job; Bull takes its jobs with `BRPOPLPUSH wait active`. BullMQ before 5 does both:
-//! its scripts bring jobs by arguments that differ from release to release, so its workers cannot be sealed.
+//! Everything is a Lua script over keys `PREFIX:QUEUE:wait`, `..:active` and so on. `moveToActive` fetches;
+//! `moveToFinished` and `moveToDelayed` end a job *and* fetch the next one if one argument says `1`: with `0` they do
+//! what a worker does that is being closed. Scripts are told by their keys, for numbers of keys and SHAs change with
+//! each release. BullMQ waits in a `BZPOPMIN` for a marker, which is no job; Bull takes its jobs with `BRPOPLPUSH wait
+//! active`. BullMQ before 5 does both: its scripts bring jobs by arguments that differ from release to release, so its
+//! workers cannot be sealed.
 
 use super::request::{Refusal, Reply, Request, Verb, Wake};
 use super::{Claim, Dialect, Known, Meaning, Memory, Payload, PopShape};

@@ -1,6 +1,6 @@
-//! Laravel's queues on Redis (`illuminate/queue`), measured with 8.83 and 13.31, over phpredis 5.3 and 6.2, predis 1.1 and
-//! 2.4. 10.48 and Horizon are known from their sources, which differ in arguments only. Everything about `PREFIXqueues:NAME`
-//! is a script:
+//! Laravel's queues on Redis (`illuminate/queue`), measured with 8.83 and 13.31, over phpredis 5.3 and 6.2, predis 1.1
+//! and 2.4. 10.48 and Horizon are known from their sources, which differ in arguments only. Everything about
+//! `PREFIXqueues:NAME` is a script:
 //!
 //! ```text
 //! migrate  NAME:delayed NAME NAME:notify | now          what is due goes to the queue; the same with NAME:reserved,
@@ -11,10 +11,10 @@
 //! Only the pop brings a job. With `block_for` a worker that found none waits in `BLPOP NAME:notify` for the sign that each
 //! push leaves there, and then pops: a sign that was eaten by one that is refused then is put back for another.
 //!
-//! A worker works one job at a time, and is not done with it when it has removed it: `failed()` runs later, and so do listeners
-//! and what stores failed jobs (measured: the callback one second behind its `ZREM`). So a job is over when it was removed
-//! *and* the worker looks for the next one, or leaves. What ran out of time and was given to somebody else is another attempt,
-//! and another job here; whoever ran out of time has it in hand until it says so itself.
+//! A worker works one job at a time, and is not done with it when it has removed it: `failed()` runs later, and so do
+//! listeners and what stores failed jobs (measured: the callback one second behind its `ZREM`). So a job is over when
+//! it was removed *and* the worker looks for the next one, or leaves. What ran out of time and was given to somebody
+//! else is another attempt, and another job here; whoever ran out of time has it in hand until it says so itself.
 
 use super::json::{Skim, Wanted};
 use super::request::{Refusal, Reply, Request, Verb, Wake, Word};

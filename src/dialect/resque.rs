@@ -1,10 +1,12 @@
-//! Resque, as Ruby's Resque 3 sends it (from its source), node-resque 9.7 and pyres 1.5 (measured). A worker works one job at
-//! a time and says what it does in a key of its own, `resque:worker:HOST:PID:QUEUES`: `SET` with the job, `DEL` when it is over.
+//! Resque, as Ruby's Resque 3 sends it (from its source), node-resque 9.7 and pyres 1.5 (measured). A worker works one
+//! job at a time and says what it does in a key of its own, `resque:worker:HOST:PID:QUEUES`: `SET` with the job, `DEL`
+//! when it is over.
 //!
-//! Fetch: `LPOP resque:queue:q` for each queue (pyres: `BLPOP`); node-resque has a script over the queue and the worker's key
-//! that pops and sets in one. A worker that takes itself off the list (`SREM resque:workers ID`) deletes its key, too; that
-//! ends no job. The worker's key names nobody: a forked child writes it, too. A scheduler looks into `resque:delayed_queue_schedule`, takes due jobs with `LPOP resque:delayed:TIME` one
-//! by one and pushes each of them before it takes the next.
+//! Fetch: `LPOP resque:queue:q` for each queue (pyres: `BLPOP`); node-resque has a script over the queue and the
+//! worker's key that pops and sets in one. A worker that takes itself off the list (`SREM resque:workers ID`) deletes
+//! its key, too; that ends no job. The worker's key names nobody: a forked child writes it, too. A scheduler looks into
+//! `resque:delayed_queue_schedule`, takes due jobs with `LPOP resque:delayed:TIME` one by one and pushes each of them
+//! before it takes the next.
 
 use super::json::Wanted;
 use super::request::{Refusal, Reply, Request, Verb};

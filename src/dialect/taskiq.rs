@@ -1,6 +1,6 @@
-//! taskiq-redis, measured with 1.2. Lists: `BRPOP taskiq 0`, no ack; a task's result, `SET TASK-ID ..`, is the last that is
-//! seen of it. Streams: `XREADGROUP`, and `XAUTOCLAIM` in a transaction; `XACK` when a task is over. Both take more into the
-//! worker's memory than it runs.
+//! taskiq-redis, measured with 1.2. Lists: `BRPOP taskiq 0`, no ack; a task's result, `SET TASK-ID ..`, is the last
+//! that is seen of it. Streams: `XREADGROUP`, and `XAUTOCLAIM` in a transaction; `XACK` when a task is over. Both take
+//! more into the worker's memory than it runs.
 
 use super::{Claim, Dialect, Interest, Known, Meaning, Memory, Note, Payload, PopShape};
 use crate::job::{Job, JobEvent, JobKey, System};

@@ -1,6 +1,6 @@
-//! Scripts that hand out no job, of job systems whose jobs lie in [lists](super::lists) of their workers' own and are known
-//! by that: SAQ, measured with 0.26, and bee-queue, measured with 2.0. They enqueue a job, push due jobs on to the queue, and
-//! give dead ones back; they answer with ids, with nothing, or with the time of the next job.
+//! Scripts that hand out no job, of job systems whose jobs lie in [lists](super::lists) of their workers' own and are
+//! known by that: SAQ, measured with 0.26, and bee-queue, measured with 2.0. They enqueue a job, push due jobs on to
+//! the queue, and give dead ones back; they answer with ids, with nothing, or with the time of the next job.
 
 use super::{Dialect, Meaning, Memory};
 use crate::job::{JobEvent, System};

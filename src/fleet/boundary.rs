@@ -26,8 +26,8 @@ pub struct FleetSettings {
     /// `[gate] fetch`: keys that the operator declared to hold jobs. A worker of an unknown system that takes jobs only
     /// from them is believed when its fetch pattern says that it is idle.
     pub declared_fetch: globset::GlobSet,
-    /// The pump tells with [`crate::job::JobEvent::MarkTaken`] when a connection's gate has taken its mark over, and no worker
-    /// is sealed before. Without it a fetch judged in the very moment of the mark can slip behind the seal.
+    /// The pump tells with [`crate::job::JobEvent::MarkTaken`] when a connection's gate has taken its mark over, and no
+    /// worker is sealed before. Without it a fetch judged in the very moment of the mark can slip behind the seal.
     pub confirm_marks: bool,
 }
 

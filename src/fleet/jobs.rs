@@ -14,7 +14,8 @@ use globset::GlobSet;
 /// A ledger keeps at most so many jobs whose end nobody will tell. Each delivery and each ack strikes out what is beyond:
 /// what comes together goes together.
 const LEDGER_LIMIT: usize = 10_000;
-/// And so many where each is acknowledged when it is over: a consumer without a prefetch of its own is given the whole queue.
+/// And so many where each is acknowledged when it is over: a consumer without a prefetch of its own is given the whole
+/// queue.
 const ACKNOWLEDGED_LIMIT: usize = 100_000;
 /// Events kept for a connection that has not found its worker yet.
 pub(super) const STRAYS: usize = 1_024;
@@ -157,8 +158,8 @@ impl Fleet {
         self.over(now, no, seq, end);
     }
 
-    /// A job stands in its queue again. If it is one of this worker's it may still be at it: it stays in the ledger until it
-    /// is acknowledged or a report says that the worker is idle. (Workers give back what others have, too.)
+    /// A job stands in its queue again. If it is one of this worker's it may still be at it: it stays in the ledger
+    /// until it is acknowledged or a report says that the worker is idle. (Workers give back what others have, too.)
     pub(super) fn given_back(&mut self, now: Millis, id: ConnId, key: JobKey) {
         let Some((conn, worker)) = self.pair(id) else { return };
         if let Some(seq) = worker.ledger.oldest(&key, Stage::Delivered) {

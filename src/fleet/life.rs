@@ -1,5 +1,5 @@
-//! A process that named itself, from its first word on. One worker can have several: one after the other behind one address,
-//! or side by side.
+//! A process that named itself, from its first word on. One worker can have several: one after the other behind one
+//! address, or side by side.
 
 use super::evidence::{celery::CeleryVoice, sidekiq::SidekiqVoice};
 use crate::job::{ConnId, Millis, System};

@@ -1,10 +1,11 @@
 //! Who runs what: connections become workers, job events become a ledger, drains become marks, and out of these comes
 //! the truth about `sealed` and `drained`. Pure: time is an argument, effects are returned as data.
 //!
-//! In reading order: [`boundary`] (what goes in and out), `conn`, `fetches`, `worker` and `life`, `identity` and `joining` (connections → workers),
-//! `incarnation` (one life or the next), `events` and `jobs` and `reports` (what gates tell), `evidence` (what can be
-//! said of a worker), `inquiry` (asking it), `phase` (active → draining → sealed → drained), `drains`, `members` and `selector`, `pauses`, `snapshot`
-//! (answers), `recorder`, `tally` and `durations` (what was, and what it says about what is to come), `persist`.
+//! In reading order: [`boundary`] (what goes in and out), `conn`, `fetches`, `worker` and `life`, `identity` and
+//! `joining` (connections → workers), `incarnation` (one life or the next), `events` and `jobs` and `reports` (what
+//! gates tell), `evidence` (what can be said of a worker), `inquiry` (asking it), `phase` (active → draining → sealed →
+//! drained), `drains`, `members` and `selector`, `pauses`, `snapshot` (answers), `recorder`, `tally` and `durations`
+//! (what was, and what it says about what is to come), `persist`.
 
 pub mod boundary;
 mod conn;
@@ -337,8 +338,8 @@ impl Fleet {
         std::mem::take(&mut self.effects)
     }
 
-    /// When what there is to append to the journal has to be taken, if there is anything: now, before the bytes that caused it
-    /// go out, if a later gate would believe too little without it.
+    /// When what there is to append to the journal has to be taken, if there is anything: now, before the bytes that
+    /// caused it go out, if a later gate would believe too little without it.
     pub fn journal_due(&mut self, now: Millis) -> Option<Millis> {
         self.journal.due(now)
     }

@@ -332,8 +332,8 @@ impl Worker {
         self.sums.blocked > 0 || self.sums.opaque > 0 || self.takes_unseen()
     }
 
-    /// It gets something, or looks for something, in ways that are no fetches to the gate. Where each job that is fetched is
-    /// acknowledged, a script that finds nothing tidies up.
+    /// It gets something, or looks for something, in ways that are no fetches to the gate. Where each job that is
+    /// fetched is acknowledged, a script that finds nothing tidies up.
     pub(super) fn takes_unseen(&self) -> bool {
         let least = if self.acknowledges { Found::Something } else { Found::Nothing };
         self.took >= Some(least) && self.may_take()

@@ -139,8 +139,8 @@ pub(super) struct Worker {
     pub(super) declared: bool,
     /// It asks for jobs where the operator declared that there are some.
     pub(super) declares: bool,
-    /// Something came to it, or may come, in a way that is no fetch to the gate: says something only while its job system is
-    /// unknown.
+    /// Something came to it, or may come, in a way that is no fetch to the gate: says something only while its job
+    /// system is unknown.
     pub(super) took: Option<Found>,
     /// Some of its fetches bring jobs that it acknowledges.
     pub(super) acknowledges: bool,
@@ -155,8 +155,8 @@ pub(super) struct Worker {
     pub(super) suspect: bool,
     /// It may have worked elsewhere before (behind another gate, say) and has not said yet what it is doing.
     pub(super) unvouched: bool,
-    /// How it is known that nothing was in flight at a moment since the last delivery. That stands until the next one: threads
-    /// that stop asking later (a process that shuts down) have nothing new to run.
+    /// How it is known that nothing was in flight at a moment since the last delivery. That stands until the next one:
+    /// threads that stop asking later (a process that shuts down) have nothing new to run.
     pub(super) proof: Option<Evidence>,
     pub(super) inquiry: Inquiry,
     /// All its connections were closed with something in flight, and nobody has said since that it is still the same

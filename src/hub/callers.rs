@@ -9,8 +9,8 @@ use std::sync::PoisonError;
 
 impl Hub {
     /// The workers that a new connection from the caller's process and address would belong to, were it made to any of
-    /// the listeners: looks the process up as for a local peer, then asks [`crate::fleet::Fleet::would_belong`]. Blocks on `/proc`.
-    /// One: that is the caller's worker. Several: they cannot be told apart from here.
+    /// the listeners: looks the process up as for a local peer, then asks [`crate::fleet::Fleet::would_belong`]. Blocks
+    /// on `/proc`. One: that is the caller's worker. Several: they cannot be told apart from here.
     pub fn workers_of_caller(&self, caller: SocketAddr) -> Vec<WorkerId> {
         let port = self.admin_address().parse().map_or(0, |admin: SocketAddr| admin.port());
         let gate = SocketAddr::from(([0, 0, 0, 0], port));

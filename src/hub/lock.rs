@@ -1,6 +1,6 @@
-//! The fleet's lock. Whoever needs the fleet for longer than a moment says so before (a drain of thousands of workers, a list
-//! of them): the threads on which connections live do not wait for it then. What their connections have to tell is put
-//! off a little, and all others go on.
+//! The fleet's lock. Whoever needs the fleet for longer than a moment says so before (a drain of thousands of workers,
+//! a list of them): the threads on which connections live do not wait for it then. What their connections have to tell
+//! is put off a little, and all others go on.
 
 use super::Hub;
 use crate::fleet::{Effect, Fleet};

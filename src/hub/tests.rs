@@ -197,7 +197,8 @@ async fn what_a_job_became_is_written_a_little_later() {
     assert_eq!(written(), "DE");
 }
 
-/// RabbitMQ takes a job back that was delivered and not acknowledged: only what is acknowledged before it is done is written.
+/// RabbitMQ takes a job back that was delivered and not acknowledged: only what is acknowledged before it is done is
+/// written.
 #[test]
 fn what_the_broker_takes_back_is_not_written() {
     let dir = tempfile::tempdir().expect("a directory");

@@ -149,8 +149,9 @@ mod tests {
             let elsewhere = Question { peer, gate: SocketAddr::new(gate.ip(), gate.port() ^ 1) };
             assert_eq!(sockets.inodes(&[elsewhere, question]), [None, by_table[0]]);
             assert!(sockets.kernel.is_some(), "it is asked again on the same socket");
-            // closed first, the client's end lingers, unless the kernel has too many of them: the table need not be read.
-            // (It is closed when nobody looks at it any more: other tests read the descriptors of this process, or fork it.)
+            // closed first, the client's end lingers, unless the kernel has too many of them: the table need not be
+            // read. (It is closed when nobody looks at it any more: other tests read the descriptors of this process,
+            // or fork it.)
             drop(client);
             let mut gone = || sockets.ask(&question).is_none_or(|inode| inode == NOBODYS);
             let begun = Instant::now();

@@ -110,8 +110,8 @@ impl Store {
         replace(&self.dir, DRAINS, &[text.as_bytes()], Durability::Synced)
     }
 
-    /// Appends lines, each with its end, to the journal with one write. Never fails for the caller (see the module), but says whether the
-    /// journal has grown so much, or failed, that it is to be written anew.
+    /// Appends lines, each with its end, to the journal with one write. Never fails for the caller (see the module),
+    /// but says whether the journal has grown so much, or failed, that it is to be written anew.
     pub fn journal(&self, lines: &[u8]) -> bool {
         let mut journal = self.locked_journal();
         journal.append(lines);

@@ -75,9 +75,10 @@ impl Fact {
         into.record().end();
     }
 
-    /// Appends a line with it, unless the worker is not in the journal. What puts a job into the worker's hands is written
-    /// before the worker hears of it. All else can wait: if this gate is killed meanwhile, that is for the next one as if it
-    /// had been killed before the broker's answer. (What it means for the worker's state does not wait, see [`state_line`].)
+    /// Appends a line with it, unless the worker is not in the journal. What puts a job into the worker's hands is
+    /// written before the worker hears of it. All else can wait: if this gate is killed meanwhile, that is for the next
+    /// one as if it had been killed before the broker's answer. (What it means for the worker's state does not wait,
+    /// see [`state_line`].)
     pub(in crate::fleet) fn append(self, journal: &mut Lines, worker: &Worker, seq: u64, entry: &Entry) -> bool {
         let written = worker.journalled.is_some() && !worker.key.is_pending();
         if written && !entry.goes_with_connection() {

@@ -191,7 +191,8 @@ impl<'a> Record<'a> {
     }
 }
 
-/// Writes a number so that it ends before `end`, as `{number}` does, which takes ten times as long. Returns where it begins.
+/// Writes a number so that it ends before `end`, as `{number}` does, which takes ten times as long. Returns where it
+/// begins.
 fn decimal(number: u64, into: &mut [u8], end: usize) -> usize {
     in_pairs(number, into, end, const { &pairs::<100>(10) })
 }

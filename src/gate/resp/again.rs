@@ -66,7 +66,8 @@ impl RespGate {
         }
     }
 
-    /// The command at the start of `buf`, if it is the last fetch again, to the byte. Returns what [`RespGate::start`] would.
+    /// The command at the start of `buf`, if it is the last fetch again, to the byte. Returns what [`RespGate::start`]
+    /// would.
     #[inline]
     pub(super) fn again(
         &mut self,

@@ -54,8 +54,8 @@ impl Brought {
 }
 
 impl RespGate {
-    /// The delivery at the start of `buf` that answers a fetch, if it is one element, not too long and all there: it is told,
-    /// and to be forwarded. Returns its length, or 0.
+    /// The delivery at the start of `buf` that answers a fetch, if it is one element, not too long and all there: it is
+    /// told, and to be forwarded. Returns its length, or 0.
     pub(super) fn quick_delivery(&mut self, buf: &[u8], out: &mut Vec<Action>) -> usize {
         let Some(Owed::Fetch(fetch)) = self.owed.front() else { return 0 };
         let odd = self.session.monitor || self.session.subscribed_resp2() || self.owed.sync().is_some();

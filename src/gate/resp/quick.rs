@@ -27,8 +27,8 @@ struct Quick {
 }
 
 impl RespGate {
-    /// How many bytes of whole commands stand at the start of `buf` that need no more than this. They have been entered into
-    /// what is owed, and are to be forwarded.
+    /// How many bytes of whole commands stand at the start of `buf` that need no more than this. They have been entered
+    /// into what is owed, and are to be forwarded.
     pub(super) fn quick_commands(&mut self, buf: &[u8], out: &mut Vec<Action>) -> usize {
         if self.session.replies != ReplyMode::On {
             return 0;

@@ -38,7 +38,8 @@ pub(super) enum Judged {
     Replaced(usize),
 }
 
-/// So long after the mark or the pause a worker that is refused may have eaten what would have woken another one: longer than a slice.
+/// So long after the mark or the pause a worker that is refused may have eaten what would have woken another one:
+/// longer than a slice.
 const WAKES_FOR: Millis = 10_000;
 /// A watched argument that is longer makes no request fetch.
 const WATCHED_MAX: usize = 64;
@@ -218,8 +219,8 @@ impl RespGate {
         }
     }
 
-    /// A process that starts takes up what is pending for it, one read after the other, and may be told of more by the next.
-    /// It is through when nothing comes any more, or when it asks for what is new.
+    /// A process that starts takes up what is pending for it, one read after the other, and may be told of more by the
+    /// next. It is through when nothing comes any more, or when it asks for what is new.
     pub(super) fn takes_up(&mut self, takes_up: bool, out: &mut Vec<Action>) {
         if self.told.takes_up != takes_up {
             self.told.takes_up = takes_up;

@@ -10,7 +10,8 @@ use bytes::Bytes;
 const TIME_MAX: usize = 24;
 
 impl Timeout {
-    /// So many milliseconds as they are written, at the end of `room`. `whole` seconds for a server that knows no fractions.
+    /// So many milliseconds as they are written, at the end of `room`. `whole` seconds for a server that knows no
+    /// fractions.
     fn write<'a>(&self, ms: Millis, whole: bool, room: &'a mut [u8; TIME_MAX]) -> &'a [u8] {
         let ms = ms.max(1);
         let mut at = TIME_MAX;
