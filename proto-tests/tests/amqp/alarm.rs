@@ -1,19 +1,7 @@
 //! RabbitMQ is short of memory or disk: it reads nothing more from a connection that publishes, until that is over. What the
 //! gate says there is not answered, and nobody but the gate waits for it.
 
-use crate::script::play;
-
-/// A consumer of jobs on channel 1.
-const CONSUMER: &str = "
-    handshake
-    W= 1 qos 2
-    B= 1 qos-ok
-    W= 1 declare q durable
-    B= 1 declare-ok q
-    W= 1 consume q t
-    E FetchAsked broker q blocking
-    B= 1 consume-ok t
-";
+use crate::script::{CONSUMER, play};
 
 /// What a worker's page says meanwhile.
 const DEAF: &str =

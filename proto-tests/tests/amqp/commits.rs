@@ -6,14 +6,7 @@ use crate::script::play;
 
 /// A consumer of jobs on channel 1, in a transaction, with a job in hand.
 const CONSUMER: &str = "
-    handshake
-    W= 1 qos 2
-    B= 1 qos-ok
-    W= 1 declare q durable
-    B= 1 declare-ok q
-    W= 1 consume q t
-    E FetchAsked broker q blocking
-    B= 1 consume-ok t
+    consumer
     W= 1 tx.select
     B= 1 tx.select-ok
     B= 1 message t 1 abc message=m

@@ -1,18 +1,6 @@
 //! What the client or the broker says crosses what the gate says about the same consumer.
 
-use crate::script::play;
-
-/// A consumer of jobs on channel 1.
-const CONSUMER: &str = "
-    handshake
-    W= 1 qos 2
-    B= 1 qos-ok
-    W= 1 declare q durable
-    B= 1 declare-ok q
-    W= 1 consume q t
-    E FetchAsked broker q blocking
-    B= 1 consume-ok t
-";
+use crate::script::{CONSUMER, play};
 
 #[test]
 fn the_clients_own_cancel_crosses_the_gates() {

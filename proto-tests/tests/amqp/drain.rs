@@ -1,6 +1,6 @@
 //! A mark: hold, cancel, cancel-ok, go on. Each of these was an accident with a real broker.
 
-use crate::script::play;
+use crate::script::{CONSUMER, play};
 
 /// Two consumers on one channel: remote control and jobs, as Celery has them.
 const CELERY: &str = "
@@ -19,18 +19,6 @@ const CELERY: &str = "
     W= 1 consume celery None4
     E FetchAsked broker celery blocking
     B= 1 consume-ok None4
-";
-
-/// A consumer of jobs on channel 1.
-const CONSUMER: &str = "
-    handshake
-    W= 1 qos 2
-    B= 1 qos-ok
-    W= 1 declare q durable
-    B= 1 declare-ok q
-    W= 1 consume q t
-    E FetchAsked broker q blocking
-    B= 1 consume-ok t
 ";
 
 #[test]

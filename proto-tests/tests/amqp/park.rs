@@ -203,16 +203,7 @@ fn the_client_may_want_the_number_of_the_gates_channel() {
 fn without_a_free_channel_nobody_is_asked() {
     play(
         "
-        W= greeting
-        B= 0 start
-        W= 0 start-ok
-        E User guest
-        B= 0 tune
-        W= 0 tune-ok 1
-        W= 0 connection.open
-        B= 0 connection.open-ok
-        W= 1 open
-        B= 1 open-ok
+        handshake 1
         DRAIN
         W> 1 consume x t
         W< 1 consume-ok t

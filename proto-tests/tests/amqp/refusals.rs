@@ -4,14 +4,7 @@
 use crate::script::play;
 
 const CONSUMER: &str = "
-    handshake
-    W= 1 qos 2
-    B= 1 qos-ok
-    W= 1 declare q durable
-    B= 1 declare-ok q
-    W= 1 consume q t
-    E FetchAsked broker q blocking
-    B= 1 consume-ok t
+    consumer
     B= 1 message t 1 abc message=m
     E Delivered 7.1.1 q - m
 ";

@@ -12,7 +12,8 @@
 //! W gone, B gone      that side has closed (`W ending`: it will say no more)
 //! ASK, ASK all        question 3 is put, about active tasks or about all lists
 //! CLOSED, CLOSED text the gate closed both sides (with an error that contains the text)
-//! handshake           the usual beginning, with channel 1
+//! handshake           the usual beginning, with channel 1 (numbers behind it: those that the client's tune-ok has)
+//! consumer            the same, and what [`CONSUMER`] says
 //! ```
 //! Before each new input everything that the gate put out must have been expected.
 
@@ -220,7 +221,11 @@ impl World {
                 self.pump();
             }
             "W gone" | "B gone" => self.gone(if line == "W gone" { Side::Client } else { Side::Broker }),
-            "handshake" => self.play(HANDSHAKE),
+            "consumer" => self.play(CONSUMER),
+            _ if line.starts_with("handshake") => {
+                let tuned = line["handshake".len()..].trim();
+                self.play(&HANDSHAKE.replace("tune-ok", &format!("tune-ok {tuned}")));
+            }
             _ if line.starts_with("CLOSED") => {
                 let why = line["CLOSED".len()..].trim();
                 match self.closed.take() {
@@ -366,6 +371,18 @@ impl World {
         )
     }
 }
+
+/// A consumer of jobs on channel 1.
+pub const CONSUMER: &str = "
+    handshake
+    W= 1 qos 2
+    B= 1 qos-ok
+    W= 1 declare q durable
+    B= 1 declare-ok q
+    W= 1 consume q t
+    E FetchAsked broker q blocking
+    B= 1 consume-ok t
+";
 
 const HANDSHAKE: &str = "
     W= greeting

@@ -244,16 +244,7 @@ fn a_place_that_is_lost_is_told() {
 fn there_are_no_more_anchors_than_channels() {
     play(
         "
-        W= greeting
-        B= 0 start
-        W= 0 start-ok
-        E User guest
-        B= 0 tune
-        W= 0 tune-ok 4
-        W= 0 connection.open
-        B= 0 connection.open-ok
-        W= 1 open
-        B= 1 open-ok
+        handshake 4
         W= 1 declare s durable x-queue-type=stream
         B= 1 declare-ok s
         W= 1 consume s a
