@@ -114,8 +114,7 @@ fn scripts_are_flushed_while_draining() {
     assert!(world.log().find("end", "long").is_some(), "drained before the job's end");
     assert!(world.gate().metric("draingate_fetches_rewritten_total") > 0.0);
     // its next look at the queue comes by the script's text, too
-    std::thread::sleep(secs(6));
-    assert_eq!(world.log().find("start", "rest"), None);
+    world.log().assert_held("rest", secs(6));
     world.gate().cli(&["undrain", "d"]).expect(0);
     world.log().await_all_ended(secs(30));
     world.log().assert_exactly_once(&[]);

@@ -11,11 +11,6 @@ use std::time::Duration;
 /// Longer than any fetch of a worker: what has not begun by then was held.
 const HELD: Duration = Duration::from_millis(3500);
 
-fn assert_held(world: &World, job: &str) {
-    std::thread::sleep(HELD);
-    assert_eq!(world.log().find("start", job), None, "a drained worker got it");
-}
-
 #[test]
 fn the_last_of_two_drains_counts() {
     let world = World::new();
@@ -26,7 +21,7 @@ fn the_last_of_two_drains_counts() {
     }
     system.producer(&world).push("new", 0.1, 0.0);
     world.gate().cli(&["undrain", "deploy"]).expect(0);
-    assert_held(&world, "new");
+    world.log().assert_held("new", HELD);
     let state = world.gate().worker(&worker.name).expect("it is there");
     assert_eq!(state["drains"], serde_json::json!(["upgrade"]), "{state}");
     world.gate().cli(&["wait", "upgrade", "--timeout", "10s"]).expect(0);
@@ -89,8 +84,8 @@ fn a_standing_drain_outlives_its_worker() {
         let worker = system.start(&world, "w1", 2);
         producer.push("waits-too", 0.1, 0.0);
         world.gate().await_worker(&worker.name, "drained", secs(60));
-        assert_held(&world, "waits");
-        assert_held(&world, "waits-too");
+        world.log().assert_held("waits", HELD);
+        world.log().assert_held("waits-too", HELD);
         world.gate().cli(&["undrain", "maintenance"]).expect(0);
         world.log().await_all_ended(secs(60));
         world.log().assert_exactly_once(&[]);

@@ -58,6 +58,5 @@ fn never_drained(huey: &Scripted, why: &str, codes: &[i32]) {
     let answer = world.gate().cli(&["drain", &worker.name, "--name", "d", "--wait", "--timeout", "60s"]);
     assert!(codes.contains(&answer.code) && answer.err.contains(why), "{answer:?}");
     producer.push("held", 0.0, 0.0);
-    std::thread::sleep(secs(2));
-    assert_eq!(world.log().find("start", "held"), None);
+    world.log().assert_held("held", secs(2));
 }

@@ -170,8 +170,7 @@ fn expiring(release: Release) {
     let mut producer = system.producer(&world);
     producer.push("held", 0.1, 0.0);
     drop(producer);
-    std::thread::sleep(secs(6));
-    assert_eq!(world.log().find("start", "held"), None);
+    world.log().assert_held("held", secs(6));
     world.gate().cli(&["undrain", "d"]).expect(0);
     world.log().await_line("end", "held", secs(20));
     world.log().assert_exactly_once(&[]);

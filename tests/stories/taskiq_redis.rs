@@ -35,8 +35,7 @@ fn a_list_without_results() {
     assert!(answer.err.contains("result backend"), "{answer:?}");
     // held, and given on when the drain is lifted
     producer.push("held", 0.0, 0.0);
-    std::thread::sleep(secs(2));
-    assert_eq!(world.log().find("start", "held"), None);
+    world.log().assert_held("held", secs(2));
     world.gate().cli(&["undrain", "d"]).expect(0);
     world.log().await_line("end", "held", secs(30));
 }

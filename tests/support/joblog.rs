@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A worker that the gate called drained.
 #[derive(Debug, Clone)]
@@ -99,6 +99,20 @@ impl JobLog {
     /// Waits for a line about a job.
     pub(crate) fn await_line(&self, what: &str, id: &str, within: Duration) -> Line {
         eventually(&format!("{what} of {id}"), within, || self.find(what, id))
+    }
+
+    /// Fails the test if a job begins within that time: what must not happen cannot be awaited.
+    #[track_caller]
+    pub(crate) fn assert_held(&self, id: &str, within: Duration) {
+        let begun = Instant::now();
+        loop {
+            let over = begun.elapsed() >= within;
+            assert_eq!(self.find("start", id), None, "it was not held");
+            if over {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
     }
 
     /// How many jobs were pushed and have not ended.
