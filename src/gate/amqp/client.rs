@@ -211,10 +211,10 @@ impl AmqpGate {
     }
 
     fn consumer(&mut self, number: u16, consume: Consume, queue: Vec<u8>, role: Role) -> Consumer {
-        self.consumers += 1;
+        self.numbers += 1;
         let prefetch = self.channels.get(&number).map_or(0, |channel| channel.prefetch);
         let stopped = self.stops(&queue);
-        Consumer { stopped, ..Consumer::new(self.consumers, consume, queue, role, prefetch) }
+        Consumer { stopped, ..Consumer::new(self.numbers, consume, queue, role, prefetch) }
     }
 
     /// A consumer is there now, as the client sees it.
@@ -256,7 +256,7 @@ impl AmqpGate {
         out: &mut Vec<Action>,
     ) -> Verdict {
         if consume.tag.is_empty() {
-            consume.tag = format!("amq.ctag-draingate.{:x}.{}", self.seed, self.consumers + 1).into_bytes();
+            consume.tag = format!("amq.ctag-draingate.{:x}.{}", self.seed, self.numbers + 1).into_bytes();
         }
         let mut consumer = self.consumer(number, consume, queue, Role::Job);
         consumer.state = State::Parked;

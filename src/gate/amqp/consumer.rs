@@ -1,5 +1,6 @@
 //! One consumer of the client's, and where it stands between the client and the broker.
 
+use super::AmqpGate;
 use super::method::Consume;
 use super::queues::{Kind, Known};
 use crate::dialect::amqp::Role;
@@ -127,6 +128,19 @@ pub(super) struct Consumer {
     /// Why it could not be resumed.
     pub(super) gone: Option<Gone>,
     pub(super) over: Option<Over>,
+}
+
+impl AmqpGate {
+    /// Of all channels.
+    pub(super) fn consumers(&self) -> impl Iterator<Item = &Consumer> {
+        self.channels.values().flat_map(|channel| channel.consumers.values())
+    }
+
+    /// Of the channels that can be spoken on.
+    pub(super) fn open_consumers(&self) -> impl Iterator<Item = &Consumer> {
+        let open = self.channels.values().filter(|channel| channel.is_open());
+        open.flat_map(|channel| channel.consumers.values())
+    }
 }
 
 impl Consumer {

@@ -58,7 +58,7 @@ impl AmqpGate {
 
     /// Consumers that are to be cancelled, on channels that can be spoken on.
     fn has_due(&self) -> bool {
-        self.channels.values().any(|c| c.is_open() && c.consumers.values().any(Consumer::is_due))
+        self.open_consumers().any(Consumer::is_due)
     }
 
     /// Begins a hold if a consumer is to be cancelled and none is in force.
@@ -140,7 +140,7 @@ impl AmqpGate {
     /// All cancel-oks may be back.
     pub(super) fn lift_hold(&mut self) {
         let under_way = |c: &Consumer| c.state == State::Cancelling || c.is_due();
-        if !self.channels.values().any(|channel| channel.is_open() && channel.consumers.values().any(under_way)) {
+        if !self.open_consumers().any(under_way) {
             self.hold = None;
             self.overdue = false;
         }
@@ -176,9 +176,8 @@ impl AmqpGate {
         if self.keep.is_none_or(|at| self.now < at) {
             return;
         }
-        let consumers = self.channels.values().filter(|c| c.is_open()).flat_map(|c| c.consumers.values());
-        let queues: Vec<Vec<u8>> =
-            consumers.filter(|c| c.waits() || c.awaits_its_queue()).map(|c| c.queue.clone()).collect();
+        let asked = self.open_consumers().filter(|c| c.waits() || c.awaits_its_queue());
+        let queues: Vec<Vec<u8>> = asked.map(|c| c.queue.clone()).collect();
         self.keep = None;
         if self.ending {
             return;
@@ -191,8 +190,8 @@ impl AmqpGate {
 
     /// A third of the time after which a queue with a parked consumer would expire.
     fn shortest_expiry(&self) -> Millis {
-        let consumers = self.channels.values().flat_map(|c| c.consumers.values()).filter(|c| c.waits());
-        let expiry = consumers.filter_map(|c| self.queues.known(&c.queue)?.expires).min();
+        let parked = self.consumers().filter(|c| c.waits());
+        let expiry = parked.filter_map(|c| self.queues.known(&c.queue)?.expires).min();
         expiry.map_or(KEEP_ALIVE, |after| after / 3)
     }
 
@@ -314,8 +313,7 @@ impl AmqpGate {
         if !self.attention {
             return None;
         }
-        let parked = self.channels.values().flat_map(|channel| channel.consumers.values());
-        parked.filter(|c| c.resumes()).filter_map(|c| c.until).filter(|at| *at > self.now).min()
+        self.consumers().filter(|c| c.resumes()).filter_map(|c| c.until).filter(|at| *at > self.now).min()
     }
 
     /// What the gate has to say on this channel waits for a commit-ok: then so does the client, whose replies would not

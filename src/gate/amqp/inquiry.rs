@@ -123,14 +123,14 @@ impl AmqpGate {
         let number = inquiry.number;
         match (inquiry.stage, id) {
             (Stage::Opening, method::CHANNEL_OPEN_OK) => {
-                self.consumers += 1; // no name comes twice
+                self.numbers += 1; // no name comes twice
                 let name = String::from_utf8_lossy(&inquiry.queue);
                 inquiry.stage = if inquiry.question == Question::Admits { Stage::Filling } else { Stage::Asking };
                 let ask = match &inquiry.question {
                     Question::Exists => method::does_exist(number, &name),
                     Question::Consumable => probe::refused(number, &name),
                     Question::IsLike(guess) => guess.declare(number, &name),
-                    Question::Admits => probe::fill(number, &format!("draingate.{:x}.{}", self.seed, self.consumers)),
+                    Question::Admits => probe::fill(number, &format!("draingate.{:x}.{}", self.seed, self.numbers)),
                 };
                 self.enqueue(Side::Broker, number, ask);
             }
@@ -213,10 +213,8 @@ impl AmqpGate {
     /// A queue has one consumer. If it is another's, and exclusive, then those that are parked here would be refused: the
     /// broker would close their channels. (An exclusive consumer is the only one.)
     fn doubt(&mut self, queue: &[u8]) {
-        let mut here =
-            self.channels.values().flat_map(|channel| channel.consumers.values()).filter(|c| c.queue == queue);
-        let resumes = here.clone().any(Consumer::resumes);
-        if !resumes || here.any(|c| c.is_at_broker() && c.over.is_none()) {
+        let here = || self.consumers().filter(|c| c.queue == queue);
+        if !here().any(Consumer::resumes) || here().any(|c| c.is_at_broker() && c.over.is_none()) {
             return;
         }
         match self.queues.known(queue).and_then(|known| known.kind) {
@@ -291,8 +289,7 @@ impl AmqpGate {
         if !self.stops_any() || self.closing || self.ending {
             return;
         }
-        let consumers = self.channels.values().filter(|c| c.is_open()).flat_map(|c| c.consumers.values());
-        let in_question = consumers.filter(|c| c.is_in_question());
+        let in_question = self.open_consumers().filter(|c| c.is_in_question());
         let queues: Vec<(Vec<u8>, bool)> = in_question
             .map(|c| (c.queue.clone(), leave(&c.consume, self.queues.known(&c.queue)) != Leave::Unasked))
             .collect();

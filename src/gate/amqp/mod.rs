@@ -103,7 +103,8 @@ pub struct AmqpGate {
     tuned: Tuned,
     channels: BTreeMap<u16, Channel>,
     queues: Queues,
-    consumers: u32,
+    /// Numbers given so far, to consumers and to queues of the gate's own.
+    numbers: u32,
     hold: Option<Hold>,
     /// A hold ended before all was cancelled: what is left is cancelled at the next boundary.
     overdue: bool,
@@ -156,7 +157,7 @@ impl AmqpGate {
             tuned: Tuned::default(),
             channels: BTreeMap::new(),
             queues: Queues::default(),
-            consumers: 0,
+            numbers: 0,
             hold: None,
             overdue: false,
             wait: None,

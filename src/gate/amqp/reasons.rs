@@ -20,9 +20,8 @@ impl AmqpGate {
 
     /// Tells which of the consumers' reasons are new and which have gone.
     pub(super) fn tell_reasons(&mut self, out: &mut Vec<Action>) {
-        let consumers = self.channels.values().flat_map(|channel| channel.consumers.values());
-        let mut now: BTreeSet<String> = consumers.clone().filter_map(Consumer::reason).collect();
-        if self.deaf && consumers.clone().any(Consumer::is_being_stopped) {
+        let mut now: BTreeSet<String> = self.consumers().filter_map(Consumer::reason).collect();
+        if self.deaf && self.consumers().any(Consumer::is_being_stopped) {
             now.insert(DEAF.to_owned());
         }
         let event = |event| Action::Event(event);
