@@ -30,10 +30,10 @@ mod pauses;
 mod words;
 
 use draingate::fleet::{ClosedBy, DrainAnswer, DrainError, Effect, Fleet, FleetSettings, Peer, Process};
-use draingate::job::{ConnId, FetchEnd, Found, JobEvent, JobKey, Millis, Outcome, Place, Report, System};
+use draingate::job::{ConnId, FetchEnd, JobEvent, Millis, Place};
 use draingate::question::Question;
 use std::collections::HashMap;
-use words::{celery_report, job, job_texts, moment, notice_text, request, sidekiq_report, span};
+use words::{job, job_texts, moment, notice_text, request, span, told};
 
 /// A fleet under a script.
 pub struct Script {
@@ -57,6 +57,41 @@ struct Client {
     marked: bool,
     /// Outstanding fetches: where, and whether they block.
     fetches: Vec<(Place, bool)>,
+}
+
+impl Client {
+    /// What becomes of its fetches, if these words speak of one.
+    fn fetch_event(&mut self, words: &[&str]) -> Result<Option<JobEvent>, String> {
+        Ok(Some(match words[0] {
+            "fetch" | "fetch!" | "poll" | "held" => {
+                let held = (self.marked && words[0] != "fetch!") || words[0] == "held";
+                let place = if held { Place::Gate } else { Place::Broker };
+                let blocking = words[0] != "poll";
+                self.fetches.push((place, blocking));
+                let queues = words[1..].iter().map(|queue| (*queue).to_owned()).collect();
+                JobEvent::FetchAsked { place, queues, blocking }
+            }
+            "parked" | "resumed" => {
+                let to = if words[0] == "parked" { Place::Gate } else { Place::Broker };
+                let fetch = self.fetches.iter_mut().find(|fetch| fetch.0 != to).ok_or("no fetch to move")?;
+                fetch.0 = to;
+                JobEvent::FetchMoved { to }
+            }
+            "nil" | "failed" | "vanished" => {
+                if self.fetches.is_empty() {
+                    return Err("no fetch is outstanding".to_owned());
+                }
+                let (from, blocking) = self.fetches.remove(0);
+                let end = match words[0] {
+                    "nil" => FetchEnd::Empty,
+                    "failed" => FetchEnd::Error,
+                    _ => FetchEnd::Vanished,
+                };
+                JobEvent::FetchAnswered { from, end, blocking }
+            }
+            _ => return Ok(None),
+        }))
+    }
 }
 
 /// Zero of the scripts' clock: a time like any other, so that nothing works by accident of being 0.
@@ -219,87 +254,18 @@ impl Script {
     }
 
     fn event(&mut self, name: &str, words: &[&str]) -> Result<(), String> {
-        let now = self.now;
         let client = self.conns.get_mut(name).ok_or("no such connection")?;
         let id = client.id;
-        let rest = |from: usize| words.get(from).copied().map(str::to_owned).ok_or("a word is missing");
-        let key = || rest(1).map(JobKey::Text);
         let event = match words[0] {
-            "fetch" | "fetch!" | "poll" | "held" => {
-                let held = (client.marked && words[0] != "fetch!") || words[0] == "held";
-                let place = if held { Place::Gate } else { Place::Broker };
-                let blocking = words[0] != "poll";
-                client.fetches.push((place, blocking));
-                let queues = words[1..].iter().map(|queue| (*queue).to_owned()).collect();
-                JobEvent::FetchAsked { place, queues, blocking }
-            }
-            "parked" | "resumed" => {
-                let to = if words[0] == "parked" { Place::Gate } else { Place::Broker };
-                let fetch = client.fetches.iter_mut().find(|fetch| fetch.0 != to).ok_or("no fetch to move")?;
-                fetch.0 = to;
-                JobEvent::FetchMoved { to }
-            }
-            "nil" | "failed" | "vanished" => {
-                if client.fetches.is_empty() {
-                    return Err("no fetch is outstanding".to_owned());
-                }
-                let (from, blocking) = client.fetches.remove(0);
-                let end = match words[0] {
-                    "nil" => FetchEnd::Empty,
-                    "failed" => FetchEnd::Error,
-                    _ => FetchEnd::Vanished,
-                };
-                JobEvent::FetchAnswered { from, end, blocking }
-            }
-            "orphaned" => JobEvent::FetchOrphaned,
             "gets" => return self.gets(name, words),
-            "delivers" => JobEvent::Delivered(job(words, now)?),
-            "reread" => JobEvent::Redelivered(job(words, now)?),
-            "taken" => JobEvent::Taken(job(words, now)?),
-            "acknowledges" => JobEvent::Acknowledges,
-            "pushed" => JobEvent::SchedulerReturned,
-            "ack" => JobEvent::Acked(key()?),
-            "result" => JobEvent::Result { id: rest(1)? },
-            "end" => JobEvent::Ended { key: key()?, outcome: Outcome::Finished },
-            "pops" => JobEvent::Popped(key()?),
-            "requeue" => JobEvent::Ended { key: key()?, outcome: Outcome::Requeued },
-            "restores" => JobEvent::GivenBack(key()?),
-            "returned" => JobEvent::Returned(key()?),
-            "pushes" => JobEvent::PushedOn(words[1..].iter().map(|key| JobKey::Text((*key).to_owned())).collect()),
-            "refused" => JobEvent::PushRefused(words[1..].iter().map(|key| JobKey::Text((*key).to_owned())).collect()),
-            "leaves" => JobEvent::Report(Report::SidekiqLeft { name: rest(1)? }),
-            "is" => JobEvent::Recognised(System::from_name(words[1]).ok_or("no such system")?),
-            "named" => JobEvent::Named { system: System::from_name(words[1]).ok_or("no such system")?, name: rest(2)? },
-            "born" => JobEvent::Born { system: System::from_name(words[1]).ok_or("no such system")?, name: rest(2)? },
-            "begun" => JobEvent::Begun,
-            "idle" => JobEvent::Report(Report::Idle),
-            "lease" | "renewed" => {
-                JobEvent::Report(Report::Lease { lasts: span(words[1])?, renewed: words[0] == "renewed" })
-            }
-            "listens" => JobEvent::Listens(true),
-            "deaf" => JobEvent::Listens(false),
             "answers" => return self.answers(id, &words[1..]),
-            "client" => JobEvent::ClientNamed(rest(1)?),
-            "user" => JobEvent::User(rest(1)?),
-            "tag" => JobEvent::Tagged(rest(1)?),
-            "blocked" => JobEvent::Blocked(words[1..].join(" ")),
-            "bound" => JobEvent::Bound(words[1..].join(" ")),
-            "unbound" => JobEvent::Unbound(words[1..].join(" ")),
-            "unrefused" => JobEvent::Unrefused { why: words[1..].join(" "), found: Found::Job },
-            "passes" => JobEvent::PassesPause { queue: words[1].to_owned(), why: rest(3)?, sure: words[2] == "surely" },
-            "scripts" => JobEvent::Unrefused { why: words[1..].join(" "), found: Found::Something },
-            "seeks" => JobEvent::Unrefused { why: words[1..].join(" "), found: Found::Nothing },
-            "opaque" => JobEvent::Opaque,
             "takes" => self.taken(&words[1..]),
-            "beat" | "online" | "offline" => celery_report(words, now)?,
-            "sidekiq" => sidekiq_report(words, now)?,
-            "work" => JobEvent::Report(Report::SidekiqWork {
-                running: words[1..].iter().map(|jid| (*jid).to_owned()).collect(),
-            }),
-            "seen" => JobEvent::MarkTaken,
-            other => return Err(format!("nothing is called {other}")),
+            _ => match client.fetch_event(words)? {
+                Some(event) => event,
+                None => told(words, self.now)?,
+            },
         };
-        self.fleet.event(now, id, event);
+        self.fleet.event(self.now, id, event);
         Ok(())
     }
 

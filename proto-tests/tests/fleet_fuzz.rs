@@ -122,6 +122,21 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+fn drain_request(name: u8, selector: &str, standing: bool, ttl: Option<Millis>) -> DrainRequest {
+    DrainRequest {
+        selector: vec![selector.to_owned()],
+        name: Some(format!("d{name}")),
+        ttl: ttl.map(Some),
+        reason: Some("a\treason\n".into()),
+        require: None,
+        delayed_wait: standing,
+        standing,
+        allow_empty: standing,
+        no_starve: false,
+        dry_run: false,
+    }
+}
+
 struct Chaos {
     fleet: Fleet,
     now: Millis,
@@ -189,19 +204,7 @@ impl Chaos {
                 prop_assert!(due.is_none_or(|due| due > self.now), "wants to be woken for ever");
             }
             Step::Drain { name, selector, standing, ttl } => {
-                let request = DrainRequest {
-                    selector: vec![selector.to_owned()],
-                    name: Some(format!("d{name}")),
-                    ttl: ttl.map(Some),
-                    reason: Some("a\treason\n".into()),
-                    require: None,
-                    delayed_wait: standing,
-                    standing,
-                    allow_empty: standing,
-                    no_starve: false,
-                    dry_run: false,
-                };
-                let _ = self.fleet.drain(self.now, &request);
+                let _ = self.fleet.drain(self.now, &drain_request(name, selector, standing, ttl));
             }
             Step::Undrain(name) => {
                 self.fleet.undrain(self.now, &format!("d{name}"));

@@ -3,7 +3,7 @@
 use super::ZERO;
 use draingate::fleet::view::JobEnd;
 use draingate::fleet::{DrainRequest, JobCount, Notice};
-use draingate::job::{CeleryEvent, Evidence, Job, JobEvent, JobKey, Millis, Report};
+use draingate::job::{CeleryEvent, Evidence, Found, Job, JobEvent, JobKey, Millis, Outcome, Report, System};
 
 pub(super) fn job(words: &[&str], now: Millis) -> Result<Job, String> {
     let key = words.get(1).copied().ok_or("a job needs a key")?;
@@ -19,6 +19,60 @@ pub(super) fn job(words: &[&str], now: Millis) -> Result<Job, String> {
         name: option("task").unwrap_or("task").to_owned(),
         queue: option("queue").unwrap_or("q").into(),
         eta,
+    })
+}
+
+/// What a gate tells in one word and what belongs to it.
+pub(super) fn told(words: &[&str], now: Millis) -> Result<JobEvent, String> {
+    let rest = |from: usize| words.get(from).copied().map(str::to_owned).ok_or("a word is missing");
+    let key = || rest(1).map(JobKey::Text);
+    let keys = || words[1..].iter().map(|key| JobKey::Text((*key).to_owned())).collect();
+    let system = || System::from_name(words[1]).ok_or("no such system");
+    Ok(match words[0] {
+        "orphaned" => JobEvent::FetchOrphaned,
+        "delivers" => JobEvent::Delivered(job(words, now)?),
+        "reread" => JobEvent::Redelivered(job(words, now)?),
+        "taken" => JobEvent::Taken(job(words, now)?),
+        "acknowledges" => JobEvent::Acknowledges,
+        "pushed" => JobEvent::SchedulerReturned,
+        "ack" => JobEvent::Acked(key()?),
+        "result" => JobEvent::Result { id: rest(1)? },
+        "end" => JobEvent::Ended { key: key()?, outcome: Outcome::Finished },
+        "pops" => JobEvent::Popped(key()?),
+        "requeue" => JobEvent::Ended { key: key()?, outcome: Outcome::Requeued },
+        "restores" => JobEvent::GivenBack(key()?),
+        "returned" => JobEvent::Returned(key()?),
+        "pushes" => JobEvent::PushedOn(keys()),
+        "refused" => JobEvent::PushRefused(keys()),
+        "leaves" => JobEvent::Report(Report::SidekiqLeft { name: rest(1)? }),
+        "is" => JobEvent::Recognised(system()?),
+        "named" => JobEvent::Named { system: system()?, name: rest(2)? },
+        "born" => JobEvent::Born { system: system()?, name: rest(2)? },
+        "begun" => JobEvent::Begun,
+        "idle" => JobEvent::Report(Report::Idle),
+        "lease" | "renewed" => {
+            JobEvent::Report(Report::Lease { lasts: span(words[1])?, renewed: words[0] == "renewed" })
+        }
+        "listens" => JobEvent::Listens(true),
+        "deaf" => JobEvent::Listens(false),
+        "client" => JobEvent::ClientNamed(rest(1)?),
+        "user" => JobEvent::User(rest(1)?),
+        "tag" => JobEvent::Tagged(rest(1)?),
+        "blocked" => JobEvent::Blocked(words[1..].join(" ")),
+        "bound" => JobEvent::Bound(words[1..].join(" ")),
+        "unbound" => JobEvent::Unbound(words[1..].join(" ")),
+        "unrefused" => JobEvent::Unrefused { why: words[1..].join(" "), found: Found::Job },
+        "passes" => JobEvent::PassesPause { queue: words[1].to_owned(), why: rest(3)?, sure: words[2] == "surely" },
+        "scripts" => JobEvent::Unrefused { why: words[1..].join(" "), found: Found::Something },
+        "seeks" => JobEvent::Unrefused { why: words[1..].join(" "), found: Found::Nothing },
+        "opaque" => JobEvent::Opaque,
+        "beat" | "online" | "offline" => celery_report(words, now)?,
+        "sidekiq" => sidekiq_report(words, now)?,
+        "work" => {
+            JobEvent::Report(Report::SidekiqWork { running: words[1..].iter().map(|jid| (*jid).to_owned()).collect() })
+        }
+        "seen" => JobEvent::MarkTaken,
+        other => return Err(format!("nothing is called {other}")),
     })
 }
 

@@ -161,6 +161,47 @@ fn header(size: u64, words: &[&str]) -> Vec<u8> {
 fn method(words: &[&str]) -> Result<Vec<u8>, String> {
     let number = |text: &str| text.parse::<u64>().map_err(|_| format!("not a number: {text}"));
     let payload = match words {
+        ["open"] => Payload::of(20, 10).name("-"),
+        ["flow", on] => Payload::of(20, 20).bits(&[*on], &["on"]),
+        ["flow-ok", on] => Payload::of(20, 21).bits(&[*on], &["on"]),
+        ["open-ok"] => Payload::of(20, 11).long(0),
+        ["close", code, what, text @ ..] => {
+            let (class, method) = what.split_once('/').ok_or("class/method")?;
+            let (class, method) = (number(class)? as u16, number(method)? as u16);
+            let text = match text {
+                [] if *code == "200" => "done".to_owned(),
+                [] => "NOT_FOUND".to_owned(),
+                text => text.join(" "),
+            };
+            Payload::of(20, 40).short(number(code)? as u16).name(&text).short(class).short(method)
+        }
+        ["close-ok"] => Payload::of(20, 41),
+        ["declare", queue, rest @ ..] => {
+            let bits = ["passive", "durable", "exclusive", "auto_delete", "nowait"];
+            let mut declare = Payload::of(50, 10).short(0).name(queue).bits(rest, &bits).0;
+            declare.extend(table(rest));
+            Payload(declare)
+        }
+        ["declare-ok", queue] => Payload::of(50, 11).name(queue).long(0).long(0),
+        ["declare-ok", queue, consumers] => Payload::of(50, 11).name(queue).long(0).long(number(consumers)? as u32),
+        ["bind", queue, exchange] => {
+            Payload::of(50, 20).short(0).name(queue).name(exchange).name("k").bits(&[], &[]).long(0)
+        }
+        ["bind-ok"] => Payload::of(50, 21),
+        ["delete", queue] => Payload::of(50, 40).short(0).name(queue).bits(&[], &[]),
+        ["delete-ok"] => Payload::of(50, 41).long(0),
+        _ => match connection(words)? {
+            Some(payload) => payload,
+            None => return basic(words),
+        },
+    };
+    Ok(payload.0)
+}
+
+/// Of the class connection.
+fn connection(words: &[&str]) -> Result<Option<Payload>, String> {
+    let number = |text: &str| text.parse::<u64>().map_err(|_| format!("not a number: {text}"));
+    Ok(Some(match words {
         ["start"] => {
             Payload(Payload::of(10, 10).0.into_iter().chain([0, 9]).collect()).long(0).text(b"PLAIN").text(b"en")
         }
@@ -194,38 +235,8 @@ fn method(words: &[&str]) -> Result<Vec<u8>, String> {
         ["connection.close-ok"] => Payload::of(10, 51),
         ["connection.blocked"] => Payload::of(10, 60).name("memory"),
         ["connection.unblocked"] => Payload::of(10, 61),
-        ["open"] => Payload::of(20, 10).name("-"),
-        ["flow", on] => Payload::of(20, 20).bits(&[*on], &["on"]),
-        ["flow-ok", on] => Payload::of(20, 21).bits(&[*on], &["on"]),
-        ["open-ok"] => Payload::of(20, 11).long(0),
-        ["close", code, what, text @ ..] => {
-            let (class, method) = what.split_once('/').ok_or("class/method")?;
-            let (class, method) = (number(class)? as u16, number(method)? as u16);
-            let text = match text {
-                [] if *code == "200" => "done".to_owned(),
-                [] => "NOT_FOUND".to_owned(),
-                text => text.join(" "),
-            };
-            Payload::of(20, 40).short(number(code)? as u16).name(&text).short(class).short(method)
-        }
-        ["close-ok"] => Payload::of(20, 41),
-        ["declare", queue, rest @ ..] => {
-            let bits = ["passive", "durable", "exclusive", "auto_delete", "nowait"];
-            let mut declare = Payload::of(50, 10).short(0).name(queue).bits(rest, &bits).0;
-            declare.extend(table(rest));
-            Payload(declare)
-        }
-        ["declare-ok", queue] => Payload::of(50, 11).name(queue).long(0).long(0),
-        ["declare-ok", queue, consumers] => Payload::of(50, 11).name(queue).long(0).long(number(consumers)? as u32),
-        ["bind", queue, exchange] => {
-            Payload::of(50, 20).short(0).name(queue).name(exchange).name("k").bits(&[], &[]).long(0)
-        }
-        ["bind-ok"] => Payload::of(50, 21),
-        ["delete", queue] => Payload::of(50, 40).short(0).name(queue).bits(&[], &[]),
-        ["delete-ok"] => Payload::of(50, 41).long(0),
-        _ => return basic(words),
-    };
-    Ok(payload.0)
+        _ => return Ok(None),
+    }))
 }
 
 fn basic(words: &[&str]) -> Result<Vec<u8>, String> {
