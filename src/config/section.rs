@@ -23,15 +23,21 @@ impl<'p> Section<'p> {
 
     /// The section below `key`; empty if it is not written.
     pub(super) fn section(&mut self, key: &'static str) -> Section<'p> {
-        let entries = match self.take(key) {
-            None => Entries::new(),
-            Some(Value { kind: Kind::Table(table), .. }) => table,
-            Some(value) => {
-                self.expected(key, &value, &format!("a table [{key}]"));
-                Entries::new()
+        let written = self.table(key).map(|(_, section)| section);
+        written.unwrap_or_else(|| Section::new(&self.path_of(key), Entries::new(), self.problems))
+    }
+
+    /// The section below `key`, if it is written, and where that is.
+    pub(super) fn table(&mut self, key: &'static str) -> Option<(String, Section<'p>)> {
+        match self.take(key)? {
+            Value { kind: Kind::Table(table), place } => {
+                Some((place, Section::new(&self.path_of(key), table, self.problems)))
             }
-        };
-        Section::new(&self.path_of(key), entries, self.problems)
+            value => {
+                self.expected(key, &value, &format!("a table [{key}]"));
+                None
+            }
+        }
     }
 
     /// The tables of `[[key]]`.
@@ -82,7 +88,7 @@ impl<'p> Section<'p> {
         key: &'static str,
         parse: impl FnOnce(&str) -> Result<T, String>,
     ) -> Option<T> {
-        if !self.entries.contains_key(key) {
+        if !self.has(key) {
             self.problem(String::new(), key, Fault::Invalid("is missing".into()));
         }
         self.text(key, || None, |text| parse(text).map(Some))
@@ -161,14 +167,14 @@ impl<'p> Section<'p> {
         }
     }
 
-    /// Where a key stands, if it is written.
-    pub(super) fn written(&self, key: &str) -> Option<String> {
-        self.entries.get(key).map(|value| value.place.clone())
+    /// Whether a key is written.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.entries.contains_key(key)
     }
 
     /// Where a key stands; empty if it is not written.
     pub(super) fn place_of(&self, key: &str) -> String {
-        self.written(key).unwrap_or_default()
+        self.entries.get(key).map_or_else(String::new, |value| value.place.clone())
     }
 
     /// Says what was expected instead of `value`.

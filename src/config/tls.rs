@@ -8,8 +8,7 @@ use std::path::PathBuf;
 
 /// `tls = { cert, key, client_ca? }`; `None` if it is not written.
 pub(super) fn server(parent: &mut Section<'_>) -> Option<ServerTls> {
-    let place = parent.written("tls")?;
-    let mut section = parent.section("tls");
+    let (place, mut section) = parent.table("tls")?;
     let (cert, key) = (section.required("cert", file), section.required("key", file));
     let client_ca = section.text("client_ca", || None, |text| file(text).map(Some));
     section.finish();
@@ -19,13 +18,13 @@ pub(super) fn server(parent: &mut Section<'_>) -> Option<ServerTls> {
 
 /// `upstream_tls = { ca?, cert?, key?, server_name? }`; `None` if neither it is written nor the broker's URL asks for TLS.
 pub(super) fn client(parent: &mut Section<'_>, wanted: bool) -> Option<ClientTls> {
-    let written = parent.written("upstream_tls");
-    if written.is_none() && !wanted {
+    if !wanted && !parent.has("upstream_tls") {
         return None;
     }
+    let place = parent.place_of("upstream_tls");
     let mut section = parent.section("upstream_tls");
     let ca = section.text("ca", || None, |text| file(text).map(Some));
-    let both = section.written("cert").is_some() || section.written("key").is_some();
+    let both = section.has("cert") || section.has("key");
     let identity = both.then(|| (section.required("cert", file), section.required("key", file)));
     let server_name = section.text("server_name", || None, |text| name(text).map(Some));
     section.finish();
@@ -34,7 +33,7 @@ pub(super) fn client(parent: &mut Section<'_>, wanted: bool) -> Option<ClientTls
         None => None,
     };
     let tls = ClientTls { ca, identity, server_name };
-    check(parent, written.unwrap_or_default(), "upstream_tls", tls::client(&tls).map(|_| tls))
+    check(parent, place, "upstream_tls", tls::client(&tls).map(|_| tls))
 }
 
 fn check<T>(parent: &Section<'_>, place: String, key: &str, tls: Result<T, TlsError>) -> Option<T> {
