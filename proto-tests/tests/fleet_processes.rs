@@ -175,6 +175,67 @@ fn a_pending_connection_is_held_while_a_drain_is_in_force() {
     );
 }
 
+/// Drained by its own word: it had one job.
+const DRAINED: &str = "
+    + c1 local
+    = c1 100:5
+    c1 named celery w1@a
+    c1 online processed=0
+    c1 gets t1
+    c1 ack t1
+    drain d w1@a
+    2s
+    c1 beat active=0 processed=1
+    ? w1@a drained reported
+";
+
+/// The script of a newcomer may have brought it a job: until it is known whose it is, that may be the drained worker. It
+/// was not, so what the worker has said of itself holds.
+#[test]
+fn a_strange_newcomer_costs_no_report() {
+    play(&format!(
+        "{DRAINED}
+        + x local
+        x seeks by a script
+        ? w1@a draining blocked~looked_up
+        = x 200:6
+        ? w1@a drained reported
+        ? drain d drained"
+    ));
+    // nor does it call back who has gone, from whom no report will ever come
+    play(&format!(
+        "{DRAINED}
+        - c1
+        ? w1@a gone
+        + x local
+        x seeks by a script
+        ? w1@a gone
+        = x 200:6
+        ? w1@a gone
+        ? drain d drained
+        +61s
+        ? no notice lost w1@a
+        ? drain d drained"
+    ));
+}
+
+/// Nobody will ever know whose it was.
+#[test]
+fn a_newcomer_that_leaves_unknown_costs_the_report() {
+    play(&format!(
+        "{DRAINED}
+        + x local
+        x seeks by a script
+        - x
+        ? w1@a sealed unknown
+        2s
+        c1 beat active=0 processed=1
+        2s
+        c1 beat active=0 processed=1
+        ? w1@a drained reported"
+    ));
+}
+
 #[test]
 fn a_job_that_came_while_the_process_was_unknown_is_in_its_ledger() {
     play(

@@ -235,7 +235,7 @@ impl Fleet {
         }
         worker.awaited = worker.conns.is_empty() && worker.is_cut_off(now);
         self.await_again(no, in_hand);
-        self.pending_resolved(now, id);
+        self.never_resolved(now, id);
         self.left(now, no);
     }
 

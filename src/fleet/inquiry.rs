@@ -17,6 +17,7 @@ use super::boundary::Effect;
 use super::conn::Conn;
 use super::evidence::celery;
 use super::ledger::{Entry, Stage};
+use super::seal::Seal;
 use super::view::JobEnd;
 use super::worker::{Worker, WorkerNo};
 use crate::job::{ConnId, Millis, System};
@@ -108,7 +109,7 @@ pub(super) fn is_idle(worker: &Worker) -> bool {
 /// When the next question is due, if there is one.
 pub(super) fn due(worker: &Worker) -> Option<Millis> {
     let asks = worker.system == System::Celery
-        && worker.sealed_at.is_some()
+        && worker.seal == Seal::Sealed
         && worker.inquiry.mailboxes > 0
         && (worker.ever_started || !worker.is_whole() || worker.ledger.unknown() > 0)
         && !celery::is_known_idle(worker);

@@ -30,6 +30,7 @@ mod phase;
 mod recorder;
 mod reports;
 mod results;
+mod seal;
 mod selector;
 mod snapshot;
 mod tally;

@@ -5,16 +5,17 @@
 //!                      ▲                                     │  ▲                                   │
 //!                      └────────── a way opens again ────────┘  └──────── a job comes due ──────────┘
 //! ```
-//! `drained` is never stored: every question judges anew. Stored are only the moment of the seal (reports from before
-//! it are void) and what was last told, to tell the next change.
+//! `drained` is never stored: every question judges anew. Stored are only the seal (reports from before it are void) and
+//! what was last told, to tell the next change.
 
 use super::Fleet;
 use super::boundary::{Effect, FleetSettings, Notice};
 use super::evidence::{FIRST_WORD, Verdict, acks, celery, judge};
 use super::inquiry;
 use super::ledger::Stage;
+use super::seal::Seal;
 use super::view::{JobEnd, WorkerState};
-use super::worker::{Key, Steady, Worker, WorkerNo};
+use super::worker::{Steady, Worker, WorkerNo};
 use crate::job::{ConnId, Evidence, Found, Millis, System};
 
 /// Workers of the last hour can be looked at, and ended drains read.
@@ -31,34 +32,19 @@ pub(super) fn state_of(worker: &Worker, verdict: &Verdict, require: Evidence, de
     if worker.conns.is_empty() && (known || (clear && !marked && !worker.awaited)) {
         return WorkerState::Gone;
     }
-    match (marked, worker.sealed_at.is_some(), known) {
+    match (marked, worker.seal, known) {
         (false, ..) => WorkerState::Active,
-        (true, false, _) => WorkerState::Draining,
-        (true, true, false) => WorkerState::Sealed,
-        (true, true, true) => WorkerState::Drained,
+        (true, Seal::Open | Seal::Doubted, _) => WorkerState::Draining,
+        (true, Seal::Sealed, false) => WorkerState::Sealed,
+        (true, Seal::Sealed, true) => WorkerState::Drained,
     }
 }
 
 impl Fleet {
     /// Judges a worker anew after something has changed: seal, state, timer.
     pub(super) fn settle(&mut self, now: Millis, no: WorkerNo) {
+        self.settle_seal(now, no);
         let Some(worker) = self.workers.get(&no) else { return };
-        let waits = worker.is_marked() && self.has_candidates(worker);
-        let sealed = worker.is_marked() && !waits && worker.is_shut();
-        if waits {
-            self.awaiting.insert(no);
-        } else {
-            self.awaiting.remove(&no);
-        }
-        let Some(worker) = self.workers.get_mut(&no) else { return };
-        match (sealed, worker.sealed_at) {
-            (true, None) => {
-                worker.sealed_at = Some(now);
-                worker.bump(now);
-            }
-            (false, Some(_)) => worker.sealed_at = None,
-            _ => {}
-        }
         if inquiry::due(worker).is_some_and(|at| at <= now) {
             self.inquire(now, no);
         }
@@ -77,17 +63,6 @@ impl Fleet {
         self.arm(no, deadline);
         if told.0 != told.1 {
             self.tell_state(now, no, told);
-        }
-    }
-
-    /// Connections whose process is being looked up and which may belong to this worker, with a way to get a job.
-    fn has_candidates(&self, worker: &Worker) -> bool {
-        match &worker.key {
-            Key::Listener(_) | Key::Pending(_) => false,
-            Key::Tag(_) | Key::Process { .. } => !self.unclean.is_empty(),
-            Key::Address(ip) => {
-                self.unclean.iter().any(|id| self.conns.get(id).is_some_and(|conn| conn.peer.ip == *ip))
-            }
         }
     }
 
@@ -222,45 +197,6 @@ impl Fleet {
         }
     }
 
-    /// A pending connection is marked while any drain is in force, and what it did decides whether it can still bring
-    /// a job to a worker that it turns out to belong to.
-    pub(super) fn check_pending(&mut self, now: Millis, id: ConnId) {
-        let Some(conn) = self.conns.get(&id).filter(|conn| conn.pending) else { return };
-        let clean = conn.is_clean();
-        if clean && self.unclean.remove(&id) {
-            self.settle_awaiting(now);
-        } else if !clean && self.unclean.insert(id) && !self.drains.is_empty() {
-            let marked: Vec<WorkerNo> = self.drains.values().flat_map(|drain| drain.members.iter().copied()).collect();
-            for no in marked {
-                self.settle(now, no);
-            }
-        }
-    }
-
-    pub(super) fn pending_resolved(&mut self, now: Millis, id: ConnId) {
-        if self.pending.remove(&id) && self.pending.is_empty() {
-            self.place_strays(now);
-        }
-        if self.unclean.remove(&id) {
-            self.settle_awaiting(now);
-        }
-    }
-
-    /// Sets the marks of the pending connections after a drain was made or has ended.
-    pub(super) fn refresh_pending(&mut self, now: Millis) {
-        let marked = !self.drains.is_empty();
-        for id in self.pending.clone() {
-            self.set_mark(id, marked);
-            self.check_pending(now, id);
-        }
-    }
-
-    fn settle_awaiting(&mut self, now: Millis) {
-        for no in self.awaiting.clone() {
-            self.settle(now, no);
-        }
-    }
-
     // ── open consumers ──
 
     pub(super) fn add_queues(&mut self, no: WorkerNo, queues: Vec<String>) {
@@ -322,11 +258,6 @@ impl Worker {
         self.queues.len() >= QUEUES || queues.iter().all(|queue| self.queues.contains(queue))
     }
 
-    /// No way is left for a new job, as far as its own connections go.
-    fn is_shut(&self) -> bool {
-        self.sums.fetches.at_broker() == 0 && !self.is_blocked() && self.sums.unconfirmed == 0
-    }
-
     /// It has a way to get jobs that the gate does not refuse.
     pub(super) fn is_blocked(&self) -> bool {
         self.sums.blocked > 0 || self.sums.opaque > 0 || self.takes_unseen()
@@ -353,7 +284,7 @@ impl Worker {
             self.was_drained = false;
         }
         let steady = Steady {
-            sealed: self.sealed_at.is_some(),
+            sealed: self.seal == Seal::Sealed,
             clear: verdict.is_clear(false),
             clear_of_delayed: verdict.is_clear(true),
             evidence: Some(verdict.evidence),

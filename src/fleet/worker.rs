@@ -9,6 +9,7 @@ use super::inquiry::Inquiry;
 use super::ledger::Ledger;
 use super::life::{Life, LifeNo};
 use super::recorder::Recent;
+use super::seal::Seal;
 use super::view::{Identity, WorkerState};
 use crate::job::{ConnId, Evidence, Found, Millis, System, WorkerId};
 use std::collections::BTreeSet;
@@ -166,7 +167,7 @@ pub(super) struct Worker {
     pub(super) strays: Vec<super::jobs::Stray>,
     pub(super) drains: Vec<u64>,
     pub(super) marked_at: Option<Millis>,
-    pub(super) sealed_at: Option<Millis>,
+    pub(super) seal: Seal,
     /// It was drained, and nothing has been in flight since.
     pub(super) was_drained: bool,
     pub(super) steady: Steady,
@@ -249,7 +250,7 @@ impl Worker {
             strays: Vec::new(),
             drains: Vec::new(),
             marked_at: None,
-            sealed_at: None,
+            seal: Seal::default(),
             was_drained: false,
             steady: Steady::default(),
             state: WorkerState::Active,
