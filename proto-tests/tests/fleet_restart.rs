@@ -396,3 +396,31 @@ fn a_worker_that_only_pops_is_remembered() {
         ",
     );
 }
+
+/// The last of its threads came back on a connection whose process was still being looked up.
+#[test]
+fn what_a_drained_process_had_in_hand_is_over_for_the_next_gate_too() {
+    play(
+        "
+        + c1 local
+        = c1 100:5
+        c1 named sidekiq host:100:aaaa
+        c1 sidekiq c=1 busy=0
+        c1 gets j1
+        drain d all
+        ? host:100:aaaa sealed running=1
+        + c2 local
+        c2 held default
+        = c2 100:5
+        ? host:100:aaaa drained inferred
+        - c1
+        - c2
+        ? host:100:aaaa gone inferred
+        restart
+        ? host:100:aaaa gone inferred
+        ? drain d drained
+        +61s
+        ? no notice lost host:100:aaaa
+    ",
+    );
+}

@@ -113,12 +113,16 @@ impl Fleet {
         }
         self.join_facts(now, &mut old, to, &conns);
         self.add_queues(to, queues);
-        for id in conns {
-            self.attach(id, to);
+        for id in &conns {
+            self.attach(*id, to);
         }
         self.join_drains(now, &old, to);
         self.journal_merged(to);
         self.replay_strays(now, std::mem::take(&mut old.strays), to);
+        if let Some(any) = conns.first() {
+            // among their fetches may be that of the last thread
+            self.note_pattern(now, *any);
+        }
         self.facts_changed(now, to);
         self.refresh_marks(now, to);
     }
