@@ -90,11 +90,13 @@ pub enum System {
     Resque,
     /// Laravel's queues.
     Laravel,
+    /// asynq.
+    Asynq,
 }
 
 impl System {
     /// All of them, in the order of their declaration.
-    pub const ALL: [System; 12] = [
+    pub const ALL: [System; 13] = [
         System::Unknown,
         System::Celery,
         System::Sidekiq,
@@ -107,6 +109,7 @@ impl System {
         System::Taskiq,
         System::Resque,
         System::Laravel,
+        System::Asynq,
     ];
 
     /// The name in the API, the metrics and the selectors (`system=celery`).
@@ -124,6 +127,7 @@ impl System {
             System::Taskiq => "taskiq",
             System::Resque => "resque",
             System::Laravel => "laravel",
+            System::Asynq => "asynq",
         }
     }
 

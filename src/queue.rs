@@ -20,6 +20,9 @@ pub fn short_name(queue: &str, system: System) -> Option<&str> {
         // in braces where a cluster's keys must stay together
         return name.strip_prefix('{').and_then(|name| name.strip_suffix('}')).or(Some(name));
     }
+    if system == System::Asynq {
+        return queue.strip_prefix("asynq:{").and_then(|name| name.strip_suffix('}')).filter(|name| !name.is_empty());
+    }
     // Sidekiq, Resque and RQ, with a namespace in front or not
     let name = queue.strip_prefix("queue:").or_else(|| queue.split_once(":queue:").map(|(_, name)| name));
     name.or_else(|| queue.strip_suffix(DELAYED)).filter(|name| !name.is_empty())
@@ -88,6 +91,8 @@ mod tests {
             ("queues:default", System::Laravel, Some("default")),
             ("laravel_database_queues:{a:b}", System::Laravel, Some("a:b")),
             ("queues:default", unknown, None),
+            ("asynq:{a:b}", System::Asynq, Some("a:b")),
+            ("asynq:{}", System::Asynq, None),
             ("huey.redis.app", System::Huey, None),
             ("celery", System::Celery, None),
             ("queue:", unknown, None),

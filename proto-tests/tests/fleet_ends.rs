@@ -1,4 +1,5 @@
-//! Ends of jobs that come late, over another connection, or of somebody else's job: Resque, arq, private lists and Laravel.
+//! Ends of jobs that come late, over another connection, or of somebody else's job: Resque, arq, private lists, Laravel
+//! and asynq.
 
 use proto_tests::fleet_script::play;
 
@@ -140,6 +141,78 @@ fn attempts_at_a_job_are_jobs_of_their_own() {
         ? 10.0.0.5 sealed running=1
         c2 end b:1
         ? 10.0.0.5 drained exact
+    ",
+    );
+}
+
+/// A process of asynq's that outlived the gate names what it works on in each of its reports. Two that name nothing tell
+/// that there is nothing left, and the word after them that it has not just stood still.
+#[test]
+fn the_reports_of_a_process_from_before() {
+    let start = "
+        + c1 local
+        = c1 100:7@0s
+        c1 lease 10s
+        c1 named asynq vm:100:a
+        c1 poll q
+        c1 gets q:1
+        restart
+        1s
+        + c2 local
+        = c2 100:7@0s
+        drain d all
+        c2 poll q
+        c2 nil
+        c2 renewed 10s
+        c2 named asynq vm:100:a
+        ? @c2 sealed unknown running=1 blocked~restarted
+        6s
+        c2 renewed 10s
+        c2 named asynq vm:100:a
+        11s
+        c2 lease 10s
+        c2 named asynq vm:100:a
+        16s
+        c2 lease 10s
+        c2 named asynq vm:100:a
+        ? @c2 sealed unknown
+    ";
+    // it stands still
+    play(&format!(
+        "{start} 5m\n ? @c2 sealed unknown\n c2 lease 10s\n c2 named asynq vm:100:a\n ? @c2 drained reported"
+    ));
+    // its task is over meanwhile, or was somebody else's by then
+    for end in ["c2 end q:1", ""] {
+        play(&format!(
+            "{start} {end}\n 20s\n ? @c2 sealed unknown\n 21s\n c2 lease 10s\n c2 named asynq vm:100:a\n ? @c2 drained reported"
+        ));
+    }
+    // and is not
+    play(&format!(
+        "{start} 17s\n c2 renewed 10s\n c2 named asynq vm:100:a\n 21s\n c2 lease 10s\n c2 named asynq vm:100:a\n ? @c2 sealed unknown"
+    ));
+}
+
+/// The same script is sent twice if its first answer is lost: by then the task is not there, and that is no news.
+#[test]
+fn a_task_that_has_ended_already() {
+    play(
+        "
+        + c1 local
+        = c1 100:7@3599s
+        + c2 local
+        = c2 100:7@3599s
+        c1 named asynq vm:100:a
+        c1 poll q
+        c1 gets q:1
+        c1 poll q
+        c1 gets q:2
+        drain d all
+        c1 end q:1
+        c2 pushes q:1
+        ? @c1 sealed running=1
+        c2 pushes q:2
+        ? @c1 drained exact
     ",
     );
 }

@@ -147,7 +147,7 @@ impl Dialect for Arq {
         }
     }
 
-    fn failed(&self, memory: &mut Memory, request: &Request, out: &mut Vec<JobEvent>) {
+    fn failed(&self, memory: &mut Memory, request: &Request, _error: &[u8], out: &mut Vec<JobEvent>) {
         if request.verb == Verb::Claim {
             memory.few.arq.give_up(out);
         }

@@ -6,7 +6,7 @@
 //! Jobs that are not due are held in the worker's memory, delivered from the queue's twin `.DQ`.
 
 use super::json::Wanted;
-use super::request::{Refusal, Reply, Request, Verb};
+use super::request::{Reads, Refusal, Reply, Request, Verb};
 use super::{Dialect, Meaning, Memory};
 use crate::job::{Job, JobEvent, JobKey, System};
 
@@ -51,7 +51,12 @@ impl Dialect for Dramatiq {
             }
         }
         let jobs = if verb == Verb::Fetch { Vec::new() } else { rest.iter().map(|id| JobKey::text(id)).collect() };
-        Meaning::Request(Box::new(Request { jobs, refusal, skim: MESSAGE, ..Request::new(system, queue, verb) }))
+        Meaning::Request(Box::new(Request {
+            jobs,
+            refusal,
+            reads: Reads::Json(MESSAGE),
+            ..Request::new(system, queue, verb)
+        }))
     }
 
     fn replied(&self, _memory: &mut Memory, request: &Request, reply: Reply<'_>, out: &mut Vec<JobEvent>) {

@@ -17,7 +17,7 @@
 //! else is another attempt, and another job here; whoever ran out of time has it in hand until it says so itself.
 
 use super::json::{Skim, Wanted};
-use super::request::{Refusal, Reply, Request, Verb, Wake, Word};
+use super::request::{Reads, Refusal, Reply, Request, Verb, Wake, Word};
 use super::{Claim, Dialect, Interest, Known, Meaning, Memory, PopShape, generic};
 use crate::job::{JobEvent, JobKey, Outcome, System};
 use memchr::memmem;
@@ -205,7 +205,7 @@ fn removal(memory: &Memory, queue: &[u8], verb: Verb, job: &[u8]) -> Meaning {
 }
 
 fn request(queue: &[u8], verb: Verb, jobs: Vec<JobKey>, refusal: Refusal) -> Request {
-    Request { jobs, refusal, skim: JOB, ..Request::new(System::Laravel, queue, verb) }
+    Request { jobs, refusal, reads: Reads::Json(JOB), ..Request::new(System::Laravel, queue, verb) }
 }
 
 /// A job is named by its id and the attempt: the next one may begin while this one still runs.

@@ -4,7 +4,7 @@
 //! for it with `LREM`, or popped it from there; a move out of it gives it back.
 
 use super::json::{Skim, Wanted};
-use super::request::{Reply, Request, Verb};
+use super::request::{Reads, Reply, Request, Verb};
 use super::{Claim, DIALECTS, Dialect, Interest, Known, Meaning, Memory, PopShape, rq, sidekiq};
 use crate::job::{JobEvent, JobKey, Outcome, System};
 use crate::rare::Blank;
@@ -104,7 +104,7 @@ pub fn taken_out(list: &[u8], moved: bool) -> Request {
 }
 
 fn request(list: &[u8], verb: Verb, jobs: Vec<JobKey>) -> Request {
-    Request { jobs, skim: NAMES, ..Request::new(System::Unknown, list, verb) }
+    Request { jobs, reads: Reads::Json(NAMES), ..Request::new(System::Unknown, list, verb) }
 }
 
 /// What the job of an element is called while it is in that list: by its id, if it is one of Sidekiq's.

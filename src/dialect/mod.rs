@@ -7,6 +7,7 @@
 
 pub mod amqp;
 mod arq;
+mod asynq;
 mod bull;
 mod celery;
 mod claim;
@@ -17,6 +18,7 @@ pub mod inspect;
 pub mod json;
 mod laravel;
 pub mod lists;
+pub mod packed;
 mod request;
 mod resque;
 mod rq;
@@ -30,7 +32,7 @@ use crate::rare::{Blank, Rare};
 pub use claim::{Claim, Keys, Known, PopShape, claim};
 pub use generic::are_of_queue;
 use json::{Skim, Wanted};
-pub use request::{Refusal, Reply, Request, Verb, Wake, Word};
+pub use request::{Reads, Refusal, Reply, Request, Verb, Wake, Word};
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -174,11 +176,17 @@ pub struct Few {
     resque: resque::Workers,
     /// Jobs of Laravel's.
     laravel: laravel::Hands,
+    /// What asynq is gathering.
+    asynq: asynq::Sets,
 }
 
 impl Blank for Few {
-    const BLANK: &'static Few =
-        &Few { arq: arq::Claiming::BLANK, resque: resque::Workers::BLANK, laravel: laravel::Hands::BLANK };
+    const BLANK: &'static Few = &Few {
+        arq: arq::Claiming::BLANK,
+        resque: resque::Workers::BLANK,
+        laravel: laravel::Hands::BLANK,
+        asynq: asynq::Sets::BLANK,
+    };
 }
 
 /// One job system.
@@ -205,8 +213,8 @@ pub trait Dialect: Sync {
     fn asks(&self, _memory: &Memory, _out: &mut Vec<JobEvent>) {}
     /// Reads the reply to a request of its own that the broker has not answered with an error.
     fn replied(&self, _memory: &mut Memory, _request: &Request, _reply: Reply<'_>, _out: &mut Vec<JobEvent>) {}
-    /// A request of its own has not been carried out.
-    fn failed(&self, _memory: &mut Memory, _request: &Request, _out: &mut Vec<JobEvent>) {}
+    /// A request of its own has not been carried out: the broker's error, or nothing.
+    fn failed(&self, _memory: &mut Memory, _request: &Request, _error: &[u8], _out: &mut Vec<JobEvent>) {}
     /// The client or the broker has gone.
     fn closed(&self, _memory: &mut Memory, _by_client: bool, _out: &mut Vec<JobEvent>) {}
 }
@@ -217,6 +225,7 @@ pub static DIALECTS: &[&dyn Dialect] = &[
     &celery::Celery,
     &sidekiq::Sidekiq,
     &rq::Rq,
+    &asynq::Asynq,
     &bull::Bull(System::Bullmq),
     &bull::Bull(System::Bull),
     &dramatiq::Dramatiq,
@@ -302,10 +311,10 @@ pub fn replied(memory: &mut Memory, request: &Request, reply: Reply<'_>, out: &m
     }
 }
 
-/// A request was not carried out: the broker refused it, or its transaction was not executed.
-pub fn failed(memory: &mut Memory, request: &Request, out: &mut Vec<JobEvent>) {
+/// A request was not carried out: the broker refused it with this error, or its transaction was not executed.
+pub fn failed(memory: &mut Memory, request: &Request, error: &[u8], out: &mut Vec<JobEvent>) {
     if let Some(dialect) = dialect(request.system) {
-        dialect.failed(memory, request, out);
+        dialect.failed(memory, request, error, out);
     }
 }
 

@@ -2,6 +2,7 @@
 //! by their SHA, and understood by their reply.
 
 use super::json::{Skim, Wanted};
+use super::packed::Packed;
 use crate::job::{JobEvent, JobKey, Outcome, System};
 
 /// How a request is kept from bringing a job.
@@ -70,8 +71,8 @@ pub struct Request {
     pub jobs: Vec<JobKey>,
     /// How it is kept from bringing a job.
     pub refusal: Refusal,
-    /// The values that are read from each text in the reply; empty: the texts themselves are wanted.
-    pub skim: Wanted,
+    /// What is read of each text in the reply, beside its beginning.
+    pub reads: Reads,
     /// What wakes another worker: the one that is refused now may just have eaten it.
     pub wakes: Option<Wake>,
 }
@@ -85,7 +86,7 @@ impl Request {
             verb,
             jobs: Vec::new(),
             refusal: Refusal::Needless,
-            skim: Wanted::NOTHING,
+            reads: Reads::Nothing,
             wakes: None,
         }
     }
@@ -102,6 +103,17 @@ impl Request {
     }
 }
 
+/// What is read of a text that may be long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reads {
+    /// Nothing.
+    Nothing,
+    /// These values, if it is JSON.
+    Json(Wanted),
+    /// The texts in these fields, if it is a packed message.
+    Packed(&'static [u64]),
+}
+
 /// One text or number of a reply.
 #[derive(Debug, Default)]
 pub struct Word {
@@ -113,8 +125,10 @@ pub struct Word {
     pub kind: u8,
     /// Its beginning.
     pub text: Vec<u8>,
-    /// What was found in it.
+    /// What was found in it, if it is JSON,
     pub skim: Option<Skim>,
+    /// or a packed message.
+    pub packed: Option<Box<Packed>>,
 }
 
 impl Word {

@@ -9,7 +9,7 @@
 //! before it takes the next.
 
 use super::json::Wanted;
-use super::request::{Refusal, Reply, Request, Verb};
+use super::request::{Reads, Refusal, Reply, Request, Verb};
 use super::{Claim, Dialect, Interest, Known, Meaning, Memory, Note, Payload, PopShape, generic};
 use crate::job::{Job, JobEvent, JobKey, Outcome, Report, System};
 use memchr::memmem;
@@ -198,7 +198,7 @@ fn request(queue: &[u8], job: Option<JobKey>, refusal: Refusal) -> Meaning {
     Meaning::Request(Box::new(Request {
         jobs,
         refusal,
-        skim: CLASS,
+        reads: Reads::Json(CLASS),
         ..Request::new(System::Resque, queue, Verb::Fetch)
     }))
 }

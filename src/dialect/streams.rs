@@ -1,7 +1,7 @@
 //! Consumer groups of streams, whoever uses them: what was read is pending until `XACK`, so each entry is a job with an end
 //! that the broker confirms (unless it was read with NOACK).
 
-use super::request::{Refusal, Reply, Request, Verb, Word};
+use super::request::{Reads, Refusal, Reply, Request, Verb, Word};
 use super::{Dialect, Interest, Meaning, Memory, Note, PAYLOAD, Payload};
 use crate::job::{Job, JobEvent, JobKey, Outcome, System};
 use std::sync::Arc;
@@ -51,7 +51,7 @@ fn counted<'a>(words: &'a [&'a [u8]]) -> &'a [&'a [u8]] {
 
 /// XREADGROUP of what is pending for this consumer already: a process that starts takes up so what it had before.
 pub fn history() -> Request {
-    Request { skim: PAYLOAD, ..Request::new(System::Unknown, b"", Verb::Claim) }
+    Request { reads: Reads::Json(PAYLOAD), ..Request::new(System::Unknown, b"", Verb::Claim) }
 }
 
 /// Whether a request is a [`history`].
@@ -68,7 +68,7 @@ pub fn has_entries(words: &[Word]) -> bool {
 /// XAUTOCLAIM in a transaction, where it cannot be answered: it can be made to claim nothing.
 pub fn claim_in_transaction(stream: &[u8]) -> Request {
     let refusal = Refusal::Rewrite { arg: 4, from: None, to: NEVER };
-    Request { refusal, skim: PAYLOAD, ..Request::new(System::Unknown, stream, Verb::Fetch) }
+    Request { refusal, reads: Reads::Json(PAYLOAD), ..Request::new(System::Unknown, stream, Verb::Fetch) }
 }
 
 /// The entries in the reply to a command of this name, whose system's they are, and as jobs. `stream` is the

@@ -128,7 +128,7 @@ impl Worker {
         self.protocol == "amqp"
             || matches!(
                 self.system,
-                System::Celery | System::Dramatiq | System::Bullmq | System::Bull | System::Laravel
+                System::Celery | System::Dramatiq | System::Bullmq | System::Bull | System::Laravel | System::Asynq
             )
     }
 }

@@ -33,7 +33,8 @@ pub enum Report {
     },
     /// The process that holds this connection has nothing in hand at this moment (RQ's `state idle`).
     Idle,
-    /// Jobs being worked on are locked for so long, and their locks renewed in time (BullMQ, Bull).
+    /// Jobs being worked on are locked for so long, and their locks renewed in time (BullMQ, Bull), or named so often
+    /// (asynq).
     Lease {
         /// Milliseconds.
         lasts: Millis,

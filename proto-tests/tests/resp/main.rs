@@ -5,6 +5,7 @@ mod support;
 
 mod arq;
 mod ask;
+mod asynq;
 mod bounds;
 mod bull;
 mod celery;

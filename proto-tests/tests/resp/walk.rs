@@ -138,6 +138,8 @@ const CLIENT: &[&str] = &[
     "BLPOP rq:queue:a rq:queue:b 5",
     "BRPOP jobs 1",
     "BZPOPMIN bull:v:marker 5",
+    "EVALSHA a815 4 asynq:{q}:pending asynq:{q}:paused asynq:{q}:active asynq:{q}:lease 1795390699 asynq:{q}:t:",
+    "EVALSHA a263 5 asynq:{q}:active asynq:{q}:lease asynq:{q}:t:a asynq:{q}:processed:1 asynq:{q}:processed a 1 2",
     "BLMOVE queue:default mine RIGHT LEFT 1",
     "LREM mine 1 text",
     "LPOP stock~",

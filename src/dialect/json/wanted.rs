@@ -25,9 +25,6 @@ pub(super) struct Named {
 }
 
 impl Wanted {
-    /// Nothing at all.
-    pub const NOTHING: Wanted = Wanted::of(&[]);
-
     /// These.
     pub const fn of(paths: &'static [&'static str]) -> Wanted {
         assert!(paths.len() <= WANTED_MAX, "more than anybody wants");
@@ -77,11 +74,6 @@ impl Wanted {
             }
         }
         Named::default()
-    }
-
-    /// See [`Wanted::NOTHING`].
-    pub fn is_empty(self) -> bool {
-        self.paths.is_empty()
     }
 }
 

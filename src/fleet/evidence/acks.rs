@@ -3,6 +3,7 @@
 
 use super::{Doubt, FIRST_WORD, Verdict};
 use crate::fleet::boundary::FleetSettings;
+use crate::fleet::ledger::{Entry, Stage};
 use crate::fleet::worker::{Adopted, Key, Worker};
 use crate::job::{ConnId, Evidence, Millis, System};
 
@@ -25,11 +26,12 @@ pub(super) fn judge(worker: &Worker, settings: &FleetSettings, now: Millis) -> V
     verdict.safe_until = ledger.first_due_after(limit);
     let unseen = (worker.untracked > 0).then_some(Adopted::Unseen);
     let Some(why) = worker.adopted.or(worker.suspect.then_some(Adopted::MidLife)).or(unseen) else { return verdict };
-    if quiet_at(worker).is_none_or(|at| now < at) {
+    if quiet_at(worker).is_none_or(|at| now < at || !is_heard(worker, at)) {
         return verdict.doubt(Doubt::Adopted(why, worker.system));
     }
     // jobs from before the gap would have renewed their locks
-    let over = ledger.iter().filter(|(_, entry)| entry.restored).count();
+    let over = |entry: &Entry| entry.restored && entry.stage != Stage::Taken;
+    let over = ledger.iter().filter(|(_, entry)| over(entry)).count();
     verdict.in_flight.running -= u32::try_from(over).unwrap_or(0).min(verdict.in_flight.running);
     verdict.waiting_all -= over;
     verdict.waiting = verdict.waiting.saturating_sub(over);
@@ -39,11 +41,16 @@ pub(super) fn judge(worker: &Worker, settings: &FleetSettings, now: Millis) -> V
 
 /// When it is known that no job is being worked on that the gate has not seen: none has renewed its lock.
 pub(in crate::fleet) fn quiet_at(worker: &Worker) -> Option<Millis> {
-    let known = matches!(worker.system, System::Bullmq | System::Bull);
+    let known = matches!(worker.system, System::Bullmq | System::Bull | System::Asynq);
     worker
         .lease
         .filter(|_| known && !worker.is_whole())
         .map(|lease| worker.renewed_at.saturating_add(lease).saturating_add(LATE))
+}
+
+/// Whether what is known at that time is the processes' own word: one that stands still renews nothing either.
+fn is_heard(worker: &Worker, at: Millis) -> bool {
+    worker.system != System::Asynq || worker.live().all(|life| life.last_seen >= at)
 }
 
 /// A process has said on `conn` that it does nothing now: the entries that are over. The word of the only process that

@@ -143,6 +143,7 @@ impl Doubt {
             Doubt::Adopted(_, System::Bullmq | System::Bull) => {
                 Some("wait until a job from before would have renewed its lock (lockDuration, 30 s by default)")
             }
+            Doubt::Adopted(_, System::Asynq) => Some("wait for its next reports (every 5 s) that name no task"),
             Doubt::Adopted(_, System::Rq) => {
                 Some("wait for the end of its job, or restart it while the gate is running")
             }

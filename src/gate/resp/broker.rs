@@ -7,7 +7,8 @@ use super::scan::{NotResp, number};
 use super::session::{Item, item};
 use super::{Mode, RespGate};
 use crate::dialect::PAYLOAD;
-use crate::dialect::json::{Skim, Wanted};
+use crate::dialect::Reads;
+use crate::dialect::json::Skim;
 use crate::gate::{Action, Side};
 use crate::job::{FetchEnd, Millis, Place};
 use std::ops::Range;
@@ -221,9 +222,9 @@ impl RespGate {
             None => (buf[0] == b'-').then_some((Current::OutOfBand, None)),
             Some(Owed::Plain(_) | Owed::Blocking) => Some((Current::Plain, None)),
             Some(Owed::Skip | Owed::Sync(_) | Owed::PutBack(_)) => Some((Current::Swallow, Some(Reading::of_note()))),
-            Some(Owed::Request(asked)) => Some((Current::Read, Some(Reading::of_words(asked.request.skim)))),
+            Some(Owed::Request(asked)) => Some((Current::Read, Some(Reading::of_words(asked.request.reads)))),
             Some(Owed::Noted(noted)) if noted.has_requests() => {
-                Some((Current::Read, Some(Reading::of_words(Wanted::NOTHING))))
+                Some((Current::Read, Some(Reading::of_words(Reads::Nothing))))
             }
             Some(Owed::Noted(noted)) if noted.asks_more() => Some((Current::Read, Some(Reading::of_note()))),
             Some(Owed::Noted(_) | Owed::Multi(_)) => Some((Current::Read, Some(Reading::of_kind()))),
@@ -260,7 +261,7 @@ impl RespGate {
             }
         }
         if fetch.pop.reads_entries() {
-            return Ok((Current::Read, Some(Reading::of_words(PAYLOAD))));
+            return Ok((Current::Read, Some(Reading::of_words(Reads::Json(PAYLOAD)))));
         }
         let skim = Skim::new(PAYLOAD);
         Ok((Current::Read, Some(Reading::new(max, Some((fetch.pop.payload_leaf(), skim))))))

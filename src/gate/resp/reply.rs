@@ -2,8 +2,9 @@
 
 use super::leaves::Leaves;
 use super::scan::{Sink, number};
-use crate::dialect::Word;
-use crate::dialect::json::{Skim, Wanted};
+use crate::dialect::json::Skim;
+use crate::dialect::packed::Packed;
+use crate::dialect::{Reads, Word};
 
 /// How much of a delivery is kept until it has been handed to the client's socket, so that it can be put back.
 pub(super) const DELIVERY_MAX: usize = 1024 * 1024;
@@ -33,7 +34,7 @@ pub(super) struct Reading {
 
 #[derive(Debug)]
 struct Words {
-    wanted: Wanted,
+    reads: Reads,
     words: Vec<Word>,
     /// Elements still to come, by nesting.
     open: Vec<i64>,
@@ -48,10 +49,14 @@ impl Words {
             self.open.push(if kind == b'%' { 2 * count } else { count });
         } else if self.words.len() < WORDS_MAX {
             let text = if matches!(kind, b'$' | b'=' | b'!') && text != b"-1" { b"".as_slice() } else { text };
-            let skim = (!self.wanted.is_empty() && kind == b'$').then(|| Skim::new(self.wanted));
             let text = text[..text.len().min(WORD_MAX)].to_vec();
             let depth = u8::try_from(self.open.len()).unwrap_or(u8::MAX);
-            self.words.push(Word { element: self.element, depth, kind, text, skim });
+            let (skim, packed) = match self.reads {
+                Reads::Json(wanted) if kind == b'$' => (Some(Skim::new(wanted)), None),
+                Reads::Packed(fields) if kind == b'$' => (None, Some(Box::new(Packed::new(fields)))),
+                _ => (None, None),
+            };
+            self.words.push(Word { element: self.element, depth, kind, text, skim, packed });
         } else {
             self.overflow = true;
         }
@@ -62,6 +67,9 @@ impl Words {
         word.text.extend_from_slice(&bytes[..bytes.len().min(WORD_MAX - word.text.len())]);
         if let Some(skim) = &mut word.skim {
             skim.feed(bytes);
+        }
+        if let Some(packed) = &mut word.packed {
+            packed.feed(bytes);
         }
     }
 
@@ -109,9 +117,9 @@ impl Reading {
         Reading::new(0, None)
     }
 
-    /// For a reply that is read word by word, whatever the length of each; with `wanted` for these values in JSON texts.
-    pub(super) fn of_words(wanted: Wanted) -> Reading {
-        let words = Words { wanted, words: Vec::new(), open: Vec::new(), element: 0, overflow: false };
+    /// For a reply that is read word by word, whatever the length of each; and each text as `reads` says.
+    pub(super) fn of_words(reads: Reads) -> Reading {
+        let words = Words { reads, words: Vec::new(), open: Vec::new(), element: 0, overflow: false };
         Reading { words: Some(words), ..Reading::new(NOTE_MAX, None) }
     }
 

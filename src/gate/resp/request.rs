@@ -12,7 +12,7 @@ use super::owed::{Asked, Owed};
 use super::reply::Reading;
 use super::session::ReplyMode;
 use super::{Mode, RespGate};
-use crate::dialect::{self, Note, Refusal, Reply, Request, Wake};
+use crate::dialect::{self, Note, Refusal, Reply, Request, Wake, Word};
 use crate::gate::{Action, Side};
 use crate::job::{Fate, FetchEnd, JobEvent, JobKey, Millis, Place};
 use bytes::Bytes;
@@ -188,7 +188,7 @@ impl RespGate {
     /// The reply to a request has ended; the last `pending` bytes of it are not yet counted in `sent`.
     pub(super) fn request_replied(&mut self, asked: Asked, reading: &Reading, pending: u64, out: &mut Vec<Action>) {
         let (words, whole) = reading.words();
-        let reply = (!reading.is_error()).then_some(Reply { words, whole });
+        let reply = answer(reading.is_error(), words, whole);
         self.request_answered(&asked.request, asked.fetches, reply, pending, out);
     }
 
@@ -201,7 +201,7 @@ impl RespGate {
             let to = words.partition_point(|word| word.element <= *index);
             let words = &words[from..to];
             let failed = matches!(words, [word] if matches!(word.kind, b'-' | b'!'));
-            let reply = (!failed).then_some(Reply { words, whole });
+            let reply = answer(failed, words, whole);
             self.request_answered(request, *fetches, reply, 0, out);
         }
     }
@@ -211,7 +211,7 @@ impl RespGate {
         for (_, note) in notes {
             let Note::Request { request, fetches } = note else { continue };
             let mut events = Vec::new();
-            dialect::failed(&mut self.memory, request, &mut events);
+            dialect::failed(&mut self.memory, request, b"", &mut events);
             Self::emit(events, out);
             if *fetches {
                 self.answered(Place::Broker, FetchEnd::Error, false, out);
@@ -229,29 +229,36 @@ impl RespGate {
         }
     }
 
-    /// `reply` is `None` for an error.
     fn request_answered(
         &mut self,
         request: &Request,
         fetches: bool,
-        reply: Option<Reply<'_>>,
+        reply: Result<Reply<'_>, &[u8]>,
         pending: u64,
         out: &mut Vec<Action>,
     ) {
         let mut events = Vec::new();
-        let failed = reply.is_none();
-        if let Some(reply) = reply.filter(|_| dialect::streams::is_history(request)) {
+        let failed = reply.is_err();
+        if let Ok(reply) = reply
+            && dialect::streams::is_history(request)
+        {
             self.takes_up(dialect::streams::has_entries(reply.words), out);
         }
         match reply {
-            Some(reply) => dialect::replied(&mut self.memory, request, reply, &mut events),
-            None => dialect::failed(&mut self.memory, request, &mut events),
+            Ok(reply) => dialect::replied(&mut self.memory, request, reply, &mut events),
+            Err(error) => dialect::failed(&mut self.memory, request, error, &mut events),
         }
-        let key = |event: &JobEvent| if let JobEvent::Delivered(job) = event { Some(job.key.clone()) } else { None };
+        let key = |event: &JobEvent| match event {
+            JobEvent::Delivered(job) | JobEvent::Taken(job) => Some(job.key.clone()),
+            _ => None,
+        };
         let keys: Vec<JobKey> = events.iter().filter_map(key).collect();
         let gone = self.mode == Mode::Orphaned;
         if gone {
-            events.retain(|event| !matches!(event, JobEvent::Delivered(_) | JobEvent::Redelivered(_)));
+            let brought = |event: &JobEvent| {
+                matches!(event, JobEvent::Delivered(_) | JobEvent::Redelivered(_) | JobEvent::Taken(_))
+            };
+            events.retain(|event| !brought(event));
             out.extend(keys.iter().map(|_| Action::Event(JobEvent::Orphan(Fate::Kept))));
         }
         if !gone && !fetches && !keys.is_empty() {
@@ -276,6 +283,11 @@ impl RespGate {
             self.retained.push_back(Retained { end, pop: None, brought, overflow: false });
         }
     }
+}
+
+/// A reply, or the text of an error.
+fn answer(failed: bool, words: &[Word], whole: bool) -> Result<Reply<'_>, &[u8]> {
+    if failed { Err(words.first().map_or(b"".as_slice(), |word| &word.text)) } else { Ok(Reply { words, whole }) }
 }
 
 /// The command that wakes another worker.
