@@ -6,6 +6,7 @@ mod support;
 
 mod arq;
 mod asked;
+mod asynq;
 mod bull;
 mod celery;
 mod celery_rabbitmq;

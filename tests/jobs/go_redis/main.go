@@ -1,6 +1,6 @@
 // A loop of nobody's own around go-redis, and its producer.
 //
-//	go_redis worker      takes jobs by KIND: `list` (BRPOP) or `private` (BLMOVE, LREM)
+//	go_redis worker      takes jobs by KIND: `list` (BRPOP), `private` (BLMOVE, LREM) or `asynq` (see there)
 //	go_redis producer    pushes a job for each line `ID SECONDS COUNTDOWN`
 //
 // Lines of the job log are those of celery_app.py.
@@ -82,9 +82,14 @@ func produce(client *redis.Client) {
 
 func main() {
 	client := redis.NewClient(&redis.Options{Addr: os.Getenv("BROKER"), ClientName: os.Getenv("NAME")})
-	if os.Args[1] == "worker" {
-		work(client, os.Getenv("WORKER"))
-	} else {
+	switch worker := os.Getenv("WORKER"); {
+	case os.Args[1] == "worker" && os.Getenv("KIND") == "asynq":
+		serve(client, worker)
+	case os.Args[1] == "worker":
+		work(client, worker)
+	case os.Getenv("KIND") == "asynq":
+		enqueueAll(client)
+	default:
 		produce(client)
 	}
 }
