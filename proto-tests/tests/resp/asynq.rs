@@ -157,6 +157,15 @@ fn a_group_is_gathered() {
     ));
 }
 
+/// A queue may be paused by asynq's name for it.
+#[test]
+fn a_paused_queue() {
+    let other = DEQUEUE.replace("{low}", "{high}");
+    for name in ["low", "asynq:{low}"] {
+        play(&format!("PAUSE {name}\n W> {DEQUEUE}\n {KNOWN} W< $-1\n W= {other}\n {KNOWN} B= $-1"));
+    }
+}
+
 /// Whoever enqueues, moves what is due, tidies up or looks is no worker, and nothing comes of it.
 #[test]
 fn other_scripts_pass() {
