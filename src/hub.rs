@@ -14,6 +14,7 @@ mod lock;
 #[cfg(test)]
 mod tests;
 
+pub use callers::Caller;
 pub use clock::Clock;
 pub use events::{Event, Events, Heard};
 pub use handle::{Flags, Handle};
@@ -23,7 +24,7 @@ use crate::fleet::{ClosedBy, DrainAnswer, DrainError, DrainRequest, Effect, Flee
 use crate::fleet::{PauseAnswer, PauseRequest};
 use crate::job::{ConnId, Millis};
 use crate::process;
-use crate::store::{Saved, Store, StoreError};
+use crate::store::{AdminInfo, Saved, Store, StoreError};
 use dashmap::DashMap;
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -82,7 +83,7 @@ pub struct Hub {
     listeners: RwLock<Vec<ListenerInfo>>,
     /// Names of the listeners that are their workers' identity.
     identities: RwLock<HashSet<String>>,
-    admin_address: RwLock<String>,
+    admin: RwLock<AdminInfo>,
     ready: AtomicBool,
 }
 
@@ -114,7 +115,7 @@ impl Hub {
             journal_unsaved: AtomicBool::new(false),
             listeners: RwLock::default(),
             identities: RwLock::default(),
-            admin_address: RwLock::default(),
+            admin: RwLock::default(),
             ready: AtomicBool::new(false),
         };
         hub.with_fleet(|_, _| ());
@@ -226,9 +227,9 @@ impl Hub {
         self.listeners.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The admin API's address in force.
-    pub fn admin_address(&self) -> String {
-        self.admin_address.read().unwrap_or_else(PoisonError::into_inner).clone()
+    /// Where the admin API is.
+    pub fn admin(&self) -> AdminInfo {
+        self.admin.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Listeners are up and the marks are loaded.
@@ -236,15 +237,15 @@ impl Hub {
         self.ready.load(Ordering::Acquire)
     }
 
-    /// What [`Hub::listeners`] and [`Hub::admin_address`] answer from now on; the gate is ready. `identities` names the
+    /// What [`Hub::listeners`] and [`Hub::admin`] answer from now on; the gate is ready. `identities` names the
     /// listeners that are their workers' identity.
-    pub fn set_ready(&self, listeners: Vec<ListenerInfo>, identities: HashSet<String>, admin_address: String) {
+    pub fn set_ready(&self, listeners: Vec<ListenerInfo>, identities: HashSet<String>, admin: AdminInfo) {
         *self.listeners.write().unwrap_or_else(PoisonError::into_inner) = listeners;
         *self.identities.write().unwrap_or_else(PoisonError::into_inner) = identities;
-        *self.admin_address.write().unwrap_or_else(PoisonError::into_inner) = admin_address.clone();
+        *self.admin.write().unwrap_or_else(PoisonError::into_inner) = admin.clone();
         self.ready.store(true, Ordering::Release);
         // last: who waits for the file asks for all of that next
-        if let Err(error) = self.store.save_admin_address(&admin_address) {
+        if let Err(error) = self.store.save_admin(&admin) {
             tracing::warn!(%error, "admin.json cannot be written: commands on this host need --admin");
         }
     }
@@ -252,7 +253,7 @@ impl Hub {
     /// The gate is leaving: no longer ready.
     pub fn set_leaving(&self) {
         self.ready.store(false, Ordering::Release);
-        self.store.remove_admin_address();
+        self.store.remove_admin();
     }
 
     /// Enters a connection. Its mark, if it has one, is on the handle when this returns.

@@ -65,10 +65,18 @@ impl Processes {
     }
 }
 
+/// The process with this id, then its ancestors upwards. Empty: it is gone, or cannot be seen.
+pub fn lineage(pid: u32) -> Vec<Process> {
+    i32::try_from(pid).map_or_else(|_| Vec::new(), |pid| lineage_in(pid, &mut Stats::default()))
+}
+
 fn owner(pid: i32, stats: &mut Stats) -> Option<Owner> {
     let command = stats.stat(pid)?.comm.clone();
-    let lineage = stats.lineage(pid);
-    Some(Owner { lineage: lineage.into_iter().filter_map(|pid| stats.stat(pid).map(process)).collect(), command })
+    Some(Owner { lineage: lineage_in(pid, stats), command })
+}
+
+fn lineage_in(pid: i32, stats: &mut Stats) -> Vec<Process> {
+    stats.lineage(pid).into_iter().filter_map(|pid| stats.stat(pid).map(process)).collect()
 }
 
 /// Whether the process with this id and start time has ended. False where that cannot be seen.

@@ -4,13 +4,14 @@
 mod api;
 mod reload;
 mod stop;
+mod unix;
 
 use crate::config::{Config, ConfigError, Flags, IdentityBy};
 use crate::hub::Hub;
-use crate::relay::{self, BindError, Bound, Relay, Resolver, Threads};
+use crate::relay::{BindError, Bound, Relay, Resolver, Threads};
 use crate::store::{Store, StoreError};
 use crate::telemetry::{self, LogControl, Meter, Metrics};
-use api::Api;
+use api::{Api, Sockets};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use unix::UnixSocketError;
 
 /// Threads for everything that is not a connection.
 const CONTROL_THREADS: usize = 2;
@@ -49,6 +51,9 @@ pub enum ServeError {
     /// An address is taken or not ours.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// The admin API's Unix socket is taken or cannot be made.
+    #[error(transparent)]
+    Unix(#[from] UnixSocketError),
     /// The metrics cannot be kept.
     #[error("the metrics cannot be kept: {0}")]
     Metrics(#[from] metrics_exporter_prometheus::BuildError),
@@ -103,7 +108,7 @@ async fn serve(
     let mut signals = Signals::new().map_err(system("signals"))?;
     // all addresses are taken before anything is accepted: a gate starts as a whole or not at all
     let listeners = config.listeners.iter().cloned().map(Bound::new).collect::<Result<Vec<_>, _>>()?;
-    let admin = relay::bind(&config.admin.bind)?;
+    let admin = Sockets::bind(&config.admin)?;
     let threads = Threads::start(Threads::default_number(), hub.clock(), hub.teller());
     let threads = Arc::new(threads.map_err(system("threads"))?);
     let names = config.listeners.iter().map(|listener| listener.name.as_str());
@@ -163,12 +168,13 @@ fn say_ready(hub: &Hub, config: &Config, listeners: &[Bound], api: &Api) {
     }
     let by_listener = config.listeners.iter().filter(|listener| listener.identity == IdentityBy::Listener);
     let identities = by_listener.map(|listener| listener.name.clone()).collect();
-    let address = api.address().to_string();
+    let admin = api.info();
     let drains = hub.with_fleet(|fleet, now| fleet.drains(now).iter().filter(|drain| drain.in_force).count());
-    hub.set_ready(listeners.iter().map(Bound::info).collect(), identities, address.clone());
+    hub.set_ready(listeners.iter().map(Bound::info).collect(), identities, admin.clone());
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
-        admin = address,
+        admin = admin.address,
+        unix_socket = admin.unix_socket,
         state = %config.state_dir.display(),
         drains,
         "draingate is ready"

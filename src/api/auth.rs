@@ -1,5 +1,5 @@
 //! Who may call. With tokens configured a call needs one whose scope covers it; without any, callers on the gate's own
-//! host are trusted and others are not.
+//! host are trusted and others are not. Whoever may open the Unix socket is on that host.
 //!
 //! A browser on the gate's host is trusted by its address, and the pages in it are not: a call without a token that
 //! came over loopback must name a loopback host (a page that rebinds its DNS name cannot), and one that changes
@@ -7,23 +7,15 @@
 
 use crate::api::error::{Kind, Problem};
 pub use crate::config::{Scope, Token};
+pub use crate::hub::Caller;
 use axum::http::{HeaderMap, header};
 use sha2::{Digest, Sha256};
 use std::net::{IpAddr, SocketAddr};
 
-/// Where a call came from and where it arrived.
-#[derive(Clone, Copy, Debug)]
-pub struct Caller {
-    /// The caller's socket.
-    pub peer: SocketAddr,
-    /// The gate's end of the same connection.
-    pub local: SocketAddr,
-}
-
 /// The rules in force.
 #[derive(Clone, Default)]
 pub struct Rules {
-    /// The tokens; none: only the caller's address counts.
+    /// The tokens; none: only where the caller is counts.
     pub tokens: Vec<Token>,
 }
 
@@ -34,6 +26,8 @@ pub enum Allowed {
     Token(String),
     /// By its address.
     Address(IpAddr),
+    /// As a user of this host who may open the Unix socket.
+    User(u32),
 }
 
 impl std::fmt::Display for Allowed {
@@ -41,6 +35,7 @@ impl std::fmt::Display for Allowed {
         match self {
             Allowed::Token(name) => write!(f, "token {name}"),
             Allowed::Address(ip) => write!(f, "{}", ip.to_canonical()),
+            Allowed::User(uid) => write!(f, "user {uid}"),
         }
     }
 }
@@ -49,9 +44,15 @@ impl Rules {
     /// Whether a call may go on. `changes`: it is not a mere look (the method is neither GET nor HEAD).
     pub fn check(&self, caller: Caller, headers: &HeaderMap, needed: Scope, changes: bool) -> Result<Allowed, Problem> {
         if self.tokens.is_empty() {
-            self.check_address(caller)?;
-            self.check_page(caller, headers, changes)?;
-            return Ok(Allowed::Address(caller.peer.ip()));
+            return match caller {
+                // who may open it is the file system's affair, and browsers cannot
+                Caller::Unix { uid, .. } => Ok(Allowed::User(uid)),
+                Caller::Tcp { peer, local } => {
+                    check_address(peer, local)?;
+                    check_page(local, headers, changes)?;
+                    Ok(Allowed::Address(peer.ip()))
+                }
+            };
         }
         let token = self.presented(headers)?;
         if token.scope < needed {
@@ -82,34 +83,31 @@ impl Rules {
         let known = self.tokens.iter().find(|token| same(&token.sha256, &hash));
         known.ok_or_else(|| Problem::new(Kind::NoToken, "this gate does not know the token").hint(hint))
     }
+}
 
-    fn check_address(&self, caller: Caller) -> Result<(), Problem> {
-        let own_host = caller.peer.ip().to_canonical().is_loopback() || caller.peer.ip() == caller.local.ip();
-        if own_host {
-            return Ok(());
-        }
-        let detail = format!("no tokens are configured, and {} is another host", caller.peer.ip().to_canonical());
-        Err(Problem::new(Kind::NoToken, detail)
-            .hint("configure [admin] tokens in the gate, or call it from its own host"))
+fn check_address(peer: SocketAddr, local: SocketAddr) -> Result<(), Problem> {
+    let own_host = peer.ip().to_canonical().is_loopback() || peer.ip() == local.ip();
+    if own_host {
+        return Ok(());
     }
+    let detail = format!("no tokens are configured, and {} is another host", peer.ip().to_canonical());
+    Err(Problem::new(Kind::NoToken, detail).hint("configure [admin] tokens in the gate, or call it from its own host"))
+}
 
-    /// See the module for why.
-    fn check_page(&self, caller: Caller, headers: &HeaderMap, changes: bool) -> Result<(), Problem> {
-        if changes && headers.contains_key(header::ORIGIN) {
-            let detail = "the call comes from a web page (it has an Origin), and pages may not change anything";
-            return Err(
-                Problem::new(Kind::ForeignPage, detail).hint("call without a browser, or configure [admin] tokens")
-            );
-        }
-        let over_loopback = caller.local.ip().to_canonical().is_loopback();
-        let host = headers.get(header::HOST);
-        if over_loopback && host.is_some_and(|host| !own_name(host.to_str().unwrap_or_default())) {
-            let detail = "the Host is no name of this machine, as when a web page points its own name here";
-            return Err(Problem::new(Kind::ForeignPage, detail)
-                .hint("use localhost or an address in the URL, or configure [admin] tokens"));
-        }
-        Ok(())
+/// See the module for why.
+fn check_page(local: SocketAddr, headers: &HeaderMap, changes: bool) -> Result<(), Problem> {
+    if changes && headers.contains_key(header::ORIGIN) {
+        let detail = "the call comes from a web page (it has an Origin), and pages may not change anything";
+        return Err(Problem::new(Kind::ForeignPage, detail).hint("call without a browser, or configure [admin] tokens"));
     }
+    let over_loopback = local.ip().to_canonical().is_loopback();
+    let host = headers.get(header::HOST);
+    if over_loopback && host.is_some_and(|host| !own_name(host.to_str().unwrap_or_default())) {
+        let detail = "the Host is no name of this machine, as when a web page points its own name here";
+        return Err(Problem::new(Kind::ForeignPage, detail)
+            .hint("use localhost or an address in the URL, or configure [admin] tokens"));
+    }
+    Ok(())
 }
 
 /// Whether a `Host` (with or without port) is `localhost` or an address: what no page can point elsewhere.

@@ -3,9 +3,9 @@
 
 use crate::fleet::view::{DrainView, QueueView, ReportView, WorkerDetail, WorkerView};
 use crate::fleet::{DrainAnswer, DrainError, DrainRequest, PauseAnswer, PauseRequest};
-use crate::hub::{Heard, Hub, HubError, ListenerInfo};
+use crate::hub::{Caller, Heard, Hub, HubError, ListenerInfo};
 use crate::job::{Millis, WorkerId};
-use std::net::SocketAddr;
+use crate::store::AdminInfo;
 use tokio::sync::watch;
 
 /// The gate as the API sees it. [`Backend::drain`], [`Backend::undrain`], [`Backend::pause`], [`Backend::resume`] and
@@ -34,8 +34,8 @@ pub trait Backend: Send + Sync + 'static {
     fn pause(&self, request: &PauseRequest) -> Result<PauseAnswer, HubError>;
     /// Lifts the pauses of a queue; false if there were none.
     fn resume(&self, name: &str) -> Result<bool, HubError>;
-    /// The workers that a connection from the caller's process and address would belong to.
-    fn workers_of_caller(&self, caller: SocketAddr) -> Vec<WorkerId>;
+    /// The workers that a connection from the caller's process and address would belong to. `None`: neither is known.
+    fn workers_of_caller(&self, caller: Caller) -> Option<Vec<WorkerId>>;
     /// A number that changes whenever anything in the fleet may have changed.
     fn changes(&self) -> watch::Receiver<u64>;
     /// The events after that number; all that are kept for `None`.
@@ -44,8 +44,8 @@ pub trait Backend: Send + Sync + 'static {
     fn newest_event(&self) -> watch::Receiver<u64>;
     /// Listeners in force.
     fn listeners(&self) -> Vec<ListenerInfo>;
-    /// The admin API's address in force.
-    fn admin_address(&self) -> String;
+    /// Where the admin API is.
+    fn admin(&self) -> AdminInfo;
     /// Listeners are up and the marks are loaded.
     fn ready(&self) -> bool;
 }
@@ -95,7 +95,7 @@ impl Backend for Hub {
         Hub::resume(self, name)
     }
 
-    fn workers_of_caller(&self, caller: SocketAddr) -> Vec<WorkerId> {
+    fn workers_of_caller(&self, caller: Caller) -> Option<Vec<WorkerId>> {
         Hub::workers_of_caller(self, caller)
     }
 
@@ -115,8 +115,8 @@ impl Backend for Hub {
         Hub::listeners(self)
     }
 
-    fn admin_address(&self) -> String {
-        Hub::admin_address(self)
+    fn admin(&self) -> AdminInfo {
+        Hub::admin(self)
     }
 
     fn ready(&self) -> bool {

@@ -212,6 +212,9 @@ pub struct Version {
     pub listeners: Vec<Listener>,
     /// The admin API's address in force.
     pub admin: String,
+    /// The Unix socket beside it.
+    #[serde(default)]
+    pub unix_socket: Option<String>,
 }
 
 /// One listener of [`Version`].

@@ -7,6 +7,7 @@ use crate::api::model::{Drain, Drains, Listener, Report, Version, Worker, Worker
 use crate::api::request::{EventsQuery, ReportQuery, SelfQuery, WaitQuery, WorkersQuery, new_drain, parameters};
 use crate::api::{Api, dashboard, events, openapi, poll, queues};
 use crate::fleet::{DrainAnswer, DrainRequest};
+use crate::job::WorkerId;
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, PathRejection};
 use axum::extract::{ConnectInfo, DefaultBodyLimit, Path, Request, State};
@@ -82,7 +83,7 @@ async fn guard(State(api): State<Arc<Api>>, mut request: Request, next: Next) ->
             next.run(request).await
         }
         Err(problem) => {
-            tracing::info!(caller = %caller.peer, path = request.uri().path(), "refused: {}", problem.detail);
+            tracing::info!(%caller, path = request.uri().path(), "refused: {}", problem.detail);
             problem.into_response()
         }
     }
@@ -170,21 +171,8 @@ async fn drain_self(
 ) -> Answer<Response> {
     let query: SelfQuery = parameters(&uri)?;
     let wait = query.wait()?;
-    let own = blocking(&api, move |backend| backend.workers_of_caller(caller.peer)).await?;
-    let from = caller.peer.ip().to_canonical();
-    let worker = match own.as_slice() {
-        [worker] => worker.to_string(),
-        [] => {
-            let detail = format!("no worker of this gate would own a connection of yours (you call from {from})");
-            return Err(Problem::new(Kind::NothingMatched, detail)
-                .hint("call from the worker's own container or process, or name it: POST /v1/drains"));
-        }
-        several => {
-            let ids: Vec<&str> = several.iter().map(|id| id.0.as_str()).collect();
-            let detail = format!("you call from {from} and could be any of {}", ids.join(", "));
-            return Err(Problem::new(Kind::CannotTellApart, detail).hint("name the worker: POST /v1/drains"));
-        }
-    };
+    let own = blocking(&api, move |backend| backend.workers_of_caller(caller)).await?;
+    let worker = only_worker(caller, own)?;
     let answer = make(&api, query.drain(&worker)?, &allowed).await?;
     let drain = match wait {
         Some(wait) => poll::drain_after(&api, &answer.drain.name, wait).await?,
@@ -193,11 +181,35 @@ async fn drain_self(
     Ok(made(answer.created, drain))
 }
 
+fn only_worker(caller: Caller, own: Option<Vec<WorkerId>>) -> Answer<String> {
+    let (kind, detail, hint) = match own.as_deref() {
+        Some([worker]) => return Ok(worker.to_string()),
+        Some([]) => (
+            Kind::NothingMatched,
+            format!("no worker of this gate would own a connection of yours (you call from {caller})"),
+            "call from the worker's own container or process, or name it: POST /v1/drains",
+        ),
+        Some(several) => {
+            let ids: Vec<&str> = several.iter().map(|id| id.0.as_str()).collect();
+            let detail = format!("you call from {caller} and could be any of {}", ids.join(", "));
+            (Kind::CannotTellApart, detail, "name the worker: POST /v1/drains")
+        }
+        None => (
+            Kind::CannotTellApart,
+            format!("you call over a Unix socket from {caller}, and the gate cannot see which process it is"),
+            "name the worker: POST /v1/drains; or call the admin address from the worker's own container or process",
+        ),
+    };
+    Err(Problem::new(kind, detail).hint(hint))
+}
+
 async fn version(State(api): State<Arc<Api>>) -> Json<Version> {
+    let admin = api.backend.admin();
     Json(Version {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         listeners: api.backend.listeners().into_iter().map(Listener::from).collect(),
-        admin: api.backend.admin_address(),
+        admin: admin.address,
+        unix_socket: admin.unix_socket,
     })
 }
 

@@ -35,13 +35,15 @@ pub(super) async fn version(client: &Client, output: Plain) -> Result<Exit, Fail
 /// What the gate answers, with this command's own version as `client`. Without a gate `version` is the command's.
 fn version_json(own: &str, gate: Option<Reply<Version>>) -> Value {
     let answered = gate.and_then(|reply| serde_json::from_str(&reply.text).ok());
-    let mut json = answered.unwrap_or_else(|| json!({ "version": own, "listeners": [], "admin": null }));
+    let mut json =
+        answered.unwrap_or_else(|| json!({ "version": own, "listeners": [], "admin": null, "unix_socket": null }));
     json["client"] = json!(own);
     json
 }
 
 fn print_gate(gate: &Version) {
-    print(&format!("gate {} at {}", gate.version, gate.admin));
+    let socket = gate.unix_socket.as_ref().map_or_else(String::new, |path| format!(" and unix:{path}"));
+    print(&format!("gate {} at {}{socket}", gate.version, gate.admin));
     for listener in &gate.listeners {
         print(&format!("  {} {} -> {}", listener.name, listener.address, listener.upstream));
     }

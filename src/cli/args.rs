@@ -24,8 +24,8 @@ pub struct Cli {
 /// Which gate, and as whom.
 #[derive(Debug, Args)]
 pub(super) struct GateArgs {
-    /// The gate's admin API: its URL; for `serve` the address to listen on [env: DRAINGATE_ADMIN (not for `serve`)]
-    /// [default: http://127.0.0.1:9480]
+    /// The gate's admin API: its URL, or unix:PATH; for `serve` the address to listen on [env: DRAINGATE_ADMIN (not for
+    /// `serve`)] [default: http://127.0.0.1:9480]
     // Not read by clap from the environment: the URL for the clients is no address for `serve`.
     #[arg(long, global = true, value_name = "URL")]
     pub(super) admin: Option<String>,
@@ -353,6 +353,7 @@ mod tests {
             "completions zsh",
             "version -o json",
             "--admin http://gate:9480 --token t workers -o name",
+            "--admin unix:/run/draingate/admin.sock events",
             "workers --admin http://gate:9480 --token t",
         ];
         for line in lines {

@@ -8,6 +8,7 @@ use crate::cli::{Failure, GateArgs};
 use reqwest::{Method, RequestBuilder, StatusCode, Url};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Where the gate is if nobody says.
@@ -18,9 +19,20 @@ const ANSWER: Duration = Duration::from_secs(20);
 
 /// A gate somewhere.
 pub(super) struct Client {
-    base: Url,
+    place: Place,
     token: Option<String>,
     http: reqwest::Client,
+}
+
+/// Where a gate is.
+#[derive(Debug)]
+struct Place {
+    /// What paths are put behind.
+    base: Url,
+    /// The Unix socket that leads there.
+    socket: Option<PathBuf>,
+    /// For messages.
+    name: String,
 }
 
 /// An answer: as read, and as it was written.
@@ -52,17 +64,21 @@ impl Client {
     pub(super) fn new(args: &GateArgs) -> Result<Client, Failure> {
         let from_env = || std::env::var("DRAINGATE_ADMIN").ok().filter(|url| !url.is_empty());
         let url = args.admin.clone().or_else(from_env).unwrap_or_else(|| DEFAULT_ADMIN.to_owned());
-        let base = base(&url).map_err(|why| Failure::new(Exit::Usage, format!("--admin {url}: {why}")))?;
+        let place = Place::parse(&url).map_err(|why| Failure::new(Exit::Usage, format!("--admin {url}: {why}")))?;
         // A proxy from the environment is meant for the world outside, not for the gate.
-        let http = reqwest::Client::builder().no_proxy().connect_timeout(CONNECT).build();
-        let http = http.map_err(|error| Failure::new(Exit::Failed, format!("no HTTP client: {error}")))?;
+        let http = reqwest::Client::builder().no_proxy().connect_timeout(CONNECT);
+        let http = match place.socket.as_deref() {
+            Some(path) => http.unix_socket(path),
+            None => http,
+        };
+        let http = http.build().map_err(|error| Failure::new(Exit::Failed, format!("no HTTP client: {error}")))?;
         let token = args.token.clone().filter(|token| !token.is_empty());
-        Ok(Client { base, token, http })
+        Ok(Client { place, token, http })
     }
 
     /// Where the gate is, for messages.
     pub(super) fn address(&self) -> &str {
-        self.base.as_str().trim_end_matches('/')
+        &self.place.name
     }
 
     /// `GET` of a path given by its segments.
@@ -131,7 +147,7 @@ impl Client {
     }
 
     fn request(&self, method: Method, path: &[&str]) -> RequestBuilder {
-        let mut url = self.base.clone();
+        let mut url = self.place.base.clone();
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.pop_if_empty().extend(path);
         }
@@ -255,21 +271,29 @@ fn exit_of(problem: &Problem) -> Exit {
     }
 }
 
-/// The gate's URL, or what is wrong with it.
-fn base(text: &str) -> Result<Url, String> {
-    let expected = "expected a URL such as http://127.0.0.1:9480";
-    if text.starts_with("unix:") {
-        return Err(format!("this version cannot reach a gate over a Unix socket; {expected}"));
+impl Place {
+    /// Reads a URL or `unix:/path`, or says what is wrong with it.
+    fn parse(text: &str) -> Result<Place, String> {
+        let expected = "expected a URL such as http://127.0.0.1:9480, or unix:/run/draingate/admin.sock";
+        if text.starts_with("https:") {
+            return Err(format!("this version speaks no TLS to the gate; {expected}"));
+        }
+        let (with_scheme, socket) = match text.strip_prefix("unix:") {
+            // as curl and Docker write it, too
+            Some(path) => ("http://localhost".to_owned(), Some(path.strip_prefix("//").unwrap_or(path))),
+            None if text.contains("://") => (text.to_owned(), None),
+            None => (format!("http://{text}"), None),
+        };
+        let base = Url::parse(&with_scheme).map_err(|error| format!("{error}; {expected}"))?;
+        if base.scheme() != "http" || !base.has_host() || socket.is_some_and(str::is_empty) {
+            return Err(expected.to_owned());
+        }
+        let name = match socket {
+            Some(path) => format!("unix:{path}"),
+            None => base.as_str().trim_end_matches('/').to_owned(),
+        };
+        Ok(Place { base, socket: socket.map(PathBuf::from), name })
     }
-    if text.starts_with("https:") {
-        return Err(format!("this version speaks no TLS to the gate; {expected}"));
-    }
-    let with_scheme = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
-    let url = Url::parse(&with_scheme).map_err(|error| format!("{error}; {expected}"))?;
-    if url.scheme() != "http" || !url.has_host() {
-        return Err(expected.to_owned());
-    }
-    Ok(url)
 }
 
 /// The innermost cause: "connection refused" rather than "error sending request".
@@ -289,11 +313,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn urls() {
-        assert_eq!(base("127.0.0.1:9480").expect("an address").as_str(), "http://127.0.0.1:9480/");
-        assert_eq!(base("http://gate:1/under/").expect("a URL").as_str(), "http://gate:1/under/");
-        for wrong in ["unix:/run/draingate.sock", "https://gate", "ftp://gate", "http://", ""] {
-            let why = base(wrong).expect_err(wrong);
+    fn places() {
+        let place = |text| Place::parse(text).expect("a place");
+        assert_eq!(place("127.0.0.1:9480").base.as_str(), "http://127.0.0.1:9480/");
+        assert_eq!(place("http://gate:1/under/").base.as_str(), "http://gate:1/under/");
+        for text in ["unix:/run/gate.sock", "unix:///run/gate.sock"] {
+            let place = place(text);
+            assert_eq!(place.name, "unix:/run/gate.sock");
+            assert_eq!((place.base.as_str(), place.socket), ("http://localhost/", Some("/run/gate.sock".into())));
+        }
+        for wrong in ["unix:", "unix://", "https://gate", "ftp://gate", "http://", ""] {
+            let why = Place::parse(wrong).expect_err(wrong);
             assert!(why.contains("expected a URL such as"), "{wrong}: {why}");
         }
     }

@@ -202,7 +202,7 @@ fn admin(mut section: Section<'_>, environment: &[(String, String)], flags: &Fla
             Err(expected) => section.problem("--admin".into(), "bind", Fault::Invalid(format!("expected {expected}"))),
         }
     }
-    section.unavailable("unix_socket", "the admin API on a Unix socket");
+    let unix_socket = section.text("unix_socket", || None, |text| socket_path(text).map(Some));
     section.unavailable("tls", "TLS on the admin API");
     let tokens: Vec<Token> =
         section.sections("tokens").into_iter().filter_map(|token| admin_token(token, environment)).collect();
@@ -212,7 +212,16 @@ fn admin(mut section: Section<'_>, environment: &[(String, String)], flags: &Fla
         section.problem(place, "bind", Fault::Invalid(text));
     }
     section.finish();
-    AdminConfig { bind, tokens }
+    AdminConfig { bind, unix_socket, tokens }
+}
+
+/// The kernel takes no longer ones.
+fn socket_path(text: &str) -> Result<PathBuf, String> {
+    let most = 107;
+    if text.is_empty() || text.len() > most || text.contains('\0') {
+        return Err(format!("a path of at most {most} bytes such as /run/draingate/admin.sock"));
+    }
+    Ok(PathBuf::from(text))
 }
 
 fn admin_token(mut section: Section<'_>, environment: &[(String, String)]) -> Option<Token> {

@@ -54,6 +54,8 @@ fn the_oldest_holder_of_the_peers_socket_is_found_with_its_ancestors() {
     assert!(now.abs_diff(owner.lineage[0].started_at) < 60_000, "started just now");
     assert_eq!(found[1].as_ref(), Some(&owner));
     assert_eq!(found[2], None);
+    assert_eq!(lineage(shell.0.id()), owner.lineage);
+    assert_eq!(lineage(u32::MAX), [], "there is none");
 }
 
 /// What is remembered of earlier look-ups says where to look first, never who it is. There are more of them than are

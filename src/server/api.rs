@@ -1,51 +1,81 @@
-//! The admin API as a task that can be started anew with other tokens on the socket it has.
+//! The admin API as a task that can be started anew with other tokens on the sockets it has.
 
+use super::ServeError;
+use super::unix::UnixSocket;
 use crate::api::auth::Rules;
-use crate::api::{self, ApiSettings};
-use crate::config::Config;
+use crate::api::{self, ApiSettings, Doors};
+use crate::config::{AdminConfig, Config};
 use crate::hub::Hub;
+use crate::relay;
+use crate::store::AdminInfo;
 use crate::telemetry::{Meter, Metrics};
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::sync::Arc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+
+/// Where it listens.
+pub(super) struct Sockets {
+    tcp: TcpListener,
+    unix: Option<UnixSocket>,
+}
 
 /// See the module.
 pub(super) struct Api {
     hub: Arc<Hub>,
     metrics: Arc<dyn Fn() -> String + Send + Sync>,
-    socket: TcpListener,
-    address: SocketAddr,
+    sockets: Sockets,
+    info: AdminInfo,
     stop: CancellationToken,
     task: JoinHandle<()>,
+}
+
+impl Sockets {
+    /// Takes what is configured, without accepting.
+    pub(super) fn bind(config: &AdminConfig) -> Result<Sockets, ServeError> {
+        let tcp = relay::bind(&config.bind)?;
+        let unix = config.unix_socket.as_deref().map(UnixSocket::bind).transpose()?;
+        Ok(Sockets { tcp, unix })
+    }
+
+    fn info(&self) -> io::Result<AdminInfo> {
+        let unix_socket = self.unix.as_ref().map(|socket| socket.path().display().to_string());
+        Ok(AdminInfo { address: self.tcp.local_addr()?.to_string(), unix_socket })
+    }
+
+    fn doors(&self) -> io::Result<Doors> {
+        let tcp = tokio::net::TcpListener::from_std(self.tcp.try_clone()?)?;
+        let unix = self.unix.as_ref().map(|unix| tokio::net::UnixListener::from_std(unix.try_clone()?)).transpose()?;
+        Ok(Doors { tcp, unix })
+    }
 }
 
 impl Api {
     pub(super) fn start(
         hub: Arc<Hub>,
         config: &Config,
-        socket: TcpListener,
+        sockets: Sockets,
         metrics: Arc<Metrics>,
         meter: Arc<Meter>,
     ) -> io::Result<Api> {
-        let address = socket.local_addr()?;
+        let info = sockets.info()?;
         let of_hub = hub.clone();
         let metrics: Arc<dyn Fn() -> String + Send + Sync> = Arc::new(move || metrics.render(&of_hub, &meter));
         let stop = CancellationToken::new();
-        let task = spawn(hub.clone(), config, metrics.clone(), &socket, stop.clone())?;
-        Ok(Api { hub, metrics, socket, address, stop, task })
+        let task = spawn(hub.clone(), config, metrics.clone(), &sockets, stop.clone())?;
+        Ok(Api { hub, metrics, sockets, info, stop, task })
     }
 
-    /// The address in force.
-    pub(super) fn address(&self) -> SocketAddr {
-        self.address
+    /// Where it is.
+    pub(super) fn info(&self) -> &AdminInfo {
+        &self.info
     }
 
     /// Serves with other tokens from now on. Calls under way end first.
     pub(super) fn restart(&mut self, config: &Config) -> io::Result<()> {
         let stop = CancellationToken::new();
-        let task = spawn(self.hub.clone(), config, self.metrics.clone(), &self.socket, stop.clone())?;
+        let task = spawn(self.hub.clone(), config, self.metrics.clone(), &self.sockets, stop.clone())?;
         std::mem::replace(&mut self.stop, stop).cancel();
         self.task = task;
         Ok(())
@@ -63,10 +93,10 @@ fn spawn(
     hub: Arc<Hub>,
     config: &Config,
     metrics: Arc<dyn Fn() -> String + Send + Sync>,
-    socket: &TcpListener,
+    sockets: &Sockets,
     stop: CancellationToken,
 ) -> io::Result<JoinHandle<()>> {
-    let listener = tokio::net::TcpListener::from_std(socket.try_clone()?)?;
+    let doors = sockets.doors()?;
     let settings = ApiSettings { rules: Rules { tokens: config.admin.tokens.clone() }, metrics };
-    Ok(tokio::spawn(api::serve(hub, settings, listener, stop)))
+    Ok(tokio::spawn(api::serve(hub, settings, doors, stop)))
 }

@@ -64,6 +64,15 @@ impl Drop for Store {
     }
 }
 
+/// Where the admin API is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AdminInfo {
+    /// The address in force (a port 0 resolved).
+    pub address: String,
+    /// The Unix socket beside it.
+    pub unix_socket: Option<String>,
+}
+
 /// What an earlier gate left.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Saved {
@@ -131,10 +140,11 @@ impl Store {
     }
 
     /// Says where the admin API is, for commands on this host.
-    pub fn save_admin_address(&self, address: &str) -> io::Result<()> {
+    pub fn save_admin(&self, admin: &AdminInfo) -> io::Result<()> {
         let content = serde_json::json!({
-            "admin": address,
-            "url": format!("http://{address}"),
+            "admin": admin.address,
+            "url": format!("http://{}", admin.address),
+            "unix_socket": admin.unix_socket,
             "pid": std::process::id(),
             "version": env!("CARGO_PKG_VERSION"),
         });
@@ -142,7 +152,7 @@ impl Store {
     }
 
     /// The gate is leaving: nobody listens there any more.
-    pub fn remove_admin_address(&self) {
+    pub fn remove_admin(&self) {
         // a file that stays behind names an address that does not answer, which is the truth too
         let _ = fs::remove_file(self.dir.join(ADMIN));
     }

@@ -124,10 +124,12 @@ fn a_journal_is_written_anew_for_a_multiple_of_what_matters() {
 fn the_admin_address_is_said_and_taken_back() {
     let dir = tempfile::tempdir().expect("a directory");
     let (store, _) = open(dir.path());
-    store.save_admin_address("127.0.0.1:9480").expect("saved");
+    let unix_socket = Some("/run/draingate/admin.sock".to_owned());
+    store.save_admin(&AdminInfo { address: "127.0.0.1:9480".to_owned(), unix_socket }).expect("saved");
     let text = fs::read_to_string(dir.path().join(ADMIN)).expect("there");
     let content: serde_json::Value = serde_json::from_str(&text).expect("JSON");
     assert_eq!(content["url"], "http://127.0.0.1:9480");
-    store.remove_admin_address();
+    assert_eq!(content["unix_socket"], "/run/draingate/admin.sock");
+    store.remove_admin();
     assert!(!dir.path().join(ADMIN).exists());
 }

@@ -221,11 +221,15 @@ async fn the_callers_own_worker() {
     let gate = fake.serve().await;
     problem(post(&gate, "/v1/self/drain", "").await, 404, "nothing-matched").await;
 
-    fake.state().of_caller = vec![WorkerId("a".to_owned()), WorkerId("b".to_owned())];
+    fake.state().of_caller = None;
+    let said = problem(post(&gate, "/v1/self/drain", "").await, 409, "cannot-tell-apart").await;
+    assert!(said.contains("cannot see which process"), "{said}");
+
+    fake.state().of_caller = Some(vec![WorkerId("a".to_owned()), WorkerId("b".to_owned())]);
     let said = problem(post(&gate, "/v1/self/drain", "").await, 409, "cannot-tell-apart").await;
     assert!(said.contains("a, b"), "{said}");
 
-    fake.state().of_caller.pop();
+    fake.state().of_caller = Some(vec![WorkerId("a".to_owned())]);
     fake.state().to_drain = (DrainState::Drained, vec![samples::drain_worker(WorkerState::Drained)]);
     let path = "/v1/self/drain?wait=drained&timeout=55m&ttl=1h&reason=stop";
     let made = post(&gate, path, "").await;
@@ -247,7 +251,8 @@ async fn what_the_gate_says_of_itself() {
     let version = json_of(get(&gate, "/v1/version").await).await;
     let listener = json!({"name": "redis", "protocol": "redis", "address": "127.0.0.1:6380",
                           "upstream": "redis://127.0.0.1:6379"});
-    let expected = json!({"version": env!("CARGO_PKG_VERSION"), "listeners": [listener], "admin": "127.0.0.1:9480"});
+    let expected = json!({"version": env!("CARGO_PKG_VERSION"), "listeners": [listener], "admin": "127.0.0.1:9480",
+                          "unix_socket": "/run/draingate/admin.sock"});
     assert_eq!(version, expected);
     assert_eq!(get(&gate, "/metrics").await.headers()["content-type"], "text/plain; version=0.0.4; charset=utf-8");
     assert_eq!(json_of(get(&gate, "/openapi.json").await).await["openapi"], "3.1.0");

@@ -11,13 +11,13 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 
-struct Ran {
-    exit: i32,
-    stdout: String,
-    stderr: String,
+pub(crate) struct Ran {
+    pub(crate) exit: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
-fn command(admin: &str, line: &str) -> Command {
+pub(crate) fn command(admin: &str, line: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_draingate"));
     command.args(line.split_whitespace()).env("DRAINGATE_ADMIN", admin).env_remove("DRAINGATE_TOKEN");
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -29,7 +29,7 @@ fn ran(output: Output) -> Ran {
     Ran { exit: output.status.code().expect("not killed"), stdout: text(output.stdout), stderr: text(output.stderr) }
 }
 
-async fn run_at(admin: String, line: &str) -> Ran {
+pub(crate) async fn run_at(admin: String, line: &str) -> Ran {
     let mut command = command(&admin, line);
     let output = tokio::task::spawn_blocking(move || command.output()).await;
     ran(output.expect("no panic").expect("the command starts"))
@@ -233,7 +233,7 @@ async fn no_gate() {
     let version = run_at(url, "version -o json").await;
     let json: serde_json::Value = serde_json::from_str(&version.stdout).expect("JSON");
     assert_eq!((version.exit, &json["client"]), (0, &env!("CARGO_PKG_VERSION").into()));
-    for (admin, said) in [("unix:/run/x", "Unix socket"), ("https://gate", "TLS"), ("ftp://x", "expected a URL")] {
+    for (admin, said) in [("unix:", "unix:/run"), ("https://gate", "TLS"), ("ftp://x", "expected a URL")] {
         let ran = run_at(admin.to_owned(), "workers").await;
         assert_eq!(ran.exit, 2);
         assert!(ran.stderr.contains(said), "{}", ran.stderr);

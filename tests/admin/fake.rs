@@ -3,18 +3,20 @@
 use crate::samples;
 use draingate::api::auth::{Scope, Token};
 use draingate::api::backend::Backend;
-use draingate::api::{ApiSettings, serve_backend};
+use draingate::api::{ApiSettings, Doors, serve_backend};
 use draingate::fleet::view::{DrainState, DrainView, DrainWorker, QueueView, ReportView, WorkerDetail, WorkerView};
 use draingate::fleet::{DrainAnswer, DrainError, DrainRequest, PauseAnswer, PauseRequest};
-use draingate::hub::{Events, Heard, HubError, ListenerInfo};
+use draingate::hub::{Caller, Events, Heard, HubError, ListenerInfo};
 use draingate::job::{Millis, WorkerId};
+use draingate::store::AdminInfo;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -32,7 +34,9 @@ pub(crate) struct State {
     pub(crate) to_drain: (DrainState, Vec<DrainWorker>),
     /// What the next drains are refused with.
     pub(crate) refusal: Option<fn() -> HubError>,
-    pub(crate) of_caller: Vec<WorkerId>,
+    pub(crate) of_caller: Option<Vec<WorkerId>>,
+    /// Who asked for that.
+    pub(crate) callers: Vec<Caller>,
     pub(crate) requests: Vec<DrainRequest>,
     pub(crate) ready: bool,
     pub(crate) paused: BTreeSet<String>,
@@ -57,7 +61,8 @@ impl Fake {
             drains: vec![],
             to_drain: (DrainState::Draining, vec![]),
             refusal: None,
-            of_caller: vec![],
+            of_caller: Some(vec![]),
+            callers: vec![],
             requests: vec![],
             ready: true,
             paused: BTreeSet::new(),
@@ -98,10 +103,19 @@ impl Fake {
     }
 
     pub(crate) async fn serve_at(self: &Arc<Fake>, address: &str, settings: ApiSettings) -> Served {
-        let listener = bound(address).await;
-        let address = listener.local_addr().expect("bound");
+        self.serve_behind(Doors { tcp: bound(address).await, unix: None }, settings)
+    }
+
+    /// On a Unix socket too.
+    pub(crate) async fn serve_unix(self: &Arc<Fake>, path: &Path, settings: ApiSettings) -> Served {
+        let unix = UnixListener::bind(path).expect("bound");
+        self.serve_behind(Doors { tcp: bound("127.0.0.1:0").await, unix: Some(unix) }, settings)
+    }
+
+    fn serve_behind(self: &Arc<Fake>, doors: Doors, settings: ApiSettings) -> Served {
+        let address = doors.tcp.local_addr().expect("bound");
         let stop = CancellationToken::new();
-        let task = tokio::spawn(serve_backend(Arc::clone(self) as _, settings, listener, stop.clone()));
+        let task = tokio::spawn(serve_backend(Arc::clone(self) as _, settings, doors, stop.clone()));
         Served { address, stop, task }
     }
 }
@@ -214,8 +228,10 @@ impl Backend for Fake {
         Ok(self.state().paused.remove(name))
     }
 
-    fn workers_of_caller(&self, _: SocketAddr) -> Vec<WorkerId> {
-        self.state().of_caller.clone()
+    fn workers_of_caller(&self, caller: Caller) -> Option<Vec<WorkerId>> {
+        let mut fake = self.state();
+        fake.callers.push(caller);
+        fake.of_caller.clone()
     }
 
     fn events_after(&self, id: Option<u64>) -> Heard {
@@ -239,8 +255,9 @@ impl Backend for Fake {
         }]
     }
 
-    fn admin_address(&self) -> String {
-        "127.0.0.1:9480".to_owned()
+    fn admin(&self) -> AdminInfo {
+        let unix_socket = Some("/run/draingate/admin.sock".to_owned());
+        AdminInfo { address: "127.0.0.1:9480".to_owned(), unix_socket }
     }
 
     fn ready(&self) -> bool {

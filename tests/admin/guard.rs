@@ -8,7 +8,7 @@ use reqwest::header::{AUTHORIZATION, HOST, HeaderMap, HeaderName, HeaderValue, O
 
 fn caller(peer: &str, local: &str) -> Caller {
     let socket = |ip: &str| std::net::SocketAddr::new(ip.parse().expect("an address"), 1);
-    Caller { peer: socket(peer), local: socket(local) }
+    Caller::Tcp { peer: socket(peer), local: socket(local) }
 }
 
 fn headers(list: &[(HeaderName, &str)]) -> HeaderMap {
@@ -33,6 +33,19 @@ fn without_tokens_the_own_host_is_trusted() {
         let checked = rules.check(caller(peer, local), &none, Scope::Drain, true);
         assert_eq!(checked.is_ok(), allowed, "{peer} at {local}: {checked:?}");
     }
+}
+
+#[test]
+fn who_may_open_the_unix_socket_is_on_this_host() {
+    let here = Caller::Unix { pid: None, uid: 1000 };
+    // no browser gets there, and clients write any host
+    let page = headers(&[(HOST, "gate"), (ORIGIN, "http://localhost:3000")]);
+    let allowed = Rules::default().check(here, &page, Scope::Drain, true);
+    assert_eq!(allowed, Ok(Allowed::User(1000)));
+    let rules = Rules { tokens: vec![token("ci", "sesame", Scope::Drain)] };
+    assert_eq!(rules.check(here, &page, Scope::Read, false).expect_err("no token").status, 401);
+    let sesame = headers(&[(AUTHORIZATION, "Bearer sesame")]);
+    assert_eq!(rules.check(here, &sesame, Scope::Drain, true), Ok(Allowed::Token("ci".to_owned())));
 }
 
 #[test]

@@ -10,3 +10,4 @@ mod openapi;
 mod queues;
 mod samples;
 mod silent;
+mod unix;

@@ -44,7 +44,7 @@ fn it_has_every_field_of_what_is_sent() {
     let drain = json!(Drain::new(view, 0));
     let detail = json!(WorkerDetail::from(samples::worker_detail()));
     let report = json!(Report::from(samples::report()));
-    let version = Version { version: String::new(), listeners: vec![], admin: String::new() };
+    let version = Version { version: String::new(), listeners: vec![], admin: String::new(), unix_socket: None };
     let queue = json!(Queue::from(samples::queues().remove(1)));
     let answer = PauseAnswer { pause: samples::pause("mail", None, None), created: true, queues: vec![] };
     let pause = json!(Pause::new(answer, |_| vec![]));

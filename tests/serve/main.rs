@@ -10,3 +10,4 @@ mod secure;
 mod start;
 mod state;
 mod stop;
+mod unix;

@@ -1,0 +1,103 @@
+//! The admin API's Unix socket: who may open it, what becomes of its file, and who calls over it.
+
+use crate::broker::{Broker, Client};
+use crate::gate::{Gate, SURELY, command, config, refusal};
+use std::io::{Read, Write};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+
+/// A configuration with a socket in `dir`, and where it is.
+fn with_socket(dir: &Path, broker: &Broker) -> (String, PathBuf) {
+    let path = dir.join("admin.sock");
+    let admin = format!("[admin]\nunix_socket = {:?}\n", path);
+    (config(broker.address, "").replace("[admin]\n", &admin), path)
+}
+
+/// Status and body.
+fn call(path: &Path, call: &str) -> (u16, String) {
+    let mut socket = UnixStream::connect(path).expect("connected");
+    socket.set_read_timeout(Some(SURELY)).expect("set");
+    write!(socket, "{call} HTTP/1.0\r\nHost: gate\r\n\r\n").expect("written");
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).expect("read");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("an answer");
+    (head.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status"), body.to_owned())
+}
+
+#[test]
+fn it_is_there_from_start_to_stop() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let broker = Broker::start();
+    let (config, path) = with_socket(dir.path(), &broker);
+    let mut gate = Gate::start(dir.path(), &config);
+    let file = std::fs::metadata(&path).expect("there");
+    assert!(file.file_type().is_socket());
+    assert_eq!(file.permissions().mode() & 0o777, 0o660);
+    assert_eq!(call(&path, "GET /readyz").0, 200);
+    let version: serde_json::Value = serde_json::from_str(&call(&path, "GET /v1/version").1).expect("JSON");
+    assert_eq!(version["unix_socket"], path.to_str().expect("text"));
+    assert_eq!(version["admin"], gate.admin.to_string());
+    let file = std::fs::read_to_string(dir.path().join("state/admin.json")).expect("there");
+    let file: serde_json::Value = serde_json::from_str(&file).expect("JSON");
+    assert_eq!((&file["unix_socket"], &file["admin"]), (&version["unix_socket"], &version["admin"]));
+    gate.signal("-TERM");
+    assert!(gate.exit().success());
+    assert!(!path.exists(), "removed");
+}
+
+#[test]
+fn a_dead_gates_is_replaced_and_a_living_ones_refused() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let broker = Broker::start();
+    let (config, path) = with_socket(dir.path(), &broker);
+    let mut gate = Gate::start(dir.path(), &config);
+    gate.signal("-KILL");
+    gate.exit();
+    assert!(path.exists(), "left behind");
+    let _gate = Gate::start(dir.path(), &config);
+    assert_eq!(call(&path, "GET /readyz").0, 200);
+
+    let elsewhere = tempfile::tempdir().expect("a directory");
+    let said = refusal(command(elsewhere.path(), &config, &[]));
+    assert!(
+        said.contains(&format!("cannot listen on unix:{}: another process listens there", path.display())),
+        "{said}"
+    );
+    assert_eq!(call(&path, "GET /readyz").0, 200, "it is still its own");
+}
+
+#[test]
+fn a_reload_names_what_needs_a_restart_and_tells_it_the_tokens() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let broker = Broker::start();
+    let (config, path) = with_socket(dir.path(), &broker);
+    let mut gate = Gate::start(dir.path(), &config);
+    assert_eq!(call(&path, "GET /v1/workers").0, 200);
+    let tokens = format!("[[admin.tokens]]\nname = \"ci\"\nsha256 = \"{}\"\nscope = \"read\"\n", "ab".repeat(32));
+    let changed = config.replace("admin.sock", "other.sock") + &tokens;
+    std::fs::write(dir.path().join("draingate.toml"), changed).expect("written");
+    gate.signal("-HUP");
+    gate.logs("changed=\"admin.tokens\" needs_restart=\"admin.unix_socket\"");
+    gate.eventually("a token is needed now", |_| (call(&path, "GET /v1/workers").0 == 401).then_some(()));
+}
+
+/// A worker need not know its name there either: the kernel says which process has connected.
+#[test]
+fn a_worker_drains_itself_over_it() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let broker = Broker::start();
+    let (config, path) = with_socket(dir.path(), &broker);
+    let mut gate = Gate::start(dir.path(), &config);
+    let (status, problem) = call(&path, "POST /v1/self/drain");
+    assert!(status == 404 && problem.contains(&format!("process {}", std::process::id())), "{problem}");
+    // this process is the worker
+    let mut worker = Client::connect(gate.listener);
+    worker.send(&["BRPOP", "jobs", "0"]);
+    gate.eventually("its fetch", |gate| gate.get("/v1/workers").contains("jobs").then_some(()));
+    let (status, drain) = call(&path, "POST /v1/self/drain?wait=drained");
+    let drain: serde_json::Value = serde_json::from_str(&drain).expect("JSON");
+    assert_eq!((status, &drain["state"]), (201, &"drained".into()), "{drain}");
+    let name = drain["workers"][0]["name"].as_str().expect("its name");
+    assert!(name.contains(&format!("[{}]", std::process::id())), "{name}");
+}
