@@ -11,6 +11,7 @@ use crate::hub::Hub;
 use crate::relay::{BindError, Bound, Relay, Resolver, Threads};
 use crate::store::{Store, StoreError};
 use crate::telemetry::{self, LogControl, Meter, Metrics};
+use crate::tls::TlsError;
 use api::{Api, Sockets};
 use std::io;
 use std::path::PathBuf;
@@ -54,6 +55,9 @@ pub enum ServeError {
     /// The admin API's Unix socket is taken or cannot be made.
     #[error(transparent)]
     Unix(#[from] UnixSocketError),
+    /// The admin API's certificates cannot be used.
+    #[error("no TLS for the admin API: {0}")]
+    Tls(TlsError),
     /// The metrics cannot be kept.
     #[error("the metrics cannot be kept: {0}")]
     Metrics(#[from] metrics_exporter_prometheus::BuildError),
@@ -122,7 +126,7 @@ async fn serve(
     let mut api = Api::start(hub.clone(), &config, admin, metrics, meter).map_err(system("the admin address"))?;
     say_ready(&hub, &config, &listeners, &api);
 
-    let certificates: Vec<_> = listeners.iter().map(Bound::certificates).collect();
+    let certificates: Vec<_> = listeners.iter().map(Bound::certificates).chain([api.certificates()]).collect();
     let accepting = CancellationToken::new();
     let acceptors = TaskTracker::new();
     for (index, listener) in listeners.into_iter().enumerate() {

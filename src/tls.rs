@@ -61,6 +61,12 @@ pub enum TlsError {
 /// The one provider of cryptography.
 static PROVIDER: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| Arc::new(rustls::crypto::ring::default_provider()));
 
+/// For libraries that ask the process for a provider, even where no TLS is spoken.
+pub fn provide() {
+    // there is only this one
+    let _ = CryptoProvider::install_default((**PROVIDER).clone());
+}
+
 /// For meeting callers.
 pub fn server(tls: &ServerTls) -> Result<Arc<ServerConfig>, TlsError> {
     let (chain, key) = read(&tls.identity)?;

@@ -1,5 +1,5 @@
-//! The ways into the API: a TCP address and a Unix socket. What came in is the same on both; who came is told by what the
-//! kernel knows of the other end.
+//! The ways into the API: a TCP address, perhaps with TLS, and a Unix socket. What comes in is the same on both; who it
+//! is tells what the kernel knows of the other end.
 
 use super::auth::Caller;
 use super::limit::Limited;
@@ -10,11 +10,15 @@ use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use rustls::ServerConfig;
 use std::net::{Ipv6Addr, SocketAddr};
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -24,10 +28,18 @@ const CONNECTIONS: usize = 512;
 /// out.
 const SILENCE: Duration = Duration::from_secs(5);
 
+/// So long the handshake of TLS may take.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// How callers are met just now; `None`: without TLS.
+pub type Meeting = Arc<dyn Fn() -> Option<Arc<ServerConfig>> + Send + Sync>;
+
 /// Where the API is served.
 pub struct Doors {
     /// The address.
     pub tcp: TcpListener,
+    /// TLS there.
+    pub tls: Meeting,
     /// The socket beside it.
     pub unix: Option<UnixListener>,
 }
@@ -65,14 +77,30 @@ pub(super) struct House {
 
 impl House {
     /// Lets callers in until the stop.
-    pub(super) async fn open(&self, door: impl Door) {
+    pub(super) async fn open(&self, door: impl Door, tls: Option<Meeting>) {
         let mut door = Limited::new(door, CONNECTIONS);
         loop {
             let (stream, caller) = tokio::select! {
                 () = self.stop.cancelled() => break,
                 accepted = door.accept() => accepted,
             };
-            self.connections.spawn(self.clone().serve(stream, caller));
+            match tls.as_ref().and_then(|tls| tls()) {
+                None => self.connections.spawn(self.clone().serve(stream, caller)),
+                Some(tls) => self.connections.spawn(self.clone().agree(stream, tls, caller)),
+            };
+        }
+    }
+
+    /// Who does not come to an agreement is closed.
+    async fn agree(self, stream: impl AsyncRead + AsyncWrite + Unpin, tls: Arc<ServerConfig>, caller: Caller) {
+        let agreed = tokio::select! {
+            () = self.stop.cancelled() => return,
+            agreed = timeout(HANDSHAKE, TlsAcceptor::from(tls).accept(stream)) => agreed,
+        };
+        match agreed {
+            Ok(Ok(stream)) => self.serve(stream, caller).await,
+            Ok(Err(error)) => tracing::debug!(%caller, %error, "the handshake with a caller of the admin API failed"),
+            Err(_) => tracing::debug!(%caller, "a caller of the admin API was silent instead of speaking TLS"),
         }
     }
 

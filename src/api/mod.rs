@@ -2,8 +2,8 @@
 //!
 //! `routes` and `queues` have the calls, `model` what travels, `error` the problems, `auth` who may call, `poll` the
 //! waiting, `goal` when a wait is over, `events` the stream, `dashboard` the page, `backend` what is asked of the gate,
-//! `door` where callers come in and `limit` how many. Nothing here is on the way of a job: with the API dead the proxying
-//! goes on.
+//! `door` where callers come in and `limit` how many. Nothing here is on the way of a job: with the API dead the
+//! proxying goes on.
 
 pub mod auth;
 pub mod backend;
@@ -20,7 +20,7 @@ mod queues;
 mod request;
 pub mod routes;
 
-pub use door::Doors;
+pub use door::{Doors, Meeting};
 
 use crate::hub::Hub;
 use auth::Rules;
@@ -69,10 +69,10 @@ pub async fn serve_backend(backend: Arc<dyn Backend>, settings: ApiSettings, doo
     let house = House { router: routes::router(api), connections: TaskTracker::new(), stop };
     let unix = async {
         if let Some(unix) = doors.unix {
-            house.open(unix).await;
+            house.open(unix, None).await;
         }
     };
-    tokio::join!(house.open(doors.tcp), unix);
+    tokio::join!(house.open(doors.tcp, Some(doors.tls)), unix);
     house.connections.close();
     // what is under way then ends with the process
     let _ = tokio::time::timeout(GRACE, house.connections.wait()).await;

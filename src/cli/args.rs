@@ -1,7 +1,9 @@
 //! The command line as clap reads it. Names and defaults are part of the contract.
 
+mod gate;
 mod queues;
 
+pub(super) use gate::GateArgs;
 pub(super) use queues::{PauseArgs, QueuesArgs, ResumeArgs};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -19,19 +21,6 @@ pub struct Cli {
     pub(super) gate: GateArgs,
     #[command(subcommand)]
     pub(super) command: Command,
-}
-
-/// Which gate, and as whom.
-#[derive(Debug, Args)]
-pub(super) struct GateArgs {
-    /// The gate's admin API: its URL, or unix:PATH; for `serve` the address to listen on [env: DRAINGATE_ADMIN (not for
-    /// `serve`)] [default: http://127.0.0.1:9480]
-    // Not read by clap from the environment: the URL for the clients is no address for `serve`.
-    #[arg(long, global = true, value_name = "URL")]
-    pub(super) admin: Option<String>,
-    /// Token for the admin API
-    #[arg(long, global = true, env = "DRAINGATE_TOKEN", hide_env_values = true, value_name = "TOKEN")]
-    pub(super) token: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -354,6 +343,7 @@ mod tests {
             "version -o json",
             "--admin http://gate:9480 --token t workers -o name",
             "--admin unix:/run/draingate/admin.sock events",
+            "healthcheck --admin https://gate:9480 --ca ca.crt --cert own.crt --key own.key",
             "workers --admin http://gate:9480 --token t",
         ];
         for line in lines {

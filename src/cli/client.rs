@@ -4,15 +4,15 @@ use crate::api::error::{Kind, Problem};
 use crate::api::goal::Goal;
 use crate::api::model::{Drain, NewDrain, NewPause, Pause};
 use crate::cli::exit::Exit;
+use crate::cli::place::Place;
 use crate::cli::{Failure, GateArgs};
-use reqwest::{Method, RequestBuilder, StatusCode, Url};
+use reqwest::{Method, RequestBuilder, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use std::path::PathBuf;
+use std::error::Error;
+use std::io;
 use std::time::Duration;
 
-/// Where the gate is if nobody says.
-const DEFAULT_ADMIN: &str = "http://127.0.0.1:9480";
 const CONNECT: Duration = Duration::from_secs(5);
 /// How long an answer may take that does not have to wait for anything.
 const ANSWER: Duration = Duration::from_secs(20);
@@ -22,17 +22,6 @@ pub(super) struct Client {
     place: Place,
     token: Option<String>,
     http: reqwest::Client,
-}
-
-/// Where a gate is.
-#[derive(Debug)]
-struct Place {
-    /// What paths are put behind.
-    base: Url,
-    /// The Unix socket that leads there.
-    socket: Option<PathBuf>,
-    /// For messages.
-    name: String,
 }
 
 /// An answer: as read, and as it was written.
@@ -53,6 +42,8 @@ pub(super) struct Stream {
 pub(super) enum ClientError {
     /// Nobody answered, or something on the way answered that it cannot reach the gate.
     Unreachable(String),
+    /// The two do not agree on TLS.
+    Untrusted(String),
     /// The gate refused.
     Problem(Box<Problem>),
     /// What answered does not speak like a gate of this version.
@@ -62,16 +53,8 @@ pub(super) enum ClientError {
 impl Client {
     /// A client for the gate that flags and environment name.
     pub(super) fn new(args: &GateArgs) -> Result<Client, Failure> {
-        let from_env = || std::env::var("DRAINGATE_ADMIN").ok().filter(|url| !url.is_empty());
-        let url = args.admin.clone().or_else(from_env).unwrap_or_else(|| DEFAULT_ADMIN.to_owned());
-        let place = Place::parse(&url).map_err(|why| Failure::new(Exit::Usage, format!("--admin {url}: {why}")))?;
-        // A proxy from the environment is meant for the world outside, not for the gate.
-        let http = reqwest::Client::builder().no_proxy().connect_timeout(CONNECT);
-        let http = match place.socket.as_deref() {
-            Some(path) => http.unix_socket(path),
-            None => http,
-        };
-        let http = http.build().map_err(|error| Failure::new(Exit::Failed, format!("no HTTP client: {error}")))?;
+        let place = Place::of(args)?;
+        let http = place.client(args, CONNECT)?;
         let token = args.token.clone().filter(|token| !token.is_empty());
         Ok(Client { place, token, http })
     }
@@ -208,7 +191,29 @@ impl Stream {
 }
 
 fn unreachable(address: &str, error: &reqwest::Error) -> ClientError {
-    ClientError::Unreachable(format!("the gate at {address} cannot be reached: {}", root(error)))
+    let cause = innermost(error);
+    let of_tls = cause.downcast_ref::<rustls::Error>();
+    let why = match of_tls {
+        _ if error.is_timeout() => "no answer in time".to_owned(),
+        Some(rustls::Error::InvalidMessage(_)) => "what is there speaks no TLS".to_owned(),
+        None if cause.downcast_ref().is_some_and(hyper::Error::is_parse) => {
+            "what is there speaks no HTTP (for TLS say https://)".to_owned()
+        }
+        _ => cause.to_string(),
+    };
+    let text = format!("the gate at {address} cannot be reached: {why}");
+    match of_tls {
+        None | Some(rustls::Error::InvalidMessage(_)) => ClientError::Unreachable(text),
+        Some(_) => ClientError::Untrusted(text),
+    }
+}
+
+/// "Connection refused" rather than "error sending request".
+fn innermost<'e>(error: &'e (dyn Error + 'static)) -> &'e (dyn Error + 'static) {
+    // what an I/O error carries is not its source
+    let carried = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+    let inner = carried.map(|carried| carried as &(dyn Error + 'static)).or_else(|| error.source());
+    inner.map_or(error, innermost)
 }
 
 impl ClientError {
@@ -217,7 +222,7 @@ impl ClientError {
         match self {
             ClientError::Unreachable(_) => true,
             ClientError::Problem(problem) => problem.status >= 500,
-            ClientError::Odd(_) => false,
+            ClientError::Odd(_) | ClientError::Untrusted(_) => false,
         }
     }
 
@@ -233,6 +238,9 @@ impl From<ClientError> for Failure {
             ClientError::Unreachable(text) => {
                 Failure::new(Exit::Unreachable, text).hint("--admin or DRAINGATE_ADMIN says where the gate is")
             }
+            ClientError::Untrusted(text) => Failure::new(Exit::Unreachable, text).hint(
+                "--ca or DRAINGATE_CA says who has signed the gate's certificate, --cert and --key what it is shown",
+            ),
             ClientError::Odd(text) => Failure::new(Exit::Failed, text),
             ClientError::Problem(problem) => {
                 let failure = Failure::new(exit_of(&problem), problem.detail);
@@ -271,62 +279,9 @@ fn exit_of(problem: &Problem) -> Exit {
     }
 }
 
-impl Place {
-    /// Reads a URL or `unix:/path`, or says what is wrong with it.
-    fn parse(text: &str) -> Result<Place, String> {
-        let expected = "expected a URL such as http://127.0.0.1:9480, or unix:/run/draingate/admin.sock";
-        if text.starts_with("https:") {
-            return Err(format!("this version speaks no TLS to the gate; {expected}"));
-        }
-        let (with_scheme, socket) = match text.strip_prefix("unix:") {
-            // as curl and Docker write it, too
-            Some(path) => ("http://localhost".to_owned(), Some(path.strip_prefix("//").unwrap_or(path))),
-            None if text.contains("://") => (text.to_owned(), None),
-            None => (format!("http://{text}"), None),
-        };
-        let base = Url::parse(&with_scheme).map_err(|error| format!("{error}; {expected}"))?;
-        if base.scheme() != "http" || !base.has_host() || socket.is_some_and(str::is_empty) {
-            return Err(expected.to_owned());
-        }
-        let name = match socket {
-            Some(path) => format!("unix:{path}"),
-            None => base.as_str().trim_end_matches('/').to_owned(),
-        };
-        Ok(Place { base, socket: socket.map(PathBuf::from), name })
-    }
-}
-
-/// The innermost cause: "connection refused" rather than "error sending request".
-fn root(error: &reqwest::Error) -> String {
-    if error.is_timeout() {
-        return "no answer in time".to_owned();
-    }
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    cause.to_string()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn places() {
-        let place = |text| Place::parse(text).expect("a place");
-        assert_eq!(place("127.0.0.1:9480").base.as_str(), "http://127.0.0.1:9480/");
-        assert_eq!(place("http://gate:1/under/").base.as_str(), "http://gate:1/under/");
-        for text in ["unix:/run/gate.sock", "unix:///run/gate.sock"] {
-            let place = place(text);
-            assert_eq!(place.name, "unix:/run/gate.sock");
-            assert_eq!((place.base.as_str(), place.socket), ("http://localhost/", Some("/run/gate.sock".into())));
-        }
-        for wrong in ["unix:", "unix://", "https://gate", "ftp://gate", "http://", ""] {
-            let why = Place::parse(wrong).expect_err(wrong);
-            assert!(why.contains("expected a URL such as"), "{wrong}: {why}");
-        }
-    }
 
     #[test]
     fn control_characters_do_not_reach_the_terminal() {

@@ -1,8 +1,8 @@
 //! The `draingate` command: what an operator and a deploy script see.
 //!
-//! `args` is the command line, `client` speaks to the gate, `exit` decides the exit code; `drain`, `wait`, `look`,
-//! `history`, `queues`, `events` and `about` are the commands, `table` and `progress` what they show. Results go to
-//! stdout, everything else to stderr.
+//! `args` is the command line, `place` is where the gate is, `client` speaks to it, `exit` decides the exit code;
+//! `drain`, `wait`, `look`, `history`, `queues`, `events` and `about` are the commands, `table` and `progress` what they
+//! show. Results go to stdout, everything else to stderr.
 
 mod about;
 mod args;
@@ -12,6 +12,7 @@ mod events;
 pub mod exit;
 mod history;
 mod look;
+mod place;
 mod progress;
 mod queues;
 mod report;

@@ -121,6 +121,8 @@ pub enum IdentityBy {
 pub struct AdminConfig {
     /// Where the API, the dashboard and the metrics are served.
     pub bind: HostPort,
+    /// TLS there.
+    pub tls: Option<ServerTls>,
     /// A Unix socket beside it.
     pub unix_socket: Option<PathBuf>,
     /// Who may call it; without any, everybody on this host may.

@@ -203,7 +203,7 @@ fn admin(mut section: Section<'_>, environment: &[(String, String)], flags: &Fla
         }
     }
     let unix_socket = section.text("unix_socket", || None, |text| socket_path(text).map(Some));
-    section.unavailable("tls", "TLS on the admin API");
+    let tls = tls::server(&mut section);
     let tokens: Vec<Token> =
         section.sections("tokens").into_iter().filter_map(|token| admin_token(token, environment)).collect();
     if !bind.is_loopback() && tokens.is_empty() {
@@ -212,7 +212,7 @@ fn admin(mut section: Section<'_>, environment: &[(String, String)], flags: &Fla
         section.problem(place, "bind", Fault::Invalid(text));
     }
     section.finish();
-    AdminConfig { bind, unix_socket, tokens }
+    AdminConfig { bind, tls, unix_socket, tokens }
 }
 
 /// The kernel takes no longer ones.

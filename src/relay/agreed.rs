@@ -5,7 +5,6 @@ use super::header::{self, Ends};
 use super::secure::SecureSocket;
 use super::socket::Socket;
 use super::wire::Wire;
-use crate::config::ListenerConfig;
 use crate::tls::{self, ClientTls, ServerTls, TlsError};
 use rustls::{ClientConfig, Connection, ServerConfig};
 use std::io;
@@ -20,7 +19,7 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 /// For what has to come before the first byte, on either side.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The certificates of a listener as they were last read. Connections that are there keep those that they began with.
+/// The certificates of a listener, or of the admin address, as they were last read. Connections that are there keep those that they began with.
 #[derive(Debug)]
 pub struct Certificates {
     tls: Option<ServerTls>,
@@ -45,8 +44,7 @@ pub(super) struct Caller {
 
 impl Certificates {
     /// Reads what the configuration names.
-    pub fn new(listener: &ListenerConfig) -> Result<Certificates, TlsError> {
-        let (tls, upstream_tls) = (listener.tls.clone(), listener.upstream_tls.clone());
+    pub fn new(tls: Option<ServerTls>, upstream_tls: Option<ClientTls>) -> Result<Certificates, TlsError> {
         let read = RwLock::new(read(tls.as_ref(), upstream_tls.as_ref())?);
         Ok(Certificates { tls, upstream_tls, read })
     }
@@ -63,13 +61,18 @@ impl Certificates {
         Ok(())
     }
 
+    /// How callers are met from now on; `None`: without TLS.
+    pub fn server(&self) -> Option<Arc<ServerConfig>> {
+        self.read().server
+    }
+
     fn read(&self) -> Read {
         self.read.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Hears whose connection it is and agrees on TLS, as the listener is configured.
     pub(super) async fn meet(&self, stream: std::net::TcpStream, ends: Ends, proxied: bool) -> io::Result<Caller> {
-        let server = self.read().server;
+        let server = self.server();
         if !proxied && server.is_none() {
             return Ok(Caller { wire: Wire::Plain(Socket::new(stream)), ends, is_proxied: false });
         }

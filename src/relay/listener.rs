@@ -69,7 +69,8 @@ impl Bound {
         let socket = bind(&config.bind)?;
         let failed = |error| BindError { address: config.bind.clone(), error };
         let address = socket.local_addr().map_err(failed)?;
-        let certificates = Certificates::new(&config).map_err(|error| failed(io::Error::other(error)))?;
+        let certificates = Certificates::new(config.tls.clone(), config.upstream_tls.clone());
+        let certificates = certificates.map_err(|error| failed(io::Error::other(error)))?;
         Ok(Bound { config, certificates: certificates.into(), socket, address })
     }
 

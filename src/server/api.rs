@@ -6,7 +6,7 @@ use crate::api::auth::Rules;
 use crate::api::{self, ApiSettings, Doors};
 use crate::config::{AdminConfig, Config};
 use crate::hub::Hub;
-use crate::relay;
+use crate::relay::{self, Certificates};
 use crate::store::AdminInfo;
 use crate::telemetry::{Meter, Metrics};
 use std::io;
@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 /// Where it listens.
 pub(super) struct Sockets {
     tcp: TcpListener,
+    certificates: Arc<Certificates>,
     unix: Option<UnixSocket>,
 }
 
@@ -35,19 +36,22 @@ impl Sockets {
     /// Takes what is configured, without accepting.
     pub(super) fn bind(config: &AdminConfig) -> Result<Sockets, ServeError> {
         let tcp = relay::bind(&config.bind)?;
+        let certificates = Arc::new(Certificates::new(config.tls.clone(), None).map_err(ServeError::Tls)?);
         let unix = config.unix_socket.as_deref().map(UnixSocket::bind).transpose()?;
-        Ok(Sockets { tcp, unix })
+        Ok(Sockets { tcp, certificates, unix })
     }
 
     fn info(&self) -> io::Result<AdminInfo> {
         let unix_socket = self.unix.as_ref().map(|socket| socket.path().display().to_string());
-        Ok(AdminInfo { address: self.tcp.local_addr()?.to_string(), unix_socket })
+        let (address, secure) = (self.tcp.local_addr()?.to_string(), self.certificates.are_there());
+        Ok(AdminInfo { address, secure, unix_socket })
     }
 
     fn doors(&self) -> io::Result<Doors> {
         let tcp = tokio::net::TcpListener::from_std(self.tcp.try_clone()?)?;
         let unix = self.unix.as_ref().map(|unix| tokio::net::UnixListener::from_std(unix.try_clone()?)).transpose()?;
-        Ok(Doors { tcp, unix })
+        let certificates = self.certificates.clone();
+        Ok(Doors { tcp, tls: Arc::new(move || certificates.server()), unix })
     }
 }
 
@@ -70,6 +74,11 @@ impl Api {
     /// Where it is.
     pub(super) fn info(&self) -> &AdminInfo {
         &self.info
+    }
+
+    /// What callers over TCP are shown.
+    pub(super) fn certificates(&self) -> Arc<Certificates> {
+        self.sockets.certificates.clone()
     }
 
     /// Serves with other tokens from now on. Calls under way end first.

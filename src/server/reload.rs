@@ -73,6 +73,7 @@ fn needs_restart(running: &Config, wanted: &Config) -> Vec<&'static str> {
     let differences = [
         ("listener", running.listeners != wanted.listeners),
         ("admin.bind", running.admin.bind != wanted.admin.bind),
+        ("admin.tls", running.admin.tls != wanted.admin.tls),
         ("admin.unix_socket", running.admin.unix_socket != wanted.admin.unix_socket),
         ("redis", running.redis_slice != wanted.redis_slice),
         ("celery", (running.celery_acks_late, running.celery_ask) != (wanted.celery_acks_late, wanted.celery_ask)),

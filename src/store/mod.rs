@@ -69,6 +69,8 @@ impl Drop for Store {
 pub struct AdminInfo {
     /// The address in force (a port 0 resolved).
     pub address: String,
+    /// Whether TLS is spoken there.
+    pub secure: bool,
     /// The Unix socket beside it.
     pub unix_socket: Option<String>,
 }
@@ -141,9 +143,10 @@ impl Store {
 
     /// Says where the admin API is, for commands on this host.
     pub fn save_admin(&self, admin: &AdminInfo) -> io::Result<()> {
+        let scheme = if admin.secure { "https" } else { "http" };
         let content = serde_json::json!({
             "admin": admin.address,
-            "url": format!("http://{}", admin.address),
+            "url": format!("{scheme}://{}", admin.address),
             "unix_socket": admin.unix_socket,
             "pid": std::process::id(),
             "version": env!("CARGO_PKG_VERSION"),

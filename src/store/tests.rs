@@ -125,11 +125,14 @@ fn the_admin_address_is_said_and_taken_back() {
     let dir = tempfile::tempdir().expect("a directory");
     let (store, _) = open(dir.path());
     let unix_socket = Some("/run/draingate/admin.sock".to_owned());
-    store.save_admin(&AdminInfo { address: "127.0.0.1:9480".to_owned(), unix_socket }).expect("saved");
-    let text = fs::read_to_string(dir.path().join(ADMIN)).expect("there");
-    let content: serde_json::Value = serde_json::from_str(&text).expect("JSON");
-    assert_eq!(content["url"], "http://127.0.0.1:9480");
-    assert_eq!(content["unix_socket"], "/run/draingate/admin.sock");
+    for (secure, url) in [(false, "http://127.0.0.1:9480"), (true, "https://127.0.0.1:9480")] {
+        let admin = AdminInfo { address: "127.0.0.1:9480".to_owned(), secure, unix_socket: unix_socket.clone() };
+        store.save_admin(&admin).expect("saved");
+        let text = fs::read_to_string(dir.path().join(ADMIN)).expect("there");
+        let content: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        assert_eq!(content["url"], url);
+        assert_eq!(content["unix_socket"], "/run/draingate/admin.sock");
+    }
     store.remove_admin();
     assert!(!dir.path().join(ADMIN).exists());
 }

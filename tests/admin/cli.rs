@@ -233,7 +233,7 @@ async fn no_gate() {
     let version = run_at(url, "version -o json").await;
     let json: serde_json::Value = serde_json::from_str(&version.stdout).expect("JSON");
     assert_eq!((version.exit, &json["client"]), (0, &env!("CARGO_PKG_VERSION").into()));
-    for (admin, said) in [("unix:", "unix:/run"), ("https://gate", "TLS"), ("ftp://x", "expected a URL")] {
+    for (admin, said) in [("unix:", "unix:/run"), ("ftp://x", "expected a URL")] {
         let ran = run_at(admin.to_owned(), "workers").await;
         assert_eq!(ran.exit, 2);
         assert!(ran.stderr.contains(said), "{}", ran.stderr);

@@ -56,6 +56,8 @@ pub(crate) fn token(name: &str, text: &str, scope: Scope) -> Token {
 
 impl Fake {
     pub(crate) fn new() -> Arc<Fake> {
+        // the tests' own HTTP client asks for it
+        draingate::tls::provide();
         let state = State {
             workers: vec![samples::worker()],
             drains: vec![],
@@ -103,13 +105,13 @@ impl Fake {
     }
 
     pub(crate) async fn serve_at(self: &Arc<Fake>, address: &str, settings: ApiSettings) -> Served {
-        self.serve_behind(Doors { tcp: bound(address).await, unix: None }, settings)
+        self.serve_behind(Doors { tcp: bound(address).await, tls: Arc::new(|| None), unix: None }, settings)
     }
 
     /// On a Unix socket too.
     pub(crate) async fn serve_unix(self: &Arc<Fake>, path: &Path, settings: ApiSettings) -> Served {
         let unix = UnixListener::bind(path).expect("bound");
-        self.serve_behind(Doors { tcp: bound("127.0.0.1:0").await, unix: Some(unix) }, settings)
+        self.serve_behind(Doors { tcp: bound("127.0.0.1:0").await, tls: Arc::new(|| None), unix: Some(unix) }, settings)
     }
 
     fn serve_behind(self: &Arc<Fake>, doors: Doors, settings: ApiSettings) -> Served {
@@ -257,7 +259,7 @@ impl Backend for Fake {
 
     fn admin(&self) -> AdminInfo {
         let unix_socket = Some("/run/draingate/admin.sock".to_owned());
-        AdminInfo { address: "127.0.0.1:9480".to_owned(), unix_socket }
+        AdminInfo { address: "127.0.0.1:9480".to_owned(), secure: false, unix_socket }
     }
 
     fn ready(&self) -> bool {

@@ -5,6 +5,7 @@ mod broker;
 #[path = "../support/certificates.rs"]
 mod certificates;
 mod gate;
+mod https;
 mod memory;
 mod secure;
 mod start;
