@@ -8,7 +8,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 
 /// A certificate and its key, each a PEM file. The certificate's may hold the chain behind it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,6 +60,62 @@ pub enum TlsError {
 
 /// The one provider of cryptography.
 static PROVIDER: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| Arc::new(rustls::crypto::ring::default_provider()));
+
+/// The certificates of what listens and of the broker behind it as they were last read. What began with others keeps them.
+#[derive(Debug)]
+pub struct Certificates {
+    tls: Option<ServerTls>,
+    upstream_tls: Option<ClientTls>,
+    read: RwLock<Read>,
+}
+
+#[derive(Clone, Debug)]
+struct Read {
+    server: Option<Arc<ServerConfig>>,
+    client: Option<Arc<ClientConfig>>,
+}
+
+impl Certificates {
+    /// Reads what the configuration names.
+    pub fn new(tls: Option<ServerTls>, upstream_tls: Option<ClientTls>) -> Result<Certificates, TlsError> {
+        let read = RwLock::new(Read::new(tls.as_ref(), upstream_tls.as_ref())?);
+        Ok(Certificates { tls, upstream_tls, read })
+    }
+
+    /// Whether there are any.
+    pub fn are_there(&self) -> bool {
+        self.tls.is_some() || self.upstream_tls.is_some()
+    }
+
+    /// Reads the same files again. If one of them cannot be used all stays as it was.
+    pub fn renew(&self) -> Result<(), TlsError> {
+        let new = Read::new(self.tls.as_ref(), self.upstream_tls.as_ref())?;
+        *self.read.write().unwrap_or_else(PoisonError::into_inner) = new;
+        Ok(())
+    }
+
+    /// How callers are met from now on; `None`: without TLS.
+    pub fn server(&self) -> Option<Arc<ServerConfig>> {
+        self.read().server
+    }
+
+    /// How the broker at `host` is called from now on, and the name that it has to prove; `None`: without TLS.
+    pub fn client(&self, host: &str) -> Result<Option<(Arc<ClientConfig>, ServerName<'static>)>, TlsError> {
+        let Some(client) = self.read().client else { return Ok(None) };
+        let name = self.upstream_tls.as_ref().and_then(|tls| tls.server_name.as_deref());
+        Ok(Some((client, server_name(name.unwrap_or(host))?)))
+    }
+
+    fn read(&self) -> Read {
+        self.read.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Read {
+    fn new(tls: Option<&ServerTls>, upstream_tls: Option<&ClientTls>) -> Result<Read, TlsError> {
+        Ok(Read { server: tls.map(server).transpose()?, client: upstream_tls.map(client).transpose()? })
+    }
+}
 
 /// For libraries that ask the process for a provider, even where no TLS is spoken.
 pub fn provide() {

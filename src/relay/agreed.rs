@@ -5,11 +5,10 @@ use super::header::{self, Ends};
 use super::secure::SecureSocket;
 use super::socket::Socket;
 use super::wire::Wire;
-use crate::tls::{self, ClientTls, ServerTls, TlsError};
-use rustls::{ClientConfig, Connection, ServerConfig};
+use crate::tls::Certificates;
+use rustls::Connection;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -18,20 +17,6 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 /// For what has to come before the first byte, on either side.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// The certificates of a listener, or of the admin address, as they were last read. Connections that are there keep those that they began with.
-#[derive(Debug)]
-pub struct Certificates {
-    tls: Option<ServerTls>,
-    upstream_tls: Option<ClientTls>,
-    read: RwLock<Read>,
-}
-
-#[derive(Clone, Debug)]
-struct Read {
-    server: Option<Arc<ServerConfig>>,
-    client: Option<Arc<ClientConfig>>,
-}
 
 /// The client's side of a connection.
 pub(super) struct Caller {
@@ -42,71 +27,44 @@ pub(super) struct Caller {
     pub(super) is_proxied: bool,
 }
 
-impl Certificates {
-    /// Reads what the configuration names.
-    pub fn new(tls: Option<ServerTls>, upstream_tls: Option<ClientTls>) -> Result<Certificates, TlsError> {
-        let read = RwLock::new(read(tls.as_ref(), upstream_tls.as_ref())?);
-        Ok(Certificates { tls, upstream_tls, read })
+/// Hears whose connection it is, if a header has to say so (`proxied`), and agrees on TLS.
+pub(super) async fn meet(
+    certificates: &Certificates,
+    stream: std::net::TcpStream,
+    ends: Ends,
+    proxied: bool,
+) -> io::Result<Caller> {
+    let server = certificates.server();
+    if !proxied && server.is_none() {
+        return Ok(Caller { wire: Wire::Plain(Socket::new(stream)), ends, is_proxied: false });
     }
-
-    /// Whether there are any.
-    pub fn are_there(&self) -> bool {
-        self.tls.is_some() || self.upstream_tls.is_some()
-    }
-
-    /// Reads the same files again. If one of them cannot be used all stays as it was.
-    pub fn renew(&self) -> Result<(), TlsError> {
-        let new = read(self.tls.as_ref(), self.upstream_tls.as_ref())?;
-        *self.read.write().unwrap_or_else(PoisonError::into_inner) = new;
-        Ok(())
-    }
-
-    /// How callers are met from now on; `None`: without TLS.
-    pub fn server(&self) -> Option<Arc<ServerConfig>> {
-        self.read().server
-    }
-
-    fn read(&self) -> Read {
-        self.read.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Hears whose connection it is and agrees on TLS, as the listener is configured.
-    pub(super) async fn meet(&self, stream: std::net::TcpStream, ends: Ends, proxied: bool) -> io::Result<Caller> {
-        let server = self.server();
-        if !proxied && server.is_none() {
-            return Ok(Caller { wire: Wire::Plain(Socket::new(stream)), ends, is_proxied: false });
+    let mut stream = TcpStream::from_std(stream)?;
+    let told = if proxied { in_time(header::read(&mut stream)).await? } else { None };
+    let wire = match server {
+        None => plain(stream)?,
+        Some(server) => {
+            let agreed = in_time(TlsAcceptor::from(server).accept(stream)).await.map_err(in_tls)?;
+            let (stream, session) = agreed.into_inner();
+            secure(stream, session.into())?
         }
-        let mut stream = TcpStream::from_std(stream)?;
-        let told = if proxied { in_time(header::read(&mut stream)).await? } else { None };
-        let wire = match server {
-            None => plain(stream)?,
-            Some(server) => {
-                let agreed = in_time(TlsAcceptor::from(server).accept(stream)).await.map_err(in_tls)?;
-                let (stream, session) = agreed.into_inner();
-                secure(stream, session.into())?
-            }
-        };
-        Ok(Caller { wire, ends: told.unwrap_or(ends), is_proxied: told.is_some() })
-    }
-
-    /// Tells the broker whose connection it is, and agrees on TLS with it.
-    pub(super) async fn greet(&self, mut stream: TcpStream, host: &str, told: Option<Ends>) -> io::Result<Wire> {
-        if let Some(ends) = told {
-            in_time(stream.write_all(&header::of(ends)?)).await?;
-        }
-        let Some(client) = self.read().client else { return plain(stream) };
-        let name = self.upstream_tls.as_ref().and_then(|tls| tls.server_name.as_deref()).unwrap_or(host);
-        let name = tls::server_name(name).map_err(io::Error::other)?;
-        let agreed = in_time(TlsConnector::from(client).connect(name, stream)).await.map_err(in_tls)?;
-        let (stream, session) = agreed.into_inner();
-        secure(stream, session.into())
-    }
+    };
+    Ok(Caller { wire, ends: told.unwrap_or(ends), is_proxied: told.is_some() })
 }
 
-fn read(tls: Option<&ServerTls>, upstream_tls: Option<&ClientTls>) -> Result<Read, TlsError> {
-    let server = tls.map(tls::server).transpose()?;
-    let client = upstream_tls.map(tls::client).transpose()?;
-    Ok(Read { server, client })
+/// Tells the broker, which is called by this name, whose connection it is, and agrees on TLS with it.
+pub(super) async fn greet(
+    certificates: &Certificates,
+    mut stream: TcpStream,
+    host: &str,
+    told: Option<Ends>,
+) -> io::Result<Wire> {
+    if let Some(ends) = told {
+        in_time(stream.write_all(&header::of(ends)?)).await?;
+    }
+    let Some((client, name)) = certificates.client(host).map_err(io::Error::other)? else { return plain(stream) };
+    let agreed = in_time(TlsConnector::from(client).connect(name, stream)).await.map_err(in_tls)?;
+    let (stream, session) = agreed.into_inner();
+    secure(stream, session.into())
 }
 
 fn plain(stream: TcpStream) -> io::Result<Wire> {

@@ -1,6 +1,6 @@
 //! The life of one connection: into the fleet, to the broker, through the pump, out of the fleet.
 
-use super::agreed::{self, Caller, Certificates};
+use super::agreed::{self, Caller};
 use super::header::Ends;
 use super::pump::{self, Closed, Parts, Pump};
 use super::quiet::Quiet;
@@ -17,6 +17,7 @@ use crate::hub::{self, Hub};
 use crate::job::{ConnId, JobEvent, Millis};
 use crate::process::{self, Question};
 use crate::telemetry::{self, ListenerMeter};
+use crate::tls::Certificates;
 use std::io;
 use std::net::{Shutdown, SocketAddr};
 use std::sync::Arc;
@@ -121,7 +122,7 @@ impl Front {
                 return None;
             }
         };
-        let caller = match self.certificates.meet(stream, ends, self.config.proxy_protocol).await {
+        let caller = match agreed::meet(&self.certificates, stream, ends, self.config.proxy_protocol).await {
             Ok(caller) => caller,
             Err(error) => {
                 self.say_unmet(peer, &error);

@@ -3,9 +3,10 @@
 
 use super::connection::{Arrival, Front};
 use super::quiet::Quiet;
-use super::{Certificates, Relay, upstream};
+use super::{Relay, upstream};
 use crate::config::{Config, HostPort, ListenerConfig};
 use crate::hub::ListenerInfo;
+use crate::tls::Certificates;
 use socket2::{Domain, SockRef, Socket, Type};
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};

@@ -19,7 +19,6 @@ mod threads;
 mod upstream;
 mod wire;
 
-pub use agreed::Certificates;
 pub use listener::{BindError, Bound, bind};
 pub use reactor::{Life, Turn};
 pub use resolver::Resolver;

@@ -1,9 +1,10 @@
 //! The way to the broker: names are looked up for every connection, addresses tried in their order.
 
-use super::agreed::Certificates;
+use super::agreed;
 use super::header::Ends;
 use super::wire::Wire;
 use crate::config::{HostPort, Upstream};
+use crate::tls::Certificates;
 use socket2::{SockRef, TcpKeepalive};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -39,7 +40,7 @@ async fn connect_to(address: &HostPort, certificates: &Certificates, told: Optio
         match tokio::time::timeout(CONNECT, TcpStream::connect(socket)).await {
             Ok(Ok(stream)) => {
                 prepare(SockRef::from(&stream));
-                match certificates.greet(stream, &address.host, told).await {
+                match agreed::greet(certificates, stream, &address.host, told).await {
                     Ok(wire) => return Ok(wire),
                     Err(error) => failed = error,
                 }

@@ -5,8 +5,8 @@ use super::ServeOptions;
 use super::api::Api;
 use crate::config::Config;
 use crate::hub::Hub;
-use crate::relay::Certificates;
 use crate::telemetry::LogControl;
+use crate::tls::Certificates;
 use std::sync::Arc;
 
 /// Reads it again; `running` becomes what is in force.
