@@ -10,7 +10,7 @@
 //! c1 gets t1 id=x eta=+9s    a job is delivered, in answer to the fetch outstanding if there is one (`taken t1`;
 //!                            `delivers t1`: only the delivery, the fetch is still outstanding)
 //! c1 ack t1 · result x · end t1 · requeue t1 · returned t1 · pushed · pushes t1 t2 · refused t1 · leaves host:1:aaaa
-//! c1 born rq w1 · idle       a process begins its life; it has nothing in hand
+//! c1 born rq w1 · idle       a process begins its life; it has nothing in hand (`gives up`: a job, by its own word)
 //! c1 acknowledges            what it fetches is acknowledged one by one
 //! c1 lease 30s · renewed 30s its jobs' locks last so long; one has been renewed
 //! c1 beat active=0 processed=3 ts=9s pid=1          c1 sidekiq c=2 busy=0 beat=9s        c1 work j1 j2

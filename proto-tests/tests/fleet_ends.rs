@@ -216,3 +216,24 @@ fn a_task_that_has_ended_already() {
     ",
     );
 }
+
+/// What a process has given up is over by its own word, and no more than that is known.
+#[test]
+fn a_task_that_was_given_up() {
+    play(
+        "
+        + c1 local
+        = c1 100:7@3599s
+        c1 named asynq vm:100:a
+        c1 poll q
+        c1 gets q:1
+        drain d all
+        drain e all require=exact
+        c1 gives up
+        ? @c1 sealed running=1
+        c1 end q:1
+        ? @c1 drained reported
+        ? drain e sealed
+    ",
+    );
+}

@@ -11,7 +11,8 @@
 //! ```
 //! A worker that finds all its queues empty rests a second. The script is the last thing that it does for a task, whose
 //! handlers, middlewares and error handlers have returned by then: its answer is the end, and so is `NOT FOUND`, which says
-//! that the task has been taken away (or ended by the same script, whose answer was lost).
+//! that the task has been taken away (or ended by the same script, whose answer was lost). Only when a task runs into its
+//! time-out, is cancelled, or given back by a process that stops, its handler is not waited for.
 //!
 //! A task that nobody has said to be at work on for 30 s is put off like a failed one, by whichever process finds it. That
 //! says nothing of the process that had it: what it has in hand it has until it says so itself, which it may never do.
@@ -27,8 +28,12 @@ const SERVER: &[u8] = b"asynq:servers:{";
 const TYPE: u64 = 1;
 const ID: u64 = 3;
 const ERROR: u64 = 7;
-/// The error of a task whose process has not been heard of.
+/// The error of a task whose process has not been heard of,
 const EXPIRED: &[u8] = b"asynq: task lease expired";
+/// and those of one whose handler was told to stop, and was not waited for.
+const GIVEN_UP: [&[u8]; 2] = [b"context deadline exceeded", b"context canceled"];
+/// Of a longer task the error is not read: perhaps only its beginning is there.
+const TASK_MAX: usize = 96 * 1_024;
 /// "There is no need to gather this group."
 const NO_NEED: &[u8] = b":0\r\n";
 /// A process names what it works on in every beat. Two of them in which it names nothing take so long.
@@ -62,7 +67,11 @@ impl Sets {
 enum Script<'a> {
     Dequeue,
     /// The task with this id leaves the worker.
-    End(Verb, &'a [u8]),
+    End {
+        verb: Verb,
+        id: &'a [u8],
+        given_up: bool,
+    },
     Gather {
         set: &'a [u8],
         now: u64,
@@ -102,11 +111,11 @@ impl<'a> Script<'a> {
         let id = argv.first().copied().unwrap_or_default();
         Some(match parts {
             [b"pending", b"paused", b"active", b"lease"] if argv.len() == 2 => Script::Dequeue,
-            [b"active", b"lease", b"pending", _] => Script::End(Verb::Requeue, id),
-            [b"active", b"lease", _, _, ..] => Script::End(Verb::Finish, id),
-            [_, b"active", b"lease", b"retry" | b"archived", ..] if is_expired(argv) => Script::Other,
-            [_, b"active", b"lease", b"retry", ..] => Script::End(Verb::Requeue, id),
-            [_, b"active", b"lease", b"archived", ..] => Script::End(Verb::Finish, id),
+            // its handler was not waited for: the process stops
+            [b"active", b"lease", b"pending", _] => Script::End { verb: Verb::Requeue, id, given_up: true },
+            [b"active", b"lease", _, _, ..] => Script::End { verb: Verb::Finish, id, given_up: false },
+            [_, b"active", b"lease", b"retry", ..] => Script::failed(Verb::Requeue, id, argv),
+            [_, b"active", b"lease", b"archived", ..] => Script::failed(Verb::Finish, id, argv),
             [_, _, b"aggregation_sets", b"groups"] => {
                 let now = argv.get(4).and_then(|now| std::str::from_utf8(now).ok()?.parse().ok())?;
                 Script::Gather { set: keys[1], now }
@@ -117,6 +126,16 @@ impl<'a> Script<'a> {
             _ if parts.contains(&b"pending".as_slice()) && parts.contains(&b"active".as_slice()) => return None,
             _ => Script::Other,
         })
+    }
+
+    /// What is said of a task that is too long to be read is that it was given up.
+    fn failed(verb: Verb, id: &'a [u8], argv: &[&[u8]]) -> Script<'a> {
+        let task = argv.get(1).filter(|task| task.len() <= TASK_MAX).map(|task| Packed::of(&[ERROR], task));
+        let error = task.as_ref().map(|task| task.get(ERROR).unwrap_or_default());
+        match error {
+            Some(EXPIRED) => Script::Other,
+            error => Script::End { verb, id, given_up: error.is_none_or(|error| GIVEN_UP.contains(&error)) },
+        }
     }
 }
 
@@ -148,7 +167,10 @@ impl Dialect for Asynq {
                 out.push(JobEvent::Recognised(system));
                 (Verb::Fetch, vec![], Refusal::Nothing)
             }
-            Script::End(verb, id) => (verb, vec![key(queue, id)], Refusal::Needless),
+            Script::End { verb, id, given_up } => {
+                out.extend(given_up.then_some(JobEvent::Report(Report::GaveUp)));
+                (verb, vec![key(queue, id)], Refusal::Needless)
+            }
         };
         let reads = Reads::Packed(&[TYPE, ID]);
         Meaning::Request(Box::new(Request { jobs, refusal, reads, ..Request::new(system, queue, verb) }))
@@ -197,9 +219,4 @@ fn job(request: &Request, key: JobKey, id: &[u8], name: &[u8]) -> Job {
 /// An id is a task's within its queue.
 fn key(queue: &[u8], id: &[u8]) -> JobKey {
     JobKey::text(&[queue, b":t:", &id[..id.len().min(TEXT_MAX)]].concat())
-}
-
-/// Whether that is the end of a task whose process was not heard of: somebody else's word.
-fn is_expired(argv: &[&[u8]]) -> bool {
-    argv.get(1).is_some_and(|task| Packed::of(&[ERROR], task).get(ERROR) == Some(EXPIRED))
 }

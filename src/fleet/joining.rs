@@ -74,6 +74,7 @@ impl Fleet {
             if old.untracked > 0 {
                 new.untracked = old.untracked;
                 new.ever_started |= old.ever_started;
+                new.gave_up |= old.gave_up;
             }
             old.deliveries = old.deliveries.saturating_sub(deliveries);
             new.deliveries += deliveries;

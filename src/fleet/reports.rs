@@ -38,6 +38,11 @@ impl Fleet {
                     worker.renewed_at = now;
                 }
             }
+            Report::GaveUp => {
+                if let Some((_, worker)) = self.pair(id) {
+                    worker.gave_up = true;
+                }
+            }
             Report::Idle => {
                 self.said_idle(now, id);
                 let Some((_, worker)) = self.pair(id) else { return };

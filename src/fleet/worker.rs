@@ -147,10 +147,11 @@ pub(super) struct Worker {
     pub(super) acknowledges: bool,
     /// Jobs forgotten because there were too many to keep.
     pub(super) untracked: u64,
-    /// How long the locks of its jobs last, the longest that was told.
+    /// How long the locks of its jobs last, the longest that was told; when one was renewed last, or that first told.
     pub(super) lease: Option<Millis>,
-    /// When a lock was renewed last, or the lease first told.
     pub(super) renewed_at: Millis,
+    /// See [`crate::job::Report::GaveUp`].
+    pub(super) gave_up: bool,
     pub(super) adopted: Option<Adopted>,
     /// Known by an address that may have been in use before the gate: not whole until something proves it.
     pub(super) suspect: bool,
@@ -241,6 +242,7 @@ impl Worker {
             untracked: 0,
             lease: None,
             renewed_at: 0,
+            gave_up: false,
             adopted: None,
             suspect: false,
             unvouched: false,

@@ -41,6 +41,9 @@ pub enum Report {
         /// One has just been renewed.
         renewed: bool,
     },
+    /// The process has given up waiting for one of its jobs, which is over by its own word. What it runs may not have
+    /// returned (asynq's time-outs).
+    GaveUp,
     /// Sidekiq's work hash, written with each heartbeat.
     SidekiqWork {
         /// The jids in it; an entry whose jid could not be read stands as an empty text.

@@ -104,6 +104,7 @@ fn reported(report: &Report) -> String {
             number(*beat)
         ),
         Report::Idle => "idle".to_owned(),
+        Report::GaveUp => "gave up".to_owned(),
         Report::Lease { lasts, renewed } => format!("lease {lasts} {renewed}"),
         Report::SidekiqWork { running } => {
             let shown: Vec<&str> = running.iter().map(|jid| if jid.is_empty() { "?" } else { jid }).collect();

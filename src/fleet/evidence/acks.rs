@@ -18,7 +18,7 @@ pub(super) fn judge(worker: &Worker, settings: &FleetSettings, now: Millis) -> V
     }
     let ledger = &worker.ledger;
     let limit = now.saturating_add(settings.delayed_margin);
-    let mut verdict = Verdict::idle(Evidence::Exact);
+    let mut verdict = Verdict::idle(if worker.gave_up { Evidence::Reported } else { Evidence::Exact });
     // which of them have begun is the worker's secret: all that are due may have
     verdict.in_flight = ledger.in_flight(now, ledger.len());
     verdict.waiting_all = ledger.len();
