@@ -25,6 +25,6 @@ fn one_queue() {
 /// Two queues, the one before the other; each task fails once; and its id stands behind a payload that is not kept.
 #[test]
 fn retries_on_two_queues() {
-    let environment = &[("KIND", "asynq"), ("QUEUES", "high,low"), ("RETRIES", "1"), ("PADDING", "100000")];
+    let environment = &[("KIND", "asynq"), ("QUEUES", "high,low"), ("RETRIES", "1"), ("PADDING", "20000")];
     drain_and_kill(&World::new(), &asynq(environment), Load { longest: 0.8, ..EXACT }, rounds());
 }
