@@ -237,3 +237,31 @@ fn a_task_that_was_given_up() {
     ",
     );
 }
+
+/// The next life of a server under the same address has another name, and the mark does not concern it.
+#[test]
+fn the_next_server_under_an_address() {
+    play(
+        "
+        + c1 10.0.0.5
+        +2m
+        c1 lease 10s
+        c1 named asynq vm:1:a
+        c1 poll q
+        c1 gets q:1
+        drain d all
+        c1 end q:1
+        + c2 10.0.0.5
+        c2 poll q
+        ? c2 marked
+        - c1
+        - c2
+        + c3 10.0.0.5
+        c3 lease 10s
+        c3 named asynq vm:1:b
+        c3 poll q
+        c3 gets q:2
+        ? @c3 active running=1
+    ",
+    );
+}
