@@ -424,3 +424,38 @@ fn what_a_drained_process_had_in_hand_is_over_for_the_next_gate_too() {
     ",
     );
 }
+
+/// A container's address has had other workers before, which are remembered for an hour.
+#[test]
+fn the_mark_of_a_second_incarnation_outlives_the_gate() {
+    let mut script = play(
+        "
+        + c1 10.0.0.5
+        c1 named celery w1@a
+        c1 online processed=0
+        drain d w1@a
+        ? w1@a drained
+        - c1
+        + c2 10.0.0.5
+        c2 named celery w1@a
+        c2 online processed=0
+        ? c2 free
+        c2 gets t1
+        drain e w1@a
+        ? @c2 sealed prefetched=1
+    ",
+    );
+    let before = script.worker("@c2").expect("it is there").id;
+    script.play(
+        "
+        restart
+        + c3 10.0.0.5
+        ? c3 marked
+        c3 named celery w1@a
+        ? c3 marked
+        ? @c3 sealed prefetched=1
+        ? drain e sealed workers=1
+    ",
+    );
+    assert_eq!(script.worker("@c3").expect("it is there").id, before);
+}

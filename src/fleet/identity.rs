@@ -203,7 +203,11 @@ impl Fleet {
     ) -> WorkerNo {
         let no = WorkerNo(self.number());
         self.ids.insert(id.0.clone(), no);
-        self.keys.entry(key.clone()).or_default().push(no);
+        // the latest is the last, though what an earlier gate left is read in another order
+        let of_key = self.keys.entry(key.clone()).or_default();
+        let later = |no: &WorkerNo| self.workers.get(no).is_some_and(|worker| worker.generation > generation);
+        let at = of_key.iter().position(later).unwrap_or(of_key.len());
+        of_key.insert(at, no);
         self.workers.insert(no, Worker::new(no, id, key, generation, now, origin));
         no
     }
