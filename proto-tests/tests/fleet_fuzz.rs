@@ -5,7 +5,7 @@
 //! fleet itself.
 
 use draingate::fleet::view::WorkerState;
-use draingate::fleet::{ClosedBy, DrainRequest, Effect, Fleet, FleetSettings, Peer, Process};
+use draingate::fleet::{ClosedBy, DrainRequest, Effect, Fleet, FleetSettings, Peer, Process, Ttl};
 use draingate::job::{
     CeleryEvent, ConnId, Evidence, FetchEnd, Found, Job, JobEvent, JobKey, Millis, Outcome, Place, Report, System,
 };
@@ -126,14 +126,12 @@ fn drain_request(name: u8, selector: &str, standing: bool, ttl: Option<Millis>) 
     DrainRequest {
         selector: vec![selector.to_owned()],
         name: Some(format!("d{name}")),
-        ttl: ttl.map(Some),
+        ttl: ttl.map_or(Ttl::Usual, Ttl::For),
         reason: Some("a\treason\n".into()),
-        require: None,
         delayed_wait: standing,
         standing,
         allow_empty: standing,
-        no_starve: false,
-        dry_run: false,
+        ..DrainRequest::default()
     }
 }
 

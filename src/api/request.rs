@@ -4,7 +4,7 @@
 use crate::api::error::{Kind, Problem};
 use crate::api::goal::Goal;
 use crate::api::model::{NewDrain, NewPause};
-use crate::fleet::{DrainRequest, PauseRequest};
+use crate::fleet::{DrainRequest, PauseRequest, Ttl};
 use crate::job::{Evidence, Millis};
 use axum::extract::Query;
 use axum::http::Uri;
@@ -128,8 +128,8 @@ fn drain(body: NewDrain) -> Result<DrainRequest, Problem> {
             .hint("`all` selects every worker; a bare word a worker's name or id"));
     }
     let reason = reason(body.reason)?;
-    let ttl = body.ttl.as_deref().map(ttl).transpose()?;
-    if ttl == Some(None) && reason.is_none() {
+    let ttl = ttl(body.ttl.as_deref())?;
+    if ttl == Ttl::Endless && reason.is_none() {
         return Err(Problem::new(Kind::BadRequest, "a drain without a TTL needs a reason")
             .hint("give a `reason` (--reason), or a `ttl` such as 12h"));
     }
@@ -159,7 +159,7 @@ pub(super) fn new_pause(queue: String, body: &[u8]) -> Result<PauseRequest, Prob
         Problem::new(Kind::BadRequest, format!("the body is not valid: {error}"))
             .hint(r#"send JSON such as {"ttl": "10m", "reason": "mail provider is down"}, or nothing"#)
     })?;
-    let ttl = body.ttl.as_deref().map(ttl).transpose()?;
+    let ttl = ttl(body.ttl.as_deref())?;
     Ok(PauseRequest { queue, ttl, reason: reason(body.reason)? })
 }
 
@@ -177,16 +177,18 @@ fn reason(text: Option<String>) -> Result<Option<String>, Problem> {
 }
 
 /// `none` is no expiry.
-fn ttl(text: &str) -> Result<Option<Millis>, Problem> {
-    if text == "none" {
-        return Ok(None);
-    }
+fn ttl(text: Option<&str>) -> Result<Ttl, Problem> {
+    let text = match text {
+        None => return Ok(Ttl::Usual),
+        Some("none") => return Ok(Ttl::Endless),
+        Some(text) => text,
+    };
     let ttl = duration("ttl", text)?;
     if ttl.is_zero() {
         return Err(Problem::new(Kind::BadRequest, "a ttl of nothing would end it at once")
             .hint("give a duration such as 12h, or none"));
     }
-    Ok(Some(u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX)))
+    Ok(Ttl::For(u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX)))
 }
 
 fn require(text: &str) -> Result<Evidence, Problem> {

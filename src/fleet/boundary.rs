@@ -86,15 +86,49 @@ pub enum ClosedBy {
     Gate,
 }
 
+/// The time to live of a drain or a pause.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ttl {
+    /// The configured one (`drains.default_ttl`).
+    #[default]
+    Usual,
+    /// Until somebody lifts it, which needs a reason.
+    Endless,
+    /// Milliseconds, more than 0.
+    For(Millis),
+}
+
+impl Ttl {
+    /// Refuses what cannot be meant for `what` (a drain, a pause) with that reason.
+    pub(super) fn check(self, what: &str, reason: Option<&str>) -> Result<(), DrainError> {
+        match self {
+            Ttl::Endless if reason.is_none_or(|reason| reason.trim().is_empty()) => {
+                Err(DrainError::BadRequest(format!("{what} without an expiry (ttl none) needs a reason")))
+            }
+            Ttl::For(0) => Err(DrainError::BadRequest("ttl must be longer than 0".to_owned())),
+            Ttl::Usual | Ttl::Endless | Ttl::For(_) => Ok(()),
+        }
+    }
+
+    /// When what begins now is over, if ever.
+    pub(super) fn end(self, now: Millis, usual: Millis) -> Option<Millis> {
+        match self {
+            Ttl::Usual => Some(now.saturating_add(usual)),
+            Ttl::Endless => None,
+            Ttl::For(millis) => Some(now.saturating_add(millis)),
+        }
+    }
+}
+
 /// What an operator asks for: `POST /v1/drains`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DrainRequest {
     /// The selectors as written; any of them may match.
     pub selector: Vec<String>,
     /// The drain's name; generated if absent.
     pub name: Option<String>,
-    /// `None`: the default. `Some(None)`: no expiry (needs a reason).
-    pub ttl: Option<Option<Millis>>,
+    /// How long it is in force.
+    pub ttl: Ttl,
     /// Why.
     pub reason: Option<String>,
     /// The evidence needed, if not the configured.
@@ -125,8 +159,8 @@ pub struct DrainAnswer {
 pub struct PauseRequest {
     /// The queue: its key, or what its job system calls it.
     pub queue: String,
-    /// As in [`DrainRequest`].
-    pub ttl: Option<Option<Millis>>,
+    /// How long it is in force.
+    pub ttl: Ttl,
     /// Why. `None`: as it was, if it was paused before.
     pub reason: Option<String>,
 }
@@ -142,7 +176,7 @@ pub struct PauseAnswer {
     pub queues: Vec<String>,
 }
 
-/// Why a drain was refused. Each reads as one clear line.
+/// Why a drain or a pause was refused. Each reads as one clear line.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DrainError {
     /// Not a selector; the text says what was expected.

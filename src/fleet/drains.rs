@@ -127,14 +127,13 @@ impl Fleet {
             self.check_starving(&members)?;
         }
         let no = self.number();
-        let ttl = request.ttl.unwrap_or(Some(self.settings.default_ttl));
         Ok(Drain {
             no,
             name: request.name.clone().unwrap_or_else(|| self.free_name(now)),
             request: DrainRequest { dry_run: false, ..request.clone() },
             selectors,
             created_at: now,
-            expires_at: ttl.map(|ttl| now.saturating_add(ttl)),
+            expires_at: request.ttl.end(now, self.settings.default_ttl),
             require: request.require.unwrap_or(self.settings.require),
             members,
             trials: BTreeMap::new(),
@@ -256,13 +255,7 @@ fn check(request: &DrainRequest) -> Result<(), DrainError> {
             return Err(DrainError::BadName(text.to_owned()));
         }
     }
-    let reason = request.reason.as_deref().is_some_and(|reason| !reason.trim().is_empty());
-    if request.ttl == Some(None) && !reason {
-        return Err(DrainError::BadRequest("a drain without an expiry (ttl none) needs a reason".to_owned()));
-    }
-    if request.ttl == Some(Some(0)) {
-        return Err(DrainError::BadRequest("ttl must be longer than 0".to_owned()));
-    }
+    request.ttl.check("a drain", request.reason.as_deref())?;
     if request.require == Some(Evidence::Unknown) {
         return Err(DrainError::BadRequest("require must be exact, reported or inferred".to_owned()));
     }

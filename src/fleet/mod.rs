@@ -38,7 +38,7 @@ pub mod view;
 mod worker;
 
 pub use boundary::{ClosedBy, DrainAnswer, DrainError, DrainRequest, Effect, FleetSettings, Notice, Peer, Process};
-pub use boundary::{Ending, JobCount, PauseAnswer, PauseRequest};
+pub use boundary::{Ending, JobCount, PauseAnswer, PauseRequest, Ttl};
 
 use crate::job::{ConnId, JobEvent, Millis, WorkerId};
 use crate::queue::PausedQueues;

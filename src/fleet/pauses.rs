@@ -80,15 +80,8 @@ impl Fleet {
         let old = self.pauses.by_name.get(&name);
         let given = request.reason.clone().filter(|reason| !reason.trim().is_empty());
         let reason = given.or_else(|| old.and_then(|old| old.reason.clone()));
-        let until = match request.ttl {
-            Some(None) if reason.is_none() => {
-                return Err(DrainError::BadRequest("a pause without an expiry (ttl none) needs a reason".to_owned()));
-            }
-            Some(Some(0)) => return Err(DrainError::BadRequest("ttl must be longer than 0".to_owned())),
-            Some(None) => None,
-            Some(Some(ttl)) => Some(now.saturating_add(ttl)),
-            None => Some(now.saturating_add(self.settings.default_ttl)),
-        };
+        request.ttl.check("a pause", reason.as_deref())?;
+        let until = request.ttl.end(now, self.settings.default_ttl);
         let created = old.is_none();
         let (since, number) = old.map_or((now, self.pauses.set.number() + 1), |old| (old.since, old.number));
         self.pauses.by_name.insert(name.clone(), Pause { since, until, reason: reason.clone(), number });

@@ -1,7 +1,7 @@
 //! The hub with a real fleet and a real store.
 
 use super::*;
-use crate::fleet::Process;
+use crate::fleet::{Process, Ttl};
 use crate::job::{Job, JobEvent, JobKey, Outcome, Place, System};
 use std::path::Path;
 use std::sync::atomic::AtomicU16;
@@ -35,14 +35,8 @@ fn request(selector: &str, ttl: Millis) -> DrainRequest {
     DrainRequest {
         selector: vec![selector.into()],
         name: Some("d".into()),
-        ttl: Some(Some(ttl)),
-        reason: None,
-        require: None,
-        delayed_wait: false,
-        standing: false,
-        allow_empty: false,
-        no_starve: false,
-        dry_run: false,
+        ttl: Ttl::For(ttl),
+        ..DrainRequest::default()
     }
 }
 
@@ -257,7 +251,7 @@ fn a_look_does_not_count_as_a_change() {
 }
 
 fn pause(queue: &str) -> PauseRequest {
-    PauseRequest { queue: queue.into(), ttl: Some(Some(90_000)), reason: None }
+    PauseRequest { queue: queue.into(), ttl: Ttl::For(90_000), reason: None }
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,7 +5,7 @@ use crate::samples;
 use draingate::api::ApiSettings;
 use draingate::api::auth::{Rules, Scope};
 use draingate::fleet::view::{DrainState, WorkerState};
-use draingate::fleet::{DrainError, Notice};
+use draingate::fleet::{DrainError, Notice, Ttl};
 use draingate::hub::HubError;
 use draingate::job::{Evidence, WorkerId};
 use reqwest::{Client, Response, StatusCode};
@@ -70,7 +70,7 @@ async fn a_drain_is_made_once() {
     assert_eq!((again.status(), again.headers().contains_key("location")), (StatusCode::OK, false));
 
     let request = fake.state().requests[0].clone();
-    assert_eq!((request.ttl, request.require), (Some(Some(7_200_000)), Some(Evidence::Exact)));
+    assert_eq!((request.ttl, request.require), (Ttl::For(7_200_000), Some(Evidence::Exact)));
     assert!(request.delayed_wait && !request.standing && !request.dry_run);
 
     let dry = post(&gate, "/v1/drains", r#"{"selector": ["a", "b"], "name": "x", "dry_run": true}"#).await;
@@ -240,7 +240,7 @@ async fn the_callers_own_worker() {
     assert_eq!(json_of(made).await["state"], "drained");
     assert_eq!(post(&gate, path, "").await.status(), 200, "asking again is the same drain");
     let request = fake.state().requests[0].clone();
-    assert_eq!((request.selector, request.ttl), (vec!["a".to_owned()], Some(Some(3_600_000))));
+    assert_eq!((request.selector, request.ttl), (vec!["a".to_owned()], Ttl::For(3_600_000)));
     problem(post(&gate, "/v1/self/drain?wait=soon", "").await, 400, "bad-request").await;
 }
 

@@ -5,7 +5,7 @@ use crate::samples;
 use draingate::api::ApiSettings;
 use draingate::api::auth::{Rules, Scope};
 use draingate::fleet::view::{DrainState, DrainWorker, WorkerState};
-use draingate::fleet::{DrainError, Ending, Notice};
+use draingate::fleet::{DrainError, Ending, Notice, Ttl};
 use draingate::job::{System, WorkerId};
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Output, Stdio};
@@ -115,7 +115,7 @@ async fn drain_without_waiting() {
     assert_eq!((made.exit, made.stderr.as_str()), (0, ""));
     assert!(made.stdout.contains("drain d: draining"), "{}", made.stdout);
     let request = fake.state().requests[0].clone();
-    assert_eq!((request.selector.len(), request.ttl), (2, Some(None)));
+    assert_eq!((request.selector.len(), request.ttl), (2, Ttl::Endless));
     assert!(request.delayed_wait && request.standing);
 
     assert_eq!(run(&gate, "drain all -o name").await.stdout, "made-up\n");

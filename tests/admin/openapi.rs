@@ -7,7 +7,7 @@ use draingate::api::model::{
 use draingate::api::openapi;
 use draingate::api::routes::ROUTES;
 use draingate::fleet::view::{DrainState, WorkerState};
-use draingate::fleet::{Ending, Notice, PauseAnswer};
+use draingate::fleet::{Ending, Notice, PauseAnswer, Ttl};
 use draingate::job::{System, WorkerId};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -46,7 +46,7 @@ fn it_has_every_field_of_what_is_sent() {
     let report = json!(Report::from(samples::report()));
     let version = Version { version: String::new(), listeners: vec![], admin: String::new(), unix_socket: None };
     let queue = json!(Queue::from(samples::queues().remove(1)));
-    let answer = PauseAnswer { pause: samples::pause("mail", None, None), created: true, queues: vec![] };
+    let answer = PauseAnswer { pause: samples::pause("mail", Ttl::Usual, None), created: true, queues: vec![] };
     let pause = json!(Pause::new(answer, |_| vec![]));
     for (name, sent) in [
         ("Worker", &json!(Worker::from(samples::worker()))),

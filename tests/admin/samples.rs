@@ -1,5 +1,6 @@
 //! One of each view of the fleet. All of it happens on the first of March 2026 at noon.
 
+use draingate::fleet::Ttl;
 use draingate::fleet::view::{
     ConnView, Departure, DrainState, DrainView, DrainWorker, Estimate, Identity, InFlight, JobEnd, JobKind, JobView,
     PastJob, PauseView, QueueState, QueueView, ReportView, WorkerDetail, WorkerState, WorkerView,
@@ -142,7 +143,7 @@ pub(crate) fn queues() -> Vec<QueueView> {
         consumers: 2,
         held: 3,
         state: QueueState::Paused,
-        pause: Some(pause("mail", None, Some("provider".to_owned()))),
+        pause: Some(pause("mail", Ttl::Usual, Some("provider".to_owned()))),
         blocked: vec!["w1: it fetches by BRPOP inside MULTI, which cannot be held".to_owned()],
     };
     let open = QueueView {
@@ -156,7 +157,11 @@ pub(crate) fn queues() -> Vec<QueueView> {
 }
 
 /// As the fleet would make it, at noon; the default is twelve hours.
-pub(crate) fn pause(name: &str, ttl: Option<Option<Millis>>, reason: Option<String>) -> PauseView {
-    let until = ttl.unwrap_or(Some(12 * 3_600_000)).map(|ttl| NOON + ttl);
+pub(crate) fn pause(name: &str, ttl: Ttl, reason: Option<String>) -> PauseView {
+    let until = match ttl {
+        Ttl::Usual => Some(NOON + 12 * 3_600_000),
+        Ttl::Endless => None,
+        Ttl::For(millis) => Some(NOON + millis),
+    };
     PauseView { name: name.to_owned(), since: NOON, until, reason }
 }

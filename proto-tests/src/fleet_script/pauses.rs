@@ -9,7 +9,7 @@
 
 use super::Script;
 use super::words::span;
-use draingate::fleet::PauseRequest;
+use draingate::fleet::{PauseRequest, Ttl};
 use draingate::job::JobEvent;
 
 impl Script {
@@ -20,11 +20,11 @@ impl Script {
         };
         let mut words = command.split_whitespace().skip(1);
         let queue = words.next().unwrap_or_default().trim_matches('"').to_owned();
-        let mut request = PauseRequest { queue, ttl: None, reason: None };
+        let mut request = PauseRequest { queue, ttl: Ttl::Usual, reason: None };
         for word in words {
             match word.split_once('=') {
-                Some(("ttl", "none")) => request.ttl = Some(None),
-                Some(("ttl", time)) => request.ttl = Some(Some(span(time)?)),
+                Some(("ttl", "none")) => request.ttl = Ttl::Endless,
+                Some(("ttl", time)) => request.ttl = Ttl::For(span(time)?),
                 Some(("reason", reason)) => request.reason = Some(reason.to_owned()),
                 _ => return Err(format!("{word}?")),
             }

@@ -2,7 +2,7 @@
 
 use super::ZERO;
 use draingate::fleet::view::JobEnd;
-use draingate::fleet::{DrainRequest, JobCount, Notice};
+use draingate::fleet::{DrainRequest, JobCount, Notice, Ttl};
 use draingate::job::{CeleryEvent, Evidence, Found, Job, JobEvent, JobKey, Millis, Outcome, Report, System};
 
 pub(super) fn job(words: &[&str], now: Millis) -> Result<Job, String> {
@@ -113,18 +113,7 @@ pub(super) fn sidekiq_report(words: &[&str], now: Millis) -> Result<JobEvent, St
 pub(super) fn request(line: &str) -> Result<DrainRequest, String> {
     let words: Vec<&str> = line.split_whitespace().collect();
     let name = words.get(1).filter(|name| **name != "-").map(|name| (*name).to_owned());
-    let mut request = DrainRequest {
-        selector: Vec::new(),
-        name,
-        ttl: None,
-        reason: None,
-        require: None,
-        delayed_wait: false,
-        standing: false,
-        allow_empty: false,
-        no_starve: false,
-        dry_run: false,
-    };
+    let mut request = DrainRequest { name, ..DrainRequest::default() };
     for word in words.iter().skip(2) {
         match (*word, word.split_once('=')) {
             ("standing", _) => request.standing = true,
@@ -132,8 +121,8 @@ pub(super) fn request(line: &str) -> Result<DrainRequest, String> {
             ("empty", _) => request.allow_empty = true,
             ("nostarve", _) => request.no_starve = true,
             ("dry", _) => request.dry_run = true,
-            (_, Some(("ttl", "none"))) => request.ttl = Some(None),
-            (_, Some(("ttl", ttl))) => request.ttl = Some(Some(span(ttl)?)),
+            (_, Some(("ttl", "none"))) => request.ttl = Ttl::Endless,
+            (_, Some(("ttl", ttl))) => request.ttl = Ttl::For(span(ttl)?),
             (_, Some(("reason", reason))) => request.reason = Some(reason.to_owned()),
             (_, Some(("require", level))) => {
                 request.require = Some(Evidence::from_name(level).ok_or("no such evidence")?);

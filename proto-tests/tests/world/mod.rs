@@ -101,14 +101,8 @@ impl Gate {
         let request = DrainRequest {
             selector: vec!["all".to_owned()],
             name: Some("d".to_owned()),
-            ttl: None,
-            reason: None,
-            require: None,
             delayed_wait: true,
-            standing: false,
-            allow_empty: false,
-            no_starve: false,
-            dry_run: false,
+            ..DrainRequest::default()
         };
         self.fleet.drain(now, &request).expect("the worker is there");
         self.after();

@@ -11,7 +11,7 @@
 use super::text::{Fields, flag, maybe, optional, record};
 use super::{VERSION, key_text, origin, parse_key};
 use crate::fleet::Fleet;
-use crate::fleet::boundary::DrainRequest;
+use crate::fleet::boundary::{DrainRequest, Ttl};
 use crate::fleet::drains::{Archived, Drain};
 use crate::fleet::selector::Selector;
 use crate::fleet::view::{DrainState, DrainView, DrainWorker, InFlight, WorkerState};
@@ -40,8 +40,9 @@ impl Fleet {
     fn write_drain(&self, drain: &Drain, lines: &mut Vec<String>) {
         let request = &drain.request;
         let ttl = match request.ttl {
-            None => "default".to_owned(),
-            Some(ttl) => optional(ttl),
+            Ttl::Usual => "default".to_owned(),
+            Ttl::Endless => "-".to_owned(),
+            Ttl::For(millis) => millis.to_string(),
         };
         let fields = [
             drain.name.as_str(),
@@ -140,9 +141,9 @@ impl Fleet {
         let named = fields.flag("whether the name was given")?;
         let ttl = fields.text("a ttl")?;
         let ttl = match ttl.as_str() {
-            "default" => None,
-            "-" => Some(None),
-            number => Some(Some(number.parse().map_err(|_| format!("expected a ttl, found {number:?}"))?)),
+            "default" => Ttl::Usual,
+            "-" => Ttl::Endless,
+            number => Ttl::For(number.parse().map_err(|_| format!("expected a ttl, found {number:?}"))?),
         };
         let request = DrainRequest {
             selector: Vec::new(),
