@@ -84,10 +84,7 @@ impl Fleet {
         self.save_drains();
         let listed = members.iter().filter(|m| self.workers.get(m).is_some_and(Worker::is_listed)).count();
         self.effects.push(Effect::Notice(Notice::DrainCreated { drain: name, workers: listed }));
-        match self.drains.get(&no) {
-            Some(drain) => Ok(DrainAnswer { drain: self.drain_view(now, drain), created: true }),
-            None => Err(DrainError::NothingMatched(request.selector.join(" "))),
-        }
+        self.answer(now, no, request, true)
     }
 
     /// The same request again: new matches join.
@@ -109,8 +106,13 @@ impl Fleet {
             }
             self.save_drains();
         }
+        self.answer(now, no, request, false)
+    }
+
+    /// The drain as it stands now.
+    fn answer(&self, now: Millis, no: u64, request: &DrainRequest, created: bool) -> Result<DrainAnswer, DrainError> {
         match self.drains.get(&no) {
-            Some(drain) => Ok(DrainAnswer { drain: self.drain_view(now, drain), created: false }),
+            Some(drain) => Ok(DrainAnswer { drain: self.drain_view(now, drain), created }),
             None => Err(DrainError::NothingMatched(request.selector.join(" "))),
         }
     }

@@ -84,7 +84,7 @@ impl Fleet {
         latest.map(|conn| &conn.lineage).filter(|known| ***known == *lineage).map_or_else(|| lineage.into(), Arc::clone)
     }
 
-    /// A name, a tag or a system that needs no look-up any more.
+    /// The user name says whose the connection is: no look-up is needed for that.
     pub(super) fn tagged(&mut self, now: Millis, id: ConnId, tag: String) {
         let Some(conn) = self.conns.get_mut(&id) else { return };
         if conn.peer.listener_is_identity || conn.names.tag.as_ref() == Some(&tag) {

@@ -259,7 +259,7 @@ impl Fleet {
         }
     }
 
-    /// `forget_after` has passed without a connection.
+    /// It is over: `forget_after` has passed without a connection, or it was drained and has gone by itself.
     pub(super) fn end(&mut self, now: Millis, no: WorkerNo, lost: bool) {
         let Some(worker) = self.workers.get_mut(&no) else { return };
         if worker.ended.is_some() {

@@ -289,7 +289,12 @@ impl Worker {
 
     /// Every connection of this incarnation has been seen since its birth.
     pub(super) fn is_whole(&self) -> bool {
-        self.adopted.is_none() && !self.suspect
+        self.not_whole().is_none()
+    }
+
+    /// Why not, if that is not so.
+    pub(super) fn not_whole(&self) -> Option<Adopted> {
+        self.adopted.or(self.suspect.then_some(Adopted::MidLife))
     }
 
     /// It was found out that jobs may have reached it unseen.

@@ -16,22 +16,18 @@ pub(super) fn judge(worker: &Worker, settings: &FleetSettings, now: Millis) -> V
     if silent {
         return Verdict::idle(Evidence::Unknown).doubt(Doubt::NoResults);
     }
-    let ledger = &worker.ledger;
-    let limit = now.saturating_add(settings.delayed_margin);
-    let mut verdict = Verdict::idle(if worker.gave_up { Evidence::Reported } else { Evidence::Exact });
-    // which of them have begun is the worker's secret: all that are due may have
-    verdict.in_flight = ledger.in_flight(now, ledger.len());
-    verdict.waiting_all = ledger.len();
-    verdict.waiting = ledger.len() - ledger.due_after(limit);
-    verdict.safe_until = ledger.first_due_after(limit);
+    let mut verdict = Verdict::of_ledger(worker, settings, now);
+    if worker.gave_up {
+        verdict.evidence = Evidence::Reported;
+    }
     let unseen = (worker.untracked > 0).then_some(Adopted::Unseen);
-    let Some(why) = worker.adopted.or(worker.suspect.then_some(Adopted::MidLife)).or(unseen) else { return verdict };
+    let Some(why) = worker.not_whole().or(unseen) else { return verdict };
     if quiet_at(worker).is_none_or(|at| now < at || !is_heard(worker, at)) {
         return verdict.doubt(Doubt::Adopted(why, worker.system));
     }
     // jobs from before the gap would have renewed their locks
     let over = |entry: &Entry| entry.restored && entry.stage != Stage::Taken;
-    let over = ledger.iter().filter(|(_, entry)| over(entry)).count();
+    let over = worker.ledger.iter().filter(|(_, entry)| over(entry)).count();
     verdict.in_flight.running -= u32::try_from(over).unwrap_or(0).min(verdict.in_flight.running);
     verdict.waiting_all -= over;
     verdict.waiting = verdict.waiting.saturating_sub(over);

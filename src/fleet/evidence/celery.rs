@@ -11,7 +11,7 @@ use crate::fleet::inquiry;
 use crate::fleet::ledger::{Entry, Ledger, Stage};
 use crate::fleet::life::Life;
 use crate::fleet::view::InFlight;
-use crate::fleet::worker::{Adopted, Worker};
+use crate::fleet::worker::Worker;
 use crate::job::{ConnId, Evidence, Millis};
 use std::collections::VecDeque;
 
@@ -309,7 +309,7 @@ fn add_evidence(verdict: &mut Verdict, worker: &Worker, now: Millis, mute: bool,
     }
     // jobs that are known to be in flight need no evidence; an empty ledger does
     verdict.evidence = if verdict.waiting > 0 { Evidence::Reported } else { Evidence::Unknown };
-    if let Some(why) = worker.adopted.or(worker.suspect.then_some(Adopted::MidLife)) {
+    if let Some(why) = worker.not_whole() {
         verdict.evidence = Evidence::Unknown;
         verdict.doubts.push(Doubt::Adopted(why, worker.system));
     } else {

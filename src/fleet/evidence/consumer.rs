@@ -5,25 +5,18 @@
 use super::{Doubt, Verdict};
 use crate::fleet::boundary::FleetSettings;
 use crate::fleet::worker::{Adopted, Worker};
-use crate::job::{Evidence, Millis, System};
+use crate::job::{Millis, System};
 
 /// See [`super::judge`].
 pub(super) fn judge(worker: &Worker, settings: &FleetSettings, now: Millis) -> Verdict {
-    let ledger = &worker.ledger;
-    let limit = now.saturating_add(settings.delayed_margin);
-    let mut verdict = Verdict::idle(Evidence::Exact);
-    // which of them have begun is the worker's secret: all that are due may have
-    verdict.in_flight = ledger.in_flight(now, ledger.len());
-    verdict.waiting_all = ledger.len();
-    verdict.waiting = ledger.len() - ledger.due_after(limit);
-    verdict.safe_until = ledger.first_due_after(limit);
+    let verdict = Verdict::of_ledger(worker, settings, now);
     if worker.polled > 0 || worker.undeclared > 0 {
         return verdict.doubt(Doubt::Mixed); // it takes jobs from Redis as well
     }
     if worker.adopted == Some(Adopted::Unseen) {
         return verdict.doubt(Doubt::Adopted(Adopted::Unseen, System::Unknown));
     }
-    let cut = worker.last_cut.map_or(0, |_| ledger.unknown());
+    let cut = worker.last_cut.map_or(0, |_| worker.ledger.unknown());
     if cut > 0 {
         return verdict.doubt(Doubt::CutMidJob(cut));
     }

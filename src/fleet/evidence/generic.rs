@@ -126,7 +126,7 @@ pub(super) fn judge(worker: &Worker, settings: &FleetSettings, now: Millis) -> V
     if worker.undeclared > 0 {
         return verdict.doubt(Doubt::Undeclared);
     }
-    if let Some(why) = worker.adopted.or(worker.suspect.then_some(crate::fleet::worker::Adopted::MidLife)) {
+    if let Some(why) = worker.not_whole() {
         return verdict.doubt(Doubt::Adopted(why, worker.system));
     }
     if !worker.ledger.is_empty() {

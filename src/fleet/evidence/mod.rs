@@ -237,6 +237,19 @@ impl Verdict {
         }
     }
 
+    /// Whatever is in the ledger is in flight. Which of them have begun is the worker's secret: all that are due may have.
+    pub(super) fn of_ledger(worker: &Worker, settings: &FleetSettings, now: Millis) -> Verdict {
+        let ledger = &worker.ledger;
+        let limit = now.saturating_add(settings.delayed_margin);
+        Verdict {
+            in_flight: ledger.in_flight(now, ledger.len()),
+            waiting: ledger.len() - ledger.due_after(limit),
+            waiting_all: ledger.len(),
+            safe_until: ledger.first_due_after(limit),
+            ..Verdict::idle(Evidence::Exact)
+        }
+    }
+
     /// `running` jobs in flight.
     pub(super) fn running(running: usize, evidence: Evidence) -> Verdict {
         let mut verdict = Verdict::idle(evidence);

@@ -4,7 +4,6 @@
 use super::VERSION;
 use super::line::Record;
 use crate::job::{Evidence, Millis, System};
-use std::fmt::Write as _;
 
 /// Joins a record.
 pub(in crate::fleet) fn record(letter: char, fields: &[&str]) -> String {
@@ -17,14 +16,7 @@ pub(in crate::fleet) fn record(letter: char, fields: &[&str]) -> String {
 
 /// A number or nothing, as a field.
 pub(in crate::fleet) fn optional(number: Option<impl std::fmt::Display>) -> String {
-    let mut text = String::new();
-    match number {
-        Some(number) => {
-            let _ = write!(text, "{number}");
-        }
-        None => text.push('-'),
-    }
-    text
+    number.map_or("-".to_owned(), |number| number.to_string())
 }
 
 /// An optional text: marked, so that an empty one differs from none.
