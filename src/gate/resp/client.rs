@@ -242,13 +242,11 @@ impl RespGate {
 
     /// A script whose arguments are too long to be waited for: its beginning tells.
     fn long_script(&mut self, name: &[u8], argc: u32, left: u32, buf: &[u8], out: &mut Vec<Action>) {
-        let mut events = Vec::new();
         let mut args = read_beginning(buf);
         if let Some(first) = args.first_mut() {
             *first = name;
         }
-        let meaning = dialect::command(&mut self.memory, &args, &mut events);
-        Self::emit(events, out);
+        let meaning = self.dialects(out, |memory, events| dialect::command(memory, &args, events));
         let mut watch = None;
         if meaning == Meaning::Nothing {
             out.push(Action::Event(JobEvent::UnknownScript));
@@ -315,9 +313,7 @@ impl RespGate {
 
     /// A command that a dialect read along has been forwarded.
     pub(super) fn tapped(&mut self, args: &[&[u8]], out: &mut Vec<Action>) {
-        let mut events = Vec::new();
-        let meaning = dialect::wanted_command(&mut self.memory, args, &mut events);
-        Self::emit(events, out);
+        let meaning = self.dialects(out, |memory, events| dialect::wanted_command(memory, args, events));
         match meaning {
             Meaning::Note(note) => self.plain_noted(note),
             Meaning::Request(request) if self.session.replies == ReplyMode::On => self.owe_request(*request, false),

@@ -172,10 +172,8 @@ impl RespGate {
     /// EVAL, EVALSHA and FCALL: a dialect knows some scripts by their shape. What the others do nobody knows: on a worker
     /// of an unknown system one that returns strings may have taken a job.
     fn script(&mut self, now: Millis, name: &[u8], args: Vec<Bytes>, out: &mut Vec<Action>) -> bool {
-        let mut events = Vec::new();
         let borrowed: Vec<&[u8]> = std::iter::once(name).chain(args.iter().skip(1).map(|a| a.as_ref())).collect();
-        let meaning = dialect::command(&mut self.memory, &borrowed, &mut events);
-        Self::emit(events, out);
+        let meaning = self.dialects(out, |memory, events| dialect::command(memory, &borrowed, events));
         let script = is_script(name);
         if script && meaning == Meaning::Nothing {
             out.push(Action::Event(JobEvent::UnknownScript));

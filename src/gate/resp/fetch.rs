@@ -84,10 +84,8 @@ impl RespGate {
     }
 
     /// What the worker's job system says by asking for a job. Said later if it becomes known while the worker waits.
-    pub(super) fn tell_before_fetch(&self, out: &mut Vec<Action>) {
-        let mut events = Vec::new();
-        dialect::asks(&self.memory, &mut events);
-        Self::emit(events, out);
+    pub(super) fn tell_before_fetch(&mut self, out: &mut Vec<Action>) {
+        self.dialects(out, |memory, events| dialect::asks(memory, events));
     }
 
     /// The command comes again when the replies before it have come. Not to be forwarded now.
@@ -201,9 +199,7 @@ impl RespGate {
     /// settled; then the connection closes.
     pub(super) fn client_gone(&mut self, now: Millis, written: u64, out: &mut Vec<Action>) {
         self.mode = Mode::Orphaned;
-        let mut events = Vec::new();
-        dialect::closed(&mut self.memory, true, &mut events);
-        Self::emit(events, out);
+        self.dialects(out, |memory, events| dialect::closed(memory, true, events));
         if self.held.take().is_some() {
             self.answered(Place::Gate, FetchEnd::Vanished, true, out);
         }

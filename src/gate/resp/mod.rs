@@ -170,9 +170,7 @@ impl RespGate {
     fn close(&mut self, why: Result<(), GateError>, out: &mut Vec<Action>) {
         if self.mode != Mode::Closed {
             self.mode = Mode::Closed;
-            let mut events = Vec::new();
-            dialect::closed(&mut self.memory, false, &mut events);
-            Self::emit(events, out);
+            self.dialects(out, |memory, events| dialect::closed(memory, false, events));
             // nobody will say whether these went back
             out.extend(self.owed.abandon().iter().map(|_| Action::Event(JobEvent::Orphan(Fate::Lost))));
             out.push(Action::Close(why));
@@ -230,6 +228,15 @@ impl RespGate {
             out.push(Action::Forward(run.clone()));
         }
         run.start = run.end;
+    }
+
+    /// Asks the dialects something. What they tell by that goes on to the fleet.
+    #[inline]
+    fn dialects<R>(&mut self, out: &mut Vec<Action>, ask: impl FnOnce(&mut Memory, &mut Vec<JobEvent>) -> R) -> R {
+        let mut events = Vec::new();
+        let answer = ask(&mut self.memory, &mut events);
+        Self::emit(events, out);
+        answer
     }
 
     #[inline]

@@ -64,9 +64,7 @@ impl RespGate {
             (notes, refused) = notes.into_iter().partition(held);
         }
         dialect::confirmed(notes, |event| out.push(Action::Event(event)));
-        let mut events = Vec::new();
-        dialect::refused(refused, &mut events);
-        Self::emit(events, out);
+        self.dialects(out, |_, events| dialect::refused(refused, events));
     }
 
     /// An EXEC has been answered: which of its commands have brought something? If the elements cannot be told apart,

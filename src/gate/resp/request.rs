@@ -210,9 +210,7 @@ impl RespGate {
     pub(super) fn requests_failed(&mut self, notes: &[(u32, Note)], out: &mut Vec<Action>) {
         for (_, note) in notes {
             let Note::Request { request, fetches } = note else { continue };
-            let mut events = Vec::new();
-            dialect::failed(&mut self.memory, request, b"", &mut events);
-            Self::emit(events, out);
+            self.dialects(out, |memory, events| dialect::failed(memory, request, b"", events));
             if *fetches {
                 self.answered(Place::Broker, FetchEnd::Error, false, out);
             }
