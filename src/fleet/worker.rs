@@ -103,21 +103,26 @@ pub(super) struct Ended {
 pub(super) struct Worker {
     pub(super) no: WorkerNo,
     pub(super) id: WorkerId,
+    /// Ids of workers that turned out to be this one.
     pub(super) aliases: Vec<WorkerId>,
     pub(super) key: Key,
+    /// Which incarnation under its key it is, from 1.
     pub(super) generation: u32,
+    /// First seen.
     pub(super) since: Millis,
     /// When it was first seen, in the fleet's own count.
     pub(super) born: u64,
     pub(super) system: System,
     /// A second job system was recognised behind the same key.
     pub(super) mixed: bool,
+    /// The processes that have named themselves.
     pub(super) lives: Vec<Life>,
 
     pub(super) conns: BTreeSet<ConnId>,
     pub(super) sums: Sums,
     /// It has asked for a job, or a job system named it.
     pub(super) fetching: bool,
+    /// Those that it has asked for.
     pub(super) queues: BTreeSet<String>,
     /// Counted among the open consumers of its queues.
     pub(super) open: bool,
@@ -126,12 +131,16 @@ pub(super) struct Worker {
     pub(super) peak: usize,
 
     pub(super) ledger: Ledger,
+    /// Jobs that have reached it.
     pub(super) deliveries: u64,
     /// Some of them are not acknowledged when they are over.
     pub(super) unkept: bool,
+    /// How many came from queues that nobody declared to hold jobs (systems that say nothing of a job's end).
     pub(super) undeclared: u64,
     pub(super) last_queue: LastQueue,
+    /// How many it took without waiting (unknown systems).
     pub(super) polled: u64,
+    /// Ends and acknowledgements that the broker has confirmed.
     pub(super) acks: u64,
     pub(super) epoch: Epoch,
     /// A job was acknowledged at its start: from then on only reports can say that it is idle.
@@ -152,6 +161,7 @@ pub(super) struct Worker {
     pub(super) renewed_at: Millis,
     /// See [`crate::job::Report::GaveUp`].
     pub(super) gave_up: bool,
+    /// Why its ledger is not whole, if it is known that it is not.
     pub(super) adopted: Option<Adopted>,
     /// Known by an address that may have been in use before the gate: not whole until something proves it.
     pub(super) suspect: bool,
@@ -166,6 +176,7 @@ pub(super) struct Worker {
     pub(super) gap: bool,
     /// Events about jobs that a connection which has not found its worker yet could not place.
     pub(super) strays: Vec<super::jobs::Stray>,
+    /// The drains that mark it, by their numbers.
     pub(super) drains: Vec<u64>,
     pub(super) marked_at: Option<Millis>,
     pub(super) seal: Seal,
@@ -174,6 +185,7 @@ pub(super) struct Worker {
     pub(super) steady: Steady,
     /// The state as last told.
     pub(super) state: WorkerState,
+    /// When its last connection went; `None` while there is one.
     pub(super) closed_at: Option<Millis>,
     /// Its process has ended: nobody will come back.
     pub(super) dead: bool,
@@ -182,6 +194,7 @@ pub(super) struct Worker {
     /// When the broker or the gate last closed a connection of it.
     pub(super) last_cut: Option<Millis>,
     pub(super) ended: Option<Ended>,
+    /// When it has to be judged anew although nothing happens.
     pub(super) timer: Option<Millis>,
     /// Its records as last written (of one that was read back: not yet); `None`: it is not in the journal.
     pub(super) journalled: Option<String>,
@@ -191,11 +204,13 @@ pub(super) struct Worker {
     pub(super) told_name: String,
     pub(super) recent: Recent,
 
+    /// Of the connection that came last.
     pub(super) ip: IpAddr,
     pub(super) listener: Arc<str>,
     pub(super) protocol: &'static str,
     pub(super) client_name: Option<String>,
     pub(super) user: Option<String>,
+    /// Its process's command name.
     pub(super) command: Option<String>,
 }
 
