@@ -158,6 +158,11 @@ impl Conn {
         self.acknowledges || self.peer.protocol == "amqp"
     }
 
+    /// A thread waits on it for its next job, and has said with that that the one before is over.
+    pub(super) fn is_thread_asking(&self) -> bool {
+        self.fetches.blocking() > 0 && !self.is_acknowledging()
+    }
+
     /// Whether a pending connection could bring a job to whatever worker it turns out to belong to.
     pub(super) fn is_clean(&self) -> bool {
         self.born_marked

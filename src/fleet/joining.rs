@@ -2,6 +2,7 @@
 
 use super::Fleet;
 use super::boundary::Effect;
+use super::conn::Conn;
 use super::ledger::Stage;
 use super::life::{Life, LifeNo};
 use super::numbers::shrink;
@@ -120,9 +121,10 @@ impl Fleet {
         self.join_drains(now, &old, to);
         self.journal_merged(to);
         self.replay_strays(now, std::mem::take(&mut old.strays), to);
-        if let Some(any) = conns.first() {
-            // among their fetches may be that of the last thread
-            self.note_pattern(now, *any);
+        // among their fetches may be that of the last thread
+        let asks = |id: &&ConnId| self.conns.get(id).is_some_and(Conn::is_thread_asking);
+        if let Some(id) = conns.iter().find(asks) {
+            self.note_pattern(now, *id);
         }
         self.facts_changed(now, to);
         self.refresh_marks(now, to);

@@ -218,3 +218,24 @@ fn a_worker_back_from_being_lost_is_not_whole() {
     ",
     );
 }
+
+/// What it acknowledges says when its jobs are over, on whichever of its connections: their fetches say nothing, and none
+/// of them stands for a thread when the connection turns out to be its process's.
+#[test]
+fn a_fetch_that_is_acknowledged_is_no_thread_when_its_process_is_found() {
+    play(
+        "
+        + c1 local
+        c1 client w1
+        c1 acknowledges
+        c1 fetch jobs
+        = c1 100:5
+        c1 gets j1
+        c1 end j1
+        c1 fetch jobs
+        drain d all
+        c1 parked
+        ? w1 drained exact
+    ",
+    );
+}
