@@ -2,7 +2,8 @@
 //!
 //! `listener` accepts, `connection` opens (`agreed` knows TLS and the PROXY protocol's `header`) and hands each connection
 //! to one of the `threads`, where a `reactor` gives it a turn whenever one of its `socket`s has news, and `pump` (on top of
-//! `lane`) moves its bytes from `wire` to `wire`: sockets, or `secure` ones. `resolver` asks which process is behind a peer on this host.
+//! `lane`) moves its bytes from `wire` to `wire`: sockets, or `secure` ones. `resolver` asks which process is behind a peer
+//! on this host.
 
 mod agreed;
 mod connection;
