@@ -1,7 +1,7 @@
 //! `drain` and `undrain`.
 
 use crate::api::goal::Goal;
-use crate::api::model::{Drain, Drains, NewDrain, Selectors};
+use crate::api::model::{Drain, Drains, NewDrain, Selectors, Workers};
 use crate::cli::args::{Delayed, DrainArgs, Format, UndrainArgs};
 use crate::cli::client::{Client, Reply};
 use crate::cli::exit::Exit;
@@ -12,6 +12,7 @@ use crate::cli::{Failure, check_reason, note, print, report};
 pub(super) async fn drain(client: &Client, args: DrainArgs) -> Result<Exit, Failure> {
     let body = body(&args)?;
     let reply = client.create(&body).await?;
+    say_unmatched(client, &args.selector).await?;
     if args.dry_run {
         dry_run(&reply, args.output);
         return Ok(Exit::Done);
@@ -25,6 +26,17 @@ pub(super) async fn drain(client: &Client, args: DrainArgs) -> Result<Exit, Fail
     let goal = Goal::Drained;
     let waiting = Waiting { client, name: &name, goal, timeout: args.timeout, output: args.output };
     waiting.run(Some(reply)).await
+}
+
+/// Several selectors are any of them: one among them that matches nobody may be a mistyped name, whose worker is killed next.
+async fn say_unmatched(client: &Client, selectors: &[String]) -> Result<(), Failure> {
+    for selector in selectors.iter().filter(|_| selectors.len() > 1) {
+        let matched = client.get::<Workers>(&["v1", "workers"], &[("selector", selector)]).await?.value.workers;
+        if matched.is_empty() {
+            note(&format!("draingate: no worker matches {selector}; the drain is of the others"));
+        }
+    }
+    Ok(())
 }
 
 /// `draingate undrain`.

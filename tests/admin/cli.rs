@@ -117,6 +117,9 @@ async fn drain_without_waiting() {
     let request = fake.state().requests[0].clone();
     assert_eq!((request.selector.len(), request.ttl), (2, Ttl::Endless));
     assert!(request.delayed_wait && request.standing);
+    let typo = run(&gate, "drain celery@web-1 none").await;
+    let said = "draingate: no worker matches none; the drain is of the others\n";
+    assert_eq!((typo.exit, typo.stderr.as_str()), (0, said));
 
     assert_eq!(run(&gate, "drain all -o name").await.stdout, "made-up\n");
     let dry = run(&gate, "drain all --dry-run").await;
