@@ -54,26 +54,30 @@ fn ends(header: &[u8]) -> io::Result<Option<Ends>> {
     match parsed {
         HeaderResult::V1(Ok(header)) => Ok(match header.addresses {
             v1::Addresses::Tcp4(it) => {
-                Some(((it.source_address, it.source_port).into(), (it.destination_address, it.destination_port).into()))
+                told((it.source_address, it.source_port), (it.destination_address, it.destination_port))
             }
             v1::Addresses::Tcp6(it) => {
-                Some(((it.source_address, it.source_port).into(), (it.destination_address, it.destination_port).into()))
+                told((it.source_address, it.source_port), (it.destination_address, it.destination_port))
             }
             v1::Addresses::Unknown => None,
         }),
         HeaderResult::V2(Ok(header)) if header.command == v2::Command::Local => Ok(None),
         HeaderResult::V2(Ok(header)) => Ok(match header.addresses {
             v2::Addresses::IPv4(it) => {
-                Some(((it.source_address, it.source_port).into(), (it.destination_address, it.destination_port).into()))
+                told((it.source_address, it.source_port), (it.destination_address, it.destination_port))
             }
             v2::Addresses::IPv6(it) => {
-                Some(((it.source_address, it.source_port).into(), (it.destination_address, it.destination_port).into()))
+                told((it.source_address, it.source_port), (it.destination_address, it.destination_port))
             }
             v2::Addresses::Unix(_) | v2::Addresses::Unspecified => None,
         }),
         HeaderResult::V1(Err(error)) => Err(not_one(&error.to_string())),
         HeaderResult::V2(Err(error)) => Err(not_one(&error.to_string())),
     }
+}
+
+fn told(from: impl Into<SocketAddr>, to: impl Into<SocketAddr>) -> Option<Ends> {
+    Some((from.into(), to.into()))
 }
 
 /// A header of version 2 that says this.
