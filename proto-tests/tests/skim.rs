@@ -1,7 +1,7 @@
 //! What is read out of JSON texts is what stands there, however a text is written and cut: random trees, written with
 //! random spaces and escapes, against a walk over the tree itself.
 
-use draingate::dialect::json::{Skim, Wanted};
+use draingate::dialect::json::{Shape, Skim, Wanted};
 use proptest::prelude::*;
 
 const PATHS: &[&str] = &["jid", "headers.id", "headers.task", "properties.delivery_tag", "class"];
@@ -126,6 +126,18 @@ fn at(json: &Json, path: &str) -> Option<String> {
     found
 }
 
+/// The same tree with other strings for values.
+fn reworded(json: &Json, words: &mut impl FnMut() -> String) -> Json {
+    match json {
+        Json::Text(_) => Json::Text(words()),
+        Json::Plain(plain) => Json::Plain(plain),
+        Json::List(elements) => Json::List(elements.iter().map(|element| reworded(element, words)).collect()),
+        Json::Object(members) => {
+            Json::Object(members.iter().map(|(key, value)| (*key, reworded(value, words))).collect())
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
 
@@ -174,6 +186,30 @@ proptest! {
             let expected = at(&json, path);
             prop_assert_eq!(whole.get(path), expected.as_deref(), "{} in {}", path, &text);
             prop_assert_eq!(pieces.get(path), expected.as_deref(), "{} in pieces of {}", path, &text);
+        }
+    }
+
+    #[test]
+    fn texts_of_one_shape_say_what_each_says_alone(
+        trees in prop::collection::vec(json(), 1..3),
+        style in prop::sample::select(vec![Style::Python, Style::Compact]),
+        words in prop::collection::vec("[a-z\"\\\\\u{e9},:{}]{0,12}", 1..12),
+        breaks in prop::collection::vec(any::<(prop::sample::Index, u8)>(), 8),
+    ) {
+        let (mut shape, mut words) = (Shape::default(), words.iter().cycle());
+        for (turn, (at, byte)) in breaks.iter().enumerate() {
+            let tree = reworded(&trees[turn / 3 % trees.len()], &mut || words.next().cloned().unwrap_or_default());
+            let mut text = String::new();
+            write(&tree, style, &mut || 1, &mut text);
+            let mut broken = text.clone().into_bytes();
+            let at = at.index(broken.len());
+            broken[at] = *byte;
+            for text in [text.as_bytes(), &broken] {
+                let (alone, of_shape) = (Skim::of(WANTED, text), shape.read(WANTED, text));
+                for path in PATHS {
+                    prop_assert_eq!(of_shape.get(path), alone.get(path), "{} in {}", path, String::from_utf8_lossy(text));
+                }
+            }
         }
     }
 }

@@ -161,10 +161,14 @@ fn bound(key: &[u8], member: &[u8], out: &mut Vec<JobEvent>) {
 /// A stored result: `{"status": "SUCCESS", ...}`.
 fn result(key: &[u8], value: &[u8]) -> Meaning {
     let Some(id) = after(key, RESULT_KEY) else { return Meaning::Nothing };
-    match Skim::of(STATUS, value).get("status") {
-        Some(status) if TERMINAL.contains(&status) => Meaning::Note(Note::Result(text(id))),
-        _ => Meaning::Nothing,
-    }
+    if is_terminal(value) { Meaning::Note(Note::Result(text(id))) } else { Meaning::Nothing }
+}
+
+/// Whether a stored result is the last one of its task. Celery writes its state first, and once.
+fn is_terminal(result: &[u8]) -> bool {
+    let first = result.strip_prefix(br#"{"status": ""#).unwrap_or_default();
+    let begins = |state: &&str| first.strip_prefix(state.as_bytes()).is_some_and(|rest| rest.starts_with(b"\""));
+    TERMINAL.iter().any(begins) || Skim::of(STATUS, result).get("status").is_some_and(|state| TERMINAL.contains(&state))
 }
 
 /// A worker event: an envelope whose `body` is base64 of the event's JSON.

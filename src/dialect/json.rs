@@ -4,11 +4,13 @@
 //! of it kept. Only objects at the top and one level below are looked into. A text that is not JSON yields nothing.
 
 mod found;
+mod shape;
 mod string;
 mod wanted;
 mod whole;
 
 use found::{Found, VALUE_MAX};
+pub use shape::Shape;
 use string::{Escape, Next, until_mark};
 pub use wanted::Wanted;
 use wanted::{Named, bit_of};
@@ -146,7 +148,7 @@ impl Skim {
     /// Whether that is the whole text, and could be read as such.
     fn is_whole(&mut self, piece: &[u8]) -> bool {
         let begins = self.at == At::Value && self.depth == 0 && piece.ends_with(b"}");
-        let Some(found) = begins.then(|| whole(&self.wanted, piece)).flatten() else { return false };
+        let Some(found) = begins.then(|| whole(&self.wanted, piece, &mut ())).flatten() else { return false };
         // what comes behind it says nothing
         (self.found, self.at) = (found, At::Lost);
         true
@@ -360,16 +362,16 @@ mod tests {
             (r#"{"jid": "a", "n": 1, "jid": null}"#, [None, None, None, None, Some("1")]),
             ("{}", [None; 5]),
         ] {
-            let found = whole(&WANTED, text.as_bytes()).expect(text);
+            let found = whole(&WANTED, text.as_bytes(), &mut ()).expect(text);
             assert_eq!([0, 1, 2, 3, 4].map(|at| found.get(at)), expected, "{text}");
             for cut in 0..text.len() {
-                assert!(whole(&WANTED, &text.as_bytes()[..cut]).is_none(), "{text} cut at {cut}");
+                assert!(whole(&WANTED, &text.as_bytes()[..cut], &mut ()).is_none(), "{text} cut at {cut}");
             }
         }
         for odd in
             [r#"{"jid": "\u0061"}"#, r#"{"jid":  1}"#, r#"{"jid": 1 }"#, "[1]", "{\"jid\": \"\u{e9}", r#"{"a": "\ux"}"#]
         {
-            assert!(whole(&WANTED, odd.as_bytes()).is_none(), "{odd}");
+            assert!(whole(&WANTED, odd.as_bytes(), &mut ()).is_none(), "{odd}");
         }
     }
 

@@ -31,7 +31,7 @@ use crate::job::{Job, JobEvent, JobKey, Outcome, Report, System};
 use crate::rare::{Blank, Rare};
 pub use claim::{Claim, Keys, Known, PopShape, claim};
 pub use generic::are_of_queue;
-use json::{Skim, Wanted};
+use json::{Shape, Skim, Wanted};
 pub use request::{Reads, Refusal, Reply, Request, Verb, Wake, Word};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -161,6 +161,8 @@ pub struct Memory {
     pub seed: u64,
     /// What has woken the worker was taken from a list, and it has not asked for a job since.
     pub woken: bool,
+    /// The shape of the jobs that came last.
+    pub shape: Shape,
     /// What few job systems remember.
     pub few: Rare<Few>,
     /// The worker's private lists.

@@ -13,8 +13,21 @@ const NONE: u64 = 1;
 const TOP: u64 = 0b11;
 const BELOW: u64 = 0b111;
 
+/// Who wants to know what a walk passes.
+pub(super) trait Walk {
+    /// A string that is a value, and the bit of the path at which it is wanted.
+    fn string(&mut self, _bit: u32, _from: usize, _to: usize) {}
+    /// `null` in place of what is wanted.
+    fn null(&mut self, _bit: u32) {}
+    /// A wanted value that is no string.
+    fn plain(&mut self) {}
+}
+
+/// Nobody.
+impl Walk for () {}
+
 /// What is wanted of a text. `None`: it is not all there, or not as usual.
-pub(super) fn whole(wanted: &Wanted, text: &[u8]) -> Option<Found> {
+pub(super) fn whole(wanted: &Wanted, text: &[u8], walk: &mut impl Walk) -> Option<Found> {
     let (mut spans, mut open, mut rest) = (Spans::default(), TOP, text.strip_prefix(b"{")?);
     // which lengths a key must have here to be wanted, and what is wanted in the object below the top
     let (mut lengths, mut below) = (wanted.lengths, Named::default());
@@ -34,12 +47,15 @@ pub(super) fn whole(wanted: &Wanted, text: &[u8]) -> Option<Found> {
         match rest {
             [b'"', inner @ ..] => {
                 let length = until_mark(inner);
-                rest = match inner.get(length..)? {
-                    [b'"', behind @ ..] => behind,
+                let end = match inner.get(length..)? {
+                    end @ [b'"', ..] => end,
                     escaped if named.keep == 0 => behind_escapes(escaped)?,
                     _ => return None,
                 };
-                spans.put(named.keep, text.len() - inner.len(), length)?;
+                rest = &end[1..];
+                let from = text.len() - inner.len();
+                spans.put(named.keep, from, length)?;
+                walk.string(named.keep, from, text.len() - end.len());
             }
             [first @ (b'{' | b'['), inner @ ..] => {
                 open = begun(open, *first == b'{')?;
@@ -54,8 +70,14 @@ pub(super) fn whole(wanted: &Wanted, text: &[u8]) -> Option<Found> {
                 let length = plain(rest)?;
                 match &rest[..length] {
                     _ if named.keep == 0 => {}
-                    b"null" => spans.remove(named.keep),
-                    _ => spans.put(named.keep, text.len() - rest.len(), length)?,
+                    b"null" => {
+                        spans.remove(named.keep);
+                        walk.null(named.keep);
+                    }
+                    _ => {
+                        spans.put(named.keep, text.len() - rest.len(), length)?;
+                        walk.plain();
+                    }
                 }
                 rest = &rest[length..];
             }
@@ -122,13 +144,13 @@ fn plain(text: &[u8]) -> Option<usize> {
     }
 }
 
-/// What comes behind the rest of a string that has escapes in it, the first of which stands here.
+/// The closing quote, and what comes behind, of a string that has escapes in it, the first of which stands here.
 #[cold]
-fn behind_escapes(rest: &[u8]) -> Option<&[u8]> {
+pub(super) fn behind_escapes(rest: &[u8]) -> Option<&[u8]> {
     let mut rest = rest;
     loop {
         rest = match rest {
-            [b'"', behind @ ..] => return Some(behind),
+            [b'"', ..] => return Some(rest),
             [b'\\', b'u', digits @ ..] if digits.get(..4)?.iter().all(u8::is_ascii_hexdigit) => &digits[4..],
             [b'\\', b'u', ..] => return None,
             [b'\\', _, rest @ ..] => rest,

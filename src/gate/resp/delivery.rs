@@ -68,7 +68,7 @@ impl RespGate {
         let wakeup = self.claim(&fetch.pop) == Claim::Wakeup;
         if !wakeup {
             let (queue, list) = self.origin(&fetch.pop, key);
-            let payload = Payload { skim: &Skim::of(PAYLOAD, text), text };
+            let payload = Payload { skim: &self.memory.shape.read(PAYLOAD, text), text };
             job = Some(self.job(&fetch, &queue, list.as_ref(), Some(payload), out));
         }
         let brought = Brought::One(buf[..used].into(), job);
