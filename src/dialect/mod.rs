@@ -148,7 +148,7 @@ pub struct Memory {
     /// Jids of the work hash being written.
     pub work: Option<Vec<String>>,
     /// The process that was taken off the list of processes by the last command that a dialect was told of.
-    pub unlisted: Option<String>,
+    pub unlisted: Option<Box<str>>,
     /// The process that holds the connection has said on it that it is at work.
     pub busy: bool,
     /// The connection has carried what only a process says that has just begun, and has not asked for a job since.

@@ -62,10 +62,10 @@ impl Dialect for Sidekiq {
                 out.push(JobEvent::Named { system: System::Sidekiq, name });
             }
             (b"srem", [_, _, identity]) if is_identity(identity) && !memory.in_transaction => {
-                memory.unlisted = Some(String::from_utf8_lossy(identity).into_owned());
+                memory.unlisted = Some(String::from_utf8_lossy(identity).into());
             }
             (b"unlink", [_, key]) if unlisted.as_ref().is_some_and(|name| is_work_of(key, name)) => {
-                return Meaning::Note(Note::Left(unlisted.unwrap_or_default()));
+                return Meaning::Note(Note::Left(unlisted.unwrap_or_default().into()));
             }
             (b"rpush" | b"lpush", [_, _, jobs @ ..]) => {
                 let jid = |job: &&[u8]| Some(JobKey::Text(Skim::of(JID, job).get("jid")?.to_owned()));

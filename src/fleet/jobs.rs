@@ -17,6 +17,9 @@ const LEDGER_LIMIT: usize = 10_000;
 /// And so many where each is acknowledged when it is over: a consumer without a prefetch of its own is given the whole
 /// queue.
 const ACKNOWLEDGED_LIMIT: usize = 100_000;
+/// So many of Celery's that have begun, whatever is still to come to them: as many as a quick worker begins between two
+/// heartbeats, which strike them out. Where there are none, more would only make the journal longer.
+const STARTED_LIMIT: usize = 2_000;
 /// Events kept for a connection that has not found its worker yet.
 pub(super) const STRAYS: usize = 1_024;
 
@@ -359,8 +362,11 @@ fn surplus(worker: &mut Worker, now: Millis) -> Option<u64> {
 impl Worker {
     /// There is more in its ledger than is kept.
     fn is_full(&self) -> bool {
-        let told = !self.unkept && self.system != System::Celery;
-        self.ledger.len() > if told { ACKNOWLEDGED_LIMIT } else { LEDGER_LIMIT }
+        match self.system {
+            System::Celery => self.ledger.started() > STARTED_LIMIT,
+            _ if self.unkept => self.ledger.len() > LEDGER_LIMIT,
+            _ => self.ledger.len() > ACKNOWLEDGED_LIMIT,
+        }
     }
 
     /// It may still turn out to be a part of another worker.

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 const HEADER: &str = "draingate journal 1\n";
 /// A journal is written anew when it is larger than this, and so many times as large as what mattered in it the last time:
 /// writing it costs little beside what was appended meanwhile.
-const LARGE: u64 = 8 << 20;
+const LARGE: u64 = 16 << 20;
 const GROWN: u64 = 4;
 
 pub(super) struct Journal {

@@ -101,7 +101,7 @@ fn a_journal_that_has_grown_asks_to_be_written_anew() {
     let (store, _) = open(dir.path());
     store.rewrite_journal(b"").expect("rewritten");
     let line = "x".repeat(1 << 20) + "\n";
-    for _ in 0..7 {
+    for _ in 0..15 {
         assert!(!store.journal(line.as_bytes()));
     }
     assert!(store.journal(line.as_bytes()));
@@ -113,9 +113,9 @@ fn a_journal_is_written_anew_for_a_multiple_of_what_matters() {
     let dir = tempfile::tempdir().expect("a directory");
     let (store, _) = open(dir.path());
     let line = "x".repeat(1 << 20) + "\n";
-    store.rewrite_journal(line.repeat(6).as_bytes()).expect("rewritten");
+    store.rewrite_journal(line.repeat(8).as_bytes()).expect("rewritten");
     let appended = (1..).find(|_| store.journal(line.as_bytes()));
-    assert_eq!(appended, Some(19), "behind 6 others, and as much again three times");
+    assert_eq!(appended, Some(25), "behind 8 others, and as much again three times");
     store.rewrite_journal(b"").expect("rewritten");
     assert!(!store.journal(line.as_bytes()));
 }

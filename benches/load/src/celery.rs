@@ -55,8 +55,7 @@ pub(crate) fn worker(queue: &str, size: usize, first: usize, user: &str) -> [Box
     };
     let child =
         Child { login: login.clone(), result: Template::new(celery_result()), owed: VecDeque::new(), answers: 0 };
-    let beat = command(&[b"PUBLISH", b"/0.celeryev/worker.heartbeat", beat().as_bytes()]);
-    [Box::new(consumer), Box::new(child), Box::new(Beats { login, beat })]
+    [Box::new(consumer), Box::new(child), Box::new(Beats { login })]
 }
 
 /// ```text
@@ -115,7 +114,7 @@ impl Role for Consumer {
                     wire.send(&self.fetch);
                     self.jobs += 1;
                     if self.jobs.is_multiple_of(JOBS_PER_BEAT) {
-                        world.mail.push((self.child + 1, 0));
+                        world.mail.push((self.child + 1, self.jobs));
                     }
                     At::Fetch
                 }
@@ -156,9 +155,9 @@ impl Role for Child {
     }
 }
 
+/// Says how many jobs have begun, as a worker does that runs one at a time and is never idle.
 struct Beats {
     login: Login,
-    beat: Vec<u8>,
 }
 
 impl Role for Beats {
@@ -171,7 +170,8 @@ impl Role for Beats {
         wire.take(wire.input().len());
     }
 
-    fn mail(&mut self, _stamp: u64, wire: &mut Wire) {
-        wire.send(&self.beat);
+    fn mail(&mut self, jobs: u64, wire: &mut Wire) {
+        let beat = beat(jobs / JOBS_PER_BEAT, 1, jobs);
+        wire.send(&command(&[b"PUBLISH", b"/0.celeryev/worker.heartbeat", beat.as_bytes()]));
     }
 }

@@ -13,12 +13,19 @@ pub const REPLY: &str = "f39701cf-d1ae-36da-9297-e47398fdf819";
 pub const OWN: usize = 12;
 /// The body of a task without arguments.
 pub const BODY: &str = r#"[[5, 5], {}, {"callbacks": null, "errbacks": null, "chain": null, "chord": null}]"#;
-/// The body of a heartbeat.
-pub const HEARTBEAT: &str = concat!(
-    r#"{"hostname": "w1@vm", "utcoffset": 0, "pid": 77, "clock": 9, "freq": 2.0, "active": 1, "processed": 5, "#,
-    r#""loadavg": [0.1, 0.2, 0.1], "sw_ident": "py-celery", "sw_ver": "5.7.0", "sw_sys": "Linux", "#,
-    r#""timestamp": 1795000000.25, "type": "worker-heartbeat"}"#
-);
+/// The body of the `number`th heartbeat of a worker that has begun so many tasks, of which so many run.
+fn heartbeat(number: u64, active: u64, processed: u64) -> String {
+    format!(
+        concat!(
+            r#"{{"hostname": "w1@vm", "utcoffset": 0, "pid": 77, "clock": 9, "freq": 2.0, "active": {active}, "#,
+            r#""processed": {processed}, "loadavg": [0.1, 0.2, 0.1], "sw_ident": "py-celery", "sw_ver": "5.7.0", "#,
+            r#""sw_sys": "Linux", "timestamp": {seconds}.25, "type": "worker-heartbeat"}}"#
+        ),
+        active = active,
+        processed = processed,
+        seconds = 1_795_000_000 + 2 * number
+    )
+}
 
 /// A task's result.
 pub fn result() -> String {
@@ -48,9 +55,9 @@ pub fn envelope(mark: &str, size: usize) -> String {
     )
 }
 
-/// A heartbeat's message on Redis.
-pub fn beat() -> String {
-    let body = base64::engine::general_purpose::STANDARD.encode(HEARTBEAT);
+/// The message of a heartbeat on Redis, see [`heartbeat`].
+pub fn beat(number: u64, active: u64, processed: u64) -> String {
+    let body = base64::engine::general_purpose::STANDARD.encode(heartbeat(number, active, processed));
     format!(
         concat!(
             r#"{{"body": "{}", "content-encoding": "utf-8", "content-type": "application/json", "headers": "#,

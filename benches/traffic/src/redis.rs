@@ -138,7 +138,7 @@ fn celery_child() -> Scenario {
     let cycle = vec![
         Turn::client(celery_result()),
         Turn::broker(&b"$-1\r\n+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n+OK\r\n:0\r\n"[..]),
-        Turn::client(command(&[b"PUBLISH", b"/0.celeryev/worker.heartbeat", celery::beat().as_bytes()])),
+        Turn::client(command(&[b"PUBLISH", b"/0.celeryev/worker.heartbeat", celery::beat(0, 1, 5).as_bytes()])),
         Turn::broker(&b":1\r\n"[..]),
     ];
     Scenario { system: System::Celery, ..plain("redis celery result heartbeat", 6, cycle) }

@@ -24,18 +24,18 @@ fn acks(script: &mut Script, n: usize) {
 #[test]
 fn what_is_acknowledged_together_is_bounded_and_not_forgotten() {
     let mut script = play(&format!("{WORKER}\nc1 parked\nc4 beat active=0 processed=0"));
-    (0..13_000).for_each(|n| gets(&mut script, n));
-    script.play("? w1@a active prefetched=13000");
-    (0..13_000).for_each(|n| acks(&mut script, n));
+    (0..5_000).for_each(|n| gets(&mut script, n));
+    script.play("? w1@a active prefetched=5000");
+    (0..5_000).for_each(|n| acks(&mut script, n));
     script.play(
         "
         drain d all
-        ? w1@a sealed running=10000 prefetched=0
+        ? w1@a sealed running=2000 prefetched=0
         +2s
-        c4 beat active=0 processed=10000     # as many as are kept, but not all that were started
-        ? w1@a sealed running=10000
+        c4 beat active=0 processed=2000     # as many as are kept, but not all that were started
+        ? w1@a sealed running=2000
         +2s
-        c4 beat active=0 processed=13000
+        c4 beat active=0 processed=5000
         ? w1@a drained reported running=0
     ",
     );
@@ -46,13 +46,13 @@ fn what_is_acknowledged_together_is_bounded_and_not_forgotten() {
 fn the_oldest_go_and_what_may_still_be_acknowledged_stays() {
     let mut script = play(&format!("{WORKER}\nc1 parked"));
     gets(&mut script, 0);
-    for n in 1..=12_000 {
+    for n in 1..=4_000 {
         gets(&mut script, n);
         acks(&mut script, n);
     }
-    script.play("? w1@a active running=9999 prefetched=1");
+    script.play("? w1@a active running=2000 prefetched=1");
     (0..50).for_each(|n| gets(&mut script, 20_000 + n));
-    script.play("? w1@a active running=9949 prefetched=51");
+    script.play("? w1@a active running=2000 prefetched=51");
 }
 
 /// Which of the processes behind an address had what was dropped, nobody knows: one that is lost from sight may be at it.
@@ -68,7 +68,7 @@ fn nobody_speaks_for_a_lost_process_whose_job_was_dropped() {
         c2 ack t0
     ",
     );
-    for n in 1..=10_000 {
+    for n in 1..=2_000 {
         gets(&mut script, n);
         acks(&mut script, n);
     }
@@ -76,7 +76,7 @@ fn nobody_speaks_for_a_lost_process_whose_job_was_dropped() {
         "
         drain d all
         ? asked c3*
-        ? @c1 sealed running=10000
+        ? @c1 sealed running=2000
         - d1
         c6 answers c3
         ? @c1 sealed

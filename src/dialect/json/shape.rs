@@ -13,10 +13,14 @@ const STRINGS_MAX: usize = 64;
 /// As many bytes as may stand between them.
 const BETWEEN_MAX: usize = 2 * 1024;
 
-/// What is remembered of the last texts, all of which are read for the same values.
+/// What is remembered of the last texts, all of which are read for the same values. Takes the room of a pointer before
+/// the first.
 #[derive(Debug, Default)]
-pub struct Shape {
-    learnt: Option<Box<Learnt>>,
+pub struct Shape(Option<Box<Known>>);
+
+#[derive(Debug, Default)]
+struct Known {
+    learnt: Learnt,
     /// So many texts were of another shape since one was of this.
     misses: u8,
 }
@@ -24,17 +28,20 @@ pub struct Shape {
 impl Shape {
     /// Reads a whole text, as [`Skim::of`] does it.
     pub fn read(&mut self, wanted: Wanted, text: &[u8]) -> Skim {
-        let found = self.learnt.as_ref().and_then(|learnt| learnt.found(text));
+        let known = self.0.get_or_insert_default();
+        let found = known.learnt.found(text);
         if found.is_some() {
-            self.misses = 0;
+            known.misses = 0;
         }
-        match found.or_else(|| self.walk(&wanted, text)) {
+        match found.or_else(|| known.walk(&wanted, text)) {
             // what comes behind it says nothing
             Some(found) => Skim { found, at: At::Lost, ..Skim::new(wanted) },
             None => Skim::of(wanted, text),
         }
     }
+}
 
+impl Known {
     /// The quick walk. It learns the shape of the first text, the second, the fourth ... that is not of the one known: where
     /// each is of its own, learning costs more than it brings.
     fn walk(&mut self, wanted: &Wanted, text: &[u8]) -> Option<Found> {
@@ -44,7 +51,9 @@ impl Shape {
         }
         let mut learning = Learning::default();
         let found = whole(wanted, text, &mut learning)?;
-        self.learnt = learning.learnt(text).or(self.learnt.take());
+        if let Some(learnt) = learning.learnt(text) {
+            self.learnt = learnt;
+        }
         Some(found)
     }
 }
@@ -58,7 +67,8 @@ struct Place {
     at: u32,
 }
 
-#[derive(Debug)]
+/// The empty one is that of the empty text.
+#[derive(Debug, Default)]
 struct Learnt {
     /// What stands between the strings, with their quotes.
     between: Box<[u8]>,
@@ -113,7 +123,7 @@ impl Walk for Learning {
 
 impl Learning {
     /// `None`: it is too long, or says more than its strings do.
-    fn learnt(&self, text: &[u8]) -> Option<Box<Learnt>> {
+    fn learnt(&self, text: &[u8]) -> Option<Learnt> {
         let strings: usize = self.strings.iter().map(|(_, from, to)| to - from).sum();
         let struck = self.strings.iter().any(|(bit, ..)| bit & self.nulls != 0);
         if self.plain || struck || self.strings.len() > STRINGS_MAX || text.len() - strings > BETWEEN_MAX {
@@ -127,7 +137,7 @@ impl Learning {
             behind = to;
         }
         between.extend_from_slice(text.get(behind..)?);
-        Some(Box::new(Learnt { between: between.into(), places: places.into() }))
+        Some(Learnt { between: between.into(), places: places.into() })
     }
 }
 
@@ -138,7 +148,7 @@ mod tests {
     const WANTED: Wanted = Wanted::of(&["jid", "headers.id", "n"]);
 
     fn learnt(shape: &Shape, text: &str) -> bool {
-        shape.learnt.as_ref().is_some_and(|learnt| learnt.found(text.as_bytes()).is_some())
+        shape.0.as_ref().is_some_and(|known| known.learnt.found(text.as_bytes()).is_some())
     }
 
     #[test]
@@ -170,7 +180,7 @@ mod tests {
         for text in [r#"{"jid": "a", "n": 1}"#, r#"{"jid": "a", "jid": null}"#, r#"{"n":true}"#] {
             let mut shape = Shape::default();
             shape.read(WANTED, text.as_bytes());
-            assert!(shape.learnt.is_none(), "{text}");
+            assert!(!learnt(&shape, text), "{text}");
         }
     }
 
