@@ -168,6 +168,11 @@ pub fn worker_event(body: &[u8], out: &mut Vec<JobEvent>) {
     celery::event_body(body, out);
 }
 
+/// Whether the beginning of a result says that it ends its job for good.
+pub fn says_terminal(result: &[u8]) -> bool {
+    celery::says_terminal(result)
+}
+
 /// Whether the status of a result ends its job for good.
 pub fn is_terminal(status: &str) -> bool {
     celery::TERMINAL.contains(&status)

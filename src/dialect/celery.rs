@@ -7,7 +7,7 @@
 //! which says nothing of whether the task still runs (any worker looks after all of them, its own included). The same `BRPOP` on a `.reply.celery.pidbox` list is
 //! remote control and passes.
 
-use super::json::{Skim, Wanted};
+use super::json::{Skim, Wanted, early};
 use super::{Claim, Dialect, Interest, Known, Meaning, Memory, Note, Payload, PopShape};
 use crate::job::{CeleryEvent, Job, JobEvent, JobKey, Millis, Report, System};
 use base64::Engine as _;
@@ -164,11 +164,14 @@ fn result(key: &[u8], value: &[u8]) -> Meaning {
     if is_terminal(value) { Meaning::Note(Note::Result(text(id))) } else { Meaning::Nothing }
 }
 
-/// Whether a stored result is the last one of its task. Celery writes its state first, and once.
+/// Whether a result is the last one of its task. Celery writes its state once, first or behind the task's id.
 fn is_terminal(result: &[u8]) -> bool {
-    let first = result.strip_prefix(br#"{"status": ""#).unwrap_or_default();
-    let begins = |state: &&str| first.strip_prefix(state.as_bytes()).is_some_and(|rest| rest.starts_with(b"\""));
-    TERMINAL.iter().any(begins) || Skim::of(STATUS, result).get("status").is_some_and(|state| TERMINAL.contains(&state))
+    says_terminal(result) || Skim::of(STATUS, result).get("status").is_some_and(|state| TERMINAL.contains(&state))
+}
+
+/// Whether the beginning of a result says so.
+pub(super) fn says_terminal(result: &[u8]) -> bool {
+    early(result, b"status").is_some_and(|state| TERMINAL.iter().any(|terminal| terminal.as_bytes() == state))
 }
 
 /// A worker event: an envelope whose `body` is base64 of the event's JSON.

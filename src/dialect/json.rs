@@ -14,6 +14,7 @@ pub use shape::Shape;
 use string::{Escape, Next, until_mark};
 pub use wanted::Wanted;
 use wanted::{Named, bit_of};
+pub use whole::early;
 use whole::whole;
 
 /// Longest key that can match.
@@ -372,6 +373,25 @@ mod tests {
             [r#"{"jid": "\u0061"}"#, r#"{"jid":  1}"#, r#"{"jid": 1 }"#, "[1]", "{\"jid\": \"\u{e9}", r#"{"a": "\ux"}"#]
         {
             assert!(whole(&WANTED, odd.as_bytes(), &mut ()).is_none(), "{odd}");
+        }
+    }
+
+    #[test]
+    fn a_string_that_stands_early_is_found_without_the_rest() {
+        for (text, found) in [
+            (r#"{"n": "SUCCESS", "x": [1"#, Some("SUCCESS")),
+            (r#"{"jid":"a","n":"b","#, Some("b")),
+            (r#"{"n": "", "#, Some("")),
+            (r#"{"x": 1, "n": "b", "#, None),
+            (r#"{"x": "\"", "n": "b", "#, None),
+            (r#"{"x": {"n": "b", "y": 1}}"#, None),
+            (r#"{"n": "b\n", "#, None),
+            (r#"{"n": "b"}"#, None),
+            (r#"{"n": "b"#, None),
+            (r#"{"n": null, "x": 1}"#, None),
+            ("", None),
+        ] {
+            assert_eq!(early(text.as_bytes(), b"n"), found.map(str::as_bytes), "{text}");
         }
     }
 

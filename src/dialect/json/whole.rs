@@ -97,6 +97,22 @@ pub(super) fn whole(wanted: &Wanted, text: &[u8], walk: &mut impl Walk) -> Optio
     }
 }
 
+/// The content of a string at the top, as it stands, if nothing but strings without escapes stands before it, and
+/// something behind. A key that comes again later is not looked for.
+pub fn early<'a>(text: &'a [u8], wanted: &[u8]) -> Option<&'a [u8]> {
+    let mut rest = text.strip_prefix(b"{")?;
+    loop {
+        let (name, value) = key(rest)?;
+        let inner = value.strip_prefix(b"\"")?;
+        let (content, behind) = inner.split_at_checked(until_mark(inner))?;
+        rest = behind.strip_prefix(b"\",")?;
+        rest = rest.strip_prefix(b" ").unwrap_or(rest);
+        if name == wanted {
+            return Some(content);
+        }
+    }
+}
+
 /// What comes behind the ends of all that ends with a value, and the comma. In the end nothing is `open`.
 fn behind_ends<'a>(text: &'a [u8], open: &mut u64) -> Option<&'a [u8]> {
     let mut rest = text;

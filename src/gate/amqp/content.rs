@@ -212,7 +212,12 @@ pub(super) fn read_along(tap: &mut Tap, piece: &[u8]) {
 /// What a reply says that has been read.
 pub(super) fn result(tap: Tap) -> Option<Action> {
     let Tap::Reply { id, skim, .. } = tap else { return None };
-    skim.get("status").is_some_and(dialect::is_terminal).then(|| Action::Event(JobEvent::Result { id }))
+    skim.get("status").is_some_and(dialect::is_terminal).then(|| ended(id))
+}
+
+/// A result that says that its job is over.
+pub(super) fn ended(id: String) -> Action {
+    Action::Event(JobEvent::Result { id })
 }
 
 /// A reply to somebody who waits for it by an id. What has a `task` is a job, not a result.

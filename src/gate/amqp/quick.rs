@@ -80,9 +80,15 @@ impl<'a> Whole<'a> {
 
     /// What it says of a job, if it is a reply.
     fn result(&self, number: u16) -> Option<Action> {
-        let mut tap = content::reply_tap(&Properties::read(self.header))?;
-        self.read_along(number, &mut tap);
-        content::result(tap)
+        let tap = content::reply_tap(&Properties::read(self.header))?;
+        match (Frame::of(number, self.bodies), tap) {
+            // hardly any has more to be read
+            (Some(body), Tap::Reply { id, .. }) if dialect::says_terminal(body.payload) => Some(content::ended(id)),
+            (_, mut tap) => {
+                self.read_along(number, &mut tap);
+                content::result(tap)
+            }
+        }
     }
 }
 
