@@ -8,17 +8,21 @@ import asyncio
 import os
 import sys
 
-import taskiq
 from joblog import note
 from taskiq_aio_pika import AioPikaBroker
 
+
+class Broker(AioPikaBroker):
+    """Says when its queue is there and bound: what is published before goes nowhere."""
+
+    async def listen(self):
+        note("ready", "-")
+        async for message in super().listen():
+            yield message
+
+
 NAME = os.environ.get("CONNECTION_NAME", "producer")
-broker = AioPikaBroker(f"amqp://guest:guest@{os.environ['BROKER']}/?name={NAME}", qos=int(os.environ["PREFETCH"]))
-
-
-@broker.on_event(taskiq.TaskiqEvents.WORKER_STARTUP)
-async def ready(_state):
-    note("ready", "-")
+broker = Broker(f"amqp://guest:guest@{os.environ['BROKER']}/?name={NAME}", qos=int(os.environ["PREFETCH"]))
 
 
 @broker.task(task_name="jobs:run")

@@ -11,7 +11,6 @@ import os
 import sys
 import time
 
-from taskiq import TaskiqEvents
 from taskiq_redis import ListQueueBroker, RedisAsyncResultBackend, RedisStreamBroker
 
 LOG = os.open(os.environ["JOB_LOG"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
@@ -19,18 +18,23 @@ WORKER = os.environ.get("WORKER", "producer")
 CLASS = {"list": ListQueueBroker, "stream": RedisStreamBroker}[os.environ["BROKER_KIND"]]
 URL = f"redis://{os.environ['BROKER']}/0"
 
-broker = CLASS(URL)
+
+class Broker(CLASS):
+    """Says when it can be sent tasks: what is added to a stream before its group is there reaches nobody."""
+
+    async def listen(self):
+        note("ready", "-")
+        async for message in super().listen():
+            yield message
+
+
+broker = Broker(URL)
 if os.environ.get("RESULTS") == "1":
     broker = broker.with_result_backend(RedisAsyncResultBackend(URL))
 
 
 def note(what, job_id):
     os.write(LOG, f"{what} {job_id} {time.time():.6f} {os.getpid()} {WORKER}\n".encode())
-
-
-@broker.on_event(TaskiqEvents.WORKER_STARTUP)
-async def ready(_state):
-    note("ready", "-")
 
 
 @broker.task
