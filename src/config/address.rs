@@ -1,8 +1,9 @@
-//! Addresses as people write them: `host:port` of a listener, and the URL of a broker.
+//! Addresses as people write them: `host:port` of a listener, the URL of a broker, and the path of a Unix socket.
 
 use super::Protocol;
 use std::fmt;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use url::{Host, Url};
 
 /// A host (name or address) and a port. Names are looked up when they are used.
@@ -55,13 +56,61 @@ impl fmt::Display for HostPort {
     }
 }
 
+/// The kernel takes no longer paths of Unix sockets, in bytes.
+const LONGEST_PATH: usize = 107;
+
+/// The path of a Unix socket. Fails with what was expected.
+pub(super) fn socket_path(text: &str) -> Result<PathBuf, String> {
+    if text.is_empty() || text.len() > LONGEST_PATH || text.contains('\0') {
+        return Err(format!("a path of at most {LONGEST_PATH} bytes such as /run/draingate/admin.sock"));
+    }
+    Ok(PathBuf::from(text))
+}
+
+/// Where one broker is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BrokerAddress {
+    /// On the network.
+    Tcp(HostPort),
+    /// On this host, behind a Unix socket.
+    Unix(PathBuf),
+}
+
+impl BrokerAddress {
+    /// From `unix:///run/redis/redis.sock` or `unix:/run/redis/redis.sock`; `None` if it is neither. The path is taken as it
+    /// is written. Fails with what was expected.
+    fn parse_unix(text: &str) -> Option<Result<BrokerAddress, String>> {
+        let path = text.strip_prefix("unix:")?;
+        let path = path.strip_prefix("//").unwrap_or(path);
+        let parsed = match path {
+            _ if path.contains(['?', '#']) => {
+                Err("a Unix socket without a database number: clients choose their own".to_owned())
+            }
+            _ if !path.starts_with('/') || path.len() > LONGEST_PATH || path.contains('\0') => {
+                Err(format!("an absolute path of at most {LONGEST_PATH} bytes such as unix:///run/redis/redis.sock"))
+            }
+            _ => Ok(BrokerAddress::Unix(path.into())),
+        };
+        Some(parsed)
+    }
+}
+
+impl fmt::Display for BrokerAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BrokerAddress::Tcp(address) => address.fmt(f),
+            BrokerAddress::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
 /// The broker behind a listener: addresses to be tried in this order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Upstream {
     /// What is spoken there.
     pub protocol: Protocol,
     /// At least one.
-    pub addresses: Vec<HostPort>,
+    pub addresses: Vec<BrokerAddress>,
     /// Whether it is written as a broker that speaks TLS (`rediss://`, `amqps://`). All of them are, or none.
     pub secure: bool,
 }
@@ -88,21 +137,30 @@ impl Upstream {
         if faults.is_empty() { Ok(upstream) } else { Err(faults) }
     }
 
-    /// One address of it from `redis://host:port`, `amqps://host:port` or `host:port`, and whether TLS is spoken there.
-    fn parse_one(text: &str, protocol: Protocol) -> Result<(HostPort, bool), String> {
+    /// Whether one of its addresses is a Unix socket.
+    pub fn has_unix_socket(&self) -> bool {
+        self.addresses.iter().any(|address| matches!(address, BrokerAddress::Unix(_)))
+    }
+
+    /// One address of it from `redis://host:port`, `amqps://host:port`, `host:port` or `unix:///path`, and whether TLS is
+    /// spoken there.
+    fn parse_one(text: &str, protocol: Protocol) -> Result<(BrokerAddress, bool), String> {
+        if protocol == Protocol::Redis
+            && let Some(unix) = BrokerAddress::parse_unix(text)
+        {
+            return unix.map(|address| (address, false));
+        }
         let (scheme, port) = (protocol.as_str(), protocol.default_port(false));
         if !text.contains("://") {
             let address = HostPort::parse(text)
                 .map_err(|_| format!("a broker such as {scheme}://127.0.0.1:{port} or 127.0.0.1:{port}"))?;
-            return Ok((address, false));
+            return Ok((BrokerAddress::Tcp(address), false));
         }
         let url = Url::parse(text).map_err(|error| format!("a URL such as {scheme}://127.0.0.1:{port} ({error})"))?;
         let secure = match (protocol, url.scheme()) {
             (Protocol::Redis, "redis" | "valkey") | (Protocol::Amqp, "amqp") => false,
             (Protocol::Redis, "rediss" | "valkeys") | (Protocol::Amqp, "amqps") => true,
-            (Protocol::Redis, "unix") => {
-                return Err("redis:// (a Unix socket of the broker is not available in this version)".into());
-            }
+            (Protocol::Amqp, "unix") => return Err("amqp:// (RabbitMQ has no Unix socket)".into()),
             _ => return Err(format!("a URL that begins with {scheme}:// or {scheme}s://")),
         };
         if !url.username().is_empty() || url.password().is_some() {
@@ -120,7 +178,8 @@ impl Upstream {
             Some(Host::Ipv6(ip)) => ip.to_string(),
             _ => return Err(format!("a URL with a host, such as {scheme}://127.0.0.1:{port}")),
         };
-        Ok((HostPort { host, port: url.port().unwrap_or(protocol.default_port(secure)) }, secure))
+        let port = url.port().unwrap_or(protocol.default_port(secure));
+        Ok((BrokerAddress::Tcp(HostPort { host, port }), secure))
     }
 }
 
@@ -129,7 +188,10 @@ impl fmt::Display for Upstream {
         for (index, address) in self.addresses.iter().enumerate() {
             let separator = if index == 0 { "" } else { "," };
             let s = if self.secure { "s" } else { "" };
-            write!(f, "{separator}{}{s}://{address}", self.protocol.as_str())?;
+            match address {
+                BrokerAddress::Tcp(address) => write!(f, "{separator}{}{s}://{address}", self.protocol.as_str())?,
+                BrokerAddress::Unix(path) => write!(f, "{separator}unix://{}", path.display())?,
+            }
         }
         Ok(())
     }

@@ -13,7 +13,7 @@ mod source;
 mod tests;
 mod tls;
 
-pub use address::{HostPort, Upstream};
+pub use address::{BrokerAddress, HostPort, Upstream};
 pub use problem::{ConfigError, Problem};
 
 use crate::fleet::FleetSettings;

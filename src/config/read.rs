@@ -1,6 +1,6 @@
 //! From as written to as meant: every key, its default and what it must be, section by section.
 
-use super::address::{HostPort, Upstream};
+use super::address::{BrokerAddress, HostPort, Upstream, socket_path};
 use super::problem::{ConfigError, Fault, Problem};
 use super::section::{Problems, Section};
 use super::source::Tree;
@@ -88,7 +88,7 @@ fn default_listener(protocol: Protocol) -> ListenerConfig {
         proxy_protocol: false,
         upstream: Upstream {
             protocol,
-            addresses: vec![HostPort::new("127.0.0.1", protocol.default_port(false))],
+            addresses: vec![BrokerAddress::Tcp(HostPort::new("127.0.0.1", protocol.default_port(false)))],
             secure: false,
         },
         upstream_tls: None,
@@ -116,6 +116,10 @@ fn listener(index: usize, mut section: Section<'_>) -> ListenerConfig {
         None => default.upstream,
         Some(texts) => upstream(&section, protocol, texts).unwrap_or(default.upstream),
     };
+    if section.has("upstream_tls") && upstream.has_unix_socket() {
+        let text = "a Unix socket of the broker speaks no TLS: leave this out, or give its address on the network";
+        section.problem(section.place_of("upstream_tls"), "upstream_tls", Fault::Invalid(text.into()));
+    }
     let upstream_tls = tls::client(&mut section, upstream.secure);
     upstream.secure |= upstream_tls.is_some();
     let send_proxy_protocol = section.boolean("send_proxy_protocol", default.send_proxy_protocol);
@@ -213,15 +217,6 @@ fn admin(mut section: Section<'_>, environment: &[(String, String)], flags: &Fla
     }
     section.finish();
     AdminConfig { bind, tls, unix_socket, tokens }
-}
-
-/// The kernel takes no longer ones.
-fn socket_path(text: &str) -> Result<PathBuf, String> {
-    let most = 107;
-    if text.is_empty() || text.len() > most || text.contains('\0') {
-        return Err(format!("a path of at most {most} bytes such as /run/draingate/admin.sock"));
-    }
-    Ok(PathBuf::from(text))
 }
 
 fn admin_token(mut section: Section<'_>, environment: &[(String, String)]) -> Option<Token> {

@@ -78,6 +78,18 @@ fn each_wrong_value_is_one_line_that_says_what_was_expected() {
         ("[[listener]]\nupstream = \"redis://:s3cret@h/\"", "clients bring their own, found \"redis://***@h/\""),
         ("[[listener]]\nupstream = \"redis://h:1/4\"", "clients choose their own"),
         ("[[listener]]\nupstream = []", "at least one broker"),
+        ("[[listener]]\nupstream = \"unix://run/redis.sock\"", "an absolute path of at most 107 bytes"),
+        ("[[listener]]\nupstream = \"unix:///r.sock?db=1\"", "clients choose their own"),
+        ("[[listener]]\nupstream = \"unix://u:s3cret@/r.sock\"", "an absolute path of at most 107 bytes"),
+        ("[[listener]]\nprotocol = \"amqp\"\nupstream = \"unix:///r.sock\"", "RabbitMQ has no Unix socket"),
+        (
+            "[[listener]]\nupstream = \"unix:///r.sock\"\nupstream_tls = {}",
+            "gate.toml:3: listener.upstream_tls: a Unix socket of the broker speaks no TLS",
+        ),
+        (
+            "[[listener]]\nupstream = [\"unix:///r.sock\", \"rediss://b\"]",
+            "TLS to all the brokers of a listener, or to none",
+        ),
         ("[listener]\nbind = \"127.0.0.1:1\"", "a list of tables [[listener]]"),
         ("[[listener]]\nname = \"a\"\n[[listener]]\nname = \"a\"", "another listener is named \"a\""),
         ("[[admin.tokens]]\nname = \"ci\"\nsha256 = \"abc\"", "64 hexadecimal digits"),
@@ -102,10 +114,7 @@ fn each_wrong_value_is_one_line_that_says_what_was_expected() {
 
 #[test]
 fn what_this_version_cannot_do_is_refused() {
-    let cases = [
-        ("[[listener]]\nupstream = \"unix:///run/redis\"", "a Unix socket of the broker"),
-        ("[state]\nurl = \"redis://h\"", "state in Redis"),
-    ];
+    let cases = [("[state]\nurl = \"redis://h\"", "state in Redis")];
     for (text, expected) in cases {
         let lines = wrong(parse(text));
         assert!(lines.contains(expected) && lines.contains("not available in this version"), "{lines}");
@@ -113,6 +122,20 @@ fn what_this_version_cannot_do_is_refused() {
     let flags = Flags { amqp: vec!["127.0.0.1:5673=amqp://u:p@127.0.0.1".into()], ..Flags::default() };
     let lines = wrong(Config::parse(None, &home(), &flags));
     assert!(lines.contains("clients bring their own") && !lines.contains("u:p"), "{lines}");
+}
+
+#[test]
+fn a_broker_may_be_behind_a_unix_socket() {
+    let text = "[[listener]]\nupstream = [\"unix:///run/redis.sock\", \"redis://h\"]\nsend_proxy_protocol = true";
+    let upstream = &parse(text).expect("valid").listeners[0].upstream;
+    assert_eq!(upstream.to_string(), "unix:///run/redis.sock,redis://h:6379");
+    assert_eq!(upstream.addresses[0].to_string(), "unix:/run/redis.sock");
+    let flags = Flags { redis: vec!["127.0.0.1:0=unix:/run/redis.sock".into()], ..Flags::default() };
+    let flagged = Config::parse(None, &home(), &flags).expect("valid");
+    assert_eq!(flagged.listeners[0].upstream.to_string(), "unix:///run/redis.sock");
+    let environment = [home(), vec![("DRAINGATE__LISTENER__0__UPSTREAM".into(), "h:1,unix:/r.sock".into())]].concat();
+    let config = Config::parse(None, &environment, &Flags::default()).expect("valid");
+    assert_eq!(config.listeners[0].upstream.to_string(), "redis://h:1,unix:///r.sock");
 }
 
 #[test]

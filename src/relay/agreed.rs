@@ -11,7 +11,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
@@ -65,6 +65,14 @@ pub(super) async fn greet(
     let agreed = in_time(TlsConnector::from(client).connect(name, stream)).await.map_err(in_tls)?;
     let (stream, session) = agreed.into_inner();
     secure(stream, session.into())
+}
+
+/// The same over a Unix socket, where TLS would hide nothing from anybody.
+pub(super) async fn greet_on_host(mut stream: UnixStream, told: Option<Ends>) -> io::Result<Wire> {
+    if let Some(ends) = told {
+        in_time(stream.write_all(&header::of(ends)?)).await?;
+    }
+    Ok(Wire::Plain(Socket::new(stream.into_std()?)))
 }
 
 fn plain(stream: TcpStream) -> io::Result<Wire> {

@@ -8,7 +8,7 @@ use super::reactor::{Life, Turn};
 use super::socket::Socket;
 use super::wire::Wire;
 use super::{Relay, Seat, upstream};
-use crate::config::{Config, IdentityBy, ListenerConfig, Protocol};
+use crate::config::{BrokerAddress, Config, IdentityBy, ListenerConfig, Protocol};
 use crate::fleet::{ClosedBy, Peer};
 use crate::gate::Gate;
 use crate::gate::amqp::{AmqpGate, AmqpSettings};
@@ -187,7 +187,7 @@ impl Front {
         }
     }
 
-    fn say_unreachable(&self, address: &crate::config::HostPort, error: &io::Error) {
+    fn say_unreachable(&self, address: &BrokerAddress, error: &io::Error) {
         let listener = &self.config.name;
         self.count("upstream_error");
         metrics::counter!("draingate_upstream_connect_errors_total", "listener" => listener.clone()).increment(1);
@@ -245,18 +245,17 @@ impl<G: Gate + Send + 'static> Life for Open<G> {
             front.say_closed(peer, closed);
         }
         let client_ended_first = pump.client_ended_first();
-        let [client, broker] = pump.into_streams().map(Wire::into_std);
+        let [client, broker] = pump.into_streams().map(Wire::into_inner);
         runtime.spawn(async move {
+            let _ = broker.shutdown(Shutdown::Write);
             if client_ended_first {
                 // nothing is waited for
-                let _ = broker.shutdown(Shutdown::Write);
                 let _ = client.shutdown(Shutdown::Write);
-                drop((client, broker));
-            } else if let (Ok(mut client), Ok(mut broker)) = (TcpStream::from_std(client), TcpStream::from_std(broker))
-            {
-                pump::part(&mut client, &mut broker, false).await;
+            } else if let Ok(mut client) = TcpStream::from_std(client.into()) {
+                // it came over TCP
+                pump::part(&mut client).await;
             }
-            drop((permit, seat));
+            drop((broker, permit, seat));
         });
     }
 }

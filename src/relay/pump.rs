@@ -153,11 +153,10 @@ impl<S: Stream, G: Gate, F: FactSink> Pump<S, S, G, F> {
     }
 }
 
-/// Ends both streams. A client that has not closed is given a moment to read its last bytes: closing with something unread
-/// would reset the connection and could take them away.
-pub async fn part(client: &mut impl Stream, broker: &mut impl Stream, client_ended_first: bool) {
-    let _ = broker.shutdown().await;
-    if client.shutdown().await.is_err() || client_ended_first {
+/// Ends the stream of a client that has not closed, which is given a moment to read its last bytes: closing with something
+/// unread would reset the connection and could take them away.
+pub async fn part(client: &mut impl Stream) {
+    if client.shutdown().await.is_err() {
         return;
     }
     let mut rest = [0; 64];
@@ -211,8 +210,12 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
 
     /// Ends both streams, see [`part`].
     pub async fn part(&mut self) {
-        let client_ended_first = self.client_ended_first();
-        part(&mut self.parts.client, &mut self.parts.broker, client_ended_first).await;
+        let _ = self.parts.broker.shutdown().await;
+        if self.client_ended_first() {
+            let _ = self.parts.client.shutdown().await;
+        } else {
+            part(&mut self.parts.client).await;
+        }
     }
 
     /// Whether it was the client.

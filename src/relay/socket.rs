@@ -3,19 +3,22 @@
 
 use super::pump::{Stream, has_left};
 use mio::event::Event;
+use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
+use std::os::fd::AsRawFd;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// See the module. It wakes nobody: whoever polls it is told by the reactor when to do so again.
+/// See the module. Over TCP or a Unix socket: nothing here is asked of the kernel that it does not answer for both. It wakes
+/// nobody: whoever polls it is told by the reactor when to do so again.
 #[derive(Debug)]
 pub struct Socket {
-    stream: mio::net::TcpStream,
+    stream: socket2::Socket,
     readable: bool,
     writable: bool,
     /// The peer will send no more; what it has sent may still be unread.
@@ -24,19 +27,18 @@ pub struct Socket {
 
 impl Socket {
     /// The stream must not block. It is taken for ready until it has been tried.
-    pub fn new(stream: std::net::TcpStream) -> Socket {
-        let stream = mio::net::TcpStream::from_std(stream);
-        Socket { stream, readable: true, writable: true, ending: false }
+    pub fn new(stream: impl Into<socket2::Socket>) -> Socket {
+        Socket { stream: stream.into(), readable: true, writable: true, ending: false }
     }
 
     /// From now on the kernel reports changes of it under this token.
     pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
-        registry.register(&mut self.stream, token, Interest::READABLE | Interest::WRITABLE)
+        registry.register(&mut SourceFd(&self.stream.as_raw_fd()), token, Interest::READABLE | Interest::WRITABLE)
     }
 
     /// And no longer.
     pub(super) fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
-        registry.deregister(&mut self.stream)
+        registry.deregister(&mut SourceFd(&self.stream.as_raw_fd()))
     }
 
     /// The kernel has reported a change.
@@ -48,8 +50,8 @@ impl Socket {
     }
 
     /// The stream, for another runtime.
-    pub(super) fn into_std(self) -> std::net::TcpStream {
-        self.stream.into()
+    pub(super) fn into_inner(self) -> socket2::Socket {
+        self.stream
     }
 }
 

@@ -26,10 +26,10 @@ impl Wire {
     }
 
     /// The stream, for another runtime. No more is written to it, nor read, but its end.
-    pub(super) fn into_std(self) -> std::net::TcpStream {
+    pub(super) fn into_inner(self) -> socket2::Socket {
         match self {
-            Wire::Plain(socket) => socket.into_std(),
-            Wire::Secure(secure) => secure.into_socket().into_std(),
+            Wire::Plain(socket) => socket.into_inner(),
+            Wire::Secure(secure) => secure.into_socket().into_inner(),
         }
     }
 }

@@ -21,7 +21,15 @@ const WAYS: &[(&str, &str)] = &[
 
 #[test]
 fn what_is_pushed_at_the_moment_of_the_end_stays() {
-    let world = World::new();
+    vanish(&World::new());
+}
+
+#[test]
+fn what_is_pushed_at_the_moment_of_the_end_stays_over_a_unix_socket() {
+    vanish(&World::over_unix_socket());
+}
+
+fn vanish(world: &World) {
     let mut pusher = Client::connect(&world.redis.address()).expect("the broker");
     let keys: Vec<String> = (0..WAYS.len() * ROUNDS).map(|number| format!("q{number}")).collect();
     let words = |text: &str, key: &str| text.split(' ').map(|word| word.replace("<q>", key)).collect::<Vec<String>>();

@@ -1,5 +1,5 @@
-//! A pump is driven by a task, or by a thread that knows what the kernel has reported, with or without TLS: either way what
-//! a gate orders is carried out, all of it, in its order and once.
+//! A pump is driven by a task, or by a thread that knows what the kernel has reported, with or without TLS, to a broker on the
+//! network or behind a Unix socket: either way what a gate orders is carried out, all of it, in its order and once.
 
 use crate::gate::{TestGate, pass};
 use crate::secure::secure_pair;
@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex};
 use std::task::Context;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::net::UnixStream;
 use tokio::time::timeout;
 
 /// Sent by each side.
@@ -108,6 +109,8 @@ enum Way {
     Task,
     Thread,
     ThreadWithTls,
+    /// The broker's is a Unix socket.
+    ThreadOnHost,
 }
 
 /// A side's own end.
@@ -157,7 +160,11 @@ impl Life for Driven {
 }
 
 /// An end, and a relay's side of it.
-async fn side(way: Way) -> (End, Wire) {
+async fn side(way: Way, side: Side) -> (End, Wire) {
+    if (way, side) == (Way::ThreadOnHost, Side::Broker) {
+        let (end, socket) = UnixStream::pair().expect("two ends");
+        return (Box::new(end), Wire::Plain(Socket::new(socket.into_std().expect("a socket"))));
+    }
     if way == Way::ThreadWithTls {
         let (end, secure) = secure_pair().await;
         return (Box::new(end), Wire::Secure(Box::new(secure)));
@@ -174,7 +181,7 @@ async fn drive(seed: u64, way: Way, story: &Shared) -> (End, End, Box<dyn Any>) 
         let ((client, one), (broker, other)) = (pair().await, pair().await);
         return (Box::new(client), Box::new(broker), Box::new(pump_on(one, other, gate, tell)));
     }
-    let ((client, one), (broker, other)) = (side(way).await, side(way).await);
+    let ((client, one), (broker, other)) = (side(way, Side::Client).await, side(way, Side::Broker).await);
     let told = story.clone();
     let (facts, handle) = (Sink(tell, gate.state.clone()), Arc::new(Handle::default()));
     let tell: Tell = Arc::new(move |facts, _| {
@@ -260,5 +267,12 @@ async fn a_thread_carries_out_what_is_ordered() {
 async fn a_thread_carries_out_what_is_ordered_with_tls_on_both_sides() {
     for seed in 0..4 {
         tell_story(seed, Way::ThreadWithTls).await;
+    }
+}
+
+#[tokio::test]
+async fn a_thread_carries_out_what_is_ordered_with_a_broker_behind_a_unix_socket() {
+    for seed in 0..4 {
+        tell_story(seed, Way::ThreadOnHost).await;
     }
 }

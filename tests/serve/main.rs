@@ -12,3 +12,4 @@ mod start;
 mod state;
 mod stop;
 mod unix;
+mod upstream;

@@ -28,6 +28,14 @@ fn with_tls_on_both_sides() {
 }
 
 #[test]
+fn with_a_unix_socket_of_the_broker() {
+    let load = Load::default();
+    drain_and_kill(&World::over_unix_socket(), &Celery::default(), load, rounds());
+    let late = Celery { late: true, ..Celery::default() };
+    drain_and_kill(&World::over_unix_socket(), &late, load, rounds());
+}
+
+#[test]
 fn jobs_that_come_due_around_the_drain() {
     let load = Load { countdown: 8.0, open: 24, ..Load::default() };
     drain_and_kill(&World::new(), &Celery::default(), load, rounds());

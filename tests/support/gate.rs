@@ -103,9 +103,10 @@ impl Gate {
         serve.args(["serve", "--admin", &self.admin]).arg("--state-dir").arg(&state).env("RUST_BACKTRACE", "1");
         serve.envs(self.environment.iter().cloned());
         for (listener, upstream) in self.listeners.iter().zip(&self.upstreams) {
-            match upstream.starts_with("amqp://") {
-                true => serve.arg("--amqp").arg(format!("{listener}={upstream}")),
-                false => serve.arg("--redis").arg(format!("{listener}=redis://{upstream}")),
+            match upstream.split_once("://") {
+                Some(("amqp", _)) => serve.arg("--amqp").arg(format!("{listener}={upstream}")),
+                Some(_) => serve.arg("--redis").arg(format!("{listener}={upstream}")),
+                None => serve.arg("--redis").arg(format!("{listener}=redis://{upstream}")),
             };
         }
         let server = self.server.insert(Proc::start(&mut serve, &self.dir.join("gate.log")));

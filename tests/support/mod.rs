@@ -66,6 +66,14 @@ impl World {
         World { redis: redis(dir.path()), rabbit: None, gate: None, certificates: None, log, dir }
     }
 
+    /// Redis with the gate before it, which connects to it over a Unix socket.
+    pub(crate) fn over_unix_socket() -> World {
+        let mut world = World::around(|dir| Redis::start_with_socket(Server::Redis7, dir));
+        let upstream = format!("unix://{}", redis::socket(world.path()).display());
+        world.gate = Some(Gate::start(world.path(), &[&upstream]));
+        world
+    }
+
     /// Redis with the gate before it, and TLS on both sides of the gate.
     pub(crate) fn secure() -> World {
         let port = free_port();

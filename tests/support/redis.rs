@@ -63,6 +63,11 @@ impl Redis {
         Redis::start_with(program, dir, options)
     }
 
+    /// One that listens on a Unix socket as well: [`socket`] in its directory.
+    pub(crate) fn start_with_socket(program: Server, dir: &Path) -> Redis {
+        Redis::start_with(program, dir, vec!["--unixsocket".to_owned(), socket(dir).display().to_string()])
+    }
+
     fn start_with(program: Server, dir: &Path, options: Vec<String>) -> Redis {
         // the port is free now, and with bad luck taken a moment later
         for _ in 0..5 {
@@ -134,6 +139,11 @@ impl Redis {
         let value = info.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
         value.and_then(|value| value.trim().parse().ok()).unwrap_or_else(|| panic!("INFO has no {field}"))
     }
+}
+
+/// Where the Unix socket is of a server that has its directory there.
+pub(crate) fn socket(dir: &Path) -> PathBuf {
+    dir.join("redis.sock")
 }
 
 fn ask(address: &str, words: &[&str]) -> std::io::Result<String> {
