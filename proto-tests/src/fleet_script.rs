@@ -19,6 +19,7 @@
 //! 7.05s   +2s                the clock is set, or goes on; the fleet is woken whenever it asked for it
 //! drain NAME SEL.. [ttl=1h|none] [standing] [delayed] [require=exact] [empty] [nostarve] [dry] [reason=x] [! error]
 //! undrain NAME               restart (the gate; all connections are gone)       over 100:7 (that process has ended)
+//! elsewhere (as restart, but the journal has stayed where it was: only the drains are there)
 //! ? w1@a drained reported running=0 blocked~text    a worker by name, by id or by `@c1`
 //! ? drain NAME sealed        ? c1 marked            ? notice text            ? no notice text
 //! ```
@@ -168,6 +169,10 @@ impl Script {
                 Ok(())
             }
             "restart" => self.restart(),
+            "elsewhere" => {
+                self.journal.clear();
+                self.restart()
+            }
             "over" => {
                 let (pid, started) = words[1].split_once(':').ok_or("a process is pid:start")?;
                 let process = (pid.parse().map_err(|_| "pid")?, started.parse().map_err(|_| "start")?);

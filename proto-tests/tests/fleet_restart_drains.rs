@@ -142,3 +142,104 @@ fn the_mark_of_a_second_incarnation_outlives_the_gate() {
     );
     assert_eq!(script.worker("@c3").expect("it is there").id, before);
 }
+
+/// The drains are in Redis, and the journal has stayed with an earlier gate on another host.
+#[test]
+fn a_mark_holds_without_the_journal_and_drained_is_proved_anew() {
+    play(
+        "
+        + c1 10.0.0.5
+        c1 named celery w1@a
+        c1 online processed=0
+        c1 gets t1
+        c1 ack t1
+        drain d w1@a
+        ? w1@a sealed running=1
+        10s
+        elsewhere
+        ? drain d sealed workers=1
+        ? no notice lost
+        12s
+        + c2 10.0.0.5
+        ? c2 marked
+        c2 named celery w1@a
+        c2 beat active=1 processed=0
+        14s
+        c2 beat active=1 processed=0
+        ? c2 marked
+        ? @c2 sealed
+        20s
+        c2 beat active=0 processed=1
+        22s
+        c2 beat active=0 processed=1
+        24s
+        c2 beat active=0 processed=1
+        ? w1@a drained reported
+        ? drain d drained
+    ",
+    );
+}
+
+/// What the earlier gate knew of its end is not known here: not that it had nothing in hand.
+#[test]
+fn a_member_that_never_comes_back_without_the_journal_is_not_drained() {
+    play(
+        "
+        + c1 10.0.0.5
+        c1 named celery w1@a
+        c1 online processed=0
+        drain d w1@a
+        ? w1@a drained
+        elsewhere
+        ? drain d sealed workers=1
+        59s
+        ? drain d sealed
+        61s
+        ? drain d lost over
+    ",
+    );
+}
+
+#[test]
+fn a_second_incarnation_is_told_from_the_first_without_the_journal() {
+    play(
+        "
+        + c1 10.0.0.5
+        c1 named celery w1@a
+        c1 online processed=0
+        drain d w1@a
+        ? w1@a drained
+        - c1
+        + c2 10.0.0.5
+        c2 named celery w1@a
+        c2 online processed=0
+        ? c2 free
+        elsewhere
+        + c3 10.0.0.5
+        c3 named celery w1@a
+        c3 fetch q
+        ? c3 free
+    ",
+    );
+}
+
+#[test]
+fn standing_drains_mark_whoever_matches_without_the_journal() {
+    play(
+        "
+        + c1 10.0.0.5
+        c1 named celery w1@a
+        c1 online processed=0
+        drain d ip=10.0.0.0/24 standing reason=move
+        elsewhere
+        + c2 10.0.0.6
+        ? c2 marked
+        + c3 10.0.0.5
+        ? c3 marked
+        c3 named celery w1@a
+        2s
+        c3 beat active=1 processed=5
+        ? @c3 sealed
+    ",
+    );
+}
