@@ -2,8 +2,8 @@
 //! connections, lines journalled, drains saved. The relay and the API both go through here and know nothing of each
 //! other.
 //!
-//! Two locks, always in this order: `saving` (held over an fsync, only by who changes or saves drains) and `fleet`
-//! (held for microseconds, never over a wait; see `lock` for what takes longer).
+//! Two locks, always in this order: `saving` (held over an fsync or a call to Redis, only by who changes or saves drains)
+//! and `fleet` (held for microseconds, never over a wait; see `lock` for what takes longer).
 
 mod callers;
 mod chores;
@@ -92,13 +92,14 @@ impl Hub {
     pub fn open(settings: FleetSettings, store: Store, saved: Saved) -> Result<Arc<Hub>, StoreError> {
         let clock = Clock::start();
         let now = clock.now();
-        let corrupt = |what: String| StoreError::Corrupt { dir: store.dir().to_owned(), what };
         let mut fleet = Fleet::new(settings, now);
         if let Some(text) = &saved.drains {
+            let corrupt = |what| StoreError::Corrupt { place: store.place_of_drains(), what };
             fleet.import_drains(now, text).map_err(|error| corrupt(format!("drains: {error}")))?;
         }
         let lines: Vec<&str> = saved.journal.iter().map(String::as_str).collect();
-        fleet.import_journal(now, &lines).map_err(|error| corrupt(format!("journal: {error}")))?;
+        let corrupt = |error| StoreError::corrupt(store.dir(), format!("journal: {error}"));
+        fleet.import_journal(now, &lines).map_err(corrupt)?;
         let hub = Hub {
             clock,
             fleet: Mutex::new(fleet),

@@ -85,7 +85,7 @@ pub fn run(options: ServeOptions) -> Result<(), ServeError> {
     log_panics();
     let files = raise_file_limit();
     let metrics = Arc::new(Metrics::install()?);
-    let (store, saved) = Store::open(&config.state_dir, options.ignore_state)?;
+    let (store, saved) = Store::open(&config.state, options.ignore_state)?;
     let hub = Hub::open(config.fleet_settings(), store, saved)?;
     let system = |what| move |error| ServeError::System { what, error };
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -122,6 +122,7 @@ async fn serve(
     let relay = Relay { hub: hub.clone(), threads, meter: meter.clone(), resolver, max_connections };
 
     tokio::spawn(hub.clone().chores());
+    tokio::spawn(hub.clone().keep_drains());
     tokio::spawn(upkeep(metrics.clone()));
     let mut api = Api::start(hub.clone(), &config, admin, metrics, meter).map_err(system("the admin address"))?;
     say_ready(&hub, &config, &listeners, &api);
@@ -155,6 +156,8 @@ async fn serve(
     stop::now(&hub).await;
     api.stop().await;
     hub.write_journal();
+    // a panic in there has been logged
+    let _ = tokio::task::spawn_blocking(move || hub.leave_drains()).await;
     tracing::info!("stopped");
     Ok(())
 }
@@ -179,7 +182,8 @@ fn say_ready(hub: &Hub, config: &Config, listeners: &[Bound], api: &Api) {
         version = env!("CARGO_PKG_VERSION"),
         admin = admin.address,
         unix_socket = admin.unix_socket,
-        state = %config.state_dir.display(),
+        state = %config.state.dir.display(),
+        drains_in = config.state.redis.as_ref().map(|redis| redis.to_string()),
         drains,
         "draingate is ready"
     );

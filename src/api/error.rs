@@ -180,7 +180,7 @@ const KINDS: &[(Kind, &str, StatusCode, &str, &str)] = &[
         "store",
         StatusCode::SERVICE_UNAVAILABLE,
         "The state could not be saved",
-        "look at the disk behind the state directory, then try again",
+        "look at the disk behind the state directory, or at the Redis of `state.url`, then try again",
     ),
     (
         Kind::NotReady,

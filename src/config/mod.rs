@@ -1,6 +1,6 @@
 //! The configuration in two levels: as written (`source`: a tree of values that each know their line) and as meant
 //! ([`Config`]: checked once, complete, what the rest of the gate sees). Every key has a default; a key that is not
-//! known, or a value that cannot be meant, is one clear line. What this version cannot do is refused, never ignored.
+//! known, or a value that cannot be meant, is one clear line.
 //!
 //! To add a key: a field in [`Config`], a line in `read`, a line in `draingate.toml` at the root of the repository.
 
@@ -9,12 +9,14 @@ mod problem;
 mod read;
 mod section;
 mod source;
+mod state;
 #[cfg(test)]
 mod tests;
 mod tls;
 
 pub use address::{BrokerAddress, HostPort, Upstream};
 pub use problem::{ConfigError, Problem};
+pub use state::{Password, StateConfig, StateInRedis};
 
 use crate::fleet::FleetSettings;
 use crate::gate::amqp::AmqpSettings;
@@ -44,7 +46,7 @@ pub struct Config {
     /// Home-made queues.
     pub gate: GateConfig,
     /// Where marks and the journal are kept.
-    pub state_dir: PathBuf,
+    pub state: StateConfig,
     /// The log.
     pub log: LogConfig,
     /// How long a safe stop may take.

@@ -37,8 +37,6 @@ pub enum Fault {
     UnknownKey(String),
     /// The value cannot be meant; the text says what was expected.
     Invalid(String),
-    /// It is right, but this version cannot do it.
-    Unavailable(String),
 }
 
 impl fmt::Display for Problem {
@@ -52,7 +50,6 @@ impl fmt::Display for Problem {
         match &self.fault {
             Fault::UnknownKey(nearest) => write!(f, "there is no such key; the nearest is {nearest:?}"),
             Fault::Invalid(text) => f.write_str(text),
-            Fault::Unavailable(what) => write!(f, "{what} is not available in this version"),
         }
     }
 }

@@ -33,7 +33,7 @@ pub(super) fn config(tree: Tree, environment: &[(String, String)], flags: &Flags
         celery_acks_late,
         celery_ask,
         gate: gate(root.section("gate")),
-        state_dir: state(root.section("state"), environment, flags),
+        state: state::read(root.section("state"), environment, flags),
         log: log(root.section("log")),
         shutdown_grace: shutdown(root.section("shutdown")),
     };
@@ -120,7 +120,7 @@ fn listener(index: usize, mut section: Section<'_>) -> ListenerConfig {
         let text = "a Unix socket of the broker speaks no TLS: leave this out, or give its address on the network";
         section.problem(section.place_of("upstream_tls"), "upstream_tls", Fault::Invalid(text.into()));
     }
-    let upstream_tls = tls::client(&mut section, upstream.secure);
+    let upstream_tls = tls::client(&mut section, "upstream_tls", upstream.secure);
     upstream.secure |= upstream_tls.is_some();
     let send_proxy_protocol = section.boolean("send_proxy_protocol", default.send_proxy_protocol);
     let identities =
@@ -242,7 +242,7 @@ fn digest(text: &str) -> Result<[u8; 32], String> {
 }
 
 /// The text itself, or what stands in `file:PATH` or in the environment variable of `env:NAME`.
-fn secret(text: &str, environment: &[(String, String)]) -> Result<String, String> {
+pub(super) fn secret(text: &str, environment: &[(String, String)]) -> Result<String, String> {
     if let Some(path) = text.strip_prefix("file:") {
         let content = std::fs::read_to_string(path).map_err(|error| format!("a file that can be read ({error})"))?;
         return Ok(content.trim_end().to_owned());
@@ -293,35 +293,6 @@ fn gate(mut section: Section<'_>) -> GateConfig {
     let gate = GateConfig { fetch: patterns("fetch"), pass: patterns("pass") };
     section.finish();
     gate
-}
-
-fn state(mut section: Section<'_>, environment: &[(String, String)], flags: &Flags) -> PathBuf {
-    let variable = |name: &str| {
-        let found = environment.iter().find(|(key, value)| key == name && !value.is_empty());
-        found.map(|(_, value)| PathBuf::from(value))
-    };
-    let written = section.text(
-        "dir",
-        || None,
-        |text| match (text.strip_prefix("~/"), variable("HOME")) {
-            _ if text.is_empty() => Err("a directory".into()),
-            (Some(rest), Some(home)) => Ok(Some(home.join(rest))),
-            (Some(_), None) => Err("a directory (~ needs the environment variable HOME)".into()),
-            (None, _) => Ok(Some(PathBuf::from(text))),
-        },
-    );
-    section.unavailable("url", "state in Redis");
-    let default = || {
-        let base = variable("XDG_STATE_HOME").or_else(|| Some(variable("HOME")?.join(".local/state")));
-        base.map(|base| base.join("draingate"))
-    };
-    let dir = flags.state_dir.clone().or(written).or_else(default).unwrap_or_else(|| {
-        let text = "there is no home directory: say where marks are to be kept (--state-dir or state.dir)";
-        section.problem(String::new(), "dir", Fault::Invalid(text.into()));
-        PathBuf::new()
-    });
-    section.finish();
-    dir
 }
 
 fn log(mut section: Section<'_>) -> LogConfig {

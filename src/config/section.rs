@@ -160,13 +160,6 @@ impl<'p> Section<'p> {
         Some(list)
     }
 
-    /// A key that this version knows but cannot serve: refused when written.
-    pub(super) fn unavailable(&mut self, key: &'static str, what: &str) {
-        if let Some(value) = self.take(key) {
-            self.problem(value.place, key, Fault::Unavailable(what.to_owned()));
-        }
-    }
-
     /// Whether a key is written.
     pub(super) fn has(&self, key: &str) -> bool {
         self.entries.contains_key(key)

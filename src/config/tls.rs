@@ -1,4 +1,4 @@
-//! `tls` of what listens and `upstream_tls` of a broker. The files are read here already, so that `check-config` and a
+//! `tls` of what listens, `upstream_tls` of a broker and `tls` of the state. The files are read here already, so that `check-config` and a
 //! reload say what is wrong with them.
 
 use super::problem::Fault;
@@ -16,13 +16,14 @@ pub(super) fn server(parent: &mut Section<'_>) -> Option<ServerTls> {
     check(parent, place, "tls", tls::server(&tls).map(|_| tls))
 }
 
-/// `upstream_tls = { ca?, cert?, key?, server_name? }`; `None` if neither it is written nor the broker's URL asks for TLS.
-pub(super) fn client(parent: &mut Section<'_>, wanted: bool) -> Option<ClientTls> {
-    if !wanted && !parent.has("upstream_tls") {
+/// `upstream_tls = { ca?, cert?, key?, server_name? }`, or what else the key is; `None` if neither it is written nor the URL
+/// beside it asks for TLS.
+pub(super) fn client(parent: &mut Section<'_>, key: &'static str, wanted: bool) -> Option<ClientTls> {
+    if !wanted && !parent.has(key) {
         return None;
     }
-    let place = parent.place_of("upstream_tls");
-    let mut section = parent.section("upstream_tls");
+    let place = parent.place_of(key);
+    let mut section = parent.section(key);
     let ca = section.text("ca", || None, |text| file(text).map(Some));
     let both = section.has("cert") || section.has("key");
     let identity = both.then(|| (section.required("cert", file), section.required("key", file)));
@@ -33,7 +34,7 @@ pub(super) fn client(parent: &mut Section<'_>, wanted: bool) -> Option<ClientTls
         None => None,
     };
     let tls = ClientTls { ca, identity, server_name };
-    check(parent, place, "upstream_tls", tls::client(&tls).map(|_| tls))
+    check(parent, place, key, tls::client(&tls).map(|_| tls))
 }
 
 fn check<T>(parent: &Section<'_>, place: String, key: &str, tls: Result<T, TlsError>) -> Option<T> {

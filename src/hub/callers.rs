@@ -89,6 +89,7 @@ impl Hub {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::StateConfig;
     use crate::fleet::FleetSettings;
     use crate::hub::ListenerInfo;
     use crate::job::{JobEvent, Place};
@@ -103,7 +104,7 @@ mod tests {
     #[test]
     fn who_cannot_be_seen_is_known_by_a_listener_of_its_own() {
         let dir = tempfile::tempdir().expect("a directory");
-        let (store, saved) = Store::open(dir.path(), false).expect("opened");
+        let (store, saved) = Store::open(&StateConfig::in_dir(dir.path()), false).expect("opened");
         let hub = Hub::open(FleetSettings::default(), store, saved).expect("opened");
         let own: HashSet<String> = [String::from("own")].into();
         hub.set_ready(vec![listener("own"), listener("shared")], own.clone(), AdminInfo::default());

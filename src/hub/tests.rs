@@ -1,13 +1,14 @@
 //! The hub with a real fleet and a real store.
 
 use super::*;
+use crate::config::StateConfig;
 use crate::fleet::{Process, Ttl};
 use crate::job::{Job, JobEvent, JobKey, Outcome, Place, System};
 use std::path::Path;
 use std::sync::atomic::AtomicU16;
 
 fn open(dir: &Path) -> Arc<Hub> {
-    let (store, saved) = Store::open(dir, false).expect("opened");
+    let (store, saved) = Store::open(&StateConfig::in_dir(dir), false).expect("opened");
     Hub::open(FleetSettings::default(), store, saved).expect("opened")
 }
 
@@ -229,7 +230,7 @@ fn a_state_that_makes_no_sense_is_refused() {
     for (name, content) in [("drains", "nonsense\n"), ("journal", "draingate journal 1\nnonsense\nmore\n")] {
         let dir = tempfile::tempdir().expect("a directory");
         std::fs::write(dir.path().join(name), content).expect("written");
-        let (store, saved) = Store::open(dir.path(), false).expect("the files are text");
+        let (store, saved) = Store::open(&StateConfig::in_dir(dir.path()), false).expect("the files are text");
         let error = Hub::open(FleetSettings::default(), store, saved).err().expect("refused").to_string();
         assert!(error.contains(name) && error.contains("--ignore-state") && !error.contains('\n'), "{error}");
     }

@@ -78,7 +78,8 @@ fn needs_restart(running: &Config, wanted: &Config) -> Vec<&'static str> {
         ("redis", running.redis_slice != wanted.redis_slice),
         ("celery", (running.celery_acks_late, running.celery_ask) != (wanted.celery_acks_late, wanted.celery_ask)),
         ("gate", running.gate != wanted.gate),
-        ("state.dir", running.state_dir != wanted.state_dir),
+        ("state.dir", running.state.dir != wanted.state.dir),
+        ("state.url", running.state.redis != wanted.state.redis),
         ("log.format", running.log.format != wanted.log.format),
     ];
     differences.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()

@@ -2,7 +2,8 @@
 //! later gate would believe too little without it. Written to the kernel, not to the disk: it outlives the gate, and a
 //! machine that dies takes its workers along.
 
-use super::{Durability, JOURNAL, replace};
+use super::JOURNAL;
+use super::files::{Durability, replace};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};

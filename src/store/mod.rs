@@ -1,55 +1,78 @@
-//! What outlives the gate, in one directory: the drains (saved durably before they are answered), the journal of jobs
-//! in flight (appended without fsync), and `admin.json` with the admin API's address in force. The texts themselves are
-//! the fleet's; the store knows files only.
+//! What outlives the gate: the drains (saved durably before they are answered, in the state directory or in Redis), and in
+//! the directory the journal of jobs in flight (appended without fsync) and `admin.json` with the admin API's address in
+//! force. The texts themselves are the fleet's; the store knows where they are only.
 //!
 //! Nothing here may stop traffic once the gate runs: a failing journal is emptied, so that a later gate knows nothing
 //! rather than something stale, and is written anew when the disk allows.
 
+mod drains;
+mod files;
 mod journal;
+mod redis;
 #[cfg(test)]
 mod tests;
 
+pub use redis::Kept;
+
+use crate::config::StateConfig;
+use drains::Drains;
+use files::{Durability, replace};
 use journal::Journal;
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 const LOCK: &str = "lock";
 const DRAINS: &str = "drains";
 const JOURNAL: &str = "journal";
 const ADMIN: &str = "admin.json";
+/// Whose drains in Redis the journal goes with.
+const OWNER: &str = "owner";
 
 /// Why the store could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The directory or a file in it cannot be used.
-    #[error("the state in {}: {what}: {error}", dir.display())]
+    /// The place or something in it cannot be used.
+    #[error("the state in {place}: {what}: {error}")]
     Io {
-        /// The state directory.
-        dir: PathBuf,
+        /// The state directory, or where the drains are in Redis.
+        place: String,
         /// What failed.
         what: &'static str,
         /// How.
         error: io::Error,
     },
     /// Another gate has it.
-    #[error("the state in {} belongs to a gate that is running; give this one a --state-dir of its own", .0.display())]
-    Taken(PathBuf),
-    /// A file is there and cannot be understood.
-    #[error("the state in {} cannot be read: {what} (--ignore-state starts without it and keeps the files aside)", dir.display())]
+    #[error("the state in {place} belongs to a gate that is running; give this one {instead}")]
+    Taken {
+        /// Where.
+        place: String,
+        /// What would be another place.
+        instead: &'static str,
+    },
+    /// It is there and cannot be understood, or it cannot be seen whether it is there.
+    #[error("the state in {place} cannot be read: {what} (--ignore-state starts without it and keeps it aside)")]
     Corrupt {
-        /// The state directory.
-        dir: PathBuf,
-        /// Which file, and what is wrong in it.
+        /// Where.
+        place: String,
+        /// Which part of it, and what is wrong with it.
         what: String,
     },
 }
 
-/// The state directory, locked for as long as this lives.
+impl StoreError {
+    /// A file in the state directory cannot be understood.
+    pub fn corrupt(dir: &Path, what: String) -> StoreError {
+        StoreError::Corrupt { place: dir.display().to_string(), what }
+    }
+}
+
+/// The state directory, locked for as long as this lives, and where the drains are.
 pub struct Store {
     dir: PathBuf,
+    drains: Drains,
     journal: Mutex<Journal>,
     /// Released by the kernel with the process, however it ends.
     lock: File,
@@ -85,30 +108,26 @@ pub struct Saved {
 }
 
 impl Store {
-    /// Opens and locks the directory, making it if need be, and reads what is there. With `ignore_state` the files of
-    /// earlier are moved aside first.
-    pub fn open(dir: &Path, ignore_state: bool) -> Result<(Store, Saved), StoreError> {
-        let io = |what| move |error| StoreError::Io { dir: dir.to_owned(), what, error };
-        make_private(dir).map_err(io("the directory cannot be made"))?;
-        let lock = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(dir.join(LOCK))
-            .map_err(io("the lock file cannot be opened"))?;
-        match lock.try_lock() {
-            Ok(()) => (),
-            Err(TryLockError::WouldBlock) => return Err(StoreError::Taken(dir.to_owned())),
-            Err(TryLockError::Error(error)) => return Err(io("the lock file cannot be locked")(error)),
-        }
+    /// Opens and locks the directory, making it if need be, and claims the drains if they are elsewhere; reads what is
+    /// there. With `ignore_state` what is of earlier is moved aside first.
+    pub fn open(state: &StateConfig, ignore_state: bool) -> Result<(Store, Saved), StoreError> {
+        let dir = state.dir.as_path();
+        let io = |what| move |error| StoreError::Io { place: dir.display().to_string(), what, error };
+        files::make_private(dir).map_err(io("the directory cannot be made"))?;
+        let lock = lock(dir)?;
         if ignore_state {
             for name in [DRAINS, JOURNAL] {
-                move_aside(dir, name).map_err(io("an old file cannot be moved aside"))?;
+                files::move_aside(dir, name, "ignored").map_err(io("an old file cannot be moved aside"))?;
             }
         }
-        let saved = read_saved(dir)?;
+        let (drains, found) = Drains::open(state, ignore_state)?;
+        if !found.journal_is_theirs {
+            remove(&dir.join(JOURNAL)).map_err(io("the journal of another time cannot be removed"))?;
+        }
+        drains.sign(dir).map_err(io("whose the journal is cannot be written"))?;
+        let saved = Saved { drains: found.drains, journal: read_journal(dir)? };
         let journal = Journal::open(dir.join(JOURNAL)).map_err(io("the journal cannot be opened"))?;
-        Ok((Store { dir: dir.to_owned(), journal: Mutex::new(journal), lock }, saved))
+        Ok((Store { dir: dir.to_owned(), drains, journal: Mutex::new(journal), lock }, saved))
     }
 
     /// The directory.
@@ -116,9 +135,29 @@ impl Store {
         &self.dir
     }
 
-    /// Replaces the drains: on disk when this returns.
+    /// Where the drains are, for messages.
+    pub fn place_of_drains(&self) -> String {
+        self.drains.place()
+    }
+
+    /// Replaces the drains: safe when this returns. May wait for a disk, or for Redis.
     pub fn save_drains(&self, text: &str) -> io::Result<()> {
-        replace(&self.dir, DRAINS, &[text.as_bytes()], Durability::Synced)
+        self.drains.save(text)
+    }
+
+    /// How often [`Store::renew`] wants to be called; `None`: never.
+    pub fn renewal(&self) -> Option<Duration> {
+        self.drains.renewal()
+    }
+
+    /// Makes sure that the drains go on being this gate's, and that what was saved is still there. May wait for Redis.
+    pub fn renew(&self) -> io::Result<Kept> {
+        self.drains.renew()
+    }
+
+    /// The gate is leaving: the next one may have the drains. May wait for Redis.
+    pub fn leave(&self) {
+        self.drains.leave();
     }
 
     /// Appends lines, each with its end, to the journal with one write. Never fails for the caller (see the module),
@@ -138,7 +177,8 @@ impl Store {
     /// if that cannot be done either.
     pub fn give_up_journal(&self, error: &io::Error) -> Result<(), StoreError> {
         let emptied = self.locked_journal().fail(error);
-        emptied.map_err(|error| StoreError::Io { dir: self.dir.clone(), what: "the journal cannot be written", error })
+        let place = self.dir.display().to_string();
+        emptied.map_err(|error| StoreError::Io { place, what: "the journal cannot be written", error })
     }
 
     /// Says where the admin API is, for commands on this host.
@@ -165,63 +205,28 @@ impl Store {
     }
 }
 
-fn read_saved(dir: &Path) -> Result<Saved, StoreError> {
-    let drains = read_text(dir, DRAINS)?;
-    let text = read_text(dir, JOURNAL)?.unwrap_or_default();
-    let lines = journal::whole_lines(&text)
-        .map_err(|what| StoreError::Corrupt { dir: dir.to_owned(), what: format!("{JOURNAL}: {what}") })?;
-    Ok(Saved { drains, journal: lines.into_iter().map(str::to_owned).collect() })
-}
-
-fn read_text(dir: &Path, name: &'static str) -> Result<Option<String>, StoreError> {
-    let bytes = match fs::read(dir.join(name)) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(StoreError::Corrupt { dir: dir.to_owned(), what: format!("{name}: {error}") }),
-    };
-    // an append that was cut may have ended inside a character: the journal's torn line is ignored, nothing else
-    let whole = if name == JOURNAL { journal::until_torn(&bytes) } else { &bytes };
-    match std::str::from_utf8(whole) {
-        Ok(text) => Ok(Some(text.to_owned())),
-        Err(_) => Err(StoreError::Corrupt { dir: dir.to_owned(), what: format!("{name}: it is not text") }),
+/// For as long as the file is open.
+fn lock(dir: &Path) -> Result<File, StoreError> {
+    let place = || dir.display().to_string();
+    let io = |what| move |error| StoreError::Io { place: place(), what, error };
+    let lock = OpenOptions::new().create(true).truncate(false).write(true).open(dir.join(LOCK));
+    let lock = lock.map_err(io("the lock file cannot be opened"))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(StoreError::Taken { place: place(), instead: "a --state-dir of its own" }),
+        Err(TryLockError::Error(error)) => Err(io("the lock file cannot be locked")(error)),
     }
 }
 
-fn make_private(dir: &Path) -> io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
-}
-
-fn move_aside(dir: &Path, name: &str) -> io::Result<()> {
-    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    match fs::rename(dir.join(name), dir.join(format!("{name}.ignored-{seconds}"))) {
+fn remove(file: &Path) -> io::Result<()> {
+    match fs::remove_file(file) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
 }
 
-/// How far a replaced file has come when [`replace`] returns.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Durability {
-    /// It survives the machine.
-    Synced,
-    /// It survives this process.
-    Renamed,
-}
-
-/// Replaces a file as a whole: there is always the old or the new one, never a part.
-fn replace(dir: &Path, name: &str, content: &[&[u8]], durability: Durability) -> io::Result<()> {
-    let temporary = dir.join(format!("{name}.new"));
-    let mut file = File::create(&temporary)?;
-    for part in content {
-        file.write_all(part)?;
-    }
-    if durability == Durability::Synced {
-        file.sync_all()?;
-    }
-    fs::rename(&temporary, dir.join(name))?;
-    if durability == Durability::Synced {
-        File::open(dir)?.sync_all()?;
-    }
-    Ok(())
+fn read_journal(dir: &Path) -> Result<Vec<String>, StoreError> {
+    let text = files::read_text(dir, JOURNAL)?.unwrap_or_default();
+    let lines = journal::whole_lines(&text).map_err(|what| StoreError::corrupt(dir, format!("{JOURNAL}: {what}")))?;
+    Ok(lines.into_iter().map(str::to_owned).collect())
 }

@@ -1,13 +1,14 @@
 //! The store against real files.
 
 use super::*;
+use std::io::Write;
 
 fn lines(words: &[&str]) -> Vec<String> {
     words.iter().map(|word| (*word).to_owned()).collect()
 }
 
 fn open(dir: &Path) -> (Store, Saved) {
-    Store::open(dir, false).expect("opens")
+    Store::open(&StateConfig::in_dir(dir), false).expect("opens")
 }
 
 #[test]
@@ -44,8 +45,8 @@ fn a_torn_last_line_is_ignored() {
 fn a_second_gate_is_refused() {
     let dir = tempfile::tempdir().expect("a directory");
     let (_store, _) = open(dir.path());
-    let error = Store::open(dir.path(), false).err().expect("refused");
-    assert!(matches!(error, StoreError::Taken(_)), "{error}");
+    let error = Store::open(&StateConfig::in_dir(dir.path()), false).err().expect("refused");
+    assert!(matches!(error, StoreError::Taken { .. }), "{error}");
 }
 
 /// As a child process has it between its fork and its own program.
@@ -63,9 +64,9 @@ fn what_cannot_be_read_is_refused_and_can_be_ignored() {
     let dir = tempfile::tempdir().expect("a directory");
     for (name, content) in [(DRAINS, &b"\xff\xfe\n"[..]), (JOURNAL, b"something else\n"), (JOURNAL, b"\xff\n")] {
         fs::write(dir.path().join(name), content).expect("written");
-        let error = Store::open(dir.path(), false).err().expect("refused").to_string();
+        let error = Store::open(&StateConfig::in_dir(dir.path()), false).err().expect("refused").to_string();
         assert!(error.contains(name) && error.contains("--ignore-state"), "{error}");
-        let (_store, saved) = Store::open(dir.path(), true).expect("ignored");
+        let (_store, saved) = Store::open(&StateConfig::in_dir(dir.path()), true).expect("ignored");
         assert_eq!(saved, Saved::default());
         let _ = fs::remove_file(dir.path().join(JOURNAL));
     }
@@ -77,7 +78,8 @@ fn what_cannot_be_read_is_refused_and_can_be_ignored() {
 fn a_directory_that_cannot_be_made_is_one_clear_line() {
     let dir = tempfile::tempdir().expect("a directory");
     fs::write(dir.path().join("file"), "").expect("written");
-    let error = Store::open(&dir.path().join("file/state"), false).err().expect("refused").to_string();
+    let error =
+        Store::open(&StateConfig::in_dir(&dir.path().join("file/state")), false).err().expect("refused").to_string();
     assert!(error.contains("the directory cannot be made") && !error.contains('\n'), "{error}");
 }
 

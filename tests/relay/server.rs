@@ -1,7 +1,7 @@
 //! From accept to close, with a broker that answers `PING`.
 
 use crate::support::SURELY;
-use draingate::config::{Config, Flags};
+use draingate::config::{Config, Flags, StateConfig};
 use draingate::fleet::FleetSettings;
 use draingate::hub::Hub;
 use draingate::relay::{Bound, Relay, Resolver, Threads};
@@ -34,7 +34,7 @@ fn serve(upstream: &str, max_connections: usize) -> Server {
     let environment = [("HOME".to_owned(), "/nonexistent".to_owned())];
     let config = Config::parse(Some(("test", &file)), &environment, &Flags::default()).expect("valid");
     let state = tempfile::tempdir().expect("a directory");
-    let (store, saved) = Store::open(state.path(), false).expect("opened");
+    let (store, saved) = Store::open(&StateConfig::in_dir(state.path()), false).expect("opened");
     let hub = Hub::open(FleetSettings::default(), store, saved).expect("opened");
     let threads = Arc::new(Threads::start(2, hub.clock(), hub.teller()).expect("started"));
     let meter = Arc::new(Meter::new(["redis"].into_iter(), 2));

@@ -59,9 +59,13 @@ pub(crate) fn config(broker: SocketAddr, more: &str) -> String {
 
 impl Gate {
     pub(crate) fn start(dir: &Path, config: &str) -> Gate {
+        Gate::start_with(dir, config, &[])
+    }
+
+    pub(crate) fn start_with(dir: &Path, config: &str, flags: &[&str]) -> Gate {
         let admin_file = dir.join("state/admin.json");
         let _ = std::fs::remove_file(&admin_file);
-        let mut gate = Gate::spawn(dir, command(dir, config, &[]));
+        let mut gate = Gate::spawn(dir, command(dir, config, flags));
         gate.admin = gate.eventually("it says where its admin API is", |_| {
             let text = std::fs::read_to_string(&admin_file).ok()?;
             serde_json::from_str::<serde_json::Value>(&text).ok()?["admin"].as_str()?.parse().ok()

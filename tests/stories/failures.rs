@@ -35,6 +35,38 @@ fn the_gate_is_killed_while_a_job_runs() {
     world.log().assert_exactly_once(&[]);
 }
 
+/// The same with the drains in another Redis, and the next gate's directory is empty, as that of a container that has been
+/// replaced: it has the mark and no journal, so the worker has to answer for itself.
+#[test]
+fn the_gate_is_killed_and_its_directory_goes_with_it() {
+    let mut world = World::new();
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let keeper = Redis::start(Server::Redis7, dir.path());
+    world.gate_mut().kill();
+    world.gate_mut().set("DRAINGATE__STATE__URL", &format!("redis://{}/0?key=jobs", keeper.address()));
+    world.gate_mut().up();
+    let celery = Celery::default();
+    let worker = celery.start(&world, "w1", 1);
+    let mut producer = celery.producer(&world);
+    producer.push("long", 15.0, 0.0);
+    world.log().await_line("start", "long", secs(60));
+    await_acknowledged(&world, &worker);
+    world.gate().cli(&["drain", &worker.name, "--name", "d"]).expect(0);
+    world.gate_mut().kill();
+    std::fs::remove_dir_all(world.path().join("state")).expect("removed");
+    world.gate_mut().up();
+    producer.push("new", 0.1, 0.0);
+    world.gate().cli(&["wait", "d", "--timeout", "90s"]).expect(0);
+    let drained_at = crate::support::now();
+    let end = world.log().find("end", "long").expect("drained only after the job's end");
+    assert!(end.time < drained_at);
+    assert_eq!(world.log().find("start", "new"), None, "the mark is in the other Redis");
+    drop(worker);
+    let _next = celery.start(&world, "w1", 2);
+    world.log().await_line("end", "new", secs(60));
+    world.log().assert_exactly_once(&[]);
+}
+
 /// kill -9 of the gate at any moment of three workers' lives, with jobs running and more in their memory: the one that is
 /// drained, before or after, gets there soon after the gate is back, and not before its jobs have ended. (Celery 5.7 may
 /// end by itself when it is cut with jobs in its memory, with a gate or without; then there is nothing to drain. Its pool
