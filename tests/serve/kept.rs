@@ -1,7 +1,7 @@
 //! Drains in Redis: they outlive the gate's directory, belong to one gate at a time, and a Redis in trouble costs no job.
 
 use crate::broker::{Broker, Client};
-use crate::gate::{Gate, command, refusal};
+use crate::gate::{Gate, SURELY, command, refusal};
 use crate::keeper::{Dirs, Keeper, assert_held, drain, journal, kept, worker};
 use std::time::Instant;
 
@@ -104,6 +104,13 @@ fn a_redis_that_hangs_refuses_drains_and_no_job_waits_for_it() {
     keeper.signal("-STOP");
     let (status, body) = drain(&gate);
     assert!(status == 503 && body.contains("no answer within 2 s"), "{body}");
+    // nor do they wait for each other
+    let begun = Instant::now();
+    std::thread::scope(|scope| {
+        let all: Vec<_> = (0..30).map(|_| scope.spawn(|| drain(&gate).0)).collect();
+        assert!(all.into_iter().all(|call| call.join().expect("answered") == 503));
+    });
+    assert!(begun.elapsed() < SURELY, "{:?}", begun.elapsed());
     Client::connect(broker.address).call(&["LPUSH", "jobs", "one"]);
     assert_eq!(first.job(), "one");
     first.send(&["BRPOP", "jobs", "0"]);

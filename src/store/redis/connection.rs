@@ -107,7 +107,8 @@ fn as_io(error: RedisError) -> io::Error {
     }
 }
 
-fn late() -> io::Error {
+/// For one that does not answer.
+pub(super) fn late() -> io::Error {
     io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {} s", PATIENCE.as_secs()))
 }
 

@@ -15,7 +15,7 @@ mod connection;
 
 use super::StoreError;
 use crate::config::StateInRedis;
-use connection::Connection;
+use connection::{Connection, late};
 use redis::{Cmd, FromRedisValue, Value};
 use std::hash::{BuildHasher as _, RandomState};
 use std::io;
@@ -27,6 +27,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 const CLAIM: Duration = Duration::from_secs(10);
 /// Between two renewals.
 pub(super) const RENEWAL: Duration = Duration::from_secs(3);
+/// A Redis that has not answered is not asked again for so long: who was waiting behind that need not wait as well.
+const SILENCE: Duration = Duration::from_secs(1);
 /// Between two looks at another gate's claim.
 const LOOK: Duration = Duration::from_millis(200);
 
@@ -85,6 +87,8 @@ pub(super) struct DrainsInRedis {
 
 struct Inner {
     connection: Option<Connection>,
+    /// When Redis has not answered, if that was the last time.
+    silent: Option<Instant>,
     claim: Claim,
     /// Counts what was to be saved since the claim. One that was not confirmed may still arrive, behind the next.
     sent: u64,
@@ -135,7 +139,7 @@ impl DrainsInRedis {
         former: Option<&str>,
         ignore_state: bool,
     ) -> Result<(DrainsInRedis, Found), StoreError> {
-        let inner = Inner { connection: None, claim: Claim::Due, sent: 0, saved: 0 };
+        let inner = Inner { connection: None, silent: None, claim: Claim::Due, sent: 0, saved: 0 };
         let drains = DrainsInRedis { place: place.clone(), token: token(), inner: Mutex::new(inner) };
         let mut inner = drains.lock();
         let taken = drains.take_in_time(&mut inner, former, ignore_state);
@@ -249,8 +253,18 @@ impl DrainsInRedis {
         }
     }
 
-    /// A connection that was there may have ended meanwhile: then another one is made.
     fn ask<T: FromRedisValue>(&self, inner: &mut Inner, command: &Cmd) -> io::Result<T> {
+        if inner.silent.is_some_and(|at| at.elapsed() < SILENCE) {
+            return Err(late());
+        }
+        let reply = self.ask_now(inner, command);
+        let silent = matches!(&reply, Err(error) if error.kind() == io::ErrorKind::TimedOut);
+        inner.silent = silent.then(Instant::now);
+        reply
+    }
+
+    /// A connection that was there may have ended meanwhile: then another one is made.
+    fn ask_now<T: FromRedisValue>(&self, inner: &mut Inner, command: &Cmd) -> io::Result<T> {
         if let Some(mut connection) = inner.connection.take() {
             match connection.ask(command) {
                 Err(error) if error.kind() == io::ErrorKind::TimedOut => return Err(error),
