@@ -204,12 +204,13 @@ fn an_idle_connection_takes_little_and_gives_it_back() {
     drop(idle(&between, 50));
     let before = between.gate.memory();
     let little = |gate: &Gate| (gate.memory() < before + NUMBER * 7_000).then_some(());
-    let given_back = |gate: &Gate| (gate.memory() < before + NUMBER * 5_000).then_some(());
     // what each round left behind would add up
     for _ in 0..4 {
         let connections = idle(&between, NUMBER);
         between.gate.eventually("a connection takes little", little);
+        let taken = between.gate.memory() - before;
         drop(connections);
+        let given_back = |gate: &Gate| (gate.memory() < before + taken / 2).then_some(());
         between.gate.eventually("memory is given back", given_back);
     }
 }
