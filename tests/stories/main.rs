@@ -20,6 +20,7 @@ mod huey;
 mod laravel;
 mod loops;
 mod pauses;
+mod pipelines;
 mod quiet;
 mod rabbitmq;
 mod rabbitmq_accounts;

@@ -10,6 +10,7 @@ mod bounds;
 mod bull;
 mod celery;
 mod dramatiq;
+mod footing;
 mod framing;
 mod generic;
 mod huey;

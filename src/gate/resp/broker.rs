@@ -6,9 +6,7 @@ use super::reply::{DELIVERY_MAX, ORPHAN_MAX, Reading};
 use super::scan::{NotResp, number};
 use super::session::{Item, item};
 use super::{Mode, RespGate};
-use crate::dialect::PAYLOAD;
-use crate::dialect::Reads;
-use crate::dialect::json::Skim;
+use crate::dialect::{PAYLOAD, Reads, json::Skim};
 use crate::gate::{Action, Side};
 use crate::job::{FetchEnd, Millis, Place};
 use std::ops::Range;
@@ -196,7 +194,11 @@ impl RespGate {
             self.synced(out);
         }
         match buf[0] {
-            b'>' => return self.begin_push(buf).map(Some),
+            b'>' => {
+                // the reply to HELLO may be switched off
+                self.session.proto = super::empty::Proto::Three;
+                return self.begin_push(buf).map(Some);
+            }
             b'+' if self.session.monitor => match buf.get(1) {
                 None => return Err(More),
                 Some(c) if c.is_ascii_digit() => return Ok(Some((Current::OutOfBand, None))),

@@ -198,6 +198,10 @@ impl RespGate {
                         self.plain();
                         self.stream(left, None, out);
                     }
+                    Verdict::Wait => {
+                        self.wait_for_turn(now);
+                        return None;
+                    }
                 }
                 Some((rest, true))
             }

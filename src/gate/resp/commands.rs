@@ -2,6 +2,7 @@
 //! command is to be forwarded as it stands.
 
 use super::client::ClientAt;
+use super::footing::Footing;
 use super::noted::Came;
 use super::owed::{Change, Doubted, Owed, PubsubKind};
 use super::pause::PASSED_MAX;
@@ -35,9 +36,11 @@ impl RespGate {
         out: &mut Vec<Action>,
     ) -> Option<(usize, bool)> {
         let name = args[0].to_ascii_lowercase();
-        let forward = match is_pop(&name) {
-            true => self.pop_command(now, &name, args, text, out),
-            false => self.command(now, &name, args, out),
+        let forward = match self.footing(&name) {
+            Footing::Unsure => self.wait_for_turn(now),
+            Footing::Refused => self.plain(),
+            Footing::Sure if is_pop(&name) => self.pop_command(now, &name, args, text, out),
+            Footing::Sure => self.command(now, &name, args, out),
         };
         self.in_turn(used, forward)
     }

@@ -16,6 +16,7 @@ mod delivery;
 mod empty;
 mod encode;
 mod fetch;
+mod footing;
 mod leaves;
 mod noted;
 mod owed;

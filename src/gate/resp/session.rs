@@ -94,9 +94,14 @@ impl Session {
         self.transaction.take_if(|_| self.transactions == number).is_some()
     }
 
+    /// Something is subscribed to.
+    pub(super) fn is_subscribed(&self) -> bool {
+        self.channels > 0 || self.patterns > 0 || self.shards > 0
+    }
+
     /// RESP2 with subscriptions: messages are ordinary arrays, and only a few commands are allowed.
     pub(super) fn subscribed_resp2(&self) -> bool {
-        self.proto == Proto::Two && (self.channels > 0 || self.patterns > 0 || self.shards > 0)
+        self.proto == Proto::Two && self.is_subscribed()
     }
 
     /// How many confirmations an unsubscribe from everything brings (but one if there are none).

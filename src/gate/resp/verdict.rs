@@ -1,6 +1,7 @@
 //! How much of a command is wanted: decided by its name, the number of its arguments and the first of them.
 
 use super::RespGate;
+use super::footing::Footing;
 use super::pop::is_pop;
 use crate::dialect::{self, Interest};
 
@@ -16,6 +17,8 @@ pub(super) enum Verdict {
     Answer,
     /// Wait for all of it.
     Whole,
+    /// Not yet: it is judged when all replies before it have come.
+    Wait,
 }
 
 /// A command's name in lower case.
@@ -132,10 +135,16 @@ impl RespGate {
                     _ => Verdict::Whole,
                 };
             }
-            Kind::Session => return Verdict::Whole,
+            Kind::Session | Kind::Pubsub => {
+                return match self.footing(name.text) {
+                    Footing::Unsure => Verdict::Wait,
+                    Footing::Refused => Verdict::Stream,
+                    Footing::Sure if kind == Kind::Pubsub => Verdict::Pubsub,
+                    Footing::Sure => Verdict::Whole,
+                };
+            }
             Kind::Watch if self.session.transaction.is_some() => return Verdict::Whole,
             Kind::LPush if self.is_answer(argc, first) => return Verdict::Answer,
-            Kind::Pubsub => return Verdict::Pubsub,
             // a part of it alone tells of a worker that has just begun
             Kind::Quiet if name.word == INFO && argc == 2 => {}
             Kind::Quiet => return Verdict::Stream,
