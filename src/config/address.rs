@@ -35,6 +35,27 @@ impl HostPort {
         Ok(HostPort { host, port })
     }
 
+    /// Whether nobody can listen there while somebody listens on `other`. Of names only the same one surely does not do.
+    pub(super) fn clashes_with(&self, other: &HostPort) -> bool {
+        // port 0 is another one each time
+        if self.port != other.port || self.port == 0 {
+            return false;
+        }
+        let all = |address: &IpAddr| address.is_unspecified();
+        match (self.ip(), other.ip()) {
+            (Some(one), Some(two)) if one.is_ipv4() == two.is_ipv4() => one == two || all(&one) || all(&two),
+            // [::] is all addresses of either kind
+            (one, two) if [one, two].iter().flatten().any(|ip| ip.is_ipv6() && all(ip)) => true,
+            (None, None) => self.host.eq_ignore_ascii_case(&other.host),
+            _ => false,
+        }
+    }
+
+    /// The address, if it is no name.
+    fn ip(&self) -> Option<IpAddr> {
+        self.host.parse().ok().map(|ip: IpAddr| ip.to_canonical())
+    }
+
     /// Whether only this host can reach it.
     pub fn is_loopback(&self) -> bool {
         self.host == "localhost" || self.host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())

@@ -24,6 +24,7 @@ pub(super) fn config(tree: Tree, environment: &[(String, String)], flags: &Flags
     let problems: Problems = RefCell::default();
     let mut root = Section::new("", tree.root, &problems);
     let written = root.sections("listener");
+    let mut places: Vec<String> = written.iter().map(|section| section.place_of("bind")).collect();
     let (celery_acks_late, celery_ask) = celery(root.section("celery"));
     let config = Config {
         listeners: listeners(written, flags, &problems),
@@ -38,7 +39,12 @@ pub(super) fn config(tree: Tree, environment: &[(String, String)], flags: &Flags
         shutdown_grace: shutdown(root.section("shutdown")),
     };
     root.finish();
-    let problems = problems.into_inner();
+    let mut problems = problems.into_inner();
+    if problems.is_empty() {
+        // else what is wrong was replaced by its default
+        places.resize(config.listeners.len(), String::new());
+        problems.extend(clashes(&config, &places));
+    }
     if problems.is_empty() { Ok(config) } else { Err(ConfigError::Wrong(problems)) }
 }
 
@@ -49,6 +55,20 @@ pub(super) fn globs(patterns: &[String]) -> GlobSet {
         set.add(glob);
     }
     set.build().unwrap_or_else(|_| GlobSet::empty())
+}
+
+/// Two that cannot listen both. `places` is where each listener's address is written.
+fn clashes(config: &Config, places: &[String]) -> Option<Problem> {
+    let admin = ("admin.bind".to_owned(), &config.admin.bind, "");
+    let listeners = config.listeners.iter().zip(places);
+    let listeners = listeners.map(|(it, place)| (format!("listener {:?}", it.name), &it.bind, place.as_str()));
+    let all: Vec<_> = std::iter::once(admin).chain(listeners).collect();
+    let (before, last) = all.iter().enumerate().find_map(|(index, last)| {
+        all[..index].iter().find(|before| before.1.clashes_with(last.1)).map(|before| (before, last))
+    })?;
+    let text = format!("{} ({}) and {} ({}) would listen at the same address", before.0, before.1, last.0, last.1);
+    let fault = Fault::Invalid(text + ": give each a port of its own");
+    Some(Problem { place: last.2.to_owned(), key: "listener.bind".into(), fault })
 }
 
 fn listeners(written: Vec<Section<'_>>, flags: &Flags, problems: &Problems) -> Vec<ListenerConfig> {

@@ -125,6 +125,53 @@ fn each_wrong_value_is_one_line_that_says_what_was_expected() {
 }
 
 #[test]
+fn two_cannot_listen_at_one_address() {
+    let two = |one: &str, two: &str| {
+        parse(&format!("[[listener]]\nname = \"a\"\nbind = \"{one}\"\n[[listener]]\nname = \"b\"\nbind = \"{two}\"\n"))
+    };
+    assert_eq!(
+        wrong(two("0.0.0.0:6380", "127.0.0.1:6380")),
+        "gate.toml:6: listener.bind: listener \"a\" (0.0.0.0:6380) and listener \"b\" (127.0.0.1:6380) would listen at the \
+         same address: give each a port of its own"
+    );
+    for (one, other) in [
+        ("127.0.0.1:6380", "127.0.0.1:6380"),
+        (":6380", "10.0.0.1:6380"),
+        ("[::]:6380", "[::1]:6380"),
+        ("[::]:6380", "127.0.0.1:6380"),
+        ("0.0.0.0:6380", "[::]:6380"),
+        ("[::]:6380", "gate.local:6380"),
+        ("[::ffff:127.0.0.1]:6380", "127.0.0.1:6380"),
+        ("Gate.local:6380", "gate.local:6380"),
+        // the admin's own default
+        ("127.0.0.1:6380", "127.0.0.1:9480"),
+    ] {
+        for said in [wrong(two(one, other)), wrong(two(other, one))] {
+            assert!(
+                said.contains("would listen at the same address") && said.lines().count() == 1,
+                "{one} {other}: {said}"
+            );
+        }
+    }
+    for (one, other) in [
+        ("127.0.0.1:6380", "127.0.0.1:6381"),
+        ("127.0.0.1:6380", "127.0.0.2:6380"),
+        ("0.0.0.0:6380", "[::1]:6380"),
+        ("localhost:6380", "127.0.0.1:6380"),
+        ("localhost:6380", "0.0.0.0:6380"),
+        ("127.0.0.1:0", "127.0.0.1:0"),
+        ("[::]:0", "0.0.0.0:0"),
+    ] {
+        two(one, other).unwrap_or_else(|error| panic!("{one} {other}: {error}"));
+    }
+    let admin =
+        |bind: &str| Flags { admin: Some(bind.into()), redis: vec![":6380=broker:6379".into()], ..Flags::default() };
+    let said = wrong(Config::parse(None, &home(), &admin("127.0.0.1:6380")));
+    assert!(said.contains("admin.bind (127.0.0.1:6380) and listener \"redis\" (0.0.0.0:6380)"), "{said}");
+    Config::parse(None, &home(), &admin("127.0.0.1:0")).expect("valid");
+}
+
+#[test]
 fn a_flag_that_names_a_password_is_refused_without_it() {
     let flags = Flags { amqp: vec!["127.0.0.1:5673=amqp://u:p@127.0.0.1".into()], ..Flags::default() };
     let lines = wrong(Config::parse(None, &home(), &flags));
@@ -220,7 +267,13 @@ fn an_open_admin_address_needs_tokens() {
     let text = "[admin]\nbind = \":9480\"\ntokens = [{name = \"ci\", sha256 = \"env:CI\", scope = \"drain\"}]";
     let environment = [home(), vec![("CI".into(), digest)]].concat();
     let config = Config::parse(Some(("gate.toml", text)), &environment, &Flags::default()).expect("valid");
-    assert_eq!(config.admin.tokens, [Token { name: "ci".into(), sha256: [0xab; 32], scope: Scope::Drain }]);
+    let expected = [Token { name: "ci".into(), sha256: [0xab; 32], scope: Scope::Drain }];
+    assert_eq!(config.admin.tokens, expected);
+    // with the ends of lines that files have
+    let file = tempfile::NamedTempFile::new().expect("made");
+    std::fs::write(file.path(), "ab".repeat(32) + "\r\n").expect("written");
+    let of_file = text.replace("env:CI", &format!("file:{}", file.path().display()));
+    assert_eq!(parse(&of_file).expect("valid").admin.tokens, expected);
 }
 
 #[test]

@@ -57,6 +57,10 @@ fn bind_to(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
+    if address.is_ipv6() {
+        // whatever the host's own default is: [::] is all addresses of either kind
+        socket.set_only_v6(false)?;
+    }
     // what is accepted inherits it
     upstream::prepare(SockRef::from(&socket));
     socket.bind(&address.into())?;
