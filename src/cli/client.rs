@@ -55,7 +55,13 @@ impl Client {
     pub(super) fn new(args: &GateArgs) -> Result<Client, Failure> {
         let place = Place::of(args)?;
         let http = place.client(args, CONNECT)?;
-        let token = args.token.clone().filter(|token| !token.is_empty());
+        // a file that it was read from ends its line
+        let token = args.token.as_deref().map(str::trim).filter(|token| !token.is_empty());
+        if token.is_some_and(|token| !token.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ')) {
+            let why = "--token or DRAINGATE_TOKEN: it holds what no header can carry, expected printable ASCII";
+            return Err(Failure::new(Exit::Usage, why));
+        }
+        let token = token.map(str::to_owned);
         Ok(Client { place, token, http })
     }
 

@@ -252,6 +252,20 @@ async fn tokens() {
     let drain = run(&gate, "drain all --wait --token sesame").await;
     assert_eq!(drain.exit, 8);
     assert!(drain.stderr.contains("scope read"), "{}", drain.stderr);
+    // a file that it was read from ends its line
+    for (token, exit) in
+        [("sesame\n", 0), (" sesame\r\n", 0), ("\n", 8), ("ses\name", 2), ("s\u{e9}same", 2), ("\u{7f}", 2)]
+    {
+        for arguments in [&["workers", "--token", token][..], &["workers"]] {
+            let mut command = command(&gate.url(""), "");
+            command.args(arguments).env("DRAINGATE_TOKEN", token);
+            let output = tokio::task::spawn_blocking(move || command.output()).await.expect("no panic");
+            let ran = ran(output.expect("the command starts"));
+            assert_eq!(ran.exit, exit, "{token:?}: {}", ran.stderr);
+            let is_one_line = ran.stderr.lines().count() == 1 && ran.stderr.contains("--token or DRAINGATE_TOKEN");
+            assert!(exit != 2 || is_one_line, "{}", ran.stderr);
+        }
+    }
 }
 
 #[tokio::test]
