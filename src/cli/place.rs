@@ -2,6 +2,8 @@
 
 use crate::cli::exit::Exit;
 use crate::cli::{Failure, GateArgs};
+use crate::config::{Config, Flags};
+use crate::store::Store;
 use crate::tls::{self, ClientTls, KeyPair, TlsError};
 use reqwest::Url;
 use rustls::ClientConfig;
@@ -24,10 +26,10 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// What flags and environment say.
+    /// What flags and environment say, else what a gate on this host does.
     pub(super) fn of(args: &GateArgs) -> Result<Place, Failure> {
         let from_env = || std::env::var("DRAINGATE_ADMIN").ok().filter(|url| !url.is_empty());
-        let text = args.admin.clone().or_else(from_env).unwrap_or_else(|| DEFAULT_ADMIN.to_owned());
+        let text = args.admin.clone().or_else(from_env).or_else(told).unwrap_or_else(|| DEFAULT_ADMIN.to_owned());
         Place::parse(&text).map_err(|why| Failure::new(Exit::Usage, format!("--admin {text}: {why}")))
     }
 
@@ -63,6 +65,17 @@ impl Place {
         };
         http.build().map_err(|error| Failure::new(Exit::Failed, format!("no HTTP client: {error}")))
     }
+}
+
+/// Where the gate is whose state lies where one with this environment has it.
+fn told() -> Option<String> {
+    let gate = Store::read_admin(&Config::load(None, &Flags::default()).ok()?.state_dir)?;
+    Some(match (gate.secure, gate.unix_socket) {
+        // a certificate is hardly ever for the address that it listens at
+        (true, Some(path)) => format!("unix:{path}"),
+        (true, None) => format!("https://{}", gate.address),
+        (false, _) => format!("http://{}", gate.address),
+    })
 }
 
 /// Whom to believe, and what to show.

@@ -194,6 +194,14 @@ impl Store {
         replace(&self.dir, ADMIN, &[format!("{content}\n").as_bytes()], Durability::Renamed)
     }
 
+    /// What [`Store::save_admin`] has said of the gate whose state lies in `dir`.
+    pub fn read_admin(dir: &Path) -> Option<AdminInfo> {
+        let said: serde_json::Value = serde_json::from_slice(&fs::read(dir.join(ADMIN)).ok()?).ok()?;
+        let text = |key: &str| said[key].as_str().map(str::to_owned);
+        let secure = text("url")?.starts_with("https:");
+        Some(AdminInfo { address: text("admin")?, secure, unix_socket: text("unix_socket") })
+    }
+
     /// The gate is leaving: nobody listens there any more.
     pub fn remove_admin(&self) {
         // a file that stays behind names an address that does not answer, which is the truth too

@@ -1,11 +1,13 @@
 //! The admin API's Unix socket: who may open it, what becomes of its file, and who calls over it.
 
 use crate::broker::{Broker, Client};
+use crate::certificates::Certificates;
 use crate::gate::{Gate, SURELY, command, config, refusal};
 use std::io::{Read, Write};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::process::Output;
 
 /// A configuration with a socket in `dir`, and where it is.
 fn with_socket(dir: &Path, broker: &Broker) -> (String, PathBuf) {
@@ -44,6 +46,40 @@ fn it_is_there_from_start_to_stop() {
     gate.signal("-TERM");
     assert!(gate.exit().success());
     assert!(!path.exists(), "removed");
+}
+
+/// In a container `draingate healthcheck` is all that is said: not where the address is, nor whom to believe there.
+#[test]
+fn commands_beside_the_gates_state_find_it() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let broker = Broker::start();
+    let (with_both, path) = with_socket(dir.path(), &broker);
+    let files = Certificates::make(dir.path());
+    let tls =
+        format!("[admin]\ntls = {{ cert = {:?}, key = {:?} }}\n", files.path("server.crt"), files.path("server.key"));
+    let run = |arguments: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_draingate"));
+        command.args(arguments).env("DRAINGATE__STATE__DIR", dir.path().join("state")).env_remove("DRAINGATE_ADMIN");
+        let Output { status, stdout, stderr } = command.output().expect("it runs");
+        (status.code(), [stdout, stderr].map(|text| String::from_utf8(text).expect("text")).concat())
+    };
+    let unix = format!("unix:{}", path.display());
+    for (config, place) in
+        [(config(broker.address, ""), "http://127.0.0.1:"), (with_both.replace("[admin]\n", &tls), &unix)]
+    {
+        let mut gate = Gate::spawn(dir.path(), command(dir.path(), &config, &[]));
+        gate.eventually("it says where it is", |_| dir.path().join("state/admin.json").exists().then_some(()));
+        assert_eq!(run(&["healthcheck"]), (Some(0), String::new()));
+        assert_eq!(run(&["workers"]), (Some(0), "no workers\n".to_owned()));
+        // who names another place asks there
+        let (exit, said) = run(&["workers", "--admin", "127.0.0.1:1"]);
+        assert!(exit == Some(7) && said.contains("http://127.0.0.1:1 "), "{said}");
+        gate.signal("-KILL");
+        gate.exit();
+        let (exit, said) = run(&["workers"]);
+        assert!(exit == Some(7) && said.contains(place), "{said}");
+        std::fs::remove_file(dir.path().join("state/admin.json")).expect("left behind");
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 #[derive(Debug, Args)]
 pub(in crate::cli) struct GateArgs {
     /// The gate's admin API: its URL, or unix:PATH; for `serve` the address to listen on [env: DRAINGATE_ADMIN (not for
-    /// `serve`)] [default: http://127.0.0.1:9480]
+    /// `serve`)] [default: what admin.json in the state directory says, else http://127.0.0.1:9480]
     // Not read by clap from the environment: the URL for the clients is no address for `serve`.
     #[arg(long, global = true, value_name = "URL")]
     pub(in crate::cli) admin: Option<String>,
