@@ -191,6 +191,21 @@ fn entries_that_are_pending_already_are_told_again() {
     play("W= XREADGROUP GROUP g c STREAMS s 0\n B= '-NOGROUP no such group'");
 }
 
+/// Whether there is a group only a fetch tells: while it is held it finds nothing, and learns of it as soon as it goes on.
+#[test]
+fn a_group_that_is_not_there() {
+    play(
+        "DRAIN
+        W> XREADGROUP GROUP g c BLOCK 2000 STREAMS s >\n +2s\n W< *-1
+        W> XREADGROUP GROUP g c STREAMS s >\n W< *-1
+        W> XREADGROUP GROUP g c BLOCK 0 STREAMS s >
+        UNDRAIN
+        B> XREADGROUP GROUP g c BLOCK ~ STREAMS s >
+        B= '-NOGROUP no such group'
+        W= XGROUP CREATE s g 0 MKSTREAM\n B= +OK",
+    );
+}
+
 /// In a transaction a claim cannot be answered, but it can be made to claim nothing.
 #[test]
 fn a_claim_in_a_transaction_claims_nothing_while_drained() {
