@@ -221,11 +221,12 @@ impl Dialect for Bull {
 
     fn replied(&self, _memory: &mut Memory, request: &Request, reply: Reply<'_>, out: &mut Vec<JobEvent>) {
         let number = reply.number();
+        // no such job, no lock, not active, another's lock: it is not this worker's any more
+        let gone = number.is_none_or(|n| n >= 0 || matches!(n, -1 | -2 | -3 | -6));
         let over = match (self.0, request.verb, number) {
-            // no such job, no lock, not active, another's lock: it is not this worker's any more
-            (_, Verb::Finish, number) => number.is_none_or(|n| n >= 0 || matches!(n, -1 | -2 | -3 | -6)),
+            (_, Verb::Finish, _) => gone,
             // 1: its children are done already, and it goes on
-            (_, Verb::Requeue, number) => number != Some(1) && number.is_none_or(|n| n >= 0 || n > -4),
+            (_, Verb::Requeue, number) => gone && number != Some(1),
             // the limiter has put the popped job off
             (System::Bull, Verb::Fetch, None) => reply.words.len() < 2,
             _ => false,

@@ -140,20 +140,25 @@ fn a_job_is_over_when_the_broker_says_so() {
     for not in [":-4", ":-9", "'-NOSCRIPT x'", "'-READONLY x'"] {
         play(&format!("W= {finish}\n E Recognised bullmq\n B= {not}"));
     }
-    play_rows(
-        "W= evalsha s <1>\n E Recognised bullmq\n B= :0\n E Ended bull:q:5 requeued",
-        &[
-            "11 bull:q:active bull:q:wait bull:q:paused bull:q:5 bull:q:meta bull:q:events bull:q:delayed bull:q:prioritized bull:q:pc bull:q:marker bull:q:stalled bull:q: 1 RPUSH 5 t",
-            "9 bull:q:active bull:q:wait bull:q:stalled bull:q:paused bull:q:meta bull:q:limiter bull:q:prioritized bull:q:marker bull:q:events 5 t bull:q:5",
-            "7 bull:q:active bull:q:waiting-children bull:q:5 bull:q:5:dependencies bull:q:5:unsuccessful bull:q:stalled bull:q:events t x 1 5 bull:q:",
-        ],
-    );
-    // its children are done already: it goes on
-    play(
-        "W= evalsha s 7 bull:q:active bull:q:waiting-children bull:q:5 bull:q:5:dependencies bull:q:5:unsuccessful bull:q:stalled bull:q:events t x 1 5 bull:q:
-        E Recognised bullmq\n B= :1",
-    );
+    // one that has stalled, and that another worker has by now
+    for over in [":0", ":-6"] {
+        play_rows(
+            &format!("W= evalsha s <1>\n E Recognised bullmq\n B= {over}\n E Ended bull:q:5 requeued"),
+            &PUT_BACK,
+        );
+    }
+    // its children are done already, or some have failed: it goes on
+    for not in [":1", ":-9"] {
+        play(&format!("W= evalsha s {}\n E Recognised bullmq\n B= {not}", PUT_BACK[2]));
+    }
 }
+
+/// A job is tried again, put back, waits for its children.
+const PUT_BACK: [&str; 3] = [
+    "11 bull:q:active bull:q:wait bull:q:paused bull:q:5 bull:q:meta bull:q:events bull:q:delayed bull:q:prioritized bull:q:pc bull:q:marker bull:q:stalled bull:q: 1 RPUSH 5 t",
+    "9 bull:q:active bull:q:wait bull:q:stalled bull:q:paused bull:q:meta bull:q:limiter bull:q:prioritized bull:q:marker bull:q:events 5 t bull:q:5",
+    "7 bull:q:active bull:q:waiting-children bull:q:5 bull:q:5:dependencies bull:q:5:unsuccessful bull:q:stalled bull:q:events t x 1 5 bull:q:",
+];
 
 /// BullMQ up to 5.4 and Bull end a failed job within a transaction.
 #[test]
