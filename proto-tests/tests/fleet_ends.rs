@@ -193,6 +193,33 @@ fn the_reports_of_a_process_from_before() {
     ));
 }
 
+/// A worker of BullMQ's stood still until a job's lock ran out, and was given the job once more. Its first run ends, and says
+/// so twice (the lock is another's): that is no word of the second, whose lock is not renewed any more, and which goes on.
+#[test]
+fn a_stalled_job_that_comes_back_to_its_worker() {
+    let start = "
+        + c1 10.0.0.5
+        +12s
+        c1 is bullmq
+        c1 lease 30s
+        c1 poll q
+        c1 gets t1
+        +40s
+        c1 poll q
+    ";
+    let end = "
+        drain d all
+        c1 end t1
+        c1 end t1
+        +5m
+    ";
+    play(&format!(
+        "{start} c1 gets t1\n {end} ? @c1 sealed unknown running=0 blocked~runs\n c1 end t1\n +5m\n ? @c1 sealed unknown"
+    ));
+    // what was put back, and what another worker has had meanwhile, is worked on once
+    play(&format!("{start} c1 requeue t1\n c1 gets t1\n drain d all\n c1 end t1\n ? @c1 drained exact"));
+}
+
 /// The same script is sent twice if its first answer is lost: by then the task is not there, and that is no news.
 #[test]
 fn a_task_that_has_ended_already() {

@@ -76,6 +76,7 @@ impl Fleet {
                 new.untracked = old.untracked;
                 new.ever_started |= old.ever_started;
                 new.gave_up |= old.gave_up;
+                new.runs_twice |= old.runs_twice;
             }
             old.deliveries = old.deliveries.saturating_sub(deliveries);
             new.deliveries += deliveries;

@@ -161,6 +161,8 @@ pub(super) struct Worker {
     pub(super) renewed_at: Millis,
     /// See [`crate::job::Report::GaveUp`].
     pub(super) gave_up: bool,
+    /// A job came to it once more while it had it in hand: which of the two runs an end is of does not show.
+    pub(super) runs_twice: bool,
     /// Why its ledger is not whole, if it is known that it is not.
     pub(super) adopted: Option<Adopted>,
     /// Known by an address that may have been in use before the gate: not whole until something proves it.
@@ -258,6 +260,7 @@ impl Worker {
             lease: None,
             renewed_at: 0,
             gave_up: false,
+            runs_twice: false,
             adopted: None,
             suspect: false,
             unvouched: false,

@@ -20,6 +20,9 @@ pub(super) fn judge(worker: &Worker, settings: &FleetSettings, now: Millis) -> V
     if worker.gave_up {
         verdict.evidence = Evidence::Reported;
     }
+    if worker.runs_twice {
+        return verdict.doubt(Doubt::Twice);
+    }
     let unseen = (worker.untracked > 0).then_some(Adopted::Unseen);
     let Some(why) = worker.not_whole().or(unseen) else { return verdict };
     if quiet_at(worker).is_none_or(|at| now < at || !is_heard(worker, at)) {

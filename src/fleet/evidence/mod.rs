@@ -74,6 +74,8 @@ pub(super) enum Doubt {
     Shared,
     /// Its jobs leave no trace when they are over.
     NoResults,
+    /// It works on a job twice.
+    Twice,
     /// Two job systems behind one address.
     Mixed,
 }
@@ -119,6 +121,9 @@ impl Doubt {
             Doubt::Unrefused => "what it takes without a fetch that the gate knows may be jobs".to_owned(),
             Doubt::Shared => "several threads share its connections: which of them is back does not show".to_owned(),
             Doubt::NoResults => "it stores no results, and nothing else says when a job is over".to_owned(),
+            Doubt::Twice => {
+                "a job whose lock had run out came back to it: which of its two runs has ended does not show".to_owned()
+            }
             Doubt::Mixed => "two job systems behind one address cannot be told apart".to_owned(),
         })
     }
@@ -164,6 +169,7 @@ impl Doubt {
                 Some("start it with one worker thread (-w 1), and declare its queue's keys under [gate] fetch = [...]")
             }
             Doubt::NoResults => Some("give it a result backend behind the gate, or use its broker with streams"),
+            Doubt::Twice => Some("look into its log, and restart it when it has nothing to do"),
             Doubt::Polled => Some("use a blocking pop, or a job system that the gate knows"),
             Doubt::Unrefused => Some(
                 "declare keys that hold jobs under [gate] fetch = [...] and keys that never do under pass = [...]; what \
