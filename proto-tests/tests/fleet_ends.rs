@@ -209,13 +209,21 @@ fn a_stalled_job_that_comes_back_to_its_worker() {
     ";
     let end = "
         drain d all
+        c1 unlocked t1
         c1 end t1
+        c1 unlocked t1
         c1 end t1
         +5m
     ";
     play(&format!(
         "{start} c1 gets t1\n {end} ? @c1 sealed unknown running=0 blocked~runs\n c1 end t1\n +5m\n ? @c1 sealed unknown"
     ));
+    // the second run ends first
+    play(&format!(
+        "{start} c1 gets t1\n drain d all\n c1 end t1\n ? @c1 sealed exact running=1\n c1 unlocked t1\n c1 end t1\n ? @c1 drained exact"
+    ));
+    // it was given back, and what comes of that is heard on another connection first
+    play(&format!("{start} c1 gets t1\n drain d all\n c1 requeue t1\n c1 end t1\n ? @c1 drained exact"));
     // what was put back, and what another worker has had meanwhile, is worked on once
     play(&format!("{start} c1 requeue t1\n c1 gets t1\n drain d all\n c1 end t1\n ? @c1 drained exact"));
 }

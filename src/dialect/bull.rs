@@ -232,6 +232,9 @@ impl Dialect for Bull {
             _ => false,
         };
         if over {
+            if number.is_some_and(|n| n < 0) {
+                out.extend(request.jobs.iter().map(|key| JobEvent::Report(Report::LockLost(key.clone()))));
+            }
             request.tell_ended(out);
         }
         if !request.jobs.is_empty() && request.verb == Verb::Fetch {

@@ -45,10 +45,6 @@ impl Fleet {
         let Some(conn) = self.conns.get_mut(&id) else { return };
         let Some(worker) = self.workers.get_mut(&conn.worker) else { return };
         let (no, system) = (worker.no, worker.system);
-        if matches!(system, System::Bullmq | System::Bull) && worker.ledger.any(&job.key).is_some() {
-            // its lock has run out, and it is worked on twice
-            worker.runs_twice = true;
-        }
         let mut entry = Entry::new(job, now, Some(id));
         entry.stage = stage;
         if stage == Stage::Delivered {

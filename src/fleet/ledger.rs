@@ -80,6 +80,12 @@ impl Ledger {
         self.by_key.get(self.by_key.of_key(key))
     }
 
+    /// There is more than one of that key.
+    pub(super) fn has_twice(&self, key: &JobKey) -> bool {
+        let same = |seq: &&u64| self.rows.get(**seq).is_some_and(|entry| entry.job.key == *key);
+        self.under(key).iter().filter(same).count() > 1
+    }
+
     fn first(&self, seqs: &[u64], wanted: impl Fn(&Entry) -> bool) -> Option<u64> {
         // hardly any name has two
         if let [seq] = *seqs {

@@ -43,6 +43,12 @@ impl Fleet {
                     worker.gave_up = true;
                 }
             }
+            Report::LockLost(key) => {
+                if let Some((_, worker)) = self.pair(id) {
+                    // its end is told twice, and one of them would be taken for that of the other run
+                    worker.runs_twice |= worker.ledger.has_twice(&key);
+                }
+            }
             Report::Idle => {
                 self.said_idle(now, id);
                 let Some((_, worker)) = self.pair(id) else { return };

@@ -161,7 +161,7 @@ pub(super) struct Worker {
     pub(super) renewed_at: Millis,
     /// See [`crate::job::Report::GaveUp`].
     pub(super) gave_up: bool,
-    /// A job came to it once more while it had it in hand: which of the two runs an end is of does not show.
+    /// A job whose lock had run out came to it once more: which of the two runs an end is of does not show.
     pub(super) runs_twice: bool,
     /// Why its ledger is not whole, if it is known that it is not.
     pub(super) adopted: Option<Adopted>,

@@ -1,6 +1,6 @@
 //! What workers of the different job systems say about themselves, in their own words.
 
-use super::Millis;
+use super::{JobKey, Millis};
 
 /// What a worker says about itself.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,6 +44,8 @@ pub enum Report {
     /// The process has given up waiting for one of its jobs, which is over by its own word. What it runs may not have
     /// returned (asynq's time-outs).
     GaveUp,
+    /// The end of this job was refused, for its lock had run out: it ends a run of it all the same (BullMQ, Bull).
+    LockLost(JobKey),
     /// Sidekiq's work hash, written with each heartbeat.
     SidekiqWork {
         /// The jids in it; an entry whose jid could not be read stands as an empty text.

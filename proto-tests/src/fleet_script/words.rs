@@ -50,6 +50,7 @@ pub(super) fn told(words: &[&str], now: Millis) -> Result<JobEvent, String> {
         "born" => JobEvent::Born { system: system()?, name: rest(2)? },
         "begun" => JobEvent::Begun,
         "idle" => JobEvent::Report(Report::Idle),
+        "unlocked" => JobEvent::Report(Report::LockLost(key()?)),
         "gives" => JobEvent::Report(Report::GaveUp),
         "lease" | "renewed" => {
             JobEvent::Report(Report::Lease { lasts: span(words[1])?, renewed: words[0] == "renewed" })

@@ -134,16 +134,17 @@ fn the_mark_counts_at_the_argument() {
 #[test]
 fn a_job_is_over_when_the_broker_says_so() {
     let finish = finish("null", 0);
-    for over in [":0", ":-1", ":-2", ":-3", ":-6"] {
-        play(&format!("W= {finish}\n E Recognised bullmq\n B= {over}\n E Ended bull:q:5 finished"));
+    play(&format!("W= {finish}\n E Recognised bullmq\n B= :0\n E Ended bull:q:5 finished"));
+    for lost in [":-1", ":-2", ":-3", ":-6"] {
+        play(&format!("W= {finish}\n E Recognised bullmq\n B= {lost}\n {LOST} E Ended bull:q:5 finished"));
     }
     for not in [":-4", ":-9", "'-NOSCRIPT x'", "'-READONLY x'"] {
         play(&format!("W= {finish}\n E Recognised bullmq\n B= {not}"));
     }
     // one that has stalled, and that another worker has by now
-    for over in [":0", ":-6"] {
+    for (reply, lost) in [(":0", ""), (":-6", LOST)] {
         play_rows(
-            &format!("W= evalsha s <1>\n E Recognised bullmq\n B= {over}\n E Ended bull:q:5 requeued"),
+            &format!("W= evalsha s <1>\n E Recognised bullmq\n B= {reply}\n {lost} E Ended bull:q:5 requeued"),
             &PUT_BACK,
         );
     }
@@ -152,6 +153,8 @@ fn a_job_is_over_when_the_broker_says_so() {
         play(&format!("W= evalsha s {}\n E Recognised bullmq\n B= {not}", PUT_BACK[2]));
     }
 }
+
+const LOST: &str = "E Report lost the lock of bull:q:5\n";
 
 /// A job is tried again, put back, waits for its children.
 const PUT_BACK: [&str; 3] = [

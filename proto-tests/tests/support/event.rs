@@ -105,6 +105,7 @@ fn reported(report: &Report) -> String {
         ),
         Report::Idle => "idle".to_owned(),
         Report::GaveUp => "gave up".to_owned(),
+        Report::LockLost(key) => format!("lost the lock of {key}"),
         Report::Lease { lasts, renewed } => format!("lease {lasts} {renewed}"),
         Report::SidekiqWork { running } => {
             let shown: Vec<&str> = running.iter().map(|jid| if jid.is_empty() { "?" } else { jid }).collect();
