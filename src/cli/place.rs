@@ -69,7 +69,7 @@ impl Place {
 
 /// Where the gate is whose state lies where one with this environment has it.
 fn told() -> Option<String> {
-    let gate = Store::read_admin(&Config::load(None, &Flags::default()).ok()?.state_dir)?;
+    let gate = Store::read_admin(&Config::load(None, &Flags::default()).ok()?.state.dir)?;
     Some(match (gate.secure, gate.unix_socket) {
         // a certificate is hardly ever for the address that it listens at
         (true, Some(path)) => format!("unix:{path}"),

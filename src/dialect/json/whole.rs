@@ -175,3 +175,27 @@ pub(super) fn behind_escapes(rest: &[u8]) -> Option<&[u8]> {
         rest = rest.get(until_mark(rest)..)?;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_string_that_stands_early_is_found_without_the_rest() {
+        for (text, found) in [
+            (r#"{"n": "SUCCESS", "x": [1"#, Some("SUCCESS")),
+            (r#"{"jid":"a","n":"b","#, Some("b")),
+            (r#"{"n": "", "#, Some("")),
+            (r#"{"x": 1, "n": "b", "#, None),
+            (r#"{"x": "\"", "n": "b", "#, None),
+            (r#"{"x": {"n": "b", "y": 1}}"#, None),
+            (r#"{"n": "b\n", "#, None),
+            (r#"{"n": "b"}"#, None),
+            (r#"{"n": "b"#, None),
+            (r#"{"n": null, "x": 1}"#, None),
+            ("", None),
+        ] {
+            assert_eq!(early(text.as_bytes(), b"n"), found.map(str::as_bytes), "{text}");
+        }
+    }
+}
