@@ -194,10 +194,12 @@ impl Store {
         replace(&self.dir, ADMIN, &[format!("{content}\n").as_bytes()], Durability::Renamed)
     }
 
-    /// What [`Store::save_admin`] has said of the gate whose state lies in `dir`.
+    /// What [`Store::save_admin`] has said of the gate whose state lies in `dir`, unless that was killed: another may be
+    /// where a gate is by default.
     pub fn read_admin(dir: &Path) -> Option<AdminInfo> {
         let said: serde_json::Value = serde_json::from_slice(&fs::read(dir.join(ADMIN)).ok()?).ok()?;
-        let text = |key: &str| said[key].as_str().map(str::to_owned);
+        let process = Path::new("/proc").join(said["pid"].as_u64()?.to_string());
+        let text = |key: &str| said[key].as_str().filter(|_| process.exists()).map(str::to_owned);
         let secure = text("url")?.starts_with("https:");
         Some(AdminInfo { address: text("admin")?, secure, unix_socket: text("unix_socket") })
     }

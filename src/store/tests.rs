@@ -134,6 +134,11 @@ fn the_admin_address_is_said_and_taken_back() {
         let content: serde_json::Value = serde_json::from_str(&text).expect("JSON");
         assert_eq!(content["url"], url);
         assert_eq!(content["unix_socket"], "/run/draingate/admin.sock");
+        assert_eq!(Store::read_admin(dir.path()), Some(admin));
+        // no process has such a number
+        let pid = format!("\"pid\":{}", std::process::id());
+        fs::write(dir.path().join(ADMIN), text.replace(&pid, "\"pid\":4194305")).expect("written");
+        assert_eq!(Store::read_admin(dir.path()), None, "of a gate that was killed");
     }
     store.remove_admin();
     assert!(!dir.path().join(ADMIN).exists());
