@@ -98,6 +98,14 @@ fn each_wrong_value_is_one_line_that_says_what_was_expected() {
         ("[[listener]]\nupstream_tls = { ca = \"/dev/null\" }", "/dev/null: there is no certificate in it (PEM)"),
         ("[[listener]]\nupstream_tls = { server_name = \"a b\" }", "a name as in certificates, found \"a b\""),
         ("[[listener]]\nproxy_protocol = 1", "true or false, found 1"),
+        ("nonsense", "gate.toml:1: not TOML"),
+    ];
+    assert_each_is_one_line(&cases);
+}
+
+#[test]
+fn each_wrong_place_of_the_state_is_one_line() {
+    assert_each_is_one_line(&[
         ("[state]\ndir = \"\"", "expected a directory"),
         ("[state]\nurl = \"http://h\"", "a URL that begins with redis:// or rediss://"),
         (
@@ -114,8 +122,11 @@ fn each_wrong_value_is_one_line_that_says_what_was_expected() {
         ("[state]\nurl = \"env:NOWHERE\"", "an environment variable that is set"),
         ("[state]\ntls = {}", "there is no state.url that TLS could be spoken to"),
         ("[state]\nurl = \"rediss://h\"\ntls = { ca = \"/nowhere\" }", "state.tls: /nowhere: No such file"),
-        ("nonsense", "gate.toml:1: not TOML"),
-    ];
+    ]);
+}
+
+/// Each text is refused with one line that has this in it, and no password.
+fn assert_each_is_one_line(cases: &[(&str, &str)]) {
     for (text, expected) in cases {
         let lines = wrong(parse(text));
         assert!(lines.contains(expected), "{text:?} gave {lines:?}");

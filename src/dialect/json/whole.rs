@@ -46,16 +46,11 @@ pub(super) fn whole(wanted: &Wanted, text: &[u8], walk: &mut impl Walk) -> Optio
         }
         match rest {
             [b'"', inner @ ..] => {
-                let length = until_mark(inner);
-                let end = match inner.get(length..)? {
-                    end @ [b'"', ..] => end,
-                    escaped if named.keep == 0 => behind_escapes(escaped)?,
-                    _ => return None,
-                };
-                rest = &end[1..];
+                let (length, end) = string(inner, named.keep)?;
                 let from = text.len() - inner.len();
                 spans.put(named.keep, from, length)?;
                 walk.string(named.keep, from, text.len() - end.len());
+                rest = &end[1..];
             }
             [first @ (b'{' | b'['), inner @ ..] => {
                 open = begun(open, *first == b'{')?;
@@ -68,16 +63,8 @@ pub(super) fn whole(wanted: &Wanted, text: &[u8], walk: &mut impl Walk) -> Optio
             }
             _ => {
                 let length = plain(rest)?;
-                match &rest[..length] {
-                    _ if named.keep == 0 => {}
-                    b"null" => {
-                        spans.remove(named.keep);
-                        walk.null(named.keep);
-                    }
-                    _ => {
-                        spans.put(named.keep, text.len() - rest.len(), length)?;
-                        walk.plain();
-                    }
+                if named.keep != 0 {
+                    wanted_plain(&mut spans, walk, named.keep, text.len() - rest.len(), &rest[..length])?;
                 }
                 rest = &rest[length..];
             }
@@ -158,6 +145,30 @@ fn plain(text: &[u8]) -> Option<usize> {
         [first, ..] if begins_plain(*first) => text.iter().position(|byte| ends_plain(*byte)),
         _ => None,
     }
+}
+
+/// How far the string that begins here goes without escapes, and its closing quote with what comes behind. `None`: it is
+/// wanted and has escapes, or it does not end.
+#[inline(always)]
+fn string(inner: &[u8], keep: u32) -> Option<(usize, &[u8])> {
+    let length = until_mark(inner);
+    let end = match inner.get(length..)? {
+        end @ [b'"', ..] => end,
+        escaped if keep == 0 => behind_escapes(escaped)?,
+        _ => return None,
+    };
+    Some((length, end))
+}
+
+/// A wanted value that is no string.
+fn wanted_plain(spans: &mut Spans, walk: &mut impl Walk, keep: u32, from: usize, value: &[u8]) -> Option<()> {
+    if value == b"null" {
+        spans.remove(keep);
+        walk.null(keep);
+        return Some(());
+    }
+    walk.plain();
+    spans.put(keep, from, value.len())
 }
 
 /// The closing quote, and what comes behind, of a string that has escapes in it, the first of which stands here.
