@@ -218,6 +218,10 @@ fn a_stalled_job_that_comes_back_to_its_worker() {
     play(&format!(
         "{start} c1 gets t1\n {end} ? @c1 sealed unknown running=0 blocked~runs\n c1 end t1\n +5m\n ? @c1 sealed unknown"
     ));
+    // the next gate has heard of it
+    play(&format!(
+        "{start} c1 gets t1\n {end} restart\n + c2 10.0.0.5\n +12s\n c2 is bullmq\n c2 lease 30s\n c2 poll q\n +5m\n ? @c2 sealed unknown blocked~runs"
+    ));
     // the second run ends first
     play(&format!(
         "{start} c1 gets t1\n drain d all\n c1 end t1\n ? @c1 sealed exact running=1\n c1 unlocked t1\n c1 end t1\n ? @c1 drained exact"

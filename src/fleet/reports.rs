@@ -6,7 +6,7 @@ use super::jobs::{STRAYS, Stray};
 use super::ledger::Stage;
 use super::view::JobEnd;
 use super::worker::{Adopted, WorkerNo};
-use crate::job::{ConnId, Evidence, Millis, Report};
+use crate::job::{ConnId, Evidence, JobKey, Millis, Report};
 
 impl Fleet {
     pub(super) fn report(&mut self, now: Millis, id: ConnId, report: Report) {
@@ -39,16 +39,10 @@ impl Fleet {
                 }
             }
             Report::GaveUp => {
-                if let Some((_, worker)) = self.pair(id) {
-                    worker.gave_up = true;
-                }
+                let Some((_, worker)) = self.pair(id) else { return };
+                worker.gave_up = true;
             }
-            Report::LockLost(key) => {
-                if let Some((_, worker)) = self.pair(id) {
-                    // its end is told twice, and one of them would be taken for that of the other run
-                    worker.runs_twice |= worker.ledger.has_twice(&key);
-                }
-            }
+            Report::LockLost(key) => self.lock_lost(id, &key),
             Report::Idle => {
                 self.said_idle(now, id);
                 let Some((_, worker)) = self.pair(id) else { return };
@@ -106,6 +100,17 @@ impl Fleet {
                 worker.untracked = 0;
                 self.strike_reported(now, no, &over);
             }
+        }
+    }
+
+    /// The end of a job was refused for its lock. If the worker has it twice, its end is told twice, and one of them would
+    /// be taken for that of the other run.
+    fn lock_lost(&mut self, id: ConnId, key: &JobKey) {
+        let Some((_, worker)) = self.pair(id) else { return };
+        if worker.ledger.has_twice(key) {
+            worker.runs_twice = true;
+            let no = worker.no;
+            self.journal_worker(no);
         }
     }
 

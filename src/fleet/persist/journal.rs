@@ -150,6 +150,7 @@ fn worker_lines(worker: &Worker) -> Vec<String> {
             .filter(|took| *took > Found::Nothing)
             .map(|took| record('T', &[&worker.id.0, flag(took == Found::Job)])),
     );
+    lines.extend(worker.runs_twice.then(|| record('U', &[&worker.id.0])));
     lines.extend(worker.aliases.iter().map(|alias| record('N', &[&worker.id.0, &alias.0])));
     lines.extend(worker.lives.iter().map(|life| life_line(&worker.id, life)));
     lines

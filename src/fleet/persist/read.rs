@@ -43,6 +43,7 @@ impl Fleet {
                 Ok(())
             }
             "T" => self.replay_took(&mut fields),
+            "U" => self.replay_twice(&mut fields),
             "D" | "A" | "R" | "E" | "Z" => self.replay_job(letter, &mut fields),
             "S" => self.replay_state(&mut fields),
             "G" => {
@@ -163,6 +164,14 @@ impl Fleet {
         let pops = fields.flag("whether it pops")?;
         if let Some(worker) = no.and_then(|no| self.workers.get_mut(&no)) {
             worker.took = Some(if pops { Found::Job } else { Found::Something });
+        }
+        Ok(())
+    }
+
+    fn replay_twice(&mut self, fields: &mut Fields<'_>) -> Result<(), String> {
+        let no = self.known(fields)?;
+        if let Some(worker) = no.and_then(|no| self.workers.get_mut(&no)) {
+            worker.runs_twice = true;
         }
         Ok(())
     }
