@@ -102,7 +102,7 @@ pub fn run(options: ServeOptions) -> Result<(), ServeError> {
 
 async fn serve(
     options: ServeOptions,
-    config: Config,
+    mut config: Config,
     log: LogControl,
     metrics: Arc<Metrics>,
     hub: Arc<Hub>,
@@ -141,7 +141,6 @@ async fn serve(
     }
     acceptors.close();
 
-    let mut config = config;
     while signals.next().await == Told::Reload {
         reload::reload(&options, &mut config, &hub, &log, &certificates, &mut api);
     }

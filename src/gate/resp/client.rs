@@ -185,8 +185,7 @@ impl RespGate {
                         self.stream(left, Some(read.to_vec()), out);
                     }
                     Verdict::Answer => {
-                        let read = [name, first.unwrap_or_default()].map(<[u8]>::to_vec);
-                        let tail = Tail::new(left, Some(read.to_vec()));
+                        let tail = Tail::new(left, Some([name, first.unwrap_or_default()].map(<[u8]>::to_vec).into()));
                         self.client = ClientAt::Tail { tail, tapped: true, watch: None, swallowed: true };
                         return Some((rest, false));
                     }
@@ -198,10 +197,7 @@ impl RespGate {
                         self.plain();
                         self.stream(left, None, out);
                     }
-                    Verdict::Wait => {
-                        self.wait_for_turn(now);
-                        return None;
-                    }
+                    Verdict::Wait => return self.wait_for_turn(now).then_some((rest, true)),
                 }
                 Some((rest, true))
             }
