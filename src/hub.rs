@@ -22,7 +22,7 @@ pub use lock::Tell;
 
 use crate::fleet::{ClosedBy, DrainAnswer, DrainError, DrainRequest, Effect, Fleet, FleetSettings, Peer};
 use crate::fleet::{PauseAnswer, PauseRequest};
-use crate::job::{ConnId, Millis};
+use crate::job::{ConnId, Millis, Protocol};
 use crate::process;
 use crate::store::{AdminInfo, Saved, Store, StoreError};
 use dashmap::DashMap;
@@ -37,8 +37,8 @@ use tokio::sync::{Notify, watch};
 pub struct ListenerInfo {
     /// Name from the configuration.
     pub name: String,
-    /// `redis` or `amqp`.
-    pub protocol: &'static str,
+    /// What it speaks.
+    pub protocol: Protocol,
     /// The address in force (a port 0 resolved).
     pub address: String,
     /// The broker's URL without a password.

@@ -4,9 +4,11 @@
 //! events into the truth about workers; neither knows the other, both know this file.
 
 mod evidence;
+mod protocol;
 mod report;
 
 pub use evidence::Evidence;
+pub use protocol::Protocol;
 pub use report::{CeleryEvent, Report};
 
 use crate::question::Answer;

@@ -166,7 +166,7 @@ fn say_ready(hub: &Hub, config: &Config, listeners: &[Bound], api: &Api) {
         let info = listener.info();
         tracing::info!(
             listener = info.name,
-            protocol = info.protocol,
+            protocol = info.protocol.as_str(),
             address = info.address,
             upstream = info.upstream,
             "listening"

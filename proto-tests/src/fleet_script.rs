@@ -31,7 +31,7 @@ mod pauses;
 mod words;
 
 use draingate::fleet::{ClosedBy, DrainAnswer, DrainError, Effect, Fleet, FleetSettings, Peer, Process};
-use draingate::job::{ConnId, FetchEnd, JobEvent, Millis, Place};
+use draingate::job::{ConnId, FetchEnd, JobEvent, Millis, Place, Protocol};
 use draingate::question::Question;
 use std::collections::HashMap;
 use words::{job, job_texts, moment, notice_text, request, span, told};
@@ -217,7 +217,7 @@ impl Script {
         let peer = Peer {
             listener: listener.into(),
             listener_is_identity: words.contains(&"own"),
-            protocol: if words.contains(&"amqp") { "amqp" } else { "redis" },
+            protocol: if words.contains(&"amqp") { Protocol::Amqp } else { Protocol::Redis },
             ip: ip.parse().map_err(|_| format!("{ip} is no address"))?,
             port: 40_000 + self.next as u16,
             local,

@@ -7,7 +7,8 @@
 use draingate::fleet::view::WorkerState;
 use draingate::fleet::{ClosedBy, DrainRequest, Effect, Fleet, FleetSettings, Peer, Process, Ttl};
 use draingate::job::{
-    CeleryEvent, ConnId, Evidence, FetchEnd, Found, Job, JobEvent, JobKey, Millis, Outcome, Place, Report, System,
+    CeleryEvent, ConnId, Evidence, FetchEnd, Found, Job, JobEvent, JobKey, Millis, Outcome, Place, Protocol, Report,
+    System,
 };
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -165,7 +166,7 @@ impl Chaos {
                 let peer = Peer {
                     listener: format!("l{address}").into(),
                     listener_is_identity: own,
-                    protocol: "redis",
+                    protocol: Protocol::Redis,
                     ip: [10, 0, 0, address].into(),
                     port: 1,
                     local,

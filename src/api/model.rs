@@ -246,7 +246,7 @@ impl<C> Worker<C> {
             identity: view.identity.as_str().to_owned(),
             address: view.address.to_string(),
             listener: view.listener,
-            protocol: view.protocol.to_owned(),
+            protocol: view.protocol.as_str().to_owned(),
             state: Word(view.state),
             queues: view.queues,
             connections,
@@ -355,6 +355,11 @@ impl DrainWorker {
 
 impl From<ListenerInfo> for Listener {
     fn from(info: ListenerInfo) -> Listener {
-        Listener { name: info.name, protocol: info.protocol.to_owned(), address: info.address, upstream: info.upstream }
+        Listener {
+            name: info.name,
+            protocol: info.protocol.as_str().to_owned(),
+            address: info.address,
+            upstream: info.upstream,
+        }
     }
 }

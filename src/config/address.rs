@@ -1,6 +1,6 @@
 //! Addresses as people write them: `host:port` of a listener, the URL of a broker, and the path of a Unix socket.
 
-use super::Protocol;
+use crate::job::Protocol;
 use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;

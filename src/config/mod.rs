@@ -21,7 +21,7 @@ pub use state::{Password, StateConfig, StateInRedis};
 use crate::fleet::FleetSettings;
 use crate::gate::amqp::AmqpSettings;
 use crate::gate::resp::RespSettings;
-use crate::job::{Evidence, Millis};
+use crate::job::{Evidence, Millis, Protocol};
 use crate::tls::{ClientTls, ServerTls};
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::path::{Path, PathBuf};
@@ -76,35 +76,6 @@ pub struct ListenerConfig {
     pub identity: IdentityBy,
     /// Accepted at the same time; more wait in the kernel's queue.
     pub max_connections: usize,
-}
-
-/// What a listener speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Protocol {
-    /// Redis and Valkey.
-    Redis,
-    /// AMQP 0-9-1: RabbitMQ.
-    Amqp,
-}
-
-impl Protocol {
-    /// The name in the API.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Protocol::Redis => "redis",
-            Protocol::Amqp => "amqp",
-        }
-    }
-
-    /// Where its brokers listen.
-    pub fn default_port(self, tls: bool) -> u16 {
-        match (self, tls) {
-            // Redis has no port of its own for TLS, whatever its clients are told
-            (Protocol::Redis, _) => 6379,
-            (Protocol::Amqp, false) => 5672,
-            (Protocol::Amqp, true) => 5671,
-        }
-    }
 }
 
 /// What tells the workers behind a listener apart.

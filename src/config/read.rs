@@ -125,7 +125,7 @@ fn numbered(protocol: Protocol, index: usize) -> String {
 }
 
 fn listener(index: usize, mut section: Section<'_>) -> ListenerConfig {
-    let protocols = [("redis", Protocol::Redis), ("amqp", Protocol::Amqp)];
+    let protocols = Protocol::ALL.map(|protocol| (protocol.as_str(), protocol));
     let protocol = section.word("protocol", Protocol::Redis, &protocols);
     let default = default_listener(protocol);
     let name = section.text("name", || numbered(protocol, index), listener_name);

@@ -2,7 +2,7 @@
 //! out. Plain data; the server half (`hub`, `store`, `api`) knows the fleet by these types and by [`super::Fleet`].
 
 use super::view;
-use crate::job::{ConnId, Evidence, Millis, System, WorkerId};
+use crate::job::{ConnId, Evidence, Millis, Protocol, System, WorkerId};
 use crate::question::Question;
 use crate::queue::PausedQueues;
 use std::net::IpAddr;
@@ -53,8 +53,8 @@ pub struct Peer {
     pub listener: Arc<str>,
     /// Whether the listener itself is the worker's identity (`identity = "listener"`, a sidecar).
     pub listener_is_identity: bool,
-    /// `redis` or `amqp`.
-    pub protocol: &'static str,
+    /// What the connection speaks.
+    pub protocol: Protocol,
     /// The peer's address (from the PROXY header where there is one).
     pub ip: IpAddr,
     /// The peer's port.

@@ -6,7 +6,7 @@ use super::inquiry::Mailbox;
 use super::life::LifeNo;
 use super::pauses::Taken;
 use super::worker::WorkerNo;
-use crate::job::{Found, Millis, System};
+use crate::job::{Found, Millis, Protocol, System};
 use crate::rare::{Blank, Rare};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -155,7 +155,7 @@ impl Conn {
 
     /// Its jobs are acknowledged one by one.
     pub(super) fn is_acknowledging(&self) -> bool {
-        self.acknowledges || self.peer.protocol == "amqp"
+        self.acknowledges || self.peer.protocol == Protocol::Amqp
     }
 
     /// A thread waits on it for its next job, and has said with that that the one before is over.

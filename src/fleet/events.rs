@@ -8,7 +8,7 @@ use super::evidence::sidekiq;
 use super::ledger::Stage;
 use super::view::JobEnd;
 use super::worker::{Adopted, Worker, WorkerNo};
-use crate::job::{ConnId, FetchEnd, Found, JobEvent, Millis, Place, System};
+use crate::job::{ConnId, FetchEnd, Found, JobEvent, Millis, Place, Protocol, System};
 use std::sync::Arc;
 
 impl Fleet {
@@ -257,7 +257,7 @@ impl Fleet {
         worker.system = system;
         worker.proof = None;
         // where an ack is the end of a job it is so under any name
-        let same_reading = worker.protocol == "amqp" && system != System::Celery;
+        let same_reading = worker.protocol == Protocol::Amqp && system != System::Celery;
         if (!worker.ledger.is_empty() && !same_reading) || worker.took > Some(Found::Nothing) {
             // delivered under another reading: their ends will not be recognised, only reports can say
             worker.ledger.set_restored();
@@ -276,7 +276,7 @@ const ASKED: usize = 64;
 
 /// What a connection asks for now: one fetch at a time, or one consumer after the other.
 fn note_asked(conn: &mut Conn, queues: Arc<[String]>) {
-    if conn.peer.protocol == "redis" {
+    if conn.peer.protocol == Protocol::Redis {
         return conn.asked = queues;
     }
     let news = queues.iter().filter(|queue| !conn.asked.contains(queue));

@@ -8,7 +8,7 @@ use super::ledger::{Entry, Stage};
 use super::persist::Fact;
 use super::view::JobEnd;
 use super::worker::{Adopted, Key, Worker, WorkerNo};
-use crate::job::{ConnId, Found, Job, JobKey, Millis, Outcome, System};
+use crate::job::{ConnId, Found, Job, JobKey, Millis, Outcome, Protocol, System};
 use globset::GlobSet;
 
 /// A ledger keeps at most so many jobs whose end nobody will tell. Each delivery and each ack strikes out what is beyond:
@@ -228,7 +228,7 @@ impl Fleet {
             // a consumer of streams may acknowledge what was pending before it came; others tidy up after the dead
             let lenient = matches!(stray, Stray::GivenBack(..))
                 || matches!(worker.system, System::Unknown | System::Taskiq | System::Resque | System::Sidekiq);
-            return if lenient && worker.protocol == "redis" {
+            return if lenient && worker.protocol == Protocol::Redis {
                 worker.bump(now)
             } else {
                 worker.adopt(Adopted::Unseen, now)

@@ -10,7 +10,7 @@ use super::Fleet;
 use super::boundary::{DrainError, Effect, Ending, Notice, PauseAnswer, PauseRequest};
 use super::view::{PauseView, QueueState, QueueView};
 use super::worker::Worker;
-use crate::job::{ConnId, Millis, System};
+use crate::job::{ConnId, Millis, Protocol, System};
 use crate::queue::{PausedQueues, is_called};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -203,7 +203,8 @@ impl Fleet {
     fn held_by_queue(&self) -> BTreeMap<&str, usize> {
         let mut held: BTreeMap<&str, usize> = BTreeMap::new();
         for conn in self.conns.values().filter(|conn| conn.fetches.held() > 0) {
-            let all = conn.peer.protocol == "redis" || self.workers.get(&conn.worker).is_some_and(Worker::is_marked);
+            let all =
+                conn.peer.protocol == Protocol::Redis || self.workers.get(&conn.worker).is_some_and(Worker::is_marked);
             let at_broker = |name: &str| conn.pauses.open.iter().any(|(open, _)| open == name);
             let paused = |queue: &str| self.pauses.set.over(queue, System::Unknown).any(|name| !at_broker(name));
             for queue in conn.asked.iter().filter(|queue| all || paused(queue)) {

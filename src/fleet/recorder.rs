@@ -6,7 +6,7 @@ use super::evidence::judge;
 use super::ledger::{Entry, Stage, shown_id};
 use super::view::{Departure, JobEnd, PastJob, ReportView};
 use super::worker::{Worker, WorkerNo};
-use crate::job::Millis;
+use crate::job::{Millis, Protocol};
 use std::collections::VecDeque;
 
 /// Jobs remembered of one worker.
@@ -125,7 +125,7 @@ impl Worker {
     /// worker dies. (RQ's goes to its failed jobs; what is in a stream says so itself.)
     pub(super) fn broker_keeps_unacked(&self) -> bool {
         use crate::job::System;
-        self.protocol == "amqp"
+        self.protocol == Protocol::Amqp
             || matches!(
                 self.system,
                 System::Celery | System::Dramatiq | System::Bullmq | System::Bull | System::Laravel | System::Asynq

@@ -7,7 +7,7 @@ mod queues;
 pub use history::{Departure, Estimate, JobEnd, PastJob, ReportView};
 pub use queues::{PauseView, QueueState, QueueView};
 
-use crate::job::{ConnId, Evidence, Millis, System, WorkerId};
+use crate::job::{ConnId, Evidence, Millis, Protocol, System, WorkerId};
 use std::net::IpAddr;
 
 /// ```text
@@ -130,7 +130,7 @@ pub struct WorkerView {
     /// Listener's name.
     pub listener: String,
     /// `redis` or `amqp`.
-    pub protocol: &'static str,
+    pub protocol: Protocol,
     /// State, judged by the configured evidence.
     pub state: WorkerState,
     /// Queues that it has fetched from.

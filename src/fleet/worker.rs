@@ -11,7 +11,7 @@ use super::life::{Life, LifeNo};
 use super::recorder::Recent;
 use super::seal::Seal;
 use super::view::{Identity, WorkerState};
-use crate::job::{ConnId, Evidence, Found, Millis, System, WorkerId};
+use crate::job::{ConnId, Evidence, Found, Millis, Protocol, System, WorkerId};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -209,7 +209,7 @@ pub(super) struct Worker {
     /// Of the connection that came last.
     pub(super) ip: IpAddr,
     pub(super) listener: Arc<str>,
-    pub(super) protocol: &'static str,
+    pub(super) protocol: Protocol,
     pub(super) client_name: Option<String>,
     pub(super) user: Option<String>,
     /// Its process's command name.
@@ -220,7 +220,7 @@ pub(super) struct Worker {
 pub(super) struct Origin {
     pub(super) ip: IpAddr,
     pub(super) listener: Arc<str>,
-    pub(super) protocol: &'static str,
+    pub(super) protocol: Protocol,
 }
 
 impl Worker {

@@ -92,12 +92,12 @@ mod tests {
     use crate::config::StateConfig;
     use crate::fleet::FleetSettings;
     use crate::hub::ListenerInfo;
-    use crate::job::{JobEvent, Place};
+    use crate::job::{JobEvent, Place, Protocol};
     use crate::store::{AdminInfo, Store};
     use std::collections::HashSet;
 
     fn listener(name: &str) -> ListenerInfo {
-        ListenerInfo { name: name.into(), protocol: "redis", address: String::new(), upstream: String::new() }
+        ListenerInfo { name: name.into(), protocol: Protocol::Redis, address: String::new(), upstream: String::new() }
     }
 
     /// A container beside the gate that shares its socket, and not its processes.
@@ -116,7 +116,7 @@ mod tests {
         let peer = Peer {
             listener: "own".into(),
             listener_is_identity: true,
-            protocol: "redis",
+            protocol: Protocol::Redis,
             ip: [10, 0, 0, 1].into(),
             port: 1,
             local: false,

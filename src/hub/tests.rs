@@ -3,7 +3,7 @@
 use super::*;
 use crate::config::StateConfig;
 use crate::fleet::{Process, Ttl};
-use crate::job::{Job, JobEvent, JobKey, Outcome, Place, System};
+use crate::job::{Job, JobEvent, JobKey, Outcome, Place, Protocol, System};
 use std::path::Path;
 use std::sync::atomic::AtomicU16;
 
@@ -14,13 +14,13 @@ fn open(dir: &Path) -> Arc<Hub> {
 
 /// A worker on another host that has asked for a job.
 fn worker(hub: &Hub, ip: [u8; 4]) -> (ConnId, Arc<Handle>) {
-    worker_on("redis", hub, ip)
+    worker_on(Protocol::Redis, hub, ip)
 }
 
-fn worker_on(protocol: &'static str, hub: &Hub, ip: [u8; 4]) -> (ConnId, Arc<Handle>) {
+fn worker_on(protocol: Protocol, hub: &Hub, ip: [u8; 4]) -> (ConnId, Arc<Handle>) {
     static PORT: AtomicU16 = AtomicU16::new(1);
     let (conn, handle) = hub.connect(Peer {
-        listener: protocol.into(),
+        listener: protocol.as_str().into(),
         listener_is_identity: false,
         protocol,
         ip: ip.into(),
@@ -198,7 +198,7 @@ async fn what_a_job_became_is_written_a_little_later() {
 fn what_the_broker_takes_back_is_not_written() {
     let dir = tempfile::tempdir().expect("a directory");
     let hub = open(dir.path());
-    let (conn, _) = worker_on("amqp", &hub, [10, 0, 0, 1]);
+    let (conn, _) = worker_on(Protocol::Amqp, &hub, [10, 0, 0, 1]);
     let tell = |event| hub.with_fleet(|fleet, now| fleet.event(now, conn, event));
     tell(JobEvent::Recognised(System::Celery));
     let key = |tag| JobKey::Delivery { seed: 1, channel: 1, tag };
@@ -318,7 +318,7 @@ fn a_newcomers_mark_is_not_lifted_for_a_moment_when_its_process_is_found() {
     let hub = open(dir.path());
     hub.drain(&DrainRequest { standing: true, allow_empty: true, ..request("all", 3_600_000) }).expect("made");
     let (ip, listener) = ([127, 0, 0, 1].into(), "redis".into());
-    let peer = Peer { listener, listener_is_identity: false, protocol: "redis", ip, port: 1, local: true };
+    let peer = Peer { listener, listener_is_identity: false, protocol: Protocol::Redis, ip, port: 1, local: true };
     let (conn, handle) = hub.connect(peer);
     assert!(handle.flags().marked());
     let process = Process { pid: 77, started: 1, started_at: 0 };

@@ -8,13 +8,13 @@ use super::reactor::{Life, Turn};
 use super::socket::Socket;
 use super::wire::Wire;
 use super::{Relay, Seat, upstream};
-use crate::config::{BrokerAddress, Config, IdentityBy, ListenerConfig, Protocol};
+use crate::config::{BrokerAddress, Config, IdentityBy, ListenerConfig};
 use crate::fleet::{ClosedBy, Peer};
 use crate::gate::Gate;
 use crate::gate::amqp::{AmqpGate, AmqpSettings};
 use crate::gate::resp::{RespGate, RespSettings};
 use crate::hub::{self, Hub};
-use crate::job::{ConnId, JobEvent, Millis};
+use crate::job::{ConnId, JobEvent, Millis, Protocol};
 use crate::process::{self, Question};
 use crate::telemetry::{self, ListenerMeter};
 use crate::tls::Certificates;
@@ -161,7 +161,7 @@ impl Front {
         let (conn, handle) = hub.connect(Peer {
             listener: self.name.clone(),
             listener_is_identity: self.config.identity == IdentityBy::Listener,
-            protocol: self.config.protocol.as_str(),
+            protocol: self.config.protocol,
             ip: peer.ip().to_canonical(),
             port: peer.port(),
             local: is_local,

@@ -98,7 +98,7 @@ impl Bound {
     pub fn info(&self) -> ListenerInfo {
         ListenerInfo {
             name: self.config.name.clone(),
-            protocol: self.config.protocol.as_str(),
+            protocol: self.config.protocol,
             address: self.address.to_string(),
             upstream: self.config.upstream.to_string(),
         }

@@ -4,7 +4,7 @@
 //! one of its connections leaves the others as well (measured with Celery 5.7), and what came then would be lost.
 
 use crate::hub::{Handle, Hub};
-use crate::job::ConnId;
+use crate::job::{ConnId, Protocol};
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -64,7 +64,7 @@ fn busy_connections(hub: &Hub) -> HashSet<ConnId> {
         let workers = fleet.workers(now, None, false).unwrap_or_default();
         let busy = workers.into_iter().filter(|worker| {
             let jobs = worker.in_flight;
-            let asks = worker.protocol == "redis" && worker.at_broker > 0;
+            let asks = worker.protocol == Protocol::Redis && worker.at_broker > 0;
             asks || jobs.running + jobs.prefetched + jobs.delayed > 0
         });
         let details = busy.filter_map(|worker| fleet.worker(now, &worker.id.0));

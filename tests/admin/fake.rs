@@ -7,7 +7,7 @@ use draingate::api::{ApiSettings, Doors, serve_backend};
 use draingate::fleet::view::{DrainState, DrainView, DrainWorker, QueueView, ReportView, WorkerDetail, WorkerView};
 use draingate::fleet::{DrainAnswer, DrainError, DrainRequest, PauseAnswer, PauseRequest};
 use draingate::hub::{Caller, Events, Heard, HubError, ListenerInfo};
-use draingate::job::{Millis, WorkerId};
+use draingate::job::{Millis, Protocol, WorkerId};
 use draingate::store::AdminInfo;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
@@ -251,7 +251,7 @@ impl Backend for Fake {
     fn listeners(&self) -> Vec<ListenerInfo> {
         vec![ListenerInfo {
             name: "redis".to_owned(),
-            protocol: "redis",
+            protocol: Protocol::Redis,
             address: "127.0.0.1:6380".to_owned(),
             upstream: "redis://127.0.0.1:6379".to_owned(),
         }]

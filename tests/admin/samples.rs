@@ -5,7 +5,7 @@ use draingate::fleet::view::{
     ConnView, Departure, DrainState, DrainView, DrainWorker, Estimate, Identity, InFlight, JobEnd, JobKind, JobView,
     PastJob, PauseView, QueueState, QueueView, ReportView, WorkerDetail, WorkerState, WorkerView,
 };
-use draingate::job::{ConnId, Evidence, Millis, System, WorkerId};
+use draingate::job::{ConnId, Evidence, Millis, Protocol, System, WorkerId};
 use std::net::{IpAddr, Ipv4Addr};
 
 /// Noon.
@@ -19,7 +19,7 @@ pub(crate) fn worker() -> WorkerView {
         identity: Identity::Learned,
         address: IpAddr::V4(Ipv4Addr::new(10, 0, 3, 7)),
         listener: "redis".to_owned(),
-        protocol: "redis",
+        protocol: Protocol::Redis,
         state: WorkerState::Sealed,
         queues: vec!["celery".to_owned(), "mail".to_owned()],
         connections: 4,

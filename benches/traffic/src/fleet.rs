@@ -2,7 +2,7 @@
 //! before the bytes go on.
 
 use draingate::fleet::{Fleet, FleetSettings, Peer};
-use draingate::job::{ConnId, JobEvent};
+use draingate::job::{ConnId, JobEvent, Protocol};
 use std::net::{IpAddr, Ipv4Addr};
 
 const CONN: ConnId = ConnId(1);
@@ -17,7 +17,7 @@ pub(crate) struct Beside {
 
 impl Beside {
     /// With one connection of a worker elsewhere.
-    pub(crate) fn new(now: u64, protocol: &'static str) -> Beside {
+    pub(crate) fn new(now: u64, protocol: Protocol) -> Beside {
         let mut fleet = Fleet::new(FleetSettings::default(), now);
         let ip = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 7));
         let listener = "main".into();

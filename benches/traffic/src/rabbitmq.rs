@@ -2,8 +2,8 @@
 
 use crate::amqp::{self, Properties};
 use crate::celery;
-use crate::scenario::{Protocol, Scenario, Turn};
-use draingate::job::System;
+use crate::scenario::{Scenario, Turn};
+use draingate::job::{Protocol, System};
 
 const CONSUMER: &str = "ctag1.4f6a";
 const QUEUE: &str = "jobs";

@@ -2,8 +2,8 @@
 
 use crate::celery;
 use crate::resp::{bulk, command, words};
-use crate::scenario::{Protocol, Scenario, Turn};
-use draingate::job::System;
+use crate::scenario::{Scenario, Turn};
+use draingate::job::{Protocol, System};
 
 /// What is read at once.
 const READ: usize = 32 * 1024;

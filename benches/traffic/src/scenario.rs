@@ -6,7 +6,7 @@ use crate::fleet::Beside;
 use draingate::gate::amqp::{AmqpGate, AmqpSettings};
 use draingate::gate::resp::{RespGate, RespSettings};
 use draingate::gate::{Action, Gate, Side};
-use draingate::job::System;
+use draingate::job::{Protocol, System};
 use std::sync::Arc;
 
 /// What one side sends, as it comes out of one read.
@@ -49,24 +49,6 @@ impl Turn {
                     break;
                 }
             }
-        }
-    }
-}
-
-/// Whose gate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Protocol {
-    /// Redis.
-    Redis,
-    /// RabbitMQ.
-    Amqp,
-}
-
-impl Protocol {
-    fn as_str(self) -> &'static str {
-        match self {
-            Protocol::Redis => "redis",
-            Protocol::Amqp => "amqp",
         }
     }
 }
@@ -126,7 +108,7 @@ impl Run {
         };
         let (tags, cycle) = (scenario.tags, scenario.cycle.clone());
         let now = 1_700_000_000_000;
-        let fleet = scenario.whole.then(|| Beside::new(now, scenario.protocol.as_str()));
+        let fleet = scenario.whole.then(|| Beside::new(now, scenario.protocol));
         let mut run = Run { gate, cycle, tags, out: Vec::new(), now, to_client: 0, fleet, events: 0 };
         run.gate.set_system(scenario.system);
         scenario.before.iter().for_each(|turn| run.turn(turn));

@@ -5,7 +5,7 @@ pub mod sidekiq;
 
 use draingate::fleet::view::{WorkerState, WorkerView};
 use draingate::fleet::{DrainRequest, Effect, Fleet, FleetSettings, Peer};
-use draingate::job::{ConnId, JobEvent, Millis};
+use draingate::job::{ConnId, JobEvent, Millis, Protocol};
 use draingate::question::Question;
 use std::collections::BTreeMap;
 
@@ -82,7 +82,7 @@ impl Gate {
         let peer = Peer {
             listener: "main".into(),
             listener_is_identity: false,
-            protocol: "redis",
+            protocol: Protocol::Redis,
             ip: [10, 0, 0, 5].into(),
             port: 40_000 + conn as u16,
             local: false,

@@ -13,7 +13,7 @@ pub(super) mod sidekiq;
 use super::boundary::FleetSettings;
 use super::view::InFlight;
 use super::worker::{Adopted, Worker};
-use crate::job::{Evidence, Millis, System};
+use crate::job::{Evidence, Millis, Protocol, System};
 
 /// Why a worker cannot be judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -200,7 +200,7 @@ impl Worker {
 
     /// See [`consumer`].
     fn is_consumer(&self) -> bool {
-        self.protocol == "amqp" && self.system != System::Celery
+        self.protocol == Protocol::Amqp && self.system != System::Celery
     }
 
     /// It had a connection to the gate before this one, and none to this one yet.

@@ -9,7 +9,7 @@
 //! | `Z` | the end, with the number of records before it: a text without it lacks marks |
 
 use super::text::{Fields, flag, maybe, optional, record};
-use super::{VERSION, key_text, origin, parse_key};
+use super::{VERSION, key_text, parse_key, read_origin};
 use crate::fleet::Fleet;
 use crate::fleet::boundary::{DrainRequest, Ttl};
 use crate::fleet::drains::{Archived, Drain};
@@ -71,7 +71,7 @@ impl Fleet {
                 &since,
                 &ip,
                 &worker.listener,
-                worker.protocol,
+                worker.protocol.as_str(),
                 flag(worker.fetching),
                 &optional(drain.trials.get(&worker.no)),
             ];
@@ -184,15 +184,14 @@ impl Fleet {
         let key = parse_key(&fields.text("a key")?)?;
         let generation = fields.parse("a generation")?;
         let since = fields.moment("a time")?;
-        let ip = fields.parse("an address")?;
-        let (listener, protocol) = (fields.text("a listener")?, fields.text("a protocol")?);
+        let origin = read_origin(fields)?;
         let fetching = fields.flag("fetching")?;
         let trial = fields.optional("a time")?;
         let drain = self.drains.values().last().ok_or("expected a drain before its member")?.no;
         let no = match self.ids.get(&id.0) {
             Some(no) => *no,
             None => {
-                let no = self.create_as(now, id, key, generation, origin(ip, listener, &protocol));
+                let no = self.create_as(now, id, key, generation, origin);
                 if let Some(worker) = self.workers.get_mut(&no) {
                     worker.since = since;
                     worker.fetching = fetching;

@@ -141,7 +141,7 @@ fn worker_lines(worker: &Worker) -> Vec<String> {
         &maybe(worker.command.as_deref()),
         &worker.ip.to_string(),
         &worker.listener,
-        worker.protocol,
+        worker.protocol.as_str(),
     ];
     let mut lines = vec![record('W', &fields)];
     lines.extend(

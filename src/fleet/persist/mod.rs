@@ -12,7 +12,7 @@ pub(super) use line::Lines;
 
 use super::boundary::Peer;
 use super::worker::{Key, Origin};
-use std::net::IpAddr;
+use text::Fields;
 
 /// The version of both texts.
 const VERSION: &str = "1";
@@ -47,8 +47,9 @@ fn parse_key(text: &str) -> Result<Key, String> {
     }
 }
 
-fn origin(ip: IpAddr, listener: String, protocol: &str) -> Origin {
-    Origin { ip, listener: listener.into(), protocol: if protocol == "amqp" { "amqp" } else { "redis" } }
+fn read_origin(fields: &mut Fields<'_>) -> Result<Origin, String> {
+    let ip = fields.parse("an address")?;
+    Ok(Origin { ip, listener: fields.text("a listener")?.into(), protocol: fields.protocol()? })
 }
 
 impl From<&Peer> for Origin {

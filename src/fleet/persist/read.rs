@@ -2,7 +2,7 @@
 //! state answers; the jobs that it had count as in flight till then.
 
 use super::text::{Fields, is_whole};
-use super::{origin, parse_key};
+use super::{parse_key, read_origin};
 use crate::fleet::Fleet;
 use crate::fleet::evidence::judge;
 use crate::fleet::ledger::{Entry, Stage};
@@ -116,12 +116,11 @@ impl Fleet {
         }
         let (client_name, user) = (fields.maybe("a client name")?, fields.maybe("a user")?);
         let command = fields.maybe("a command")?;
-        let ip = fields.parse("an address")?;
-        let (listener, protocol) = (fields.text("a listener")?, fields.text("a protocol")?);
+        let origin = read_origin(fields)?;
 
         let no = match self.ids.get(&id.0) {
             Some(no) => *no,
-            None => self.create_as(now, id, key, generation, origin(ip, listener, &protocol)),
+            None => self.create_as(now, id, key, generation, origin),
         };
         let Some(worker) = self.workers.get_mut(&no) else { return Ok(()) };
         worker.since = since;

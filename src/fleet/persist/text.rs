@@ -3,7 +3,7 @@
 
 use super::VERSION;
 use super::line::Record;
-use crate::job::{Evidence, Millis, System};
+use crate::job::{Evidence, Millis, Protocol, System};
 
 /// Joins a record.
 pub(in crate::fleet) fn record(letter: char, fields: &[&str]) -> String {
@@ -99,6 +99,10 @@ impl<'a> Fields<'a> {
 
     pub(in crate::fleet) fn system(&mut self) -> Result<System, String> {
         self.word("a job system", &System::ALL, System::as_str)
+    }
+
+    pub(in crate::fleet) fn protocol(&mut self) -> Result<Protocol, String> {
+        self.word("a protocol", &Protocol::ALL, Protocol::as_str)
     }
 
     pub(in crate::fleet) fn evidence(&mut self) -> Result<Evidence, String> {
