@@ -175,7 +175,7 @@ fn say_ready(hub: &Hub, config: &Config, listeners: &[Bound], api: &Api) {
     let by_listener = config.listeners.iter().filter(|listener| listener.identity == IdentityBy::Listener);
     let identities = by_listener.map(|listener| listener.name.clone()).collect();
     let admin = api.info();
-    let drains = hub.with_fleet(|fleet, now| fleet.drains(now).iter().filter(|drain| drain.in_force).count());
+    let drains = hub.look(|fleet, now| fleet.drains(now).iter().filter(|drain| drain.in_force).count());
     hub.set_ready(listeners.iter().map(Bound::info).collect(), identities, admin.clone());
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),

@@ -7,12 +7,12 @@ mod log;
 mod meter;
 mod notices;
 
+pub use gauges::Present;
 pub use jobs::jobs;
 pub use log::{LogControl, init_log};
 pub use meter::{ListenerMeter, Meter, ThreadMeter};
 pub use notices::{connection_event, gate_error, notice};
 
-use crate::hub::Hub;
 use metrics::{describe_counter, describe_gauge, describe_histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
@@ -37,8 +37,8 @@ impl Metrics {
     }
 
     /// All of them, in Prometheus' text format.
-    pub fn render(&self, hub: &Hub, meter: &Meter) -> String {
-        gauges::refresh(hub, meter);
+    pub fn render(&self, present: &Present, meter: &Meter) -> String {
+        gauges::refresh(present, meter);
         self.handle.run_upkeep();
         self.handle.render()
     }

@@ -8,7 +8,7 @@ use crate::config::{AdminConfig, Config};
 use crate::hub::Hub;
 use crate::relay;
 use crate::store::AdminInfo;
-use crate::telemetry::{Meter, Metrics};
+use crate::telemetry::{Meter, Metrics, Present};
 use crate::tls::Certificates;
 use std::io;
 use std::net::TcpListener;
@@ -65,8 +65,7 @@ impl Api {
         meter: Arc<Meter>,
     ) -> io::Result<Api> {
         let info = sockets.info()?;
-        let of_hub = hub.clone();
-        let metrics: Arc<dyn Fn() -> String + Send + Sync> = Arc::new(move || metrics.render(&of_hub, &meter));
+        let metrics = scrape(hub.clone(), metrics, meter);
         let stop = CancellationToken::new();
         let task = spawn(hub.clone(), config, metrics.clone(), &sockets, stop.clone())?;
         Ok(Api { hub, metrics, sockets, info, stop, task })
@@ -99,6 +98,11 @@ impl Api {
     }
 }
 
+/// What a scrape is answered.
+fn scrape(hub: Arc<Hub>, metrics: Arc<Metrics>, meter: Arc<Meter>) -> Arc<dyn Fn() -> String + Send + Sync> {
+    Arc::new(move || metrics.render(&hub.look(Present::of), &meter))
+}
+
 fn spawn(
     hub: Arc<Hub>,
     config: &Config,
@@ -109,4 +113,24 @@ fn spawn(
     let doors = sockets.doors()?;
     let settings = ApiSettings { rules: Rules { tokens: config.admin.tokens.clone() }, metrics };
     Ok(tokio::spawn(api::serve(hub, settings, doors, stop)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::StateConfig;
+    use crate::fleet::FleetSettings;
+    use crate::store::Store;
+
+    #[test]
+    fn a_scrape_is_a_mere_look() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (store, saved) = Store::open(&StateConfig::in_dir(dir.path()), false).expect("opened");
+        let hub = Hub::open(FleetSettings::default(), store, saved).expect("opened");
+        let metrics = Arc::new(Metrics::install().expect("the only one of this process"));
+        let changes = hub.changes();
+        let text = scrape(hub.clone(), metrics, Arc::default())();
+        assert!(text.contains("\ndraingate_workers{"), "{text}");
+        assert!(!changes.has_changed().expect("the hub lives"), "each scrape would wake all long polls");
+    }
 }

@@ -60,7 +60,7 @@ fn group_size(connections: usize, grace: Duration) -> usize {
 /// The connections of workers that have jobs in flight, or may still get one. (RabbitMQ takes back what nobody has
 /// acknowledged.)
 fn busy_connections(hub: &Hub) -> HashSet<ConnId> {
-    hub.with_fleet(|fleet, now| {
+    hub.look(|fleet, now| {
         let workers = fleet.workers(now, None, false).unwrap_or_default();
         let busy = workers.into_iter().filter(|worker| {
             let jobs = worker.in_flight;

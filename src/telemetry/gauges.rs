@@ -2,9 +2,9 @@
 //! an old value.
 
 use super::Meter;
-use crate::fleet::view::{DrainState, InFlight, WorkerState, WorkerView};
-use crate::hub::Hub;
-use crate::job::System;
+use crate::fleet::Fleet;
+use crate::fleet::view::{DrainState, DrainView, InFlight, WorkerState, WorkerView};
+use crate::job::{Millis, System};
 use metrics::{counter, gauge};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
@@ -12,19 +12,37 @@ use std::sync::{Mutex, PoisonError};
 /// Queues that had a gauge at the scrape before.
 static QUEUES: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
+/// What the gauges say of the fleet at one moment.
+pub struct Present {
+    workers: Vec<WorkerView>,
+    drains: Vec<DrainView>,
+    /// Workers by queue that can get a job of it.
+    consumers: Vec<(String, usize)>,
+    /// Queues.
+    paused: usize,
+}
+
+impl Present {
+    /// As of `now`.
+    pub fn of(fleet: &Fleet, now: Millis) -> Present {
+        Present {
+            workers: fleet.workers(now, None, true).unwrap_or_default(),
+            drains: fleet.drains(now),
+            consumers: fleet.open_consumers(),
+            paused: fleet.paused().len(),
+        }
+    }
+}
+
 /// Sets all of them.
-pub(super) fn refresh(hub: &Hub, meter: &Meter) {
-    let (workers, drains, consumers, paused) = hub.with_fleet(|fleet, now| {
-        let workers = fleet.workers(now, None, true).unwrap_or_default();
-        (workers, fleet.drains(now), fleet.open_consumers(), fleet.paused().len())
-    });
-    of_workers(&workers);
+pub(super) fn refresh(present: &Present, meter: &Meter) {
+    of_workers(&present.workers);
     for state in DrainState::ALL {
-        let number = drains.iter().filter(|drain| drain.state == state).count();
+        let number = present.drains.iter().filter(|drain| drain.state == state).count();
         gauge!("draingate_drains", "state" => state.as_str()).set(number as f64);
     }
-    of_queues(consumers);
-    gauge!("draingate_queues_paused").set(paused as f64);
+    of_queues(&present.consumers);
+    gauge!("draingate_queues_paused").set(present.paused as f64);
     for listener in meter.listeners() {
         let name = listener.name.clone();
         gauge!("draingate_connections", "listener" => name.clone()).set(listener.open() as f64);
@@ -61,7 +79,7 @@ fn of_workers(workers: &[WorkerView]) {
     }
 }
 
-fn of_queues(consumers: Vec<(String, usize)>) {
+fn of_queues(consumers: &[(String, usize)]) {
     let mut before = QUEUES.lock().unwrap_or_else(PoisonError::into_inner);
     let now: BTreeSet<String> = consumers.iter().map(|(queue, _)| queue.clone()).collect();
     for gone in before.difference(&now) {
@@ -69,6 +87,6 @@ fn of_queues(consumers: Vec<(String, usize)>) {
     }
     *before = now;
     for (queue, number) in consumers {
-        gauge!("draingate_queue_open_consumers", "queue" => queue).set(number as f64);
+        gauge!("draingate_queue_open_consumers", "queue" => queue.clone()).set(*number as f64);
     }
 }
