@@ -304,3 +304,71 @@ fn the_next_server_under_an_address() {
     ",
     );
 }
+
+/// What a process says on a new connection holds for its worker, though the connection's process is found only later.
+#[test]
+fn what_is_said_before_the_process_is_known_counts() {
+    // a lock was lost: which of the job's two runs ends does not show
+    play(
+        "
+        + c1 local
+        = c1 100:7@0s
+        c1 is bullmq
+        c1 lease 30s
+        c1 poll q
+        c1 gets t1
+        +40s
+        c1 poll q
+        c1 gets t1
+        + c2 local
+        c2 unlocked t1
+        c2 end t1
+        = c2 100:7@0s
+        drain d all
+        c1 end t1
+        ? @c1 sealed unknown blocked~runs
+    ",
+    );
+    // a task's handler may still run
+    play(
+        "
+        + c1 local
+        = c1 100:7@0s
+        c1 is asynq
+        c1 poll q
+        c1 gets t1
+        + c2 local
+        c2 gives up
+        c2 end t1
+        = c2 100:7@0s
+        drain d all
+        ? @c1 drained reported
+    ",
+    );
+    // how long locks last: said once on each connection
+    play(
+        "
+        + c1 local
+        = c1 100:7@0s
+        c1 is bullmq
+        c1 poll q
+        restart
+        + c2 local
+        c2 is bullmq
+        c2 lease 30s
+        c2 poll q
+        = c2 100:7@0s
+        drain d all
+        c2 nil
+        ? @c2 sealed unknown
+        +25s
+        + c3 local
+        c3 renewed 30s
+        = c3 100:7@0s
+        +25s
+        ? @c2 sealed unknown
+        +10s
+        ? @c2 drained reported
+    ",
+    );
+}

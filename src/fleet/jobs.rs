@@ -34,6 +34,8 @@ pub(super) enum Stray {
     /// The same.
     Result(String, Millis),
     Idle(ConnId, Millis),
+    LockLost(JobKey),
+    PushRefused(Vec<JobKey>),
 }
 
 impl Fleet {
@@ -201,9 +203,12 @@ impl Fleet {
         self.strike(now, no, &seqs, JobEnd::Requeued);
     }
 
-    pub(super) fn push_refused(&mut self, id: ConnId, keys: &[JobKey]) {
-        let Some((_, worker)) = self.pair(id) else { return };
+    pub(super) fn push_refused(&mut self, no: WorkerNo, keys: Vec<JobKey>) {
+        let Some(worker) = self.workers.get_mut(&no) else { return };
         let seqs: Vec<u64> = keys.iter().filter_map(|key| worker.ledger.any(key)).collect();
+        if seqs.is_empty() {
+            worker.keep_stray(Stray::PushRefused(keys));
+        }
         for seq in seqs {
             worker.ledger.set_refused(seq);
         }
@@ -257,6 +262,8 @@ impl Fleet {
             match stray {
                 Stray::Result(job, at) => self.result(now, no, job, at),
                 Stray::Idle(conn, at) => self.was_idle(now, conn, at),
+                Stray::LockLost(key) => self.lock_lost(no, key),
+                Stray::PushRefused(keys) => self.push_refused(no, keys),
                 Stray::Acked(ref key) if worker.ledger.any(key).is_none() => self.unplaced(now, no, stray),
                 Stray::Ended(ref key, end, at) => match worker.ledger.any_at(key, at) {
                     Some(seq) => self.over(now, no, seq, end),
@@ -366,6 +373,13 @@ impl Worker {
             System::Celery => self.ledger.started() > STARTED_LIMIT,
             _ if self.unkept => self.ledger.len() > LEDGER_LIMIT,
             _ => self.ledger.len() > ACKNOWLEDGED_LIMIT,
+        }
+    }
+
+    /// What was said of a job that it does not have may be of the worker that it turns out to be a part of.
+    pub(super) fn keep_stray(&mut self, stray: Stray) {
+        if self.is_provisional() && self.strays.len() < STRAYS {
+            self.strays.push(stray);
         }
     }
 

@@ -74,9 +74,7 @@ impl Fleet {
             // what was dropped may have come on this connection
             if old.untracked > 0 {
                 new.untracked = old.untracked;
-                new.ever_started |= old.ever_started;
-                new.gave_up |= old.gave_up;
-                new.runs_twice |= old.runs_twice;
+                join_doubts(new, &old);
             }
             old.deliveries = old.deliveries.saturating_sub(deliveries);
             new.deliveries += deliveries;
@@ -152,8 +150,9 @@ impl Fleet {
         new.untracked += old.untracked;
         new.took = new.took.max(old.took);
         new.acknowledges |= old.acknowledges;
-        new.ever_started |= old.ever_started;
+        join_doubts(new, old);
         new.declared |= old.declared;
+        new.lease.join(old.lease);
         new.mixed |= old.mixed || (known(new.system) && known(old.system) && new.system != old.system);
         new.peak = new.peak.max(old.peak);
         new.nils.join(&mut old.nils);
@@ -215,6 +214,13 @@ impl Fleet {
             self.effects.push(Effect::System(id, system));
         }
     }
+}
+
+/// What is doubtful about the jobs of a worker is doubtful where they go, too.
+fn join_doubts(new: &mut Worker, old: &Worker) {
+    new.ever_started |= old.ever_started;
+    new.gave_up |= old.gave_up;
+    new.runs_twice |= old.runs_twice;
 }
 
 /// The lives of a worker that is joined into another. A process that the other knows by name already is the same one,

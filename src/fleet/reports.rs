@@ -32,17 +32,17 @@ impl Fleet {
             }
             Report::Lease { lasts, renewed } => {
                 let Some((_, worker)) = self.pair(id) else { return };
-                let first = worker.lease.is_none();
-                worker.lease = worker.lease.max(Some(lasts));
-                if first || renewed {
-                    worker.renewed_at = now;
-                }
+                worker.lease.told(now, lasts, renewed);
             }
             Report::GaveUp => {
                 let Some((_, worker)) = self.pair(id) else { return };
                 worker.gave_up = true;
             }
-            Report::LockLost(key) => self.lock_lost(id, &key),
+            Report::LockLost(key) => {
+                let Some((_, worker)) = self.pair(id) else { return };
+                let no = worker.no;
+                self.lock_lost(no, key);
+            }
             Report::Idle => {
                 self.said_idle(now, id);
                 let Some((_, worker)) = self.pair(id) else { return };
@@ -105,12 +105,13 @@ impl Fleet {
 
     /// The end of a job was refused for its lock. If the worker has it twice, its end is told twice, and one of them would
     /// be taken for that of the other run.
-    fn lock_lost(&mut self, id: ConnId, key: &JobKey) {
-        let Some((_, worker)) = self.pair(id) else { return };
-        if worker.ledger.has_twice(key) {
+    pub(super) fn lock_lost(&mut self, no: WorkerNo, key: JobKey) {
+        let Some(worker) = self.workers.get_mut(&no) else { return };
+        if worker.ledger.has_twice(&key) {
             worker.runs_twice = true;
-            let no = worker.no;
             self.journal_worker(no);
+        } else {
+            worker.keep_stray(Stray::LockLost(key));
         }
     }
 

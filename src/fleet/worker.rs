@@ -3,6 +3,7 @@
 
 use super::boundary::Process;
 
+use super::evidence::acks::Lease;
 use super::evidence::generic::LastQueue;
 use super::fetches::{Nils, Sums};
 use super::inquiry::Inquiry;
@@ -156,9 +157,7 @@ pub(super) struct Worker {
     pub(super) acknowledges: bool,
     /// Jobs forgotten because there were too many to keep.
     pub(super) untracked: u64,
-    /// How long the locks of its jobs last, the longest that was told; when one was renewed last, or that first told.
-    pub(super) lease: Option<Millis>,
-    pub(super) renewed_at: Millis,
+    pub(super) lease: Lease,
     /// See [`crate::job::Report::GaveUp`].
     pub(super) gave_up: bool,
     /// A job whose lock had run out came to it once more: which of the two runs an end is of does not show.
@@ -257,8 +256,7 @@ impl Worker {
             took: None,
             acknowledges: false,
             untracked: 0,
-            lease: None,
-            renewed_at: 0,
+            lease: Lease::default(),
             gave_up: false,
             runs_twice: false,
             adopted: None,
@@ -320,7 +318,7 @@ impl Worker {
         self.adopted.get_or_insert(why);
         self.proof = None;
         // what came unseen renews its locks from now on
-        self.renewed_at = self.renewed_at.max(now);
+        self.lease.renewed(now);
         self.bump(now);
     }
 

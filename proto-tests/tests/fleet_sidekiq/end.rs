@@ -1,5 +1,7 @@
 //! How a Sidekiq process comes to its end: what it gives back, and its goodbye.
 
+use proto_tests::fleet_script::play;
+
 /// The process with both of its threads at work.
 fn story(text: &str) {
     super::story(&format!("c1 gets j1\nc2 gets j2\n{text}"));
@@ -155,4 +157,28 @@ fn the_goodbye_of_one_process_is_not_that_of_another() {
         ? drain d drained
     ",
     );
+}
+
+/// A process that stops pushes its jobs back on a new connection, whose process is found only later.
+#[test]
+fn what_the_broker_did_not_take_back_before_the_process_was_known() {
+    let stopped = |refused: &str| {
+        format!(
+            "
+            + c1 local
+            = c1 100:7@0s
+            c1 named sidekiq host:1:aaaa
+            c1 sidekiq c=1 busy=0
+            c1 fetch default
+            c1 gets j1
+            drain d all
+            + c2 local
+            {refused}
+            = c2 100:7@0s
+            c2 leaves host:1:aaaa
+        "
+        )
+    };
+    play(&format!("{} ? host:1:aaaa drained", stopped("")));
+    play(&format!("{} ? host:1:aaaa sealed running=1 blocked~refused_by_the_broker", stopped("c2 refused j1")));
 }

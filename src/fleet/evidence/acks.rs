@@ -10,6 +10,41 @@ use crate::job::{ConnId, Evidence, Millis, System};
 /// A lock is renewed when half of its time is over: so much later than that it is not.
 const LATE: Millis = 2_000;
 
+/// The locks of a worker's jobs, which are renewed as long as these run.
+#[derive(Clone, Copy, Debug, Default)]
+pub(in crate::fleet) struct Lease {
+    /// How long they last, the longest that was told.
+    lasts: Option<Millis>,
+    /// When one was renewed last, or may have been.
+    renewed_at: Millis,
+}
+
+impl Lease {
+    /// The worker has said how long they last, or has renewed one.
+    pub(in crate::fleet) fn told(&mut self, now: Millis, lasts: Millis, renewed: bool) {
+        if self.lasts.is_none() || renewed {
+            self.renewed_at = now;
+        }
+        self.lasts = self.lasts.max(Some(lasts));
+    }
+
+    /// One may have been renewed unseen.
+    pub(in crate::fleet) fn renewed(&mut self, now: Millis) {
+        self.renewed_at = self.renewed_at.max(now);
+    }
+
+    /// Another worker has turned out to be this one.
+    pub(in crate::fleet) fn join(&mut self, other: Lease) {
+        self.lasts = self.lasts.max(other.lasts);
+        self.renewed(other.renewed_at);
+    }
+
+    /// From then on it is known that none is renewed.
+    fn quiet_at(self) -> Option<Millis> {
+        self.lasts.map(|lasts| self.renewed_at.saturating_add(lasts).saturating_add(LATE))
+    }
+}
+
 /// See [`super::judge`].
 pub(super) fn judge(worker: &Worker, settings: &FleetSettings, now: Millis) -> Verdict {
     let silent = worker.system == System::Taskiq && worker.undeclared > 0 && worker.acks == 0;
@@ -41,10 +76,7 @@ pub(super) fn judge(worker: &Worker, settings: &FleetSettings, now: Millis) -> V
 /// When it is known that no job is being worked on that the gate has not seen: none has renewed its lock.
 pub(in crate::fleet) fn quiet_at(worker: &Worker) -> Option<Millis> {
     let known = matches!(worker.system, System::Bullmq | System::Bull | System::Asynq);
-    worker
-        .lease
-        .filter(|_| known && !worker.is_whole())
-        .map(|lease| worker.renewed_at.saturating_add(lease).saturating_add(LATE))
+    worker.lease.quiet_at().filter(|_| known && !worker.is_whole())
 }
 
 /// Whether what is known at that time is the processes' own word: one that stands still renews nothing either.
