@@ -6,9 +6,10 @@ use super::conn::Conn;
 use super::evidence::sidekiq;
 use super::ledger::{Entry, Stage};
 use super::persist::Fact;
+use super::strays::Stray;
 use super::view::JobEnd;
-use super::worker::{Adopted, Key, Worker, WorkerNo};
-use crate::job::{ConnId, Found, Job, JobKey, Millis, Outcome, Protocol, System};
+use super::worker::{Adopted, Worker, WorkerNo};
+use crate::job::{ConnId, Found, Job, JobKey, Millis, Outcome, System};
 use globset::GlobSet;
 
 /// A ledger keeps at most so many jobs whose end nobody will tell. Each delivery and each ack strikes out what is beyond:
@@ -20,23 +21,6 @@ const ACKNOWLEDGED_LIMIT: usize = 100_000;
 /// So many of Celery's that have begun, whatever is still to come to them: as many as a quick worker begins between two
 /// heartbeats, which strike them out. Where there are none, more would only make the journal longer.
 const STARTED_LIMIT: usize = 2_000;
-/// Events kept for a connection that has not found its worker yet.
-pub(super) const STRAYS: usize = 1_024;
-
-/// An event about a job that is not in the ledger of a provisional worker: it may be in that of the worker it joins.
-#[derive(Clone, Debug)]
-pub(super) enum Stray {
-    Acked(JobKey),
-    /// With its time: what was delivered later under the same key is another job.
-    Ended(JobKey, JobEnd, Millis),
-    /// The same.
-    GivenBack(JobKey, Millis),
-    /// The same.
-    Result(String, Millis),
-    Idle(ConnId, Millis),
-    LockLost(JobKey),
-    PushRefused(Vec<JobKey>),
-}
 
 impl Fleet {
     pub(super) fn delivered(&mut self, now: Millis, id: ConnId, job: Job, stage: Stage) {
@@ -121,9 +105,7 @@ impl Fleet {
     }
 
     pub(super) fn acked(&mut self, now: Millis, id: ConnId, key: JobKey) {
-        let late = self.settings.celery_acks_late;
-        let Some(conn) = self.conns.get_mut(&id) else { return };
-        let Some(worker) = self.workers.get_mut(&conn.worker) else { return };
+        let Some((conn, worker)) = self.pair(id) else { return };
         let no = worker.no;
         let Some(seq) = worker.ledger.oldest(&key, Stage::Delivered) else {
             if worker.ledger.any(&key).is_none() {
@@ -135,8 +117,15 @@ impl Fleet {
         conn.acks += 1;
         worker.acks += 1;
         worker.bump(now);
-        if late || worker.system == System::Sidekiq {
-            worker.declared |= late;
+        self.acknowledged(now, no, seq);
+    }
+
+    /// Celery has acknowledged a job: it has begun, or, by the operator's word, has ended.
+    pub(super) fn acknowledged(&mut self, now: Millis, no: WorkerNo, seq: u64) {
+        let late = self.settings.celery_acks_late;
+        let Some(worker) = self.workers.get_mut(&no) else { return };
+        if late {
+            worker.declared = true;
             return self.strike(now, no, &[seq], JobEnd::Finished);
         }
         worker.ever_started = true;
@@ -206,86 +195,11 @@ impl Fleet {
     pub(super) fn push_refused(&mut self, no: WorkerNo, keys: Vec<JobKey>) {
         let Some(worker) = self.workers.get_mut(&no) else { return };
         let seqs: Vec<u64> = keys.iter().filter_map(|key| worker.ledger.any(key)).collect();
-        if seqs.is_empty() {
-            worker.keep_stray(Stray::PushRefused(keys));
+        for seq in &seqs {
+            worker.ledger.set_refused(*seq);
         }
-        for seq in seqs {
-            worker.ledger.set_refused(seq);
-        }
-    }
-
-    /// An event about a job that the ledger does not know. On a provisional worker it waits; elsewhere it shows that
-    /// jobs reached the worker unseen.
-    pub(super) fn stray(&mut self, now: Millis, id: ConnId, stray: Stray) {
-        let Some((conn, worker)) = self.pair(id) else { return };
-        conn.acks += 1;
-        worker.acks += 1;
-        let no = worker.no;
-        self.unplaced(now, no, stray);
-    }
-
-    /// The job may be in the ledger of a connection whose worker is still being looked for.
-    fn unplaced(&mut self, now: Millis, no: WorkerNo, stray: Stray) {
-        let waits = !self.pending.is_empty();
-        let Some(worker) = self.workers.get_mut(&no) else { return };
-        let provisional = worker.is_provisional();
-        if (!provisional && !waits) || worker.strays.len() >= STRAYS {
-            // a consumer of streams may acknowledge what was pending before it came; others tidy up after the dead
-            let lenient = matches!(stray, Stray::GivenBack(..))
-                || matches!(worker.system, System::Unknown | System::Taskiq | System::Resque | System::Sidekiq);
-            return if lenient && worker.protocol == Protocol::Redis {
-                worker.bump(now)
-            } else {
-                worker.adopt(Adopted::Unseen, now)
-            };
-        }
-        worker.strays.push(stray);
-        if !provisional {
-            self.astray.insert(no);
-        }
-    }
-
-    /// No connection is being looked up any more: what has no place now has none.
-    pub(super) fn place_strays(&mut self, now: Millis) {
-        for no in std::mem::take(&mut self.astray) {
-            let strays = self.workers.get_mut(&no).map(|worker| std::mem::take(&mut worker.strays));
-            self.replay_strays(now, strays.unwrap_or_default(), no);
-            self.settle(now, no);
-        }
-    }
-
-    /// Events that a provisional worker could not place, in the worker that it joined.
-    pub(super) fn replay_strays(&mut self, now: Millis, strays: Vec<Stray>, no: WorkerNo) {
-        let late = self.settings.celery_acks_late;
-        for stray in strays {
-            let Some(worker) = self.workers.get_mut(&no) else { return };
-            match stray {
-                Stray::Result(job, at) => self.result(now, no, job, at),
-                Stray::Idle(conn, at) => self.was_idle(now, conn, at),
-                Stray::LockLost(key) => self.lock_lost(no, key),
-                Stray::PushRefused(keys) => self.push_refused(no, keys),
-                Stray::Acked(ref key) if worker.ledger.any(key).is_none() => self.unplaced(now, no, stray),
-                Stray::Ended(ref key, end, at) => match worker.ledger.any_at(key, at) {
-                    Some(seq) => self.over(now, no, seq, end),
-                    None => self.unplaced(now, no, stray),
-                },
-                Stray::GivenBack(ref key, at) => match worker.ledger.any_at(key, at) {
-                    Some(seq) => worker.ledger.set_given_back(seq),
-                    None => self.unplaced(now, no, stray),
-                },
-                Stray::Acked(key) => {
-                    let Some(seq) = worker.ledger.oldest(&key, Stage::Delivered) else { continue };
-                    if late {
-                        self.strike(now, no, &[seq], JobEnd::Finished);
-                    } else {
-                        worker.ever_started = true;
-                        worker.bump(now);
-                        worker.ledger.start(seq, now);
-                        self.journal_job(no, seq, Fact::Acked);
-                        self.strike_surplus(now, no);
-                    }
-                }
-            }
+        if seqs.is_empty() && self.may_wait(no) {
+            self.keep_stray(no, Stray::PushRefused(keys));
         }
     }
 
@@ -374,17 +288,5 @@ impl Worker {
             _ if self.unkept => self.ledger.len() > LEDGER_LIMIT,
             _ => self.ledger.len() > ACKNOWLEDGED_LIMIT,
         }
-    }
-
-    /// What was said of a job that it does not have may be of the worker that it turns out to be a part of.
-    pub(super) fn keep_stray(&mut self, stray: Stray) {
-        if self.is_provisional() && self.strays.len() < STRAYS {
-            self.strays.push(stray);
-        }
-    }
-
-    /// It may still turn out to be a part of another worker.
-    pub(super) fn is_provisional(&self) -> bool {
-        matches!(self.key, Key::Pending(_)) || (matches!(self.key, Key::Process { .. }) && !self.fetching)
     }
 }

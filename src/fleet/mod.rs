@@ -3,7 +3,7 @@
 //!
 //! In reading order: [`boundary`] (what goes in and out), `conn`, `fetches`, `worker` and `life`, `identity` and
 //! `joining` (connections → workers), `incarnation` (one life or the next), `events` and `jobs` and `reports` (what
-//! gates tell), `evidence` (what can be said of a worker), `inquiry` (asking it), `phase` (active → draining → sealed →
+//! gates tell), `strays` (before it is known whose it is), `evidence` (what can be said of a worker), `inquiry` (asking it), `phase` (active → draining → sealed →
 //! drained), `drains`, `members` and `selector`, `pauses`, `snapshot` (answers), `recorder`, `tally` and `durations`
 //! (what was, and what it says about what is to come), `persist`.
 
@@ -33,6 +33,7 @@ mod results;
 mod seal;
 mod selector;
 mod snapshot;
+mod strays;
 mod tally;
 pub mod view;
 mod worker;

@@ -2,8 +2,8 @@
 
 use super::Fleet;
 use super::evidence::{acks, celery, sidekiq};
-use super::jobs::{STRAYS, Stray};
 use super::ledger::Stage;
+use super::strays::Stray;
 use super::view::JobEnd;
 use super::worker::{Adopted, WorkerNo};
 use crate::job::{ConnId, Evidence, JobKey, Millis, Report};
@@ -46,8 +46,9 @@ impl Fleet {
             Report::Idle => {
                 self.said_idle(now, id);
                 let Some((_, worker)) = self.pair(id) else { return };
-                if worker.key.is_pending() && worker.strays.len() < STRAYS {
-                    worker.strays.push(Stray::Idle(id, now));
+                let (no, pending) = (worker.no, worker.key.is_pending());
+                if pending && self.may_wait(no) {
+                    self.keep_stray(no, Stray::Idle(id, now));
                 }
             }
             Report::SidekiqWork { running } => {
@@ -110,8 +111,8 @@ impl Fleet {
         if worker.ledger.has_twice(&key) {
             worker.runs_twice = true;
             self.journal_worker(no);
-        } else {
-            worker.keep_stray(Stray::LockLost(key));
+        } else if self.may_wait(no) {
+            self.keep_stray(no, Stray::LockLost(key));
         }
     }
 

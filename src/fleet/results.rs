@@ -5,9 +5,9 @@
 //! then on an acknowledgement without a result is no end.
 
 use super::Fleet;
-use super::jobs::{STRAYS, Stray};
 use super::ledger::Stage;
 use super::persist::Fact;
+use super::strays::Stray;
 use super::view::JobEnd;
 use super::worker::{Worker, WorkerNo};
 use crate::job::{Millis, System};
@@ -15,7 +15,6 @@ use crate::job::{Millis, System};
 impl Fleet {
     /// A result that was told of at `at`.
     pub(super) fn result(&mut self, now: Millis, no: WorkerNo, job: String, at: Millis) {
-        let waits = !self.pending.is_empty();
         let Some(worker) = self.workers.get_mut(&no) else { return };
         if let Some(seq) = worker.ledger.note_result(&job) {
             let entry = worker.ledger.entry(seq);
@@ -25,12 +24,12 @@ impl Fleet {
                 return self.strike(now, no, &[seq], JobEnd::Finished);
             }
             self.journal_job(no, seq, Fact::Result);
-        } else if (worker.is_provisional() || waits) && worker.strays.len() < STRAYS {
-            worker.strays.push(Stray::Result(job, at));
-            if !worker.is_provisional() {
-                self.astray.insert(no);
-            }
-        } else if worker.system == System::Taskiq && worker.recent.ended_before_result(&job, at) {
+        } else if self.may_wait(no) {
+            self.keep_stray(no, Stray::Result(job, at));
+        } else if let Some(worker) = self.workers.get_mut(&no)
+            && worker.system == System::Taskiq
+            && worker.recent.ended_before_result(&job, at)
+        {
             worker.ever_started = true;
         }
     }

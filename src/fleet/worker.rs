@@ -11,6 +11,7 @@ use super::ledger::Ledger;
 use super::life::{Life, LifeNo};
 use super::recorder::Recent;
 use super::seal::Seal;
+use super::strays::Stray;
 use super::view::{Identity, WorkerState};
 use crate::job::{ConnId, Evidence, Found, Millis, Protocol, System, WorkerId};
 use std::collections::BTreeSet;
@@ -176,7 +177,7 @@ pub(super) struct Worker {
     /// process: the fetches of a newcomer must not stand for the threads of the one that was killed.
     pub(super) gap: bool,
     /// Events about jobs that a connection which has not found its worker yet could not place.
-    pub(super) strays: Vec<super::jobs::Stray>,
+    pub(super) strays: Vec<Stray>,
     /// The drains that mark it, by their numbers.
     pub(super) drains: Vec<u64>,
     pub(super) marked_at: Option<Millis>,

@@ -91,7 +91,21 @@ fn declared_late_acks_are_finished_exactly() {
         c2 ack t1
         ? w1@a drained exact declared
     ";
-    play_with(settings, &format!("{WORKER}\n{text}"));
+    play_with(settings.clone(), &format!("{WORKER}\n{text}"));
+    // it came on a connection whose process was found only later
+    let text = "
+        + c1 local
+        = c1 100:7@0s
+        c1 named celery w1@a
+        c1 fetch q
+        c1 gets t1
+        + c2 local
+        drain d all
+        c2 ack t1
+        = c2 100:7@0s
+        ? w1@a drained exact declared
+    ";
+    play_with(settings, text);
 }
 
 /// Rule 1: drained is a condition.
