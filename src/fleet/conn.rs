@@ -79,6 +79,15 @@ impl Ways {
     }
 }
 
+/// A connection may get no new job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Mark {
+    /// From its first byte on.
+    pub(super) since_birth: bool,
+    /// Its gate has said that it took the mark over.
+    pub(super) confirmed: bool,
+}
+
 /// See the module. There are thousands of them at a time: what few have is in a box.
 #[derive(Debug)]
 pub(super) struct Conn {
@@ -89,12 +98,8 @@ pub(super) struct Conn {
     pub(super) pending: bool,
     /// The owning process and its ancestors upwards, shared with the other connections of the process.
     pub(super) lineage: Arc<[Process]>,
-    /// The mark as last told.
-    pub(super) marked: bool,
-    /// The mark was in force from the first byte on.
-    pub(super) born_marked: bool,
-    /// The gate has not yet said that it took the mark over.
-    pub(super) unconfirmed: bool,
+    /// As last told to its gate.
+    pub(super) mark: Option<Mark>,
     pub(super) fetches: Fetches,
     /// A job has been delivered whose fetch is not yet reported as answered: that fetch is no idle thread any more.
     pub(super) delivering: bool,
@@ -130,9 +135,7 @@ impl Conn {
             worker: WorkerNo::NONE,
             pending: false,
             lineage: Arc::default(),
-            marked: false,
-            born_marked: false,
-            unconfirmed: false,
+            mark: None,
             fetches: Fetches::default(),
             delivering: false,
             in_hand: InHand::default(),
@@ -165,7 +168,7 @@ impl Conn {
 
     /// Whether a pending connection could bring a job to whatever worker it turns out to belong to.
     pub(super) fn is_clean(&self) -> bool {
-        self.born_marked
+        self.mark.is_some_and(|mark| mark.since_birth)
             && self.fetches.at_broker() == 0
             && self.ways.is_empty()
             && !self.opaque

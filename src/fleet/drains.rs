@@ -180,7 +180,7 @@ impl Fleet {
 
     fn is_gone(&self, now: Millis, worker: &Worker) -> bool {
         worker.ended.is_some()
-            || (worker.conns.is_empty() && !worker.awaited && {
+            || (worker.conns.is_empty() && !worker.is_awaited() && {
                 let verdict = judge(worker, &self.settings, now);
                 state_of(worker, &verdict, self.settings.require, false) == WorkerState::Gone
             })

@@ -162,7 +162,7 @@ impl Sums {
             delivering: usize::from(conn.delivering),
             blocked: conn.ways.blocked.len() + conn.ways.bound.len(),
             opaque: usize::from(conn.opaque),
-            unconfirmed: usize::from(conn.unconfirmed),
+            unconfirmed: usize::from(conn.mark.is_some_and(|mark| !mark.confirmed)),
         }
     }
 

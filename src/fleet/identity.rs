@@ -39,9 +39,8 @@ impl Fleet {
         conn.pending = pending;
         self.conns.insert(id, conn);
         self.attach(id, no);
-        let marked = self.conns.get(&id).is_some_and(|c| c.marked);
-        if let Some(conn) = self.conns.get_mut(&id) {
-            conn.born_marked = marked;
+        if let Some(mark) = self.conns.get_mut(&id).and_then(|conn| conn.mark.as_mut()) {
+            mark.since_birth = true;
         }
         if pending {
             self.pending.insert(id);

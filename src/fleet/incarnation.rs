@@ -13,14 +13,13 @@ use super::Fleet;
 use super::boundary::{ClosedBy, Effect, Notice};
 use super::evidence::judge;
 use super::life::{Life, LifeNo};
+use super::presence::Ended;
 use super::view::JobEnd;
-use super::worker::{Adopted, Ended, Key, Origin, Worker, WorkerNo};
+use super::worker::{Adopted, Key, Origin, Worker, WorkerNo};
 use crate::job::{ConnId, Evidence, Millis, System};
 
 /// A life whose connections were cut by the broker or the gate may come back within this time.
 const CUT_SILENCE: Millis = 30_000;
-/// A connection closed by the client within this time of a cut was probably closed because of it.
-const CUT_ECHO: Millis = 5_000;
 
 impl Fleet {
     /// A job system's own name of the worker passed on a connection.
@@ -233,7 +232,9 @@ impl Fleet {
             worker.last_cut = Some(now);
             worker.ledger.float(id);
         }
-        worker.awaited = worker.conns.is_empty() && worker.is_cut_off(now);
+        if worker.conns.is_empty() {
+            worker.goes_away(now).awaited = worker.is_cut_off(now);
+        }
         self.await_again(no, in_hand);
         self.never_resolved(now, id);
         self.left(now, no);
@@ -248,7 +249,7 @@ impl Fleet {
         if worker.key.is_pending() || (!worker.is_listed() && !worker.is_marked() && worker.deliveries == 0) {
             return self.forget(no);
         }
-        worker.closed_at.get_or_insert(now);
+        worker.goes_away(now);
         let verdict = judge(worker, &self.settings, now);
         let silent = !worker.key.is_incarnation();
         worker.gap |= silent && (verdict.waiting_all > 0 || verdict.evidence == Evidence::Unknown);
@@ -269,7 +270,9 @@ impl Fleet {
         self.strike(now, no, &back, JobEnd::Requeued);
         let Some(worker) = self.workers.get_mut(&no) else { return };
         worker.ended = Some(Ended { at: now, lost });
-        worker.awaited = false;
+        if let Some(away) = &mut worker.away {
+            away.awaited = false;
+        }
         self.journal_ended(no);
         self.departed(now, no, lost);
         self.settle(now, no);
@@ -319,12 +322,5 @@ impl Fleet {
         }
         worker.suspect = false;
         worker.unvouched = false;
-    }
-}
-
-impl Worker {
-    /// Its last connection went at `at`: with one that was cut, or because of that. It may be at its jobs, and come back.
-    pub(super) fn is_cut_off(&self, at: Millis) -> bool {
-        self.last_cut.is_some_and(|cut| cut.saturating_add(CUT_ECHO) > at)
     }
 }

@@ -21,10 +21,8 @@ impl Fleet {
         if conn.mailbox.is_some() || conn.fetched {
             worker.inquiry.widen();
         }
-        worker.closed_at = None;
-        worker.dead = false;
+        worker.away = None;
         worker.rested = None;
-        worker.awaited = false;
         worker.ip = conn.peer.ip;
         worker.client_name = worker.client_name.take().or(conn.names.client_name.clone());
         let marked = if conn.pending { !self.drains.is_empty() } else { worker.is_marked() };

@@ -53,8 +53,8 @@ impl Fleet {
     /// process may still be alive stays, for it may come back.
     fn without_the_dead(&self, found: BTreeSet<WorkerNo>) -> Vec<WorkerNo> {
         let workers = || found.iter().filter_map(|no| self.workers.get(no));
-        let names: BTreeSet<String> = workers().filter(|worker| !worker.dead).map(Worker::name).collect();
-        let again = |worker: &&Worker| worker.dead && names.contains(&worker.name());
+        let names: BTreeSet<String> = workers().filter(|worker| !worker.is_dead()).map(Worker::name).collect();
+        let again = |worker: &&Worker| worker.is_dead() && names.contains(&worker.name());
         workers().filter(|worker| !again(worker)).map(|worker| worker.no).collect()
     }
 

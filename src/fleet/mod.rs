@@ -2,7 +2,7 @@
 //! the truth about `sealed` and `drained`. Pure: time is an argument, effects are returned as data.
 //!
 //! In reading order: [`boundary`] (what goes in and out), `conn`, `fetches`, `worker` and `life`, `identity` and
-//! `joining` (connections → workers), `incarnation` (one life or the next), `events` and `jobs` and `reports` (what
+//! `joining` (connections → workers), `presence` and `incarnation` (one life or the next), `events` and `jobs` and `reports` (what
 //! gates tell), `strays` (before it is known whose it is), `evidence` (what can be said of a worker), `inquiry` (asking it), `phase` (active → draining → sealed →
 //! drained), `drains`, `members` and `selector`, `pauses`, `snapshot` (answers), `recorder`, `tally` and `durations`
 //! (what was, and what it says about what is to come), `persist`.
@@ -27,6 +27,7 @@ mod numbers;
 mod pauses;
 mod persist;
 mod phase;
+mod presence;
 mod recorder;
 mod reports;
 mod results;
@@ -169,7 +170,7 @@ impl Fleet {
 
     /// Processes on this host (pid and start) whose workers have no connection: are they over, or will they come back?
     pub fn absent_processes(&self) -> Vec<(u32, u64)> {
-        let absent = |worker: &&Worker| worker.conns.is_empty() && worker.ended.is_none() && !worker.dead;
+        let absent = |worker: &&Worker| worker.conns.is_empty() && worker.ended.is_none() && !worker.is_dead();
         let process = |worker: &Worker| match worker.key {
             Key::Process { pid, started } => Some((pid, started)),
             _ => None,
@@ -181,8 +182,8 @@ impl Fleet {
     pub fn processes_ended(&mut self, ended: &[(u32, u64)]) {
         for (pid, started) in ended.iter().copied() {
             for no in self.keys.get(&Key::Process { pid, started }).into_iter().flatten() {
-                if let Some(worker) = self.workers.get_mut(no).filter(|worker| worker.conns.is_empty()) {
-                    worker.dead = true;
+                if let Some(away) = self.workers.get_mut(no).and_then(|worker| worker.away.as_mut()) {
+                    away.dead = true;
                 }
             }
         }

@@ -10,9 +10,11 @@
 
 use super::Fleet;
 use super::boundary::{Effect, FleetSettings, Notice};
+use super::conn::Mark;
 use super::evidence::{FIRST_WORD, Verdict, acks, celery, judge};
 use super::inquiry;
 use super::ledger::Stage;
+use super::presence::Away;
 use super::seal::Seal;
 use super::view::{JobEnd, WorkerState};
 use super::worker::{Steady, Worker, WorkerNo};
@@ -29,7 +31,7 @@ pub(super) fn state_of(worker: &Worker, verdict: &Verdict, require: Evidence, de
     if worker.ended.is_some() {
         return if known || (clear && !marked) { WorkerState::Gone } else { WorkerState::Lost };
     }
-    if worker.conns.is_empty() && (known || (clear && !marked && !worker.awaited)) {
+    if worker.conns.is_empty() && (known || (clear && !marked && !worker.is_awaited())) {
         return WorkerState::Gone;
     }
     match (marked, worker.seal, known) {
@@ -120,8 +122,8 @@ impl Fleet {
             }
             return self.settle(now, no);
         }
-        let over = |at: Millis| now >= at.saturating_add(self.settings.forget_after);
-        if worker.conns.is_empty() && worker.closed_at.is_some_and(over) {
+        let over = |away: Away| now >= away.since.saturating_add(self.settings.forget_after);
+        if worker.away.is_some_and(over) {
             if !worker.is_marked() {
                 // the report of losses goes by results; for a drain they prove nothing
                 let stored = worker.ledger.select(|entry| entry.stage == Stage::Started && entry.result);
@@ -172,27 +174,22 @@ impl Fleet {
     }
 
     pub(super) fn set_mark(&mut self, id: ConnId, marked: bool) {
-        let confirm = self.settings.confirm_marks;
-        let Some(conn) = self.conns.get_mut(&id) else { return };
-        if conn.marked == marked {
-            return;
-        }
-        conn.marked = marked;
-        conn.born_marked &= marked;
-        let unconfirmed = marked && confirm;
-        if conn.unconfirmed != unconfirmed {
-            conn.unconfirmed = unconfirmed;
-            if let Some(worker) = self.workers.get_mut(&conn.worker) {
-                let sum = &mut worker.sums.unconfirmed;
-                *sum = if unconfirmed { *sum + 1 } else { sum.saturating_sub(1) };
-            }
+        let confirmed = !self.settings.confirm_marks;
+        let Some(conn) = self.conns.get_mut(&id).filter(|conn| conn.mark.is_some() != marked) else { return };
+        let new = marked.then_some(Mark { since_birth: false, confirmed });
+        let old = std::mem::replace(&mut conn.mark, new);
+        if let Some(worker) = self.workers.get_mut(&conn.worker) {
+            let unconfirmed = |mark: Option<Mark>| usize::from(mark.is_some_and(|mark| !mark.confirmed));
+            worker.sums.unconfirmed = (worker.sums.unconfirmed + unconfirmed(new)).saturating_sub(unconfirmed(old));
         }
         self.effects.push(Effect::Mark(id, marked));
     }
 
+    /// The gate of this connection has taken its mark over.
     pub(super) fn confirmed(&mut self, id: ConnId) {
         let Some((conn, worker)) = self.pair(id) else { return };
-        if std::mem::take(&mut conn.unconfirmed) {
+        if let Some(mark) = conn.mark.as_mut().filter(|mark| !mark.confirmed) {
+            mark.confirmed = true;
             worker.sums.unconfirmed = worker.sums.unconfirmed.saturating_sub(1);
         }
     }
@@ -302,7 +299,7 @@ impl Worker {
             let due = ended.at.saturating_add(HOUR);
             return Some(if due > now { due } else { now.saturating_add(HOUR) });
         }
-        let closed = self.closed_at.filter(|_| self.conns.is_empty()).map(|at| at.saturating_add(forget_after));
+        let closed = self.away.map(|away| away.since.saturating_add(forget_after));
         if !self.is_marked() {
             return closed;
         }

@@ -95,7 +95,7 @@ impl Fleet {
     /// A worker that the fleet spoke of is over: it left with its hands empty, or it was lost.
     pub(super) fn departed(&mut self, now: Millis, no: WorkerNo, lost: bool) {
         let Some(worker) = self.workers.get(&no).filter(|worker| worker.is_listed() && worker.fetching) else { return };
-        let at = worker.closed_at.unwrap_or(now);
+        let at = worker.away.map_or(now, |away| away.since);
         let mut jobs =
             if lost { super::snapshot::jobs(worker, &judge(worker, &self.settings, now), at) } else { vec![] };
         let more = jobs.len().saturating_sub(NAMED);

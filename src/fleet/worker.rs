@@ -9,6 +9,7 @@ use super::fetches::{Nils, Sums};
 use super::inquiry::Inquiry;
 use super::ledger::Ledger;
 use super::life::{Life, LifeNo};
+use super::presence::{Away, Ended};
 use super::recorder::Recent;
 use super::seal::Seal;
 use super::strays::Stray;
@@ -91,13 +92,6 @@ pub(super) struct Steady {
     pub(super) clear_of_delayed: bool,
     pub(super) evidence: Option<Evidence>,
     pub(super) since: Millis,
-}
-
-/// How a worker went away for good.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Ended {
-    pub(super) at: Millis,
-    pub(super) lost: bool,
 }
 
 /// See the module.
@@ -187,12 +181,8 @@ pub(super) struct Worker {
     pub(super) steady: Steady,
     /// The state as last told.
     pub(super) state: WorkerState,
-    /// When its last connection went; `None` while there is one.
-    pub(super) closed_at: Option<Millis>,
-    /// Its process has ended: nobody will come back.
-    pub(super) dead: bool,
-    /// Its last connection was cut by the broker or the gate, or closed in the echo of that: it is expected back.
-    pub(super) awaited: bool,
+    /// `None` while it has a connection.
+    pub(super) away: Option<Away>,
     /// When the broker or the gate last closed a connection of it.
     pub(super) last_cut: Option<Millis>,
     pub(super) ended: Option<Ended>,
@@ -273,9 +263,7 @@ impl Worker {
             was_drained: false,
             steady: Steady::default(),
             state: WorkerState::Active,
-            closed_at: None,
-            dead: false,
-            awaited: false,
+            away: None,
             last_cut: None,
             ended: None,
             timer: None,

@@ -258,12 +258,14 @@ pub(super) fn judge(worker: &Worker, settings: &FleetSettings, now: Millis) -> V
     }
     verdict.waiting = verdict.waiting_all - ignored;
     verdict.safe_until = ledger.first_due_after(now.saturating_add(settings.delayed_margin));
-    let back = |at: Millis| worker.is_cut_off(at) && !worker.dead && now < at.saturating_add(settings.forget_after);
-    if worker.closed_at.is_some_and(|at| !back(at)) {
+    let back =
+        |at: Millis| worker.is_cut_off(at) && !worker.is_dead() && now < at.saturating_add(settings.forget_after);
+    if worker.away.is_some_and(|away| !back(away.since)) {
         leave_out_given_back(&mut verdict, ledger, now, settings.delayed_margin);
     }
     // of late acks its pool goes on with what RabbitMQ took back when it lost its connection; who has left does not
-    let goes_on = active > ledger.len() && !settings.celery_acks_late && (!worker.conns.is_empty() || worker.awaited);
+    let goes_on =
+        active > ledger.len() && !settings.celery_acks_late && (!worker.conns.is_empty() || worker.is_awaited());
     add_evidence(&mut verdict, worker, now, mute, goes_on);
     let cut = cut_mid_job(worker, now);
     if cut > 0 {

@@ -206,7 +206,7 @@ impl Worker {
     /// It had a connection to the gate before this one, and none to this one yet.
     fn is_waited_for(&self) -> bool {
         let restarted = self.adopted == Some(Adopted::Restart) && self.ended.is_none();
-        restarted && self.conns.is_empty() && self.awaited && self.rests().is_none()
+        restarted && self.conns.is_empty() && self.is_awaited() && self.rests().is_none()
     }
 }
 
@@ -286,7 +286,7 @@ impl Verdict {
 /// Judges a worker as of `now`; one without a connection as of the moment it went: what comes due later is no business
 /// of its any more.
 pub(super) fn judge(worker: &Worker, settings: &FleetSettings, now: Millis) -> Verdict {
-    let left = worker.ended.map(|ended| ended.at).or(worker.closed_at).filter(|_| worker.conns.is_empty());
+    let left = worker.ended.map(|ended| ended.at).or(worker.away.map(|away| away.since));
     let mut verdict = judge_present(worker, settings, left.map_or(now, |left| left.min(now)));
     if let Some(left) = left.filter(|_| worker.is_consumer() && worker.is_waited_for())
         && now < left.saturating_add(settings.forget_after)

@@ -186,8 +186,10 @@ fn departure_lines(departure: &Departure) -> Vec<String> {
 fn state_line(worker: &Worker, state: WorkerState, evidence: Evidence) -> String {
     // cut off by the gate's own stop, it comes back to the next gate
     let state = match state {
-        WorkerState::Gone if worker.awaited && (worker.is_marked() || worker.rested.is_some()) => WorkerState::Drained,
-        WorkerState::Gone if worker.awaited => WorkerState::Active,
+        WorkerState::Gone if worker.is_awaited() && (worker.is_marked() || worker.rested.is_some()) => {
+            WorkerState::Drained
+        }
+        WorkerState::Gone if worker.is_awaited() => WorkerState::Active,
         state => state,
     };
     record('S', &[&worker.id.0, state.as_str(), evidence.as_str()])

@@ -7,8 +7,9 @@ use crate::fleet::Fleet;
 use crate::fleet::evidence::judge;
 use crate::fleet::ledger::{Entry, Stage};
 use crate::fleet::life::{Life, LifeNo, Voice};
+use crate::fleet::presence::{Away, Ended};
 use crate::fleet::view::{Departure, JobKind, JobView, WorkerState};
-use crate::fleet::worker::{Adopted, Ended, Origin, Worker, WorkerNo};
+use crate::fleet::worker::{Adopted, Origin, Worker, WorkerNo};
 use crate::job::{Evidence, Found, Job, JobKey, Millis, WorkerId};
 
 impl Fleet {
@@ -45,7 +46,7 @@ impl Fleet {
             "T" => self.replay_took(&mut fields),
             "U" => self.replay_twice(&mut fields),
             "D" | "A" | "R" | "E" | "Z" => self.replay_job(letter, &mut fields),
-            "S" => self.replay_state(&mut fields),
+            "S" => self.replay_state(now, &mut fields),
             "G" => {
                 let no = self.known(&mut fields)?;
                 let ended = Ended { at: fields.moment("a time")?, lost: fields.flag("whether it was lost")? };
@@ -226,14 +227,14 @@ impl Fleet {
         Ok(())
     }
 
-    fn replay_state(&mut self, fields: &mut Fields<'_>) -> Result<(), String> {
+    fn replay_state(&mut self, now: Millis, fields: &mut Fields<'_>) -> Result<(), String> {
         let no = self.known(fields)?;
         let state = fields.text("a state")?;
         let evidence = fields.evidence()?;
         if let Some(worker) = no.and_then(|no| self.workers.get_mut(&no)) {
             let rests = ["drained", "gone"].contains(&state.as_str()) && evidence > Evidence::Unknown;
             worker.rested = rests.then_some(evidence);
-            worker.awaited = state != "gone";
+            worker.goes_away(now).awaited = state != "gone";
         }
         Ok(())
     }
@@ -247,10 +248,10 @@ impl Fleet {
             worker.rested = None;
         }
         if worker.ended.is_none() {
-            worker.closed_at = Some(now);
+            let awaited = worker.is_awaited() || worker.rested.is_none();
+            worker.away = Some(Away { since: now, awaited, dead: worker.is_dead() });
             worker.last_cut = Some(now.saturating_sub(1));
             worker.gap = !worker.key.is_incarnation();
-            worker.awaited |= worker.rested.is_none();
         }
         worker.told_name = worker.name();
         worker.state = WorkerState::Active;
