@@ -3,6 +3,7 @@
 
 pub mod amqp;
 pub mod resp;
+mod run;
 
 use crate::job::{JobEvent, Millis, System};
 use crate::question::Question;

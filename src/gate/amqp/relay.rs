@@ -2,10 +2,10 @@
 
 use super::frame::{AROUND, At, END, Head, Kind, NotAmqp, WHOLE_MAX};
 use super::{AmqpGate, Mode, Wait, method};
+use crate::gate::run::Run;
 use crate::gate::{Action, GateError, Side};
 use crate::job::JobEvent;
 use bytes::Bytes;
-use std::ops::Range;
 
 /// What becomes of a frame.
 pub(super) enum Verdict {
@@ -36,14 +36,14 @@ pub(super) enum Step {
 impl AmqpGate {
     pub(super) fn relay(&mut self, from: Side, input: &[u8], out: &mut Vec<Action>) -> usize {
         let mut at = 0;
-        let mut run = 0..0;
+        let mut run = Run::default();
         while at < input.len() && self.mode == Mode::Running {
             if self.at[from as usize] == At::Boundary {
                 if from == Side::Client {
                     self.cancel_overdue();
                 }
                 if !self.outbox[from.other() as usize].is_empty() {
-                    Self::flush(&mut run, out);
+                    run.flush(out);
                     self.post(from.other(), out);
                 }
                 if from == Side::Client && self.keeps_client() {
@@ -51,7 +51,7 @@ impl AmqpGate {
                 }
                 let walked = self.walk(from, &input[at..], out);
                 if walked > 0 {
-                    Self::pass(&mut run, at, walked, out);
+                    run.pass(at..at + walked, out);
                     at += walked;
                     continue;
                 }
@@ -59,29 +59,27 @@ impl AmqpGate {
             match self.step(from, &input[at..], out) {
                 Step::Rest => break,
                 Step::Pass(n) => {
-                    Self::pass(&mut run, at, n, out);
+                    run.pass(at..at + n, out);
                     at += n;
                 }
                 Step::Drop(n, instead) => {
-                    Self::flush(&mut run, out);
+                    run.flush(out);
                     if let Some(bytes) = instead {
                         out.push(Action::Send { to: from.other(), bytes });
                     }
                     at += n;
                 }
                 Step::Lost(what) => {
-                    Self::flush(&mut run, out);
-                    run = at..at;
+                    run.flush(out);
                     self.lost(from, what, out);
                 }
                 Step::Refuse(what) => {
-                    Self::flush(&mut run, out);
-                    run = at..at;
+                    run.flush(out);
                     self.close(Err(GateError::OutOfStep { side: from, what }), out);
                 }
             }
         }
-        Self::flush(&mut run, out);
+        run.flush(out);
         if from == Side::Client && at > 0 {
             self.forwarded = self.now;
         }
@@ -184,22 +182,5 @@ impl AmqpGate {
         self.mode = Mode::Opaque;
         self.odd = Some(GateError::OutOfStep { side, what: what.to_owned() });
         out.push(Action::Event(JobEvent::Opaque));
-    }
-
-    /// So many bytes more are forwarded.
-    fn pass(run: &mut Range<usize>, at: usize, n: usize, out: &mut Vec<Action>) {
-        if run.end != at {
-            Self::flush(run, out);
-            run.start = at;
-        }
-        run.end = at + n;
-    }
-
-    /// A run of forwarded bytes ends.
-    fn flush(run: &mut Range<usize>, out: &mut Vec<Action>) {
-        if run.start < run.end {
-            out.push(Action::Forward(run.clone()));
-        }
-        run.start = run.end;
     }
 }

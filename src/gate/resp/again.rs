@@ -8,10 +8,10 @@ use super::client::ClientAt;
 use super::pop::Pop;
 use crate::dialect::{self, Claim, Known};
 use crate::gate::Action;
+use crate::gate::run::Run;
 use crate::job::Millis;
 use crate::rare::Blank;
 use bytes::Bytes;
-use std::ops::Range;
 use std::sync::Arc;
 
 /// A longer command is not kept.
@@ -73,7 +73,7 @@ impl RespGate {
         &mut self,
         now: Millis,
         buf: &[u8],
-        run: &mut Range<usize>,
+        run: &mut Run,
         out: &mut Vec<Action>,
     ) -> Option<Option<(usize, bool)>> {
         let last = self.latest.fetch.as_ref().filter(|last| buf.starts_with(&last.pop.text))?;
@@ -83,7 +83,7 @@ impl RespGate {
         let pop = Arc::clone(&last.pop);
         let used = pop.text.len();
         self.client = ClientAt::Start;
-        Self::flush(run, out);
+        run.flush(out);
         let forward = self.pop(now, pop, out);
         Some(self.in_turn(used, forward))
     }

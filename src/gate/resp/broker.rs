@@ -7,9 +7,9 @@ use super::scan::{NotResp, number};
 use super::session::{Item, item};
 use super::{Mode, RespGate};
 use crate::dialect::{PAYLOAD, Reads, json::Skim};
+use crate::gate::run::Run;
 use crate::gate::{Action, Side};
 use crate::job::{FetchEnd, Millis, Place};
-use std::ops::Range;
 
 /// What the value under the scanner is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +38,7 @@ struct More;
 
 impl RespGate {
     pub(super) fn broker_input(&mut self, now: Millis, input: &[u8], out: &mut Vec<Action>) -> usize {
-        let (mut at, mut run) = (0, 0..0);
+        let (mut at, mut run) = (0, Run::default());
         while at < input.len() && matches!(self.mode, Mode::Running | Mode::Orphaned) {
             // a value that is all there is read without ever being kept
             let mut begun = None;
@@ -55,7 +55,7 @@ impl RespGate {
                         begun = reading;
                     }
                     Ok(None) => {
-                        Self::flush(&mut run, out);
+                        run.flush(out);
                         self.lost(Side::Broker, "a reply that nobody waits for", out);
                         break;
                     }
@@ -68,7 +68,7 @@ impl RespGate {
             let advance = match advance {
                 Ok(advance) => advance,
                 Err(NotResp(what)) => {
-                    Self::flush(&mut run, out);
+                    run.flush(out);
                     self.lost(Side::Broker, what, out);
                     break;
                 }
@@ -94,7 +94,7 @@ impl RespGate {
             }
             at = end;
         }
-        Self::flush(&mut run, out);
+        run.flush(out);
         self.pass_rest(at, input.len(), out)
     }
 
@@ -113,33 +113,22 @@ impl RespGate {
 
     /// Replies at the start of `rest` that are all there and as plain as most are; `rest` begins at `at`. Returns how many
     /// bytes they have.
-    fn whole_replies(
-        &mut self,
-        now: Millis,
-        rest: &[u8],
-        at: usize,
-        run: &mut Range<usize>,
-        out: &mut Vec<Action>,
-    ) -> usize {
-        let used = self.quick_replies(rest, out);
+    fn whole_replies(&mut self, now: Millis, rest: &[u8], at: usize, run: &mut Run, out: &mut Vec<Action>) -> usize {
+        let used = match self.quick_replies(rest, out) {
+            0 => self.quick_delivery(rest, out),
+            used => used,
+        };
         if used > 0 {
             self.extend(run, at..at + used, out);
             self.settle(now, run, out);
-            return used;
         }
-        let used = self.quick_delivery(rest, out);
-        if used == 0 {
-            return 0;
-        }
-        self.extend(run, at..at + used, out);
-        self.settle(now, run, out);
         used
     }
 
     /// A value has ended, and has been added to `run`.
-    fn settle(&mut self, now: Millis, run: &mut Range<usize>, out: &mut Vec<Action>) {
+    fn settle(&mut self, now: Millis, run: &mut Run, out: &mut Vec<Action>) {
         if self.has_settling() {
-            Self::flush(run, out);
+            run.flush(out);
             self.settle_front(out);
             // what its time was over for in the middle of a push
             self.answer_overdue(now, out);
@@ -276,7 +265,7 @@ impl RespGate {
         reading: Option<&mut Reading>,
         pending: u64,
         out: &mut Vec<Action>,
-        run: &mut Range<usize>,
+        run: &mut Run,
     ) {
         let Some(current) = self.current.take() else { return };
         match (current, reading) {
@@ -294,7 +283,7 @@ impl RespGate {
             }
             (Current::Slice, reading) => {
                 let Some(Owed::Fetch(fetch)) = self.owed.pop() else { return };
-                Self::flush(run, out);
+                run.flush(out);
                 match reading.is_some_and(|reading| reading.is_error()) {
                     true => self.slice_refused(now, fetch, out),
                     false => self.slice_over(now, fetch, out),

@@ -10,10 +10,10 @@ use super::session::ReplyMode;
 use super::verdict::{Name, Verdict, is_script};
 use super::{Mode, RespGate};
 use crate::dialect::{self, Meaning, Note};
+use crate::gate::run::Run;
 use crate::gate::{Action, Gate, Side};
 use crate::job::{JobEvent, Millis, System};
 use bytes::Bytes;
-use std::ops::Range;
 
 /// A command of more bytes than this is not waited for: it streams, and is no fetch that the gate can hold.
 const WHOLE_MAX: usize = 128 * 1024;
@@ -57,7 +57,7 @@ impl ClientAt {
 impl RespGate {
     pub(super) fn client_input(&mut self, now: Millis, input: &[u8], out: &mut Vec<Action>) -> usize {
         let mut at = 0;
-        let mut run = 0..0;
+        let mut run = Run::default();
         while at < input.len() && self.mode == Mode::Running {
             let end = match self.client {
                 ClientAt::Tail { .. } => self.tail(&input[at..], &mut run, out),
@@ -75,18 +75,14 @@ impl RespGate {
             };
             let Some((used, forward)) = end else { break };
             if forward {
-                if run.end != at {
-                    Self::flush(&mut run, out);
-                    run.start = at;
-                }
-                run.end = at + used;
+                run.pass(at..at + used, out);
             }
             at += used;
             if used == 0 {
                 break;
             }
         }
-        Self::flush(&mut run, out);
+        run.flush(out);
         match self.mode {
             Mode::Opaque if at < input.len() => {
                 out.push(Action::Forward(at..input.len()));
@@ -98,7 +94,7 @@ impl RespGate {
     }
 
     /// Goes on with a command that streams through.
-    fn tail(&mut self, buf: &[u8], run: &mut Range<usize>, out: &mut Vec<Action>) -> Option<(usize, bool)> {
+    fn tail(&mut self, buf: &[u8], run: &mut Run, out: &mut Vec<Action>) -> Option<(usize, bool)> {
         let ClientAt::Tail { tail, watch, .. } = &mut self.client else { return None };
         if let Some(watch) = watch.take_if(|watch| tail.stands_before(watch.left)) {
             let judged = self.watched(watch, buf, run, out);
@@ -143,25 +139,19 @@ impl RespGate {
 
     /// Begins the command at the start of `buf`. Returns how many bytes were used and whether they are to be forwarded.
     /// Before bytes of the gate's own can be sent, the `run` consumed before must leave.
-    fn start(
-        &mut self,
-        now: Millis,
-        buf: &[u8],
-        run: &mut Range<usize>,
-        out: &mut Vec<Action>,
-    ) -> Option<(usize, bool)> {
+    fn start(&mut self, now: Millis, buf: &[u8], run: &mut Run, out: &mut Vec<Action>) -> Option<(usize, bool)> {
         self.client = ClientAt::Start;
         match read_head(buf) {
             Head::More => None,
             Head::Nothing(used) => Some((used, true)),
             Head::Bad(_) => {
                 self.client = ClientAt::Broken;
-                Self::flush(run, out);
+                run.flush(out);
                 self.settle_broken(out);
                 None
             }
             Head::Inline(used) => {
-                Self::flush(run, out);
+                run.flush(out);
                 match split_inline(&buf[..used]) {
                     Some(args) if !args.is_empty() => self.whole(now, args, used, Bytes::new(), out),
                     // unbalanced quotes: the broker's own error
@@ -211,11 +201,11 @@ impl RespGate {
         name: &[u8],
         (argc, rest, left): (u32, usize, u32),
         buf: &[u8],
-        run: &mut Range<usize>,
+        run: &mut Run,
         out: &mut Vec<Action>,
     ) -> Option<(usize, bool)> {
         if argc == 1 {
-            Self::flush(run, out);
+            run.flush(out);
             if let Some(forward) = self.bare(name, out) {
                 return Some((rest, forward));
             }
@@ -223,7 +213,7 @@ impl RespGate {
         match read_whole(buf) {
             Ok(None) if buf.len() < WHOLE_MAX => return None,
             Ok(Some((args, text))) if text.len() <= WHOLE_MAX => {
-                Self::flush(run, out);
+                run.flush(out);
                 return self.whole(now, args, text.len(), text, out);
             }
             Ok(_) if is_pop(name) => {

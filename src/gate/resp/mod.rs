@@ -35,6 +35,7 @@ mod transaction;
 mod undo;
 mod verdict;
 
+use super::run::Run;
 use super::{Action, Gate, GateError, Side};
 use crate::dialect::{self, Memory};
 use crate::job::{Fate, JobEvent, Millis, System};
@@ -214,21 +215,9 @@ impl RespGate {
     }
 
     /// Adds a consumed stretch of the broker's bytes to the run to be forwarded.
-    fn extend(&mut self, run: &mut Range<usize>, stretch: Range<usize>, out: &mut Vec<Action>) {
-        if run.end != stretch.start {
-            Self::flush(run, out);
-            run.start = stretch.start;
-        }
-        run.end = stretch.end;
+    fn extend(&mut self, run: &mut Run, stretch: Range<usize>, out: &mut Vec<Action>) {
         self.sent += stretch.len() as u64;
-    }
-
-    /// A run of forwarded bytes ends.
-    fn flush(run: &mut Range<usize>, out: &mut Vec<Action>) {
-        if run.start < run.end {
-            out.push(Action::Forward(run.clone()));
-        }
-        run.start = run.end;
+        run.pass(stretch, out);
     }
 
     /// Asks the dialects something. What they tell by that goes on to the fleet.

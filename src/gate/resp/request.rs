@@ -13,10 +13,10 @@ use super::reply::Reading;
 use super::session::ReplyMode;
 use super::{Mode, RespGate};
 use crate::dialect::{self, Note, Refusal, Reply, Request, Wake, Word};
+use crate::gate::run::Run;
 use crate::gate::{Action, Side};
 use crate::job::{Fate, FetchEnd, JobEvent, JobKey, Millis, Place};
 use bytes::Bytes;
-use std::ops::Range;
 use std::sync::Arc;
 
 /// An argument that a streaming command is stopped at.
@@ -154,13 +154,7 @@ impl RespGate {
     }
 
     /// The watched argument stands at the start of `buf`.
-    pub(super) fn watched(
-        &mut self,
-        watch: Watch,
-        buf: &[u8],
-        run: &mut Range<usize>,
-        out: &mut Vec<Action>,
-    ) -> Judged {
+    pub(super) fn watched(&mut self, watch: Watch, buf: &[u8], run: &mut Run, out: &mut Vec<Action>) -> Judged {
         let (text, used) = match read_arg(buf, WATCHED_MAX) {
             Ok(Some(argument)) => argument,
             Ok(None) => return Judged::More,
@@ -172,7 +166,7 @@ impl RespGate {
         let refused = matches!(asked, Some(Owed::Request(asked)) if self.refuses_request(&asked.request));
         let Some(Owed::Request(asked)) = self.owed.back_mut().filter(|_| fetches) else { return Judged::Passes };
         let queues = Arc::from([asked.request.queue.clone()]);
-        Self::flush(run, out);
+        run.flush(out);
         if !refused {
             asked.fetches = true;
             out.push(Action::Event(JobEvent::FetchAsked { place: Place::Broker, queues, blocking: false }));
