@@ -19,6 +19,7 @@
 
 use super::packed::{Packed, TEXT_MAX};
 use super::request::{Reads, Refusal, Reply, Request, Verb};
+use super::script::{keys_and_arguments, number};
 use super::{Dialect, Meaning, Memory, Note};
 use crate::job::{Job, JobEvent, JobKey, Millis, Report, System};
 use memchr::memmem;
@@ -91,8 +92,7 @@ enum Script<'a> {
 impl<'a> Script<'a> {
     /// With the queue's key. `None`: not asynq's, or one that may bring a task in a way of its own.
     fn read(args: &'a [&'a [u8]]) -> Option<(&'a [u8], Script<'a>)> {
-        let count: usize = std::str::from_utf8(args.get(2)?).ok()?.parse().ok()?;
-        let (keys, argv) = args.get(3..)?.split_at_checked(count)?;
+        let (keys, argv) = keys_and_arguments(args)?;
         let first = *keys.first()?;
         if let Some(name) = first.strip_prefix(SERVER).and_then(|name| name.strip_suffix(b"}")) {
             let busy = argv.len() > 2;
@@ -117,7 +117,7 @@ impl<'a> Script<'a> {
             [_, b"active", b"lease", b"retry", ..] => Script::failed(Verb::Requeue, id, argv),
             [_, b"active", b"lease", b"archived", ..] => Script::failed(Verb::Finish, id, argv),
             [_, _, b"aggregation_sets", b"groups"] => {
-                let now = argv.get(4).and_then(|now| std::str::from_utf8(now).ok()?.parse().ok())?;
+                let now = argv.get(4).and_then(|now| number(now))?;
                 Script::Gather { set: keys[1], now }
             }
             [_, b"aggregation_sets"] => Script::Gathered { set: keys[0] },

@@ -8,6 +8,7 @@
 //! workers cannot be sealed.
 
 use super::request::{Refusal, Reply, Request, Verb, Wake};
+use super::script::{keys_and_arguments, number};
 use super::{Claim, Dialect, Known, Meaning, Memory, Payload, PopShape};
 use crate::job::{Job, JobEvent, JobKey, Millis, Report, System};
 use memchr::memmem;
@@ -54,16 +55,14 @@ struct Script<'a> {
 impl<'a> Script<'a> {
     /// `None`: not over keys of a queue.
     fn read(args: &'a [&'a [u8]]) -> Option<Script<'a>> {
-        let count: usize = std::str::from_utf8(args.get(2)?).ok()?.parse().ok()?;
-        let at = count.checked_add(3)?;
-        let keys = args.get(3..at)?;
+        let (keys, argv) = keys_and_arguments(args)?;
         let last = keys.first()?.iter().rposition(|b| *b == b':')? + 1;
         let (prefix, part) = keys[0].split_at(last);
         let known = |part: &[u8]| PARTS.iter().any(|known| known.as_bytes() == part);
         let all = keys.iter().all(|key| key.starts_with(prefix));
         // one such key alone may be anybody's
         let queue = all && known(part) && keys[1..].iter().any(|key| known(&key[last..]));
-        queue.then(|| Script { prefix, keys, argv: &args[at..], at })
+        queue.then(|| Script { prefix, keys, argv, at: args.len() - argv.len() })
     }
 
     /// What a key ends in.
@@ -158,7 +157,7 @@ impl Bull {
     /// How long the locks of a worker's jobs last.
     fn lease(&self, script: &Script<'_>) -> Option<Millis> {
         match self.0 {
-            System::Bull => std::str::from_utf8(script.argv.get(2)?).ok()?.parse().ok(),
+            System::Bull => number(script.argv.get(2)?),
             _ => msgpack_number(script.argv.get(2)?, b"lockDuration"),
         }
     }
@@ -183,12 +182,11 @@ impl Dialect for Bull {
         if let [_, _, b"1", stalled, base, _, _, duration] | [_, _, b"2", _, stalled, base, duration, _] = args
             && stalled.ends_with(b":stalled")
             && !base.is_empty()
+            && memory.system == self.0
+            && let Some(lasts) = number(duration)
         {
-            let lease = std::str::from_utf8(duration).ok().and_then(|ms| ms.parse().ok());
-            if let Some(lease) = lease.filter(|_| memory.system == self.0) {
-                out.push(JobEvent::Report(Report::Lease { lasts: lease, renewed: true }));
-                return Meaning::Passes;
-            }
+            out.push(JobEvent::Report(Report::Lease { lasts, renewed: true }));
+            return Meaning::Passes;
         }
         let Some(script) = Script::read(args) else { return Meaning::Nothing };
         let request = if self.0 == System::Bull { Bull::bull(&script) } else { Bull::bullmq(&script) };

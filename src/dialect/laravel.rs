@@ -18,6 +18,7 @@
 
 use super::json::{Skim, Wanted};
 use super::request::{Reads, Refusal, Reply, Request, Verb, Wake, Word};
+use super::script::keys_and_arguments;
 use super::{Claim, Dialect, Interest, Known, Meaning, Memory, PopShape, generic};
 use crate::job::{JobEvent, JobKey, Outcome, System};
 use memchr::memmem;
@@ -86,8 +87,7 @@ enum Script<'a> {
 impl<'a> Script<'a> {
     /// `None`: not over the keys of one queue.
     fn read(args: &'a [&'a [u8]]) -> Option<Script<'a>> {
-        let count: usize = std::str::from_utf8(args.get(2)?).ok()?.parse().ok()?;
-        let (keys, argv) = args.get(3..)?.split_at_checked(count)?;
+        let (keys, argv) = keys_and_arguments(args)?;
         let queue = base(keys.first()?)?;
         let is = |key: &[u8], part: &[u8]| key.strip_prefix(queue) == Some(part);
         let parts = |expected: &[&[u8]]| {
@@ -101,7 +101,7 @@ impl<'a> Script<'a> {
             }
             2 | 3 if is_number(first) && (from(DELAYED) || from(RESERVED)) => Script::Migrate,
             2 if parts(&[DELAYED, RESERVED]) => Script::Release { queue, job: first },
-            3 | 4 if argv.is_empty() && parts(&[b"", DELAYED, RESERVED, NOTIFY][..count]) => Script::Other,
+            3 | 4 if argv.is_empty() && parts(&[b"", DELAYED, RESERVED, NOTIFY][..keys.len()]) => Script::Other,
             1 if is_number(first) && parts(&[DELAYED]) && argv[1..].iter().all(is_job) => Script::Other,
             2 if is_job(&first) && parts(&[b"", NOTIFY]) => Script::Other,
             _ => return None,

@@ -22,6 +22,7 @@ pub mod packed;
 mod request;
 mod resque;
 mod rq;
+mod script;
 mod sidekiq;
 pub mod streams;
 mod taskiq;
@@ -33,6 +34,7 @@ pub use claim::{Claim, Keys, Known, PopShape, claim};
 pub use generic::are_of_queue;
 use json::{Shape, Skim, Wanted};
 pub use request::{Reads, Refusal, Reply, Request, Verb, Wake, Word};
+pub use script::number;
 use std::borrow::Cow;
 use std::sync::Arc;
 

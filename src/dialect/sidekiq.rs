@@ -10,6 +10,7 @@
 //! of the dead a process can take itself off it too, when its heartbeats were late; but then its work hash stays.)
 
 use super::json::{Skim, Wanted};
+use super::script::number;
 use super::{Claim, Dialect, Interest, Known, Meaning, Memory, Note, Payload, PopShape};
 use crate::job::{Job, JobEvent, JobKey, Report, System};
 use memchr::memmem;
@@ -173,7 +174,7 @@ fn last_segment(key: &[u8]) -> &[u8] {
 }
 
 fn is_unix_time(text: &[u8]) -> bool {
-    std::str::from_utf8(text).ok().and_then(|t| t.parse::<f64>().ok()).is_some_and(|t| (1e9..1e11).contains(&t))
+    number(text).is_some_and(|time: f64| (1e9..1e11).contains(&time))
 }
 
 /// The jid in an entry of the work hash. Its payload is an object (6.x) or a JSON text within the JSON (7, 8), so the

@@ -2,6 +2,7 @@
 //! known by that: SAQ, measured with 0.26, and bee-queue, measured with 2.0. They enqueue a job, push due jobs on to
 //! the queue, and give dead ones back; they answer with ids, with nothing, or with the time of the next job.
 
+use super::script::keys_and_arguments;
 use super::{Dialect, Meaning, Memory};
 use crate::job::{JobEvent, System};
 
@@ -22,8 +23,7 @@ impl Dialect for Tidying {
     }
 
     fn command(&self, _memory: &mut Memory, args: &[&[u8]], _out: &mut Vec<JobEvent>) -> Meaning {
-        let count = args.get(2).and_then(|count| std::str::from_utf8(count).ok()?.parse::<usize>().ok());
-        let keys = count.and_then(|count| args.get(3..)?.get(..count)).unwrap_or_default();
+        let keys = keys_and_arguments(args).unwrap_or_default().0;
         let known = SCRIPTS.iter().any(|(start, ends)| ends.len() == keys.len() && are_of_one_queue(keys, start, ends));
         if known { Meaning::Passes } else { Meaning::Nothing }
     }

@@ -10,7 +10,7 @@ use super::pop::{Pop, Unread, is_pop};
 use super::session::ReplyMode;
 use super::verdict::is_script;
 use super::{Mode, RespGate};
-use crate::dialect::{self, Claim, Keys, Meaning, PopShape};
+use crate::dialect::{self, Claim, Keys, Meaning, PopShape, number};
 use crate::gate::{Action, Side};
 use crate::job::{Found, JobEvent, Millis, System};
 use bytes::Bytes;
@@ -374,6 +374,6 @@ fn not_held(name: &[u8], how: &str) -> String {
 
 /// What a script says are its keys.
 fn script_keys(args: &[Bytes]) -> impl Iterator<Item = &Bytes> {
-    let count = args.get(2).and_then(|n| std::str::from_utf8(n).ok()?.parse::<usize>().ok()).unwrap_or(0);
+    let count = args.get(2).and_then(|count| number(count)).unwrap_or(0);
     args.iter().skip(3).take(count)
 }
