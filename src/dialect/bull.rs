@@ -36,6 +36,9 @@ const PARTS: [&str; 16] = [
     "repeat",
 ];
 
+/// What the key of a job's lock ends in.
+const LOCK: &[u8] = b":lock";
+
 /// Why a worker of BullMQ 1 to 4 is never sealed.
 const OLD: &str = "its release of BullMQ fetches in ways that the gate cannot refuse: 5 and newer are known";
 
@@ -56,12 +59,14 @@ impl<'a> Script<'a> {
     /// `None`: not over keys of a queue.
     fn read(args: &'a [&'a [u8]]) -> Option<Script<'a>> {
         let (keys, argv) = keys_and_arguments(args)?;
-        let last = keys.first()?.iter().rposition(|b| *b == b':')? + 1;
-        let (prefix, part) = keys[0].split_at(last);
+        // a job's lock, which stands first in some, has an id in its name
+        let (index, named) = keys.iter().enumerate().find(|(_, key)| !key.ends_with(LOCK))?;
+        let last = named.iter().rposition(|b| *b == b':')? + 1;
+        let (prefix, part) = named.split_at(last);
         let known = |part: &[u8]| PARTS.iter().any(|known| known.as_bytes() == part);
         let all = keys.iter().all(|key| key.starts_with(prefix));
         // one such key alone may be anybody's
-        let queue = all && known(part) && keys[1..].iter().any(|key| known(&key[last..]));
+        let queue = all && known(part) && keys[index + 1..].iter().any(|key| known(&key[last..]));
         queue.then(|| Script { prefix, keys, argv, at: args.len() - argv.len() })
     }
 
@@ -121,10 +126,15 @@ impl Bull {
         }
         let job = if script.starts_with(&["active", "wait", "paused"]) && script.has("marker") {
             script.job(script.part(3))
-        } else if script.starts_with(&["active", "wait", "stalled"]) && script.has("marker") {
+        } else if script.starts_with(&["active", "wait", "stalled"])
+            && (script.has("marker") || script.part(3).ends_with(LOCK))
+        {
             argument(0)
         } else if script.starts_with(&["active", "waiting-children"]) {
             script.job(script.part(2))
+        } else if script.part(0).ends_with(LOCK) && script.part(1) == b"active" && script.part(2) == b"waiting-children"
+        {
+            script.job(script.part(3))
         } else {
             return None;
         };

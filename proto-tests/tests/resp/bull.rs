@@ -150,17 +150,23 @@ fn a_job_is_over_when_the_broker_says_so() {
     }
     // its children are done already, or some have failed: it goes on
     for not in [":1", ":-9"] {
-        play(&format!("W= evalsha s {}\n E Recognised bullmq\n B= {not}", PUT_BACK[2]));
+        for waits in [PUT_BACK[2], PUT_BACK[6]] {
+            play(&format!("W= evalsha s {waits}\n E Recognised bullmq\n B= {not}"));
+        }
     }
 }
 
 const LOST: &str = "E Report lost the lock of bull:q:5\n";
 
-/// A job is tried again, put back, waits for its children.
-const PUT_BACK: [&str; 3] = [
+/// A job is tried again, put back, waits for its children. The last of them are of 5.0 to 5.47.
+const PUT_BACK: [&str; 7] = [
     "11 bull:q:active bull:q:wait bull:q:paused bull:q:5 bull:q:meta bull:q:events bull:q:delayed bull:q:prioritized bull:q:pc bull:q:marker bull:q:stalled bull:q: 1 RPUSH 5 t",
     "9 bull:q:active bull:q:wait bull:q:stalled bull:q:paused bull:q:meta bull:q:limiter bull:q:prioritized bull:q:marker bull:q:events 5 t bull:q:5",
     "7 bull:q:active bull:q:waiting-children bull:q:5 bull:q:5:dependencies bull:q:5:unsuccessful bull:q:stalled bull:q:events t x 1 5 bull:q:",
+    "9 bull:q:active bull:q:wait bull:q:stalled bull:q:5:lock bull:q:paused bull:q:meta bull:q:limiter bull:q:prioritized bull:q:events 5 t bull:q:5",
+    "10 bull:q:active bull:q:wait bull:q:stalled bull:q:5:lock bull:q:paused bull:q:meta bull:q:limiter bull:q:prioritized bull:q:marker bull:q:events 5 t bull:q:5",
+    "4 bull:q:5:lock bull:q:active bull:q:waiting-children bull:q:5 t x 1 5",
+    "5 bull:q:5:lock bull:q:active bull:q:waiting-children bull:q:5 bull:q:stalled t x 1 5",
 ];
 
 /// BullMQ up to 5.4 and Bull end a failed job within a transaction.
