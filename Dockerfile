@@ -1,6 +1,7 @@
 # An image with two files in it: the binary, and whom TLS to a broker trusts. The binary is linked statically with the C
-# library of the build image, so it needs nothing around it: `make static` builds it with the same flags and tries it in an
-# empty root directory.
+# library of the build image, so it needs nothing around it: `make static` builds it from the same files with the same flags
+# and tries it in an empty root directory. That one is faster: what a first build does under load guides the compiler, for
+# which brokers are needed. To have it in an image, copy it into one FROM scratch as below.
 FROM rust:1.95-bookworm AS build
 WORKDIR /src
 COPY Cargo.toml Cargo.lock ./

@@ -13,7 +13,7 @@ CASES ?= 50000
 BROKER ?= redis
 BENCH ?=
 STATIC_TARGET := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
-STATIC_BINARY := target/$(STATIC_TARGET)/release/draingate
+STATIC_BINARY := target/profiled/$(STATIC_TARGET)/release/draingate
 # What the Dockerfile builds from, and nothing else of the tree.
 IMAGE_FILES := $(shell sed -n '/^FROM scratch/q; s/^COPY \(.*\) [^ ]*$$/\1/p' Dockerfile)
 
@@ -78,16 +78,22 @@ evidence: setup ## each real story ROUNDS times (200), and docs/evidence.md
 demo: ## two Celery workers, a drain, a kill -9 and the proof; BROKER=rabbitmq for the same with RabbitMQ
 	@demo/drain.py $(BROKER)
 
-bench: build ## throughput, CPU, latency and memory, compared with HAProxy, nginx and no proxy at all; BENCH="--rows p16 --rounds 3"
+bench: $(STATIC_BINARY) ## throughput, CPU, latency and memory, compared with HAProxy, nginx and no proxy at all; BENCH="--rows p16 --rounds 3"
 	@tests/setup bench
 	$(CARGO) build --release --locked -p load
-	benches/compare.py $(BENCH)
+	benches/compare.py --gate $(STATIC_BINARY) $(BENCH)
 
-# A static binary for the host's own target: the C library is linked in, so an empty image is enough for it.
-static: image-context ## a static binary, built from what the image is built from and tried in an empty root directory
-	cd target/image && CARGO_TARGET_DIR=../../target RUSTFLAGS="-C target-feature=+crt-static" \
-		CARGO_PROFILE_RELEASE_STRIP=debuginfo $(CARGO) build --release --locked --target $(STATIC_TARGET)
+static: $(STATIC_BINARY) ## a static binary, built from what the image is built from and tried in an empty root directory
 	deploy/check-static $(STATIC_BINARY)
+
+# For the host's own target, with the C library linked in, so that an empty image is enough for it. Built twice: what the
+# first one does under load guides the second.
+$(STATIC_BINARY): Cargo.toml Cargo.lock .cargo/config.toml $(shell find src -name '*.rs') benches/profiled.py
+	@tests/setup bench
+	$(MAKE) image-context
+	$(CARGO) build --release --locked -p load
+	RUSTFLAGS="-C target-feature=+crt-static" CARGO_PROFILE_RELEASE_STRIP=debuginfo \
+		benches/profiled.py target/image $(STATIC_TARGET)
 
 clean: ## what was built, and what `make setup` made
 	$(CARGO) clean
