@@ -211,7 +211,7 @@ impl Fleet {
         self.strike(now, no, seq.as_slice(), JobEnd::Returned);
     }
 
-    /// Strikes entries out of a ledger.
+    /// Strikes entries out of a ledger. What a scheduler took to push on was never counted as delivered.
     pub(super) fn strike(&mut self, now: Millis, no: WorkerNo, seqs: &[u64], end: JobEnd) {
         for seq in seqs {
             let Some(worker) = self.workers.get_mut(&no) else { return };
@@ -220,8 +220,10 @@ impl Fleet {
                 self.durations.note(now, &entry);
             }
             let written = Fact::End.append(&mut self.journal, worker, *seq, &entry);
+            if entry.stage != Stage::Taken {
+                self.tally.add(worker.system, Some(end));
+            }
             worker.recent.note(now, entry, end);
-            self.tally.add(worker.system, Some(end));
             if !written {
                 self.journal_worker(no);
             }

@@ -99,6 +99,7 @@ fn what_its_scheduler_took_is_in_flight_until_it_is_pushed_on() {
         ? host:1:aaaa sealed running=1
         c2 pushes due                    # on any connection
         ? host:1:aaaa drained running=0
+        ? no notice requeued
     ",
     );
 }

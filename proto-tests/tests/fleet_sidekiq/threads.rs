@@ -118,6 +118,8 @@ fn a_job_that_the_scheduler_took_is_in_flight_until_it_asks_again() {
         ? host:1:aaaa sealed running=1
         c3 pushed
         ? host:1:aaaa drained exact
+        ? no notice delivered            # it was no job of this worker's: nor is its end counted
+        ? no notice requeued
     ",
     );
 }
