@@ -21,6 +21,17 @@ impl HostPort {
         HostPort { host: host.to_owned(), port }
     }
 
+    /// Where a URL points to, by default at this port. Fails with what was expected, such as `example`.
+    pub(super) fn of_url(url: &Url, default_port: u16, example: &str) -> Result<HostPort, String> {
+        let host = match url.host() {
+            Some(Host::Domain(name)) if !name.is_empty() => name.to_owned(),
+            Some(Host::Ipv4(ip)) => ip.to_string(),
+            Some(Host::Ipv6(ip)) => ip.to_string(),
+            _ => return Err(format!("a URL with a host, such as {example}")),
+        };
+        Ok(HostPort { host, port: url.port().unwrap_or(default_port) })
+    }
+
     /// `127.0.0.1:6380`, `[::1]:6380`, `localhost:6380`, `:6380` (all addresses). Fails with what was expected.
     pub fn parse(text: &str) -> Result<HostPort, String> {
         let expected = || "an address such as 127.0.0.1:6380".to_owned();
@@ -177,7 +188,8 @@ impl Upstream {
                 .map_err(|_| format!("a broker such as {scheme}://127.0.0.1:{port} or 127.0.0.1:{port}"))?;
             return Ok((BrokerAddress::Tcp(address), false));
         }
-        let url = Url::parse(text).map_err(|error| format!("a URL such as {scheme}://127.0.0.1:{port} ({error})"))?;
+        let example = format!("{scheme}://127.0.0.1:{port}");
+        let url = Url::parse(text).map_err(|error| format!("a URL such as {example} ({error})"))?;
         let secure = match (protocol, url.scheme()) {
             (Protocol::Redis, "redis" | "valkey") | (Protocol::Amqp, "amqp") => false,
             (Protocol::Redis, "rediss" | "valkeys") | (Protocol::Amqp, "amqps") => true,
@@ -193,14 +205,8 @@ impl Upstream {
                 Protocol::Amqp => "a URL without a virtual host: clients choose their own".into(),
             });
         }
-        let host = match url.host() {
-            Some(Host::Domain(name)) if !name.is_empty() => name.to_owned(),
-            Some(Host::Ipv4(ip)) => ip.to_string(),
-            Some(Host::Ipv6(ip)) => ip.to_string(),
-            _ => return Err(format!("a URL with a host, such as {scheme}://127.0.0.1:{port}")),
-        };
-        let port = url.port().unwrap_or(protocol.default_port(secure));
-        Ok((BrokerAddress::Tcp(HostPort { host, port }), secure))
+        let address = HostPort::of_url(&url, protocol.default_port(secure), &example)?;
+        Ok((BrokerAddress::Tcp(address), secure))
     }
 }
 

@@ -9,7 +9,7 @@ use crate::tls::ClientTls;
 use percent_encoding::percent_decode_str;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use url::{Host, Url};
+use url::Url;
 
 /// The key of the drains if the URL names none.
 const DEFAULT_KEY: &str = "draingate";
@@ -76,12 +76,7 @@ impl StateInRedis {
             "rediss" | "valkeys" => true,
             _ => return Err("a URL that begins with redis:// or rediss://".into()),
         };
-        let host = match url.host() {
-            Some(Host::Domain(name)) if !name.is_empty() => name.to_owned(),
-            Some(Host::Ipv4(ip)) => ip.to_string(),
-            Some(Host::Ipv6(ip)) => ip.to_string(),
-            _ => return Err(format!("a URL with a host, such as {EXAMPLE}")),
-        };
+        let address = HostPort::of_url(&url, 6379, EXAMPLE)?;
         let database = match url.path().trim_start_matches('/') {
             "" => 0,
             number => {
@@ -97,7 +92,6 @@ impl StateInRedis {
         if user.is_some() && password.is_none() {
             return Err("a password behind the user (redis://user:password@host), or neither".into());
         }
-        let address = HostPort { host, port: url.port().unwrap_or(6379) };
         Ok((StateInRedis { address, user, password, database, key: key(&url)?, tls: None }, secure))
     }
 }
