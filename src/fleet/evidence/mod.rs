@@ -89,16 +89,16 @@ impl Doubt {
             Doubt::Unheard => "more processes fetch behind its address than send heartbeats".to_owned(),
             Doubt::ReportDue => return None,
             Doubt::Adopted(Adopted::MidLife, _) => {
-                "it was met in mid-life: what it took before is not known".to_owned()
+                "it was met in mid-life: the gate does not know what it took before".to_owned()
             }
             Doubt::Adopted(Adopted::Restart, _) => {
-                "the gate was restarted meanwhile: what it did in between is not known".to_owned()
+                "the gate was restarted meanwhile: it does not know what the worker did in between".to_owned()
             }
             Doubt::Adopted(Adopted::Unseen, _) => "jobs may have reached it in a way the gate cannot follow".to_owned(),
             Doubt::CutMidJob(n) => {
                 format!("{n} job(s) came over a connection that was cut and have not been acknowledged since")
             }
-            Doubt::NoConcurrency => "its heartbeat has not told yet how many threads it has".to_owned(),
+            Doubt::NoConcurrency => "its heartbeat has not said yet how many threads it has".to_owned(),
             Doubt::Gap => "all its connections were gone with jobs in flight: is it still the same process?".to_owned(),
             Doubt::TooManyFetches => "it has more fetches outstanding than threads".to_owned(),
             Doubt::NotBack { idle, peak } => format!("{idle} of {peak} threads have come back to fetch"),
@@ -117,12 +117,17 @@ impl Doubt {
                 until / 1_000
             ),
             Doubt::Undeclared => "it takes jobs from queues whose use is not known".to_owned(),
-            Doubt::Polled => "it polls for jobs, which does not show when one ends".to_owned(),
-            Doubt::Unrefused => "what it takes without a fetch that the gate knows may be jobs".to_owned(),
-            Doubt::Shared => "several threads share its connections: which of them is back does not show".to_owned(),
+            Doubt::Polled => "it polls for jobs, so the gate cannot see when one ends".to_owned(),
+            Doubt::Unrefused => {
+                "it takes something without a fetch that the gate knows, and that may be jobs".to_owned()
+            }
+            Doubt::Shared => {
+                "several threads share its connections: the gate cannot see which of them asks again".to_owned()
+            }
             Doubt::NoResults => "it stores no results, and nothing else says when a job is over".to_owned(),
             Doubt::Twice => {
-                "a job whose lock had run out came back to it: which of its two runs has ended does not show".to_owned()
+                "a job whose lock had run out came back to it: the gate cannot see which of the two runs has ended"
+                    .to_owned()
             }
             Doubt::Mixed => "two job systems behind one address cannot be told apart".to_owned(),
         })
@@ -159,7 +164,7 @@ impl Doubt {
             Doubt::NoConcurrency | Doubt::Gap => Some("wait for the worker's heartbeat (every 5 to 10 s)"),
             Doubt::Away { .. } | Doubt::TakenBack { .. } => Some("look whether its process still runs"),
             Doubt::Refused(_) => {
-                Some("look into its log and into the broker's: the jobs may have to be pushed again by hand")
+                Some("look into its log and the broker's: the jobs may have to be pushed again by hand")
             }
             Doubt::Undeclared => Some(
                 "declare the queue's keys under [gate] fetch = [...] if each of its threads fetches on a connection of its \
