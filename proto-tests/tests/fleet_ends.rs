@@ -305,10 +305,10 @@ fn the_next_server_under_an_address() {
     );
 }
 
-/// What a process says on a new connection holds for its worker, though the connection's process is found only later.
+/// What a process says on a new connection holds for its worker, though the connection's process is found only later: which
+/// of the job's two runs ends does not show.
 #[test]
-fn what_is_said_before_the_process_is_known_counts() {
-    // a lock was lost: which of the job's two runs ends does not show
+fn a_lock_that_was_lost_before_the_process_was_known() {
     play(
         "
         + c1 local
@@ -329,7 +329,11 @@ fn what_is_said_before_the_process_is_known_counts() {
         ? @c1 sealed unknown blocked~runs
     ",
     );
-    // a task's handler may still run
+}
+
+/// The same: the task's handler may still run.
+#[test]
+fn a_task_that_was_given_up_before_the_process_was_known() {
     play(
         "
         + c1 local
@@ -345,7 +349,11 @@ fn what_is_said_before_the_process_is_known_counts() {
         ? @c1 drained reported
     ",
     );
-    // how long locks last: said once on each connection
+}
+
+/// The same: it is said once on each connection.
+#[test]
+fn how_long_locks_last_is_said_before_the_process_is_known() {
     play(
         "
         + c1 local

@@ -51,22 +51,7 @@ impl Fleet {
                     self.keep_stray(no, Stray::Idle(id, now));
                 }
             }
-            Report::SidekiqWork { running } => {
-                let Some((_, no, voice)) = self.sidekiq_voice(id, now) else { return };
-                let (before, back) = voice.push_work(now, running.is_empty());
-                self.sidekiq_is_back(no, back);
-                self.sidekiq_speaks(now, no, !running.is_empty());
-                let Some(before) = before else { return };
-                let Some(worker) = self.workers.get(&no).filter(|worker| worker.live().count() == 1) else { return };
-                if running.iter().any(String::is_empty) {
-                    return;
-                }
-                let over = worker.ledger.select(|entry| {
-                    let listed = entry.acknowledged || running.contains(&entry.job.id);
-                    entry.stage == Stage::Delivered && entry.at < before && !listed
-                });
-                self.strike(now, no, &over, JobEnd::Finished);
-            }
+            Report::SidekiqWork { running } => self.sidekiq_work(now, id, &running),
             Report::SidekiqLeft { name } => self.sidekiq_left(now, id, &name),
         }
     }
@@ -114,6 +99,25 @@ impl Fleet {
         } else if self.may_wait(no) {
             self.keep_stray(no, Stray::LockLost(key));
         }
+    }
+
+    /// A process has written down what it is at. What it was given before it wrote that the last time, and does not name now,
+    /// is over.
+    fn sidekiq_work(&mut self, now: Millis, id: ConnId, running: &[String]) {
+        let Some((_, no, voice)) = self.sidekiq_voice(id, now) else { return };
+        let (before, back) = voice.push_work(now, running.is_empty());
+        self.sidekiq_is_back(no, back);
+        self.sidekiq_speaks(now, no, !running.is_empty());
+        let Some(before) = before else { return };
+        let Some(worker) = self.workers.get(&no).filter(|worker| worker.live().count() == 1) else { return };
+        if running.iter().any(String::is_empty) {
+            return;
+        }
+        let over = worker.ledger.select(|entry| {
+            let listed = entry.acknowledged || running.contains(&entry.job.id);
+            entry.stage == Stage::Delivered && entry.at < before && !listed
+        });
+        self.strike(now, no, &over, JobEnd::Finished);
     }
 
     /// A process says what it is doing: work that the gate has not handed to it is from before its time here.

@@ -157,11 +157,16 @@ impl Gate {
             body.len()
         );
         socket.write_all(request.as_bytes()).expect("written");
-        let mut answer = String::new();
-        socket.read_to_string(&mut answer).expect("read");
-        let (head, body) = answer.split_once("\r\n\r\n").expect("an answer");
-        (head.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status"), body.to_owned())
+        answer(socket)
     }
+}
+
+/// Status and body of what is answered on a connection that is closed then.
+pub(crate) fn answer(mut from: impl Read) -> (u16, String) {
+    let mut answer = String::new();
+    from.read_to_string(&mut answer).expect("read");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("an answer");
+    (head.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status"), body.to_owned())
 }
 
 impl Drop for Gate {

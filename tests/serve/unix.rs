@@ -2,8 +2,8 @@
 
 use crate::broker::{Broker, Client};
 use crate::certificates::Certificates;
-use crate::gate::{Gate, SURELY, command, config, refusal};
-use std::io::{Read, Write};
+use crate::gate::{Gate, SURELY, answer, command, config, refusal};
+use std::io::Write;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -21,10 +21,7 @@ fn call(path: &Path, call: &str) -> (u16, String) {
     let mut socket = UnixStream::connect(path).expect("connected");
     socket.set_read_timeout(Some(SURELY)).expect("set");
     write!(socket, "{call} HTTP/1.0\r\nHost: gate\r\n\r\n").expect("written");
-    let mut answer = String::new();
-    socket.read_to_string(&mut answer).expect("read");
-    let (head, body) = answer.split_once("\r\n\r\n").expect("an answer");
-    (head.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status"), body.to_owned())
+    answer(socket)
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use super::words::moment;
 use super::{Script, ZERO};
-use draingate::fleet::view::{DrainState, WorkerState, WorkerView};
+use draingate::fleet::view::{DrainState, JobKind, WorkerState, WorkerView};
 use draingate::job::Evidence;
 
 impl Script {
@@ -46,6 +46,13 @@ impl Script {
         let mut found: Vec<WorkerView> = all.into_iter().filter(|worker| worker.name == name).collect();
         found.sort_by_key(|worker| worker.connections);
         found.pop().ok_or_else(|| format!("no worker is called {name}"))
+    }
+
+    /// The jobs of a worker that is there, by id, as they are shown.
+    pub fn jobs(&self, name: &str) -> Vec<(String, JobKind)> {
+        let id = self.worker(name).expect("it is there").id;
+        let detail = self.fleet.worker(self.now, &id.0).expect("it is there");
+        detail.jobs.into_iter().map(|job| (job.id, job.kind)).collect()
     }
 
     pub(super) fn check(&mut self, words: &[&str], line: &str) -> Result<(), String> {

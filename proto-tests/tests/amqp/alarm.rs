@@ -35,10 +35,9 @@ fn a_blocked_connection_stays_draining_and_goes_on() {
     ));
 }
 
-/// It is blocked while the gate has a question under way: nobody waits for the answer but the gate, and not for ever.
-#[test]
-fn a_question_to_a_blocked_connection_holds_nobody_up() {
-    let asked = format!(
+/// It is blocked while the gate has a question under way.
+fn asked(then: &str) {
+    play(&format!(
         "
         handshake
         W= 1 consume q t
@@ -60,11 +59,15 @@ fn a_question_to_a_blocked_connection_holds_nobody_up() {
         FREE
         +60s
         W= 0 heartbeat
-        "
-    );
-    play(&format!(
-        "{asked}
-        B= 0 connection.unblocked
+        {then}"
+    ));
+}
+
+/// Nobody waits for the answer but the gate, and not for ever.
+#[test]
+fn a_question_to_a_blocked_connection_holds_nobody_up() {
+    asked(&format!(
+        "B= 0 connection.unblocked
         E Unbound {DEAF}
         B< 2047 open-ok
         B> 2047 declare q durable x-queue-type=?
@@ -87,9 +90,8 @@ fn a_question_to_a_blocked_connection_holds_nobody_up() {
         "
     ));
     // lifted meanwhile, nothing has to be cancelled
-    play(&format!(
-        "{asked}
-        UNDRAIN
+    asked(&format!(
+        "UNDRAIN
         E Unbound {DEAF}
         W= 0 heartbeat
         B= 1 message t 1 abc message=m
@@ -97,13 +99,12 @@ fn a_question_to_a_blocked_connection_holds_nobody_up() {
         "
     ));
     // nor does the client's end wait
-    play(&format!(
-        "{asked}
-        W= 1 ack 4
+    asked(
+        "W= 1 ack 4
         W gone
         E FetchAnswered broker vanished blocking
         E FetchAnswered gate vanished blocking
         CLOSED
-        "
-    ));
+        ",
+    );
 }

@@ -154,10 +154,7 @@ fn what_it_has_given_back_is_not_listed_when_it_has_gone() {
         - c11
         ? w1@a sealed running=1 prefetched=0"
     ));
-    let id = script.worker("w1@a").expect("it is there").id;
-    let jobs = script.fleet.worker(script.now(), &id.0).expect("it is there").jobs;
-    let shown: Vec<_> = jobs.iter().map(|job| (job.id.as_str(), job.kind)).collect();
-    assert_eq!(shown, [("t1", JobKind::Running)]);
+    assert_eq!(script.jobs("w1@a"), [("t1".to_owned(), JobKind::Running)]);
 }
 
 /// It looks after the jobs of others: that says nothing of its own.

@@ -248,8 +248,5 @@ fn no_job_of_it_is_prefetched() {
         c2 gets j3
         ? host:1:aaaa running=2"
     ));
-    let id = script.worker("host:1:aaaa").expect("it is there").id;
-    let jobs = script.fleet.worker(script.now(), &id.0).expect("it is there").jobs;
-    let shown: Vec<_> = jobs.iter().map(|job| (job.id.as_str(), job.kind)).collect();
-    assert_eq!(shown, [("j2", JobKind::Running), ("j3", JobKind::Running)]);
+    assert_eq!(script.jobs("host:1:aaaa"), [("j2".to_owned(), JobKind::Running), ("j3".to_owned(), JobKind::Running)]);
 }

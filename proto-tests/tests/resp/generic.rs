@@ -52,7 +52,11 @@ fn what_cannot_be_refused_is_told() {
     );
     play("set pass cache\n W= LPOP cache\n B= $$x");
     play("SYSTEM celery\n W= LPOP q\n B= $$x");
-    // a script of a worker of which nothing is known has returned something
+}
+
+/// Of a worker of which nothing is known.
+#[test]
+fn what_a_script_has_returned_is_told() {
     for script in ["EVALSHA abc 1 bull:q:wait x", "EVAL 'return 1' 2 a b", "FCALL f 1 a"] {
         play(&format!("DRAIN\n W= {script}\n B= *2 *2 $$k $$v :0\n E Unrefused it fetches by *"));
         for no_queue in ["*4 :0 :0 :0 :0", ":1", "+OK", "'-NOSCRIPT no'", "*2 $-1 :0"] {
