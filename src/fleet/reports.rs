@@ -52,7 +52,11 @@ impl Fleet {
                 }
             }
             Report::SidekiqWork { running } => self.sidekiq_work(now, id, &running),
-            Report::SidekiqLeft { name } => self.sidekiq_left(now, id, &name),
+            Report::SidekiqLeft { name } => {
+                let Some((_, worker)) = self.pair(id) else { return };
+                let no = worker.no;
+                self.sidekiq_left(now, no, name, now);
+            }
         }
     }
 
@@ -137,15 +141,21 @@ impl Fleet {
         }
     }
 
-    /// A process has stopped in good order: what is left of its jobs was finished, unless the broker did not take it back.
-    fn sidekiq_left(&mut self, now: Millis, id: ConnId, name: &str) {
-        let Some((_, worker)) = self.pair(id) else { return };
-        let no = worker.no;
+    /// A process has stopped in good order, and said so at `at`: what is left of its jobs was finished, unless the broker did
+    /// not take it back.
+    pub(super) fn sidekiq_left(&mut self, now: Millis, no: WorkerNo, name: String, at: Millis) {
+        let Some(worker) = self.workers.get_mut(&no) else { return };
+        let mut known = false;
         for life in worker.lives.iter_mut().filter(|life| life.name == name) {
+            known = true;
             if let Some(voice) = life.sidekiq_mut() {
                 voice.left = true;
             }
         }
+        if !known && self.may_wait(no) {
+            return self.keep_stray(no, Stray::SidekiqLeft(name, at));
+        }
+        let Some(worker) = self.workers.get_mut(&no) else { return };
         if !sidekiq::have_all_left(worker) {
             return;
         }

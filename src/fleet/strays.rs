@@ -24,6 +24,8 @@ pub(super) enum Stray {
     Idle(ConnId, Millis),
     LockLost(JobKey),
     PushRefused(Vec<JobKey>),
+    /// With its time, too: a job that has come since voids it.
+    SidekiqLeft(String, Millis),
 }
 
 impl Fleet {
@@ -86,6 +88,10 @@ impl Fleet {
                 Stray::Idle(conn, at) => self.was_idle(now, conn, at),
                 Stray::LockLost(key) => self.lock_lost(no, key),
                 Stray::PushRefused(keys) => self.push_refused(no, keys),
+                Stray::SidekiqLeft(name, at) if worker.ledger.iter().all(|(_, entry)| entry.at < at) => {
+                    self.sidekiq_left(now, no, name, at);
+                }
+                Stray::SidekiqLeft(..) => {}
                 Stray::Acked(ref key) => match worker.ledger.oldest(key, Stage::Delivered) {
                     Some(seq) => {
                         worker.bump(now);

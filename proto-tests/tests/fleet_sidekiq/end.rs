@@ -183,3 +183,25 @@ fn what_the_broker_did_not_take_back_before_the_process_was_known() {
     play(&format!("{} ? host:1:aaaa drained", stopped("")));
     play(&format!("{} ? host:1:aaaa sealed running=1 blocked~refused_by_the_broker", stopped("c2 refused j1")));
 }
+
+/// And so it is with its goodbye.
+#[test]
+fn a_goodbye_before_the_process_was_known() {
+    let start = "
+        + c1 local
+        = c1 100:7@0s
+        c1 named sidekiq host:1:aaaa
+        c1 sidekiq c=1 busy=1
+        c1 fetch default
+        c1 gets j1
+        drain d all
+        +1s
+        + c2 local
+    ";
+    play(&format!(
+        "{start} c2 leaves host:1:aaaa\n ? host:1:aaaa sealed\n = c2 100:7@0s\n ? host:1:aaaa drained reported"
+    ));
+    // it was another's
+    play(&format!("{start} c2 leaves host:1:aaaa\n = c2 200:9@0s\n ? host:1:aaaa sealed"));
+    play(&format!("{start} c2 leaves host:9:cccc\n = c2 100:7@0s\n ? host:1:aaaa sealed"));
+}
