@@ -1,4 +1,4 @@
-//! What few of many thousand connections have, and the others must not have room for.
+//! A value that few of many thousand connections have: for the others it takes no more room than a pointer.
 
 use std::ops::{Deref, DerefMut};
 

@@ -1,5 +1,5 @@
-//! TLS, with rustls: out of certificates in files becomes what one side of a connection needs. A file that cannot be used
-//! is one clear line.
+//! TLS, with rustls: turns files with certificates into what one side of a connection needs. A file that cannot be used is
+//! one clear line.
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::crypto::CryptoProvider;

@@ -1,5 +1,5 @@
-//! The ways into the API: a TCP address, perhaps with TLS, and a Unix socket. What comes in is the same on both; who it
-//! is tells what the kernel knows of the other end.
+//! The ways into the API: a TCP address, perhaps with TLS, and a Unix socket. What comes in is the same on both. Who calls is
+//! known from what the kernel says of the other end.
 
 use super::auth::Caller;
 use super::limit::Limited;

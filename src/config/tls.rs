@@ -1,5 +1,5 @@
-//! `tls` of what listens, `upstream_tls` of a broker and `tls` of the state. The files are read here already, so that `check-config` and a
-//! reload say what is wrong with them.
+//! `tls` of what listens, `upstream_tls` of a broker and `tls` of the state. The files are read here already, so that
+//! `check-config` and a reload say what is wrong with them.
 
 use super::problem::Fault;
 use super::section::Section;

@@ -4,8 +4,8 @@
 //! when the pool *accepts* the task. Result: `SETEX celery-task-meta-ID` on a child's own connection. Heartbeat:
 //! `PUBLISH /0.celeryev/worker.heartbeat` every two seconds. A message goes back with its ack and a push in one
 //! transaction: `LPUSH` if its task was rejected, `RPUSH` at the worker's stop and when the visibility time-out is over,
-//! which says nothing of whether the task still runs (any worker looks after all of them, its own included). The same `BRPOP` on a `.reply.celery.pidbox` list is
-//! remote control and passes.
+//! which says nothing of whether the task still runs (any worker looks after all of them, its own included). The same
+//! `BRPOP` on a `.reply.celery.pidbox` list is remote control and passes.
 
 use super::json::{Skim, Wanted, early};
 use super::{Claim, Dialect, Interest, Known, Meaning, Memory, Note, Payload, PopShape};

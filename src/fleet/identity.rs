@@ -1,4 +1,4 @@
-//! Which connection belongs to which worker (product.md, "Who is a worker").
+//! Which connection belongs to which worker (ARCHITECTURE.md, "Who is a worker").
 //!
 //! A tag or an own listener names the worker; a local peer belongs to the nearest process of its lineage, itself first,
 //! that fetches; anybody else is its address. A local peer is a worker of its own ([`Key::Pending`]) until its process

@@ -1,4 +1,4 @@
-//! Names learned from traffic and what they say about incarnations (product.md, "Who is a worker").
+//! Names learned from traffic and what they say about incarnations (ARCHITECTURE.md, "Who is a worker").
 //!
 //! ```text
 //! connections under one key ──last one closed by the client, drained──▶ over at once (the mark ends)

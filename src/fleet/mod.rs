@@ -1,11 +1,12 @@
 //! Who runs what: connections become workers, job events become a ledger, drains become marks, and out of these comes
 //! the truth about `sealed` and `drained`. Pure: time is an argument, effects are returned as data.
 //!
-//! In reading order: [`boundary`] (what goes in and out), `conn`, `fetches`, `worker` and `life`, `identity` and
-//! `joining` (connections → workers), `presence` and `incarnation` (one life or the next), `events` and `jobs` and `reports` (what
-//! gates tell), `strays` (before it is known whose it is), `evidence` (what can be said of a worker), `inquiry` (asking it), `phase` (active → draining → sealed →
-//! drained), `drains`, `members` and `selector`, `pauses`, `snapshot` (answers), `recorder`, `tally` and `durations`
-//! (what was, and what it says about what is to come), `persist`.
+//! In reading order: [`boundary`] (what goes in and out); `conn`, `fetches`, `worker` and `life`; `identity` and `joining`
+//! (connections → workers); `presence` and `incarnation` (one life or the next); `events`, `jobs`, `results` and `reports`
+//! (what gates tell) and `strays` (before it is known whose it is); `ledger`; `evidence` (what can be said of a worker) and
+//! `inquiry` (asking it); `seal` and `phase` (active → draining → sealed → drained); `drains`, `members` and `selector`;
+//! `pauses`; `snapshot` and `view` (answers); `recorder`, `tally` and `durations` (what was, and what it says about what is
+//! to come); `persist`. `index` and `numbers` are maps.
 
 pub mod boundary;
 mod conn;

@@ -1,4 +1,4 @@
-//! Bytes that pass leave in pieces as long as can be: stretches of the input that follow one another are one write.
+//! Bytes that pass leave in as few pieces as possible: stretches of the input that follow one another become one write.
 
 use super::Action;
 use std::ops::Range;

@@ -1,5 +1,5 @@
 //! What comes before a connection's first byte, on the runtime: headers of the PROXY protocol and the handshakes of TLS.
-//! Behind that a side is a [`Wire`], for the thread that it lives on.
+//! After that a side is a [`Wire`], for the thread that it lives on.
 
 use super::header::{self, Ends};
 use super::secure::SecureSocket;

@@ -6,7 +6,7 @@
 //! - A side is read only while the other takes what comes of it, so a connection owns at most a read's worth of bytes
 //!   per direction, plus what the gate has not consumed.
 //! - The mark is looked at after each read: what is read after a drain was answered is judged as marked.
-//! - The clock is read behind each read, so that nothing is timed from before it was sent; the timer is only set when it
+//! - The clock is read after each read, so that nothing is timed from before it was sent; the timer is set only if it
 //!   would fire too late.
 //!
 //! Here is what a turn does; `judge` reads and carries verdicts out, `patience` knows what is waited for how long.

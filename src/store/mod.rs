@@ -1,6 +1,6 @@
 //! What outlives the gate: the drains (saved durably before they are answered, in the state directory or in Redis), and in
 //! the directory the journal of jobs in flight (appended without fsync) and `admin.json` with the admin API's address in
-//! force. The texts themselves are the fleet's; the store knows where they are only.
+//! force. The texts themselves are the fleet's; the store only knows where they are kept.
 //!
 //! Nothing here may stop traffic once the gate runs: a failing journal is emptied, so that a later gate knows nothing
 //! rather than something stale, and is written anew when the disk allows.

@@ -1,4 +1,4 @@
-//! Acks and what they mean: started, finished, delayed, or nothing (truth rules 1, 2, 4, 7 and 8).
+//! Acks and what they mean: started, finished, delayed, or nothing.
 
 use super::{WORKER, story};
 use draingate::fleet::FleetSettings;
@@ -108,7 +108,7 @@ fn declared_late_acks_are_finished_exactly() {
     play_with(settings, text);
 }
 
-/// Rule 1: drained is a condition.
+/// Drained is a condition, no milestone.
 #[test]
 fn an_ack_of_an_ignored_delayed_job_turns_drained_back() {
     story(
@@ -128,7 +128,7 @@ fn an_ack_of_an_ignored_delayed_job_turns_drained_back() {
     );
 }
 
-/// Rule 7.
+/// From the margin on it is a job like any other.
 #[test]
 fn a_delayed_job_that_comes_due_within_the_margin_counts() {
     story(
@@ -164,7 +164,7 @@ fn delayed_jobs_are_waited_for_on_request() {
     );
 }
 
-/// Rule 8.
+/// Unknown is never drained.
 #[test]
 fn a_worker_without_heartbeats_that_started_jobs_is_never_drained() {
     play(

@@ -1,4 +1,4 @@
-//! Heartbeats: which of them counts, and what it proves (truth rule 3).
+//! Heartbeats: which of them counts, and what it proves.
 
 use super::story;
 use proto_tests::fleet_script::play;
@@ -180,7 +180,7 @@ fn a_delivery_after_the_report_voids_it() {
     );
 }
 
-/// Rule 3: the seal too is an event that could start a job.
+/// The seal too is an event that could start a job.
 #[test]
 fn a_report_from_before_the_seal_is_void() {
     story(

@@ -1,9 +1,9 @@
-//! Lives with a gap: met in mid-life, cut, back again, followed by another (truth rule 6).
+//! Lives with a gap: met in mid-life, cut, back again, followed by another.
 
 use super::story;
 use proto_tests::fleet_script::play;
 
-/// Rule 6: what came before the gate is not in the ledger.
+/// What came before the gate is not in the ledger.
 #[test]
 fn a_worker_met_in_mid_life_is_unknown_until_it_reports_idle_twice() {
     play(

@@ -156,7 +156,7 @@ fn an_unknown_worker_that_leaves_while_marked_is_lost() {
     );
 }
 
-/// Rule 6 for who is known by an address only: early after the gate's start nobody knows what was before.
+/// Of who is known by an address only nobody knows, early after the gate's start, what was before.
 #[test]
 fn an_address_seen_right_after_the_start_is_not_known_to_be_whole() {
     let mut script = Script::new(FleetSettings::default(), proto_tests::fleet_script::ZERO);

@@ -1,4 +1,4 @@
-//! What the gate says of a Sidekiq worker (truth rule 5) and of jobs that its scheduler took.
+//! What the gate says of a Sidekiq worker and of jobs that its scheduler took.
 
 mod beats;
 mod end;

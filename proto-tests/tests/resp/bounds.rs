@@ -1,4 +1,4 @@
-//! Memory is bounded and nothing panics, whatever comes from either side (promise P8).
+//! Memory is bounded and nothing panics, whatever comes from either side.
 
 use crate::support::memory::live;
 use crate::support::{Rng, cases, command};

@@ -1,4 +1,4 @@
-//! Promise P1 on random streams: an undrained gate changes nothing, however the streams are cut; and replies are told
+//! Random streams: an undrained gate changes nothing, however the streams are cut; and replies are told
 //! apart as the redis-protocol crate tells them apart.
 
 use crate::support::{Rng, cases, command};

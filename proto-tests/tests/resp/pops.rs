@@ -1,4 +1,4 @@
-//! Every command of the table: a refused one looks exactly like an empty queue (promise P4).
+//! Every command of the table: a refused one looks exactly like an empty queue.
 
 use crate::support::{play, play_rows};
 

@@ -1,4 +1,4 @@
-//! A client that vanishes (promise P2): what the broker handed out for it and it did not get goes back where it came
+//! A client that vanishes: what the broker handed out for it and it did not get goes back where it came
 //! from, on the same broker connection.
 
 use crate::support::{play, play_rows};

@@ -1,4 +1,4 @@
-//! Promise P1's closed list beside slicing: what the gate changes, answers or asks by itself.
+//! The closed list of what the gate changes, answers or asks by itself (invariant 1 of ARCHITECTURE.md), without the slices.
 
 use crate::support::play;
 

@@ -1,4 +1,4 @@
-//! Celery: an ack means *started*, so only the worker's heartbeat can say that it is idle (truth rules 3 and 4).
+//! Celery: an ack means *started*, so only the worker's heartbeat can say that it is idle.
 //!
 //! A heartbeat counts only if it was composed after the last event that could start a job. Two ways show that:
 //! 1. *The counts match*: Celery raises `processed` before it sends the early ack. If `processed` rose since an earlier

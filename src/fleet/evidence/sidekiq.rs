@@ -1,4 +1,4 @@
-//! Sidekiq: no acks at all, so running = threads − fetches outstanding or held of the whole process (truth rule 5),
+//! Sidekiq: no acks at all, so running = threads − fetches outstanding or held of the whole process,
 //! cross-checked with `busy` and the work hash of heartbeats that arrived after the seal and the last delivery.
 //!
 //! With C threads, F blocking fetches outstanding and N fetches that ended empty a moment ago and were not asked again,

@@ -1,7 +1,7 @@
 //! A read with facts in it waits, judged and not yet written, until the facts of all connections of the thread that have
 //! any have been told together: one turn with the fleet and one write to the journal for all of them, and one question to
-//! the kernel who has left meanwhile. See `super::super::reactor`. That a fetch was asked may be told behind its bytes: nothing
-//! else happens on the connection until then, and a mark is in force only when the connection has said so behind that.
+//! the kernel who has left meanwhile. See `super::super::reactor`. That a fetch was asked may be told after its bytes were written:
+//! nothing else happens on the connection until then, and a mark is in force only when the connection has said so after that.
 
 use super::news::{News, take_facts};
 use super::{Closed, FactSink, Pump, SCRATCH, Scratch, Stream};
