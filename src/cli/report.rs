@@ -106,7 +106,7 @@ fn heading(drain: &Drain) -> String {
     format!("drain {}: {state}{expiry}{reason}", drain.name)
 }
 
-/// What an operator has to know before he kills anything.
+/// What an operator has to know before killing anything.
 fn remarks(drain: &Drain) -> Vec<String> {
     let mut remarks = vec![];
     if let Some(until) = drain.safe_until {
@@ -166,7 +166,7 @@ fn cannot_tell(drain: &Drain) -> String {
         let hint = worker.hint.as_ref().map_or_else(String::new, |hint| format!("; {hint}"));
         let (evidence, seconds) = (worker.evidence, table::seconds(worker.unknown_seconds));
         format!(
-            "{} has no job in flight that the gate knows of, but the evidence is {evidence} for {seconds}{why}{hint}",
+            "{} has no job in flight that the gate knows of, but its evidence has been {evidence} for {seconds}{why}{hint}",
             worker.name
         )
     });
