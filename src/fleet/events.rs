@@ -7,7 +7,8 @@ use super::evidence::generic::{self, Over};
 use super::evidence::sidekiq;
 use super::ledger::Stage;
 use super::view::JobEnd;
-use super::worker::{Adopted, Worker, WorkerNo};
+use super::whole::Adopted;
+use super::worker::{Worker, WorkerNo};
 use crate::job::{ConnId, FetchEnd, Found, JobEvent, Millis, Place, Protocol, System};
 use std::sync::Arc;
 

@@ -8,7 +8,8 @@
 use super::Fleet;
 use super::boundary::{Peer, Process};
 use super::conn::Conn;
-use super::worker::{Adopted, Key, Origin, Worker, WorkerNo};
+use super::whole::{Adopted, Whole};
+use super::worker::{Key, Origin, Worker, WorkerNo};
 use crate::job::{ConnId, Millis, WorkerId};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -153,7 +154,7 @@ impl Fleet {
         worker.unvouched &= !conn.lineage.first().is_some_and(|p| p.is_young(conn.since));
         let young = conn.lineage.first().is_some_and(|p| p.started_at.saturating_add(START_TOLERANCE) >= born);
         if young && conn.fetched && !matches!(worker.key, Key::Address(_)) {
-            worker.suspect = false;
+            worker.clear_doubt();
         }
     }
 
@@ -172,14 +173,17 @@ impl Fleet {
         let generation = before.map_or(1, |worker| worker.generation + 1);
         let after_loss = before.is_some_and(|worker| worker.ended.is_some_and(|ended| ended.lost));
         let early = before.is_none() && now < self.born.saturating_add(self.settings.forget_after);
-        let suspect = !key.is_incarnation() && (early || after_loss);
+        let doubtful = !key.is_incarnation() && (early || after_loss);
         let pending = key.is_pending();
         let no = self.create(now, key, generation, peer.into());
         let midlife = process.is_some_and(|p| p.started_at.saturating_add(START_TOLERANCE) < self.born);
         if let Some(worker) = self.workers.get_mut(&no) {
-            worker.suspect = suspect;
             worker.unvouched = !pending && !process.is_some_and(|p| p.is_young(now));
-            worker.adopted = midlife.then_some(Adopted::MidLife);
+            worker.whole = match (midlife, doubtful) {
+                (true, _) => Whole::No(Adopted::MidLife),
+                (false, true) => Whole::Doubtful,
+                (false, false) => Whole::Yes,
+            };
         }
         self.put_on_trial(now, no);
         no

@@ -15,7 +15,8 @@ use super::evidence::judge;
 use super::life::{Life, LifeNo};
 use super::presence::Ended;
 use super::view::JobEnd;
-use super::worker::{Adopted, Key, Origin, Worker, WorkerNo};
+use super::whole::{Adopted, Whole};
+use super::worker::{Key, Origin, Worker, WorkerNo};
 use crate::job::{ConnId, Evidence, Millis, System};
 
 /// A life whose connections were cut by the broker or the gate may come back within this time.
@@ -102,7 +103,10 @@ impl Fleet {
     /// Nothing was missed of a worker all of whose processes have begun before the gate's eyes (one without a name on
     /// `id`), unless there was somebody before the last of them who has not spoken yet.
     fn vouch(&mut self, now: Millis, no: WorkerNo, id: Option<ConnId>) {
-        let Some(worker) = self.workers.get(&no).filter(|worker| worker.suspect || worker.unvouched) else { return };
+        let Some(worker) = self.workers.get(&no).filter(|worker| worker.whole == Whole::Doubtful || worker.unvouched)
+        else {
+            return;
+        };
         let births: Vec<Option<ConnId>> = worker.lives.iter().map(|life| life.born).collect();
         let last = births.iter().copied().flatten().chain(id).max();
         let own = |conn: &ConnId| {
@@ -112,7 +116,7 @@ impl Fleet {
         let whole = births.iter().all(Option::is_some) && last.is_some();
         let alone = worker.conns.iter().take_while(|conn| Some(**conn) < last).all(own);
         if let Some(worker) = self.workers.get_mut(&no).filter(|_| whole && alone) {
-            worker.suspect = false;
+            worker.clear_doubt();
             worker.unvouched = false;
             self.facts_changed(now, no);
             self.journal_worker(no);
@@ -309,7 +313,7 @@ impl Fleet {
     /// than the gate has delivered.
     pub(super) fn first_beats(&mut self, now: Millis, no: WorkerNo) {
         let Some(worker) = self.workers.get_mut(&no) else { return };
-        if worker.key.is_pending() || worker.adopted == Some(Adopted::Restart) {
+        if worker.key.is_pending() || worker.adopted() == Some(Adopted::Restart) {
             return;
         }
         let first = worker.lives.iter().filter_map(|life| life.celery()?.first_processed).max();
@@ -320,7 +324,7 @@ impl Fleet {
         for voice in worker.lives.iter_mut().filter_map(Life::celery_mut) {
             voice.first_processed = None;
         }
-        worker.suspect = false;
+        worker.clear_doubt();
         worker.unvouched = false;
     }
 }

@@ -8,7 +8,8 @@ use super::ledger::{Entry, Stage};
 use super::persist::Fact;
 use super::strays::Stray;
 use super::view::JobEnd;
-use super::worker::{Adopted, Worker, WorkerNo};
+use super::whole::Adopted;
+use super::worker::{Worker, WorkerNo};
 use crate::job::{ConnId, Found, Job, JobKey, Millis, Outcome, System};
 use globset::GlobSet;
 

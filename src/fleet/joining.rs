@@ -6,7 +6,8 @@ use super::conn::Conn;
 use super::ledger::Stage;
 use super::life::{Life, LifeNo};
 use super::numbers::shrink;
-use super::worker::{Adopted, Worker, WorkerNo};
+use super::whole::Adopted;
+use super::worker::{Worker, WorkerNo};
 use crate::job::{ConnId, Millis, System};
 use std::collections::HashMap;
 
@@ -158,7 +159,7 @@ impl Fleet {
         new.client_name = new.client_name.take().or(old.client_name.take());
         new.user = new.user.take().or(old.user.take());
         new.last_cut = new.last_cut.max(old.last_cut);
-        if old.adopted == Some(Adopted::Unseen) {
+        if old.adopted() == Some(Adopted::Unseen) {
             new.adopt(Adopted::Unseen, now);
         }
         if busy {

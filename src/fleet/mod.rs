@@ -3,10 +3,10 @@
 //!
 //! In reading order: [`boundary`] (what goes in and out); `conn`, `fetches`, `worker` and `life`; `identity` and `joining`
 //! (connections → workers); `presence` and `incarnation` (one life or the next); `events`, `jobs`, `results` and `reports`
-//! (what gates tell) and `strays` (before it is known whose it is); `ledger`; `evidence` (what can be said of a worker) and
-//! `inquiry` (asking it); `seal` and `phase` (active → draining → sealed → drained); `drains`, `members` and `selector`;
-//! `pauses`; `snapshot` and `view` (answers); `recorder`, `tally` and `durations` (what was, and what it says about what is
-//! to come); `persist`. `index` and `numbers` are maps.
+//! (what gates tell) and `strays` (before it is known whose it is); `ledger` and `whole` (is it all?); `evidence` (what can
+//! be said of a worker) and `inquiry` (asking it); `seal` and `phase` (active → draining → sealed → drained); `drains`,
+//! `members` and `selector`; `pauses`; `snapshot` and `view` (answers); `recorder`, `tally` and `durations` (what was, and
+//! what it says about what is to come); `persist`. `index` and `numbers` are maps.
 
 pub mod boundary;
 mod conn;
@@ -38,6 +38,7 @@ mod snapshot;
 mod strays;
 mod tally;
 pub mod view;
+mod whole;
 mod worker;
 
 pub use boundary::{ClosedBy, DrainAnswer, DrainError, DrainRequest, Effect, FleetSettings, Notice, Peer, Process};

@@ -5,7 +5,8 @@ use super::evidence::{acks, celery, sidekiq};
 use super::ledger::Stage;
 use super::strays::Stray;
 use super::view::JobEnd;
-use super::worker::{Adopted, WorkerNo};
+use super::whole::Adopted;
+use super::worker::WorkerNo;
 use crate::job::{ConnId, Evidence, JobKey, Millis, Report};
 
 impl Fleet {

@@ -5,7 +5,8 @@
 use super::Fleet;
 use super::ledger::Stage;
 use super::view::JobEnd;
-use super::worker::{Adopted, Key, Worker, WorkerNo};
+use super::whole::Adopted;
+use super::worker::{Key, Worker, WorkerNo};
 use crate::job::{ConnId, JobKey, Millis, Protocol, System};
 
 /// So many events wait for each worker.

@@ -14,6 +14,7 @@ use super::recorder::Recent;
 use super::seal::Seal;
 use super::strays::Stray;
 use super::view::{Identity, WorkerState};
+use super::whole::Whole;
 use crate::job::{ConnId, Evidence, Found, Millis, Protocol, System, WorkerId};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -61,17 +62,6 @@ impl Key {
     pub(super) fn is_pending(&self) -> bool {
         matches!(self, Key::Pending(_))
     }
-}
-
-/// Why the ledger of a worker is not whole.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Adopted {
-    /// It lived before the gate saw it.
-    MidLife,
-    /// The gate was restarted meanwhile.
-    Restart,
-    /// It had a way to get jobs that the gate cannot follow.
-    Unseen,
 }
 
 /// A life that has been silent for so long beside others is over.
@@ -157,10 +147,7 @@ pub(super) struct Worker {
     pub(super) gave_up: bool,
     /// A job whose lock had run out came to it once more: which of the two runs an end is of does not show.
     pub(super) runs_twice: bool,
-    /// Why its ledger is not whole, if it is known that it is not.
-    pub(super) adopted: Option<Adopted>,
-    /// Known by an address that may have been in use before the gate: not whole until something proves it.
-    pub(super) suspect: bool,
+    pub(super) whole: Whole,
     /// It may have worked elsewhere before (behind another gate, say) and has not said yet what it is doing.
     pub(super) unvouched: bool,
     /// How it is known that nothing was in flight at a moment since the last delivery. That stands until the next one:
@@ -250,8 +237,7 @@ impl Worker {
             lease: Lease::default(),
             gave_up: false,
             runs_twice: false,
-            adopted: None,
-            suspect: false,
+            whole: Whole::Yes,
             unvouched: false,
             proof: None,
             inquiry: Inquiry::default(),
@@ -290,25 +276,6 @@ impl Worker {
         let takes = self.took == Some(Found::Job) && self.may_take();
         let known = self.fetching || self.client_name.is_some() || takes || !self.ledger.is_empty();
         known && !self.key.is_pending()
-    }
-
-    /// Every connection of this incarnation has been seen since its birth.
-    pub(super) fn is_whole(&self) -> bool {
-        self.not_whole().is_none()
-    }
-
-    /// Why not, if that is not so.
-    pub(super) fn not_whole(&self) -> Option<Adopted> {
-        self.adopted.or(self.suspect.then_some(Adopted::MidLife))
-    }
-
-    /// It was found out that jobs may have reached it unseen.
-    pub(super) fn adopt(&mut self, why: Adopted, now: Millis) {
-        self.adopted.get_or_insert(why);
-        self.proof = None;
-        // what came unseen renews its locks from now on
-        self.lease.renewed(now);
-        self.bump(now);
     }
 
     /// The fetch pattern or the reports have shown it idle.

@@ -4,7 +4,8 @@
 use super::{Doubt, FIRST_WORD, Verdict};
 use crate::fleet::boundary::FleetSettings;
 use crate::fleet::ledger::{Entry, Stage};
-use crate::fleet::worker::{Adopted, Key, Worker};
+use crate::fleet::whole::{Adopted, Whole};
+use crate::fleet::worker::{Key, Worker};
 use crate::job::{ConnId, Evidence, Millis, System};
 
 /// A lock is renewed when half of its time is over: so much later than that it is not.
@@ -90,12 +91,12 @@ fn is_heard(worker: &Worker, at: Millis) -> bool {
 pub(in crate::fleet) fn idle(worker: &mut Worker, conn: ConnId, now: Millis) -> Vec<u64> {
     // one that is at a long job says nothing of itself meanwhile: whoever was ever here may still be
     let alone = worker.lives.len() < 2;
-    let known = matches!(worker.key, Key::Process { .. }) || worker.adopted == Some(Adopted::Restart);
+    let known = matches!(worker.key, Key::Process { .. }) || worker.adopted() == Some(Adopted::Restart);
     // several of Resque's workers can be one process; each of them speaks every few seconds
     let resque = worker.system == System::Resque;
     let known = known && (!resque || now >= worker.since.saturating_add(FIRST_WORD));
     if alone && known && !worker.is_blocked() {
-        worker.adopted = None;
+        worker.whole = Whole::Yes;
         worker.untracked = 0;
     }
     let others = alone && (known || !resque);

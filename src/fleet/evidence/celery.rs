@@ -250,7 +250,7 @@ pub(super) fn judge(worker: &Worker, settings: &FleetSettings, now: Millis) -> V
         // started jobs of a worker that says nothing: not known to run, not known to be over
         verdict.in_flight.running -= u32::try_from(ledger.started()).unwrap_or(0).min(verdict.in_flight.running);
         verdict.waiting_all -= ledger.started();
-    } else if worker.adopted.is_some() && active > ledger.len() {
+    } else if worker.adopted().is_some() && active > ledger.len() {
         // jobs from before the gap, known by their number only
         let unseen = active - ledger.len();
         verdict.in_flight.running += u32::try_from(unseen).unwrap_or(u32::MAX);

@@ -4,7 +4,8 @@
 
 use super::{Doubt, Verdict};
 use crate::fleet::boundary::FleetSettings;
-use crate::fleet::worker::{Adopted, Worker};
+use crate::fleet::whole::Adopted;
+use crate::fleet::worker::Worker;
 use crate::job::{Millis, System};
 
 /// See [`super::judge`].
@@ -13,7 +14,7 @@ pub(super) fn judge(worker: &Worker, settings: &FleetSettings, now: Millis) -> V
     if worker.polled > 0 || worker.undeclared > 0 {
         return verdict.doubt(Doubt::Mixed); // it takes jobs from Redis as well
     }
-    if worker.adopted == Some(Adopted::Unseen) {
+    if worker.adopted() == Some(Adopted::Unseen) {
         return verdict.doubt(Doubt::Adopted(Adopted::Unseen, System::Unknown));
     }
     let cut = worker.last_cut.map_or(0, |_| worker.ledger.unknown());

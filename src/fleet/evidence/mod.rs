@@ -12,7 +12,8 @@ pub(super) mod sidekiq;
 
 use super::boundary::FleetSettings;
 use super::view::InFlight;
-use super::worker::{Adopted, Worker};
+use super::whole::Adopted;
+use super::worker::Worker;
 use crate::job::{Evidence, Millis, Protocol, System};
 
 /// Why a worker cannot be judged.
@@ -210,7 +211,7 @@ impl Worker {
 
     /// It had a connection to the gate before this one, and none to this one yet.
     fn is_waited_for(&self) -> bool {
-        let restarted = self.adopted == Some(Adopted::Restart) && self.ended.is_none();
+        let restarted = self.adopted() == Some(Adopted::Restart) && self.ended.is_none();
         restarted && self.conns.is_empty() && self.is_awaited() && self.rests().is_none()
     }
 }

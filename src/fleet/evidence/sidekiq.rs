@@ -7,7 +7,8 @@
 
 use super::{Doubt, Verdict};
 use crate::fleet::life::Life;
-use crate::fleet::worker::{Adopted, Worker};
+use crate::fleet::whole::Adopted;
+use crate::fleet::worker::Worker;
 use crate::job::{Evidence, Millis, System};
 use std::collections::VecDeque;
 
@@ -169,7 +170,7 @@ fn judge_threads(worker: &Worker, now: Millis) -> Verdict {
     }
     let Some(threads) = threads(worker).filter(|threads| *threads > 0) else {
         let verdict = Verdict::running(entries, Evidence::Unknown);
-        return match worker.adopted.filter(|_| worker.lives.is_empty()) {
+        return match worker.adopted().filter(|_| worker.lives.is_empty()) {
             Some(why) if why != Adopted::Unseen => verdict.doubt(Doubt::Adopted(why, System::Sidekiq)),
             _ => verdict.doubt(Doubt::NoConcurrency),
         };

@@ -15,7 +15,8 @@ use crate::fleet::boundary::{DrainRequest, Ttl};
 use crate::fleet::drains::{Archived, Drain};
 use crate::fleet::selector::Selector;
 use crate::fleet::view::{DrainState, DrainView, DrainWorker, InFlight, WorkerState};
-use crate::fleet::worker::{Adopted, WorkerNo};
+use crate::fleet::whole::{Adopted, Whole};
+use crate::fleet::worker::WorkerNo;
 use crate::job::{Evidence, Millis, WorkerId};
 use std::collections::BTreeMap;
 
@@ -195,7 +196,7 @@ impl Fleet {
                 if let Some(worker) = self.workers.get_mut(&no) {
                     worker.since = since;
                     worker.fetching = fetching;
-                    worker.adopted = Some(Adopted::Restart);
+                    worker.whole = Whole::No(Adopted::Restart);
                 }
                 no
             }

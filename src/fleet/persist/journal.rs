@@ -17,7 +17,8 @@ use crate::fleet::Fleet;
 use crate::fleet::ledger::{Entry, Stage};
 use crate::fleet::life::Life;
 use crate::fleet::view::{Departure, WorkerState};
-use crate::fleet::worker::{Adopted, Worker, WorkerNo};
+use crate::fleet::whole::{Adopted, Whole};
+use crate::fleet::worker::{Worker, WorkerNo};
 use crate::job::{Evidence, Found, Millis, WorkerId};
 
 /// What becomes of a job, for the journal.
@@ -112,12 +113,12 @@ fn write_ledger(worker: &Worker, into: &mut Lines) {
 }
 
 fn worker_lines(worker: &Worker) -> Vec<String> {
-    let adopted = match worker.adopted {
-        None if worker.suspect => "suspect",
-        None => "whole",
-        Some(Adopted::MidLife) => "midlife",
-        Some(Adopted::Restart) => "restart",
-        Some(Adopted::Unseen) => "unseen",
+    let whole = match worker.whole {
+        Whole::Yes => "whole",
+        Whole::Doubtful => "suspect",
+        Whole::No(Adopted::MidLife) => "midlife",
+        Whole::No(Adopted::Restart) => "restart",
+        Whole::No(Adopted::Unseen) => "unseen",
     };
     let key = key_text(&worker.key);
     let fields = [
@@ -128,7 +129,7 @@ fn worker_lines(worker: &Worker) -> Vec<String> {
         worker.system.as_str(),
         flag(worker.mixed),
         flag(worker.fetching),
-        adopted,
+        whole,
         flag(worker.ever_started),
         flag(worker.declared),
         &worker.deliveries.to_string(),

@@ -9,7 +9,8 @@ use crate::fleet::ledger::{Entry, Stage};
 use crate::fleet::life::{Life, LifeNo, Voice};
 use crate::fleet::presence::{Away, Ended};
 use crate::fleet::view::{Departure, JobKind, JobView, WorkerState};
-use crate::fleet::worker::{Adopted, Origin, Worker, WorkerNo};
+use crate::fleet::whole::{Adopted, Whole};
+use crate::fleet::worker::{Origin, Worker, WorkerNo};
 use crate::job::{Evidence, Found, Job, JobKey, Millis, WorkerId};
 
 impl Fleet {
@@ -89,7 +90,7 @@ impl Fleet {
         let Some(old) = self.workers.remove(&no).map(|old| *old) else { return };
         let origin = Origin { ip: old.ip, listener: old.listener, protocol: old.protocol };
         let mut new = Worker::new(no, old.id, old.key, old.generation, old.since, origin);
-        new.adopted = Some(Adopted::Restart);
+        new.whole = Whole::No(Adopted::Restart);
         new.fetching = old.fetching;
         new.drains = old.drains;
         new.marked_at = old.marked_at;
@@ -109,7 +110,7 @@ impl Fleet {
         let since = fields.moment("a time")?;
         let system = fields.system()?;
         let (mixed, fetching) = (fields.flag("mixed")?, fields.flag("fetching")?);
-        let adopted = fields.text("how it was met")?;
+        let whole = fields.text("how it was met")?;
         let (ever_started, declared) = (fields.flag("started")?, fields.flag("declared")?);
         let mut counts = [0_u64; 5];
         for count in &mut counts {
@@ -128,12 +129,12 @@ impl Fleet {
         worker.system = system;
         worker.mixed = mixed;
         worker.fetching = fetching;
-        worker.adopted = match adopted.as_str() {
-            "whole" | "suspect" | "restart" => Some(Adopted::Restart),
-            "midlife" => Some(Adopted::MidLife),
-            "unseen" => Some(Adopted::Unseen),
+        worker.whole = Whole::No(match whole.as_str() {
+            "whole" | "suspect" | "restart" => Adopted::Restart,
+            "midlife" => Adopted::MidLife,
+            "unseen" => Adopted::Unseen,
             other => return Err(format!("expected how it was met, found {other:?}")),
-        };
+        });
         worker.ever_started = ever_started;
         worker.declared = declared;
         [worker.deliveries, worker.undeclared, worker.polled, worker.untracked, _] = counts;
