@@ -17,7 +17,7 @@ use super::leaves::Leaves;
 use super::owed::{Fetch, Owed};
 use super::pop::{Pop, Wait};
 use super::session::ReplyMode;
-use super::undo::PutBack;
+use super::undo::{PutBack, not_handed_out};
 use super::{Mode, RespGate};
 use crate::dialect;
 use crate::gate::{Action, Gate, Side};
@@ -212,10 +212,7 @@ impl RespGate {
             let (leaves, keys) = retained.brought.into_parts();
             match &retained.pop {
                 Some(pop) => self.put_back(now, pop, &leaves, retained.overflow, keys, out),
-                None => {
-                    out.extend(keys.into_iter().map(|key| Action::Event(JobEvent::Returned(key))));
-                    out.push(Action::Event(JobEvent::Orphan(Fate::Kept)));
-                }
+                None => not_handed_out(keys, Fate::Kept, out),
             }
         }
         if let (Some(Current::Read), Some(reading)) = (self.current, &mut self.reading) {
@@ -235,8 +232,7 @@ impl RespGate {
         out: &mut Vec<Action>,
     ) {
         if pop.stays_pending() {
-            out.extend(keys.into_iter().map(|key| Action::Event(JobEvent::Returned(key))));
-            return out.push(Action::Event(JobEvent::Orphan(Fate::Kept)));
+            return not_handed_out(keys, Fate::Kept, out);
         }
         // in the middle of a command of the client's nothing can be sent any more
         let commands = if overflow || !self.client.at_boundary() { None } else { pop.put_back(leaves, now) };

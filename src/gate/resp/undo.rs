@@ -57,8 +57,7 @@ impl RespGate {
     pub(super) fn put_back_answered(&mut self, back: PutBack, reply: &Reading, out: &mut Vec<Action>) {
         let nothing = reply.is_empty();
         if back.looking && nothing {
-            out.extend(back.keys.into_iter().map(|key| Action::Event(JobEvent::Returned(key))));
-            return out.push(Action::Event(JobEvent::Orphan(Fate::Kept)));
+            return not_handed_out(back.keys, Fate::Kept, out);
         }
         // a server that cannot look (before Redis 6.0.6) is told to do it all the same
         if back.looking || (nothing && !back.look.is_empty() && back.steps <= STEPS) {
@@ -67,9 +66,14 @@ impl RespGate {
         if nothing || reply.is_error() || reply.leaves.iter().any(|leaf| leaf.is_error()) {
             return out.push(Action::Event(JobEvent::Orphan(Fate::Lost)));
         }
-        out.extend(back.keys.into_iter().map(|key| Action::Event(JobEvent::Returned(key))));
-        out.push(Action::Event(JobEvent::Orphan(Fate::Returned)));
+        not_handed_out(back.keys, Fate::Returned, out);
     }
+}
+
+/// These jobs, of one reply, have not reached the worker, and this became of them instead.
+pub(super) fn not_handed_out(keys: Vec<JobKey>, fate: Fate, out: &mut Vec<Action>) {
+    out.extend(keys.into_iter().map(|key| Action::Event(JobEvent::Returned(key))));
+    out.push(Action::Event(JobEvent::Orphan(fate)));
 }
 
 impl Pop {
