@@ -113,3 +113,58 @@ fn what_a_celery_worker_goes_on_with_when_its_connections_go() {
     ",
     );
 }
+
+/// A Celery worker that has run a job, and has said since that it is idle; another one, which has nothing to do.
+fn idle_celery() -> Script {
+    play(
+        "
+        + d1 10.0.0.6
+        d1 named celery w2@b
+        d1 online active=0 processed=0
+        d1 fetch celery
+        + c1 local
+        = c1 100:5
+        c1 named celery w1@a
+        c1 online active=0 processed=0
+        c1 fetch celery
+        c1 gets t1
+        c1 ack t1
+        c1 result t1
+        c1 fetch celery
+        +2s
+        c1 beat active=0 processed=1
+        +2s
+        c1 beat active=0 processed=1
+        ? w1@a active reported
+    ",
+    )
+}
+
+/// Without a connection it can get no job: what it said before it went holds for a drain that comes later, too.
+#[test]
+fn who_said_that_it_is_idle_and_went_is_drained_whenever_it_is_marked() {
+    let later = "
+        drain e all
+        d1 parked
+        ? drain e drained workers=2
+        +61s
+        ? drain e drained
+        ? no notice lost
+    ";
+    idle_celery().play(&format!("- c1\n +1s\n {later}"));
+    // it was drained already, and that drain was lifted once it was gone
+    idle_celery().play(&format!(
+        "
+        drain d w1@a
+        c1 parked
+        +2s
+        c1 beat active=0 processed=1
+        +2s
+        c1 beat active=0 processed=1
+        ? drain d drained
+        - c1
+        undrain d
+        +1s
+        {later}"
+    ));
+}

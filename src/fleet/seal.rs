@@ -9,8 +9,9 @@ use crate::job::{ConnId, Millis};
 /// ```text
 /// Open ──no connection of its own can bring one──▶ Doubted ⇄ Sealed        Open ◀──one of them can again── both
 /// ```
-/// What was reported before it left `Open` is void. A doubt voids nothing: if the connection was not its own, no job has
-/// come; if it was, what it has brought is joined to the worker and counts as if it came then.
+/// What was reported before it left `Open` is void, unless it has no connection by then. A doubt voids nothing: if the
+/// connection was not its own, no job has come; if it was, what it has brought is joined to the worker and counts as if it
+/// came then. If nobody ever knows, it does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Seal {
     #[default]
@@ -36,7 +37,8 @@ impl Fleet {
             self.awaiting.remove(&no);
         }
         let Some(worker) = self.workers.get_mut(&no) else { return };
-        if worker.seal == Seal::Open && seal != Seal::Open {
+        // without a connection nothing can have come since it spoke, whenever it is marked
+        if worker.seal == Seal::Open && seal != Seal::Open && !worker.conns.is_empty() {
             worker.bump(now);
         }
         worker.seal = seal;
@@ -72,7 +74,7 @@ impl Fleet {
     pub(super) fn never_resolved(&mut self, now: Millis, id: ConnId) {
         for no in self.awaiting.iter().filter(|_| self.unclean.contains(&id)) {
             if let Some(worker) = self.workers.get_mut(no) {
-                worker.seal = Seal::Open;
+                worker.bump(now);
             }
         }
         self.pending_resolved(now, id);
