@@ -78,7 +78,13 @@ pub fn connection_event(system: System, event: &JobEvent) {
         JobEvent::FetchRewritten { .. } => {
             counter!("draingate_fetches_rewritten_total", "system" => system.as_str()).increment(1);
         }
-        JobEvent::Orphan(fate) => counter!("draingate_orphan_replies_total", "action" => fate.as_str()).increment(1),
+        JobEvent::Orphan(fate) => {
+            counter!("draingate_orphan_replies_total", "action" => fate.as_str()).increment(1);
+            if *fate == Fate::Lost {
+                let system = system.as_str();
+                tracing::warn!(system, "a job that came for a client that had vanished could not be put back");
+            }
+        }
         JobEvent::UnknownScript => {
             counter!("draingate_unknown_scripts_total", "system" => system.as_str()).increment(1);
         }
@@ -96,4 +102,39 @@ pub fn gate_error(error: &GateError) {
         GateError::OpaqueMarked => "opaque_marked",
     };
     counter!("draingate_protocol_errors_total", "kind" => kind).increment(1);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+    use std::sync::{Arc, Mutex, PoisonError};
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// The broker was full, or the user may only pop: nobody else will tell.
+    #[test]
+    fn a_job_that_is_lost_on_its_way_back_has_a_line_in_the_log() {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
+        tracing::subscriber::with_default(subscriber, || {
+            for fate in Fate::ALL {
+                connection_event(System::Rq, &JobEvent::Orphan(fate));
+            }
+        });
+        let text = String::from_utf8(lines.0.lock().expect("sound").clone()).expect("text");
+        assert!(text.lines().count() == 1 && text.contains("WARN") && text.contains("could not be put back"), "{text}");
+    }
 }
