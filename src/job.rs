@@ -228,6 +228,8 @@ pub enum JobEvent {
     ClientNamed(String),
     /// The user that the client authenticated as (without the tag).
     User(String),
+    /// The virtual host that the client opened, if it is not `/`: queues of the same name in another one are others.
+    VirtualHost(String),
     /// The tag in the user name (`user+tag`), stripped before the broker saw it.
     Tagged(String),
 

@@ -4,6 +4,7 @@ use super::boundary::{Peer, Process};
 use super::fetches::Fetches;
 use super::inquiry::Mailbox;
 use super::life::LifeNo;
+use super::open::VirtualHost;
 use super::pauses::Taken;
 use super::worker::WorkerNo;
 use crate::job::{Found, Millis, Protocol, System};
@@ -51,6 +52,7 @@ pub(super) struct Names {
     pub(super) client_name: Option<String>,
     pub(super) user: Option<String>,
     pub(super) tag: Option<String>,
+    pub(super) host: VirtualHost,
     /// The job system's name of the worker that passed here.
     pub(super) name: Option<String>,
 }
@@ -66,7 +68,7 @@ pub(super) struct Ways {
 }
 
 impl Blank for Names {
-    const BLANK: &'static Names = &Names { client_name: None, user: None, tag: None, name: None };
+    const BLANK: &'static Names = &Names { client_name: None, user: None, tag: None, host: None, name: None };
 }
 
 impl Blank for Ways {

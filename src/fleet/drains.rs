@@ -9,6 +9,7 @@
 use super::Fleet;
 use super::boundary::{DrainAnswer, DrainError, DrainRequest, Effect, Ending, Notice};
 use super::evidence::judge;
+use super::open::VirtualHost;
 use super::phase::{HOUR, state_of};
 use super::selector::Selector;
 use super::view::{DrainState, DrainView, WorkerState};
@@ -144,15 +145,16 @@ impl Fleet {
     }
 
     fn check_starving(&self, members: &[WorkerNo]) -> Result<(), DrainError> {
-        let mut taken: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut taken: BTreeMap<(&str, &VirtualHost), usize> = BTreeMap::new();
         for worker in members.iter().filter_map(|no| self.workers.get(no)).filter(|worker| worker.open) {
             for queue in &worker.queues {
-                *taken.entry(queue).or_default() += 1;
+                *taken.entry((queue, &worker.host)).or_default() += 1;
             }
         }
-        let left = |queue: &str| self.open.get(queue).copied().unwrap_or(0);
-        let starving: Vec<String> =
-            taken.iter().filter(|(queue, n)| left(queue) <= **n).map(|(queue, _)| (*queue).to_owned()).collect();
+        let starves = |((queue, host), n): &(&(&str, &VirtualHost), &usize)| self.open.within(queue, host) <= **n;
+        let mut starving: Vec<String> =
+            taken.iter().filter(starves).map(|((queue, _), _)| (*queue).to_owned()).collect();
+        starving.dedup();
         if starving.is_empty() { Ok(()) } else { Err(DrainError::WouldStarve(starving)) }
     }
 

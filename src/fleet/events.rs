@@ -65,6 +65,11 @@ impl Fleet {
                 }
                 self.facts_changed(now, no);
             }
+            JobEvent::VirtualHost(host) => {
+                if let Some(conn) = self.conns.get_mut(&id) {
+                    conn.names.host = Some(host.into());
+                }
+            }
             JobEvent::Tagged(tag) => self.tagged(now, id, tag),
             JobEvent::Blocked(reason) => self.blocked(now, id, Some(reason)),
             JobEvent::Bound(reason) => self.bound(id, reason),
@@ -122,7 +127,9 @@ impl Fleet {
         debug_assert!(!asked_before || worker.knows_all(&queues));
         if !asked_before {
             let news: Vec<String> = queues.iter().filter(|queue| !worker.queues.contains(*queue)).cloned().collect();
+            let host = conn.names.host.clone();
             note_asked(conn, queues);
+            self.reads_in(no, host);
             if !news.is_empty() {
                 self.add_queues(no, news);
             }

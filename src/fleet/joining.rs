@@ -62,6 +62,7 @@ impl Fleet {
             old.client_name = old.conns.iter().find_map(other);
         }
         let queues: Vec<String> = old.queues.iter().filter(|_| conn.fetched).cloned().collect();
+        let host = conn.fetched.then(|| conn.names.host.clone());
         let unseen = conn.opaque || !conn.ways.blocked.is_empty();
         if let Some(new) = self.workers.get_mut(&to) {
             for seq in old.ledger.select(|entry| entry.conn == Some(id)) {
@@ -87,6 +88,9 @@ impl Fleet {
             }
         }
         self.workers.insert(from, old);
+        if let Some(host) = host {
+            self.reads_in(to, host);
+        }
         self.add_queues(to, queues);
         self.attach(id, to);
         self.journal_worker(from);
@@ -107,11 +111,14 @@ impl Fleet {
         let Some(mut old) = self.workers.remove(&from) else { return };
         self.unlist(&old);
         self.journal_forgotten(&old);
-        let queues = std::mem::take(&mut old.queues).into_iter().collect();
+        let queues: Vec<String> = std::mem::take(&mut old.queues).into_iter().collect();
         if let Some(new) = self.workers.get_mut(&to) {
             old.strays.splice(..0, new.strays.drain(..));
         }
         self.join_facts(now, &mut old, to, &conns);
+        if !queues.is_empty() {
+            self.reads_in(to, old.host.take());
+        }
         self.add_queues(to, queues);
         for id in &conns {
             self.attach(*id, to);

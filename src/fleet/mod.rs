@@ -5,7 +5,7 @@
 //! (connections → workers); `presence` and `incarnation` (one life or the next); `events`, `jobs`, `results` and `reports`
 //! (what gates tell) and `strays` (before it is known whose it is); `ledger` and `whole` (is it all?); `evidence` (what can
 //! be said of a worker) and `inquiry` (asking it); `seal` and `phase` (active → draining → sealed → drained); `drains`,
-//! `members` and `selector`; `pauses`; `snapshot` and `view` (answers); `recorder`, `tally` and `durations` (what was, and
+//! `members` and `selector`; `open` and `pauses`; `snapshot` and `view` (answers); `recorder`, `tally` and `durations` (what was, and
 //! what it says about what is to come); `persist`. `index` and `numbers` are maps.
 
 pub mod boundary;
@@ -25,6 +25,7 @@ mod ledger;
 mod life;
 mod members;
 mod numbers;
+mod open;
 mod pauses;
 mod persist;
 mod phase;
@@ -88,7 +89,7 @@ pub struct Fleet {
     /// Questions that wait for their answer: on which connection they were put.
     questions: HashMap<u64, ConnId>,
     /// Workers that may take jobs, by queue.
-    open: HashMap<String, usize>,
+    open: open::OpenConsumers,
     timers: BTreeSet<(Millis, WorkerNo)>,
     numbers: u64,
     effects: Vec<Effect>,
@@ -123,7 +124,7 @@ impl Fleet {
             departures: recorder::Departures::default(),
             watched_since: now,
             durations: durations::Durations::default(),
-            open: HashMap::new(),
+            open: open::OpenConsumers::default(),
             timers: BTreeSet::new(),
             numbers: 0,
             effects: Vec::new(),
@@ -290,7 +291,7 @@ impl Fleet {
     pub fn open_consumers(&self) -> Vec<(String, usize)> {
         let number = |queue: &str, workers: usize| if self.is_paused(queue) { 0 } else { workers };
         let mut open: Vec<(String, usize)> =
-            self.open.iter().map(|(queue, n)| (queue.clone(), number(queue, *n))).collect();
+            self.open.names().map(|queue| (queue.to_owned(), number(queue, self.open.of(queue)))).collect();
         open.sort_unstable();
         open
     }

@@ -156,7 +156,7 @@ impl Fleet {
         let progress: BTreeMap<&str, Progress> =
             self.pauses.by_name.iter().map(|(name, pause)| (name.as_str(), self.progress(name, pause))).collect();
         let mut systems: BTreeMap<&str, BTreeSet<System>> =
-            self.open.keys().map(|queue| (queue.as_str(), BTreeSet::new())).collect();
+            self.open.names().map(|queue| (queue, BTreeSet::new())).collect();
         for worker in self.workers.values().filter(|worker| worker.is_listed()) {
             for queue in &worker.queues {
                 systems.entry(queue).or_default().insert(worker.system);
@@ -190,7 +190,7 @@ impl Fleet {
             name: queue.to_owned(),
             seen: true,
             systems: systems.iter().copied().filter(|system| *system != System::Unknown).collect(),
-            consumers: self.open.get(queue).copied().unwrap_or(0),
+            consumers: self.open.of(queue),
             held: 0,
             state,
             blocked: blocked.collect::<BTreeSet<_>>().into_iter().collect(),
@@ -252,7 +252,7 @@ impl Fleet {
 
     /// The queues that have been asked for and that `name` means.
     fn seen<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.open.keys().map(String::as_str).filter(move |queue| self.means(name, queue))
+        self.open.names().filter(move |queue| self.means(name, queue))
     }
 
     /// Whether a pause is over it, settled or not.

@@ -204,50 +204,17 @@ impl Fleet {
             if worker.queues.len() >= QUEUES || !worker.queues.insert(queue.clone()) {
                 continue;
             }
-            *self.open.entry(queue.clone()).or_default() += usize::from(worker.open);
+            self.open.add(&queue, &worker.host, worker.open);
             news.push(queue);
         }
         for queue in news {
             self.journal_queue(no, &queue);
         }
     }
-
-    /// Counts a worker among the open consumers of its queues, or no more.
-    pub(super) fn count_open(&mut self, no: WorkerNo) {
-        let Some(worker) = self.workers.get(&no) else { return };
-        let open = !worker.conns.is_empty() && !worker.is_marked() && !worker.key.is_pending();
-        self.set_open(no, open);
-    }
-
-    pub(super) fn close_open(&mut self, no: WorkerNo) {
-        self.set_open(no, false);
-    }
-
-    fn set_open(&mut self, no: WorkerNo, open: bool) {
-        let Some(worker) = self.workers.get_mut(&no) else { return };
-        if worker.open == open {
-            return;
-        }
-        worker.open = open;
-        for queue in &worker.queues {
-            match self.open.get_mut(queue) {
-                Some(count) if open => *count += 1,
-                Some(count) => *count = count.saturating_sub(1),
-                None => {
-                    self.open.insert(queue.clone(), usize::from(open));
-                }
-            }
-        }
-        if self.open.len() > OPEN_QUEUES {
-            self.open.retain(|_, count| *count > 0);
-        }
-    }
 }
 
 /// Queues remembered of one worker: unknown clients may wait on a fresh key each time.
 const QUEUES: usize = 256;
-/// Queues without a consumer are remembered up to so many.
-const OPEN_QUEUES: usize = 16_384;
 
 impl Worker {
     /// These queues are among its own, or it has so many that no more are remembered.

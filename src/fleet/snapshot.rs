@@ -168,9 +168,9 @@ impl Fleet {
     fn starving(&self, drain: &Drain) -> Vec<String> {
         let members = drain.members.iter().filter_map(|no| self.workers.get(no));
         let mut queues: Vec<String> = members
-            .flat_map(|worker| &worker.queues)
-            .filter(|queue| self.open.get(*queue).copied().unwrap_or(0) == 0)
-            .cloned()
+            .flat_map(|worker| worker.queues.iter().map(|queue| (queue, &worker.host)))
+            .filter(|(queue, host)| self.open.within(queue, host) == 0)
+            .map(|(queue, _)| queue.clone())
             .collect();
         queues.sort_unstable();
         queues.dedup();

@@ -9,6 +9,7 @@ use super::fetches::{Nils, Sums};
 use super::inquiry::Inquiry;
 use super::ledger::Ledger;
 use super::life::{Life, LifeNo};
+use super::open::VirtualHost;
 use super::presence::{Away, Ended};
 use super::recorder::Recent;
 use super::seal::Seal;
@@ -110,6 +111,8 @@ pub(super) struct Worker {
     pub(super) fetching: bool,
     /// Those that it has asked for.
     pub(super) queues: BTreeSet<String>,
+    /// Where they are.
+    pub(super) host: VirtualHost,
     /// Counted among the open consumers of its queues.
     pub(super) open: bool,
     pub(super) nils: Nils,
@@ -217,6 +220,7 @@ impl Worker {
             sums: Sums::default(),
             fetching: false,
             queues: BTreeSet::new(),
+            host: None,
             open: false,
             nils: Nils::default(),
             peak: 0,

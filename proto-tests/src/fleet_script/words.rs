@@ -59,6 +59,7 @@ pub(super) fn told(words: &[&str], now: Millis) -> Result<JobEvent, String> {
         "deaf" => JobEvent::Listens(false),
         "client" => JobEvent::ClientNamed(rest(1)?),
         "user" => JobEvent::User(rest(1)?),
+        "vhost" => JobEvent::VirtualHost(rest(1)?),
         "tag" => JobEvent::Tagged(rest(1)?),
         "blocked" => JobEvent::Blocked(words[1..].join(" ")),
         "bound" => JobEvent::Bound(words[1..].join(" ")),

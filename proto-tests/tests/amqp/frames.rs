@@ -227,6 +227,7 @@ fn connection(words: &[&str]) -> Result<Option<Payload>, String> {
             Payload::of(10, 31).short(most as u16).long(frame as u32).short(60)
         }
         ["connection.open"] => Payload::of(10, 40).name("/").name("-").bits(&[], &[]),
+        ["connection.open", host] => Payload::of(10, 40).name(host).name("-").bits(&[], &[]),
         ["connection.open-ok"] => Payload::of(10, 41).name("-"),
         ["connection.close"] => Payload::of(10, 50).short(200).name("bye").short(0).short(0),
         ["connection.close", code, text @ ..] => {

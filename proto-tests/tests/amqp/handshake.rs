@@ -28,6 +28,23 @@ fn the_client_says_who_it_is() {
 }
 
 #[test]
+fn a_virtual_host_other_than_the_default_is_told() {
+    play(
+        "
+        W= greeting
+        B= 0 start
+        W= 0 start-ok
+        E User guest
+        B= 0 tune
+        W= 0 tune-ok
+        W= 0 connection.open shop
+        E VirtualHost shop
+        B= 0 connection.open-ok
+        ",
+    );
+}
+
+#[test]
 fn a_tag_in_the_user_name_is_stripped() {
     let settings = AmqpSettings { user_tag: true, ..AmqpSettings::default() };
     play_with(

@@ -269,6 +269,45 @@ fn open_consumers_are_counted_by_queue() {
     assert_eq!(open(&script), [("high".to_owned(), 2), ("low".to_owned(), 2)]);
 }
 
+/// RabbitMQ has a queue of each name in every virtual host.
+#[test]
+fn a_queue_of_the_same_name_in_another_virtual_host_is_another() {
+    let mut script = play(
+        "
+        + a1 10.0.0.5
+        a1 vhost shop
+        a1 client shop-1
+        a1 fetch mail
+        + b1 10.0.0.6
+        b1 client main-1
+        b1 fetch mail
+        drain d shop-1 nostarve ! no worker would be left for mail
+        drain d shop-1
+        ? drain d starving=mail
+        drain e main-1 nostarve ! no worker would be left for mail
+        + c1 10.0.0.7
+        c1 vhost shop
+        c1 client shop-2
+        c1 fetch mail
+        ? drain d starving=
+        drain e shop-* nostarve ! no worker would be left for mail
+    ",
+    );
+    assert_eq!(script.fleet.open_consumers(), [("mail".to_owned(), 2)]);
+    // two connections of one worker, of which the first does not fetch
+    script.play(
+        "
+        + c2 10.0.0.7
+        c2 vhost else
+        undrain d
+        drain d shop-2 nostarve
+        ? drain d starving=
+        drain e shop-1 nostarve ! no worker would be left for mail
+    ",
+    );
+    assert_eq!(script.fleet.open_consumers(), [("mail".to_owned(), 2)]);
+}
+
 #[test]
 fn changes_are_told() {
     story(

@@ -13,6 +13,7 @@ pub fn text(event: &JobEvent) -> String {
         JobEvent::FetchRewritten { queues } => format!("FetchRewritten {}", queues.join(",")),
         JobEvent::ClientNamed(name) => format!("ClientNamed {name}"),
         JobEvent::User(user) => format!("User {user}"),
+        JobEvent::VirtualHost(host) => format!("VirtualHost {host}"),
         JobEvent::Tagged(tag) => format!("Tagged {tag}"),
         JobEvent::FetchAsked { place: at, queues, blocking } => {
             format!("FetchAsked {} {} {}", place(*at), queues.join(","), kind(*blocking))

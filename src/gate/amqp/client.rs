@@ -2,6 +2,7 @@
 
 use super::channel::{Arriving, Channel, Content, Life, Owed, What};
 use super::consumer::{Consumer, Leave, State, leave};
+use super::handshake;
 use super::inquiry::Question;
 use super::method::{self, Consume, Id, Settlement};
 use super::queues::{self, Known};
@@ -26,6 +27,10 @@ impl AmqpGate {
             (0, method::CONNECTION_START_OK) => return self.start_ok(payload, out),
             (0, method::CONNECTION_TUNE_OK) => {
                 self.tuned = super::Tuned::read(payload).unwrap_or_default();
+                return Verdict::Pass;
+            }
+            (0, handshake::OPEN) => {
+                self.opened(payload, out);
                 return Verdict::Pass;
             }
             (0, method::CONNECTION_CLOSE | method::CONNECTION_CLOSE_OK) => {

@@ -7,6 +7,9 @@ use super::{AmqpGate, Verdict};
 use crate::gate::Action;
 use crate::job::JobEvent;
 
+/// connection.open, the last of them.
+pub(super) const OPEN: method::Id = (10, 40);
+
 /// What tune-ok settled.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Tuned {
@@ -102,5 +105,11 @@ impl AmqpGate {
             out.push(Action::Event(JobEvent::Tagged(tag)));
         }
         start.with_user(bare).map_or(Verdict::Pass, Verdict::Replace)
+    }
+
+    /// The client says in which virtual host its queues are.
+    pub(super) fn opened(&self, payload: &[u8], out: &mut Vec<Action>) {
+        let host = payload.get(4..).and_then(|fields| Fields(fields).shortstr()).filter(|host| *host != b"/");
+        out.extend(host.map(|host| Action::Event(JobEvent::VirtualHost(String::from_utf8_lossy(host).into_owned()))));
     }
 }
