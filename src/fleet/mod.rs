@@ -5,8 +5,8 @@
 //! (connections → workers); `presence` and `incarnation` (one life or the next); `events`, `jobs`, `results` and `reports`
 //! (what gates tell) and `strays` (before it is known whose it is); `ledger` and `whole` (is it all?); `evidence` (what can
 //! be said of a worker) and `inquiry` (asking it); `seal` and `phase` (active → draining → sealed → drained); `drains`,
-//! `members` and `selector`; `open` and `pauses`; `snapshot` and `view` (answers); `recorder`, `tally` and `durations` (what was, and
-//! what it says about what is to come); `persist`. `index` and `numbers` are maps.
+//! `members` and `selector`; `open` and `pauses`; `snapshot` and `view` (answers); `recorder`, `tally` and `durations` (what
+//! was, and what it says about what is to come); `persist`. `index` and `numbers` are maps.
 
 pub mod boundary;
 mod conn;
