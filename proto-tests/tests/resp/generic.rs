@@ -74,6 +74,16 @@ fn what_a_script_has_returned_is_told() {
         play(&format!("SYSTEM celery\n W= {script}\n B= $$token"));
     }
     play("set pass lock:*\n W= EVALSHA abc 1 lock:a x\n B= $$token");
+    // over keys of which the operator has said that they hold jobs: whatever else its worker fetches from them
+    for (keys, reply, event) in [
+        ("1 jobs", "$$x", "\n E Blocked it fetches by EVALSHA over keys *"),
+        ("2 lock jobs", "$-1", "\n E Blocked it fetches by EVALSHA over keys *"),
+        ("1 jobs", ":1", ""),
+        ("1 lock", "$$x", "\n E Unrefused it fetches by EVALSHA that returns *"),
+        ("1 jobs:log", "$$x", ""),
+    ] {
+        play(&format!("set fetch jobs*\n set pass jobs:log\n W= EVALSHA abc {keys} a\n B= {reply}{event}"));
+    }
     // one that hides its keys, one with a long text, one in a transaction, one that is too long to be read
     // over the keys of a queue, and behind a lock that was free: told by itself
     play(

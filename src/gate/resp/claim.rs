@@ -13,7 +13,7 @@ impl RespSettings {
     }
 
     /// Whether the operator says that a key holds jobs.
-    fn fetches(&self, key: &[u8]) -> bool {
+    pub(super) fn fetches(&self, key: &[u8]) -> bool {
         !self.fetch.is_empty() && self.fetch.is_match(String::from_utf8_lossy(key).as_ref())
     }
 }

@@ -22,6 +22,8 @@ const UNDECLARED: &str = "from keys that nobody has declared";
 const IN_VAIN: &str = "that has found nothing yet";
 /// The same of one whose keys are called so, whatever it has returned.
 const OF_QUEUE: &str = "over the keys of a queue";
+/// The same of one with keys that the operator has declared: its worker may take its jobs by that, whatever else it does.
+const OF_DECLARED: &str = "over keys that are declared to hold jobs";
 const MAINT_ERROR: &[u8] = b"-ERR unknown subcommand 'MAINT_NOTIFICATIONS'. Try CLIENT HELP.\r\n";
 
 impl RespGate {
@@ -196,7 +198,10 @@ impl RespGate {
             Meaning::Nothing if script && self.may_fetch(&args) => {
                 let keys = script_keys(&args).take(PASSED_MAX);
                 let queues: Vec<String> = keys.map(|key| dialect::asked_queue(name, key).0).collect();
-                self.doubted(name, "that returns elements", false, &queues)
+                let settings = &self.settings;
+                let declared = script_keys(&args).any(|key| settings.fetches(key) && !settings.passes(key));
+                let how = if declared { OF_DECLARED } else { "that returns elements" };
+                self.doubted(name, how, declared, &queues)
             }
             Meaning::Nothing | Meaning::Passes => self.plain(),
         }
