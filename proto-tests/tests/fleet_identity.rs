@@ -22,6 +22,33 @@ fn one_address_is_one_worker() {
 }
 
 #[test]
+fn a_client_that_comes_back_under_another_name_is_called_so() {
+    play(
+        "
+        + c1 10.0.0.5
+        c1 client mail-1
+        c1 fetch q
+        + c2 10.0.0.5
+        c2 client mail-2
+        drain d mail-2 ! mail-1 and mail-2 share 10.0.0.5 and cannot be told apart
+        - c1
+        - c2
+        ? mail-1 conns=0                 # as it was called last
+        + c3 10.0.0.5
+        c3 client mail-3
+        c3 fetch q
+        ? mail-3 conns=1
+        drain d mail-1 ! no worker matches
+        drain d mail-3
+        ? c3 marked
+        c3 client mail-4                 # CLIENT SETNAME, once more
+        ? mail-4 draining
+        drain e client=mail-4
+    ",
+    );
+}
+
+#[test]
 fn a_pure_producer_is_not_listed_and_is_forgotten() {
     play(
         "

@@ -194,12 +194,16 @@ impl Fleet {
     }
 
     fn client_named(&mut self, now: Millis, id: ConnId, name: String) {
-        let Some((conn, worker)) = self.pair(id) else { return };
+        let Some(conn) = self.conns.get_mut(&id) else { return };
         conn.names.client_name = Some(name.clone());
-        if !name.is_empty() {
-            worker.client_name.get_or_insert(name);
+        let no = conn.worker;
+        let Some(worker) = self.workers.get_mut(&no) else { return };
+        // a name that none of its connections has any more is over
+        let mut present = worker.conns.iter().filter_map(|id| self.conns.get(id));
+        let kept = worker.client_name.is_some() && present.any(|conn| conn.names.client_name == worker.client_name);
+        if !kept && !name.is_empty() {
+            worker.client_name = Some(name);
         }
-        let no = worker.no;
         self.facts_changed(now, no);
     }
 

@@ -190,12 +190,15 @@ impl Fleet {
         }
         let (mut ips, mut listeners) = (vec![worker.ip], vec![&*worker.listener]);
         let mut users: Vec<&str> = worker.user.as_deref().into_iter().collect();
-        let mut clients: Vec<&str> = worker.client_name.as_deref().into_iter().collect();
+        let mut clients: Vec<&str> = Vec::new();
         for conn in worker.conns.iter().filter_map(|id| self.conns.get(id)) {
             ips.push(conn.peer.ip);
             listeners.push(&conn.peer.listener);
             users.extend(conn.names.user.as_deref());
             clients.extend(conn.names.client_name.as_deref());
+        }
+        if clients.is_empty() {
+            clients.extend(worker.client_name.as_deref()); // as it was called when it last had a connection
         }
         for list in [&mut listeners, &mut users, &mut clients] {
             list.sort_unstable();
