@@ -22,6 +22,31 @@ fn a_mere_parent_absorbs_nobody() {
 }
 
 #[test]
+fn a_process_whose_client_comes_back_under_another_name_is_called_so() {
+    play(
+        "
+        + a1 local
+        = a1 100:5 < 90:1
+        a1 client mail-1
+        a1 fetch q
+        - a1
+        + a2 local
+        a2 client mail-2
+        = a2 100:5 < 90:1
+        a2 fetch q
+        ? workers 1
+        ? mail-2 conns=1
+        drain d mail-2
+        ? a2 marked
+        + a3 local
+        a3 client mail-3
+        = a3 100:5 < 90:1
+        ? mail-2 conns=2                 # which it still has
+    ",
+    );
+}
+
+#[test]
 fn children_of_a_process_that_fetches_belong_to_it() {
     play(
         "

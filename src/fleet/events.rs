@@ -197,11 +197,8 @@ impl Fleet {
         let Some(conn) = self.conns.get_mut(&id) else { return };
         conn.names.client_name = Some(name.clone());
         let no = conn.worker;
-        let Some(worker) = self.workers.get_mut(&no) else { return };
-        // a name that none of its connections has any more is over
-        let mut present = worker.conns.iter().filter_map(|id| self.conns.get(id));
-        let kept = worker.client_name.is_some() && present.any(|conn| conn.names.client_name == worker.client_name);
-        if !kept && !name.is_empty() {
+        let kept = self.is_still_called_so(no);
+        if let Some(worker) = self.workers.get_mut(&no).filter(|_| !kept && !name.is_empty()) {
             worker.client_name = Some(name);
         }
         self.facts_changed(now, no);

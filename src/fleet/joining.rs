@@ -135,7 +135,15 @@ impl Fleet {
         self.refresh_marks(now, to);
     }
 
+    /// One of its connections has its client name. One that none has any more is over as soon as there is another.
+    pub(super) fn is_still_called_so(&self, no: WorkerNo) -> bool {
+        let Some(worker) = self.workers.get(&no).filter(|worker| worker.client_name.is_some()) else { return false };
+        let mut present = worker.conns.iter().filter_map(|id| self.conns.get(id));
+        present.any(|conn| conn.names.client_name == worker.client_name)
+    }
+
     fn join_facts(&mut self, now: Millis, old: &mut Worker, to: WorkerNo, conns: &[ConnId]) {
+        let kept = self.is_still_called_so(to);
         // before its jobs come, for they were delivered under this reading
         if self.workers.get(&to).is_some_and(|new| !known(new.system)) {
             self.set_system(now, to, old.system);
@@ -163,7 +171,8 @@ impl Fleet {
         new.peak = new.peak.max(old.peak);
         new.nils.join(&mut old.nils);
         let same = join_lives(new, &mut old.lives);
-        new.client_name = new.client_name.take().or(old.client_name.take());
+        let (ours, theirs) = (new.client_name.take(), old.client_name.take());
+        new.client_name = if kept { ours } else { theirs.or(ours) };
         new.user = new.user.take().or(old.user.take());
         new.last_cut = new.last_cut.max(old.last_cut);
         if old.adopted() == Some(Adopted::Unseen) {
