@@ -125,8 +125,12 @@ fn numbered(protocol: Protocol, index: usize) -> String {
 }
 
 fn listener(index: usize, mut section: Section<'_>) -> ListenerConfig {
-    let protocols = Protocol::ALL.map(|protocol| (protocol.as_str(), protocol));
-    let protocol = section.word("protocol", Protocol::Redis, &protocols);
+    let protocols = Protocol::ALL.map(|protocol| (protocol.as_str(), Some(protocol)));
+    let named = section.has("protocol");
+    let known = section.word("protocol", None, &protocols);
+    // beside a word that is no protocol an upstream of either is right
+    let wrong = named && known.is_none();
+    let protocol = known.unwrap_or(Protocol::Redis);
     let default = default_listener(protocol);
     let name = section.text("name", || numbered(protocol, index), listener_name);
     let bind = section.text("bind", || default.bind, HostPort::parse);
@@ -134,6 +138,7 @@ fn listener(index: usize, mut section: Section<'_>) -> ListenerConfig {
     let proxy_protocol = section.boolean("proxy_protocol", default.proxy_protocol);
     let mut upstream = match section.texts("upstream") {
         None => default.upstream,
+        Some(_) if wrong => default.upstream,
         Some(texts) => upstream(&section, protocol, texts).unwrap_or(default.upstream),
     };
     if section.has("upstream_tls") && upstream.has_unix_socket() {

@@ -97,6 +97,7 @@ fn each_wrong_value_is_one_line_that_says_what_was_expected() {
         ("[[listener]]\ntls = { cert = \"/nowhere\", key = \"/nowhere\" }", "listener.tls: /nowhere: No such file"),
         ("[[listener]]\nupstream_tls = { ca = \"/dev/null\" }", "/dev/null: there is no certificate in it (PEM)"),
         ("[[listener]]\nupstream_tls = { server_name = \"a b\" }", "a name as in certificates, found \"a b\""),
+        ("[[listener]]\nprotocol = \"amqqp\"\nupstream = \"amqp://h\"", "\"redis\" or \"amqp\", found \"amqqp\""),
         ("[[listener]]\nproxy_protocol = 1", "true or false, found 1"),
         ("nonsense", "gate.toml:1: not TOML"),
     ];

@@ -85,7 +85,7 @@ async fn what_is_no_drain() {
     let gate = fake.serve().await;
     for (body, kind, said) in [
         ("", "bad-request", "not valid"),
-        ("[]", "bad-request", "not valid"),
+        ("[]", "bad-request", "expected an object"),
         ("{}", "bad-request", "selector"),
         (r#"{"selector": "all", "nmae": "x"}"#, "bad-request", "nmae"),
         (r#"{"selector": 7}"#, "bad-request", "a string or a list of strings"),

@@ -48,7 +48,7 @@ pub struct Paused {
 
 /// The body of `PUT /v1/queues/{name}/pause`; it may be left out.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub struct NewPause {
     /// A duration such as `10m`, or `none`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
