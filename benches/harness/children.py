@@ -15,6 +15,8 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 # Seconds without a word after which a loader is given up.
 PATIENCE = 60
+# Seconds in which a proxy that has nothing to do uses next to nothing.
+QUIET = 0.05
 LOAD = ROOT / "target/release/load"
 
 
@@ -46,6 +48,17 @@ def wait_for(port, process, seconds=30):
 def cpu_seconds(pid):
     """Of all threads, those that have ended included: the process's own clock, see clock_getcpuclockid(3)."""
     return time.clock_gettime((~pid << 3) | 2)
+
+
+def settled(pid):
+    """The same, once it stands still: what a new connection is at the beginning has been dealt with."""
+    used, end = cpu_seconds(pid), time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        time.sleep(QUIET)
+        before, used = used, cpu_seconds(pid)
+        if used - before < QUIET / 50:
+            return used
+    sys.exit(f"process {pid} does not come to rest")
 
 
 def resident_kb(pid):
@@ -123,7 +136,7 @@ class Loader:
 def load(pid, mode, to, **options):
     """Runs a loader; what it measured, with the seconds of processor time per million jobs that `pid` took."""
     loader = Loader(mode, to, **options)
-    before = cpu_seconds(pid) if pid else 0.0
+    before = settled(pid) if pid else 0.0
     measured = json.loads(loader.say("go"))
     used = cpu_seconds(pid) - before if pid else 0.0
     loader.close()
