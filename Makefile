@@ -81,7 +81,7 @@ demo: ## two Celery workers, a drain, a kill -9 and the proof; BROKER=rabbitmq f
 bench: $(STATIC_BINARY) ## throughput, CPU, latency and memory, compared with HAProxy, nginx and no proxy at all; BENCH="--rows p16 --rounds 3"
 	@tests/setup bench
 	$(CARGO) build --release --locked -p load
-	benches/compare.py --gate $(STATIC_BINARY) $(BENCH)
+	benches/compare.py $(BENCH)
 
 static: $(STATIC_BINARY) ## a static binary, built from what the image is built from and tried in an empty root directory
 	deploy/check-static $(STATIC_BINARY)

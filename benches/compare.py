@@ -27,9 +27,8 @@ def options():
     parser.add_argument("--scale", type=float, default=1.0, help="how much work per round, as a factor")
     parser.add_argument("--threads", type=int, default=1, help="threads of the gate")
     parser.add_argument("--connections", type=int, default=10_000, help="idle connections, as far as file limits allow")
-    parser.add_argument(
-        "--gate", type=pathlib.Path, default=ROOT / "target/release/draingate", help="the gate's binary"
-    )
+    static = next(ROOT.glob("target/profiled/*/release/draingate"), ROOT / "target/profiled")
+    parser.add_argument("--gate", type=pathlib.Path, default=static, help="the gate's binary")
     parser.add_argument("--out", type=pathlib.Path, default=ROOT / "target/bench", help="where the report goes")
     args = parser.parse_args()
     parts = args.rows.split(",") if args.rows else [""]
@@ -75,7 +74,7 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("told to end"))
     check_programs()
     for program in (args.gate, LOAD):
-        if not program.exists():
+        if not program.is_file():
             sys.exit(f"{program} is not built: use `make bench`")
     began, limit = time.monotonic(), raise_limits()
     some = [row for row in rows() if row.name in args.names]
