@@ -22,7 +22,7 @@ later) to `drained`, the median and the longest.
 
 At the end of each story the worker that is left is drained while it has nothing to do, and looked at for a minute with jobs
 waiting that it must not get; then the drain is lifted and they run. *Reconnects*: connections that the gate accepted in
-that minute. *CPU held*: what its processes used in that minute, in per
+that minute in place of others. *CPU held*: what its processes used in that minute, in per
 cent of one core, beside what they used in ten seconds before the mark. `make evidence ROUNDS=n` makes this page.
 
 """
