@@ -1,0 +1,184 @@
+//! When one life of a worker ends and the next begins, and what becomes of its mark.
+
+use proto_tests::fleet_script::play;
+
+#[test]
+fn the_mark_of_a_worker_that_was_not_drained_ends_after_forget_after() {
+    play(
+        "
+        + c1 10.0.0.5
+        c1 named celery w1@a
+        c1 online processed=0
+        c1 gets t1 task=mail
+        drain d w1@a
+        - c1
+        +59s
+        ? w1@a sealed
+        +2s
+        ? w1@a lost
+        ? drain d lost over
+        ? notice lost w1@a with mail[t1]
+        + c2 10.0.0.5
+        ? c2 free
+    ",
+    );
+}
+
+/// drain → stop → start under the same name or a recycled address, within 5 s.
+#[test]
+fn once_drained_the_clients_own_closing_ends_the_mark() {
+    play(
+        "
+        + c1 10.0.0.5
+        + c2 10.0.0.5
+        c1 named celery w1@a
+        c1 online processed=0
+        c2 fetch q
+        drain d w1@a
+        c2 parked
+        ? w1@a drained
+        c2 nil
+        - c2
+        ? w1@a drained
+        - c1
+        ? w1@a gone
+        ? drain d drained over
+        +1s
+        + c3 10.0.0.5
+        ? c3 free
+        c3 named celery w1@a
+        c3 fetch q
+        ? w1@a active
+    ",
+    );
+}
+
+#[test]
+fn a_cut_by_the_broker_or_the_gate_does_not_end_the_mark() {
+    play(
+        "
+        + c1 10.0.0.5
+        + c2 10.0.0.5
+        c1 named celery w1@a
+        c1 online processed=0
+        drain d w1@a
+        ? w1@a drained
+        - c1 broker
+        - c2                             # the client's answer to the cut
+        +1s
+        + c3 10.0.0.5
+        ? c3 marked
+        - c3 gate
+        + c4 10.0.0.5
+        ? c4 marked
+    ",
+    );
+}
+
+#[test]
+fn a_sidekiq_nonce_tells_a_new_incarnation() {
+    play(
+        "
+        + c1 10.0.0.7
+        c1 named sidekiq host:1:aaaa
+        c1 sidekiq c=1 busy=1
+        c1 gets j1
+        drain d host:1:aaaa
+        ? host:1:aaaa sealed
+        - c1                             # killed in mid-job, restarted in place
+        +1s
+        + c2 10.0.0.7
+        ? c2 marked
+        c2 fetch q
+        ? host:1:aaaa sealed held=1
+        c2 named sidekiq host:1:bbbb
+        ? c2 free
+        ? host:1:bbbb active conns=1
+        ? host:1:aaaa conns=0 running=1
+        ? drain d sealed workers=1
+        1m
+        +5s
+        ? host:1:aaaa lost
+        ? drain d lost
+    ",
+    );
+}
+
+#[test]
+fn a_celery_heartbeat_with_another_pid_or_a_lower_count_is_a_new_incarnation() {
+    for sign in ["pid=8 processed=50", "pid=7 processed=0"] {
+        play(&format!(
+            "
+            + c1 10.0.0.5
+            + c2 10.0.0.5
+            c2 named celery w1@a
+            c2 online pid=7 processed=0
+            c1 gets t1
+            c1 ack t1
+            +2s
+            c2 beat active=1 pid=7 processed=1
+            drain d w1@a
+            - c1
+            - c2
+            +1s
+            + c3 10.0.0.5
+            + c4 10.0.0.5
+            ? c3 marked
+            c4 named celery w1@a
+            ? c3 marked                  # the name alone is no sign
+            +1s
+            c4 beat active=0 {sign}
+            ? c3 free
+            ? @c3 active conns=2 drains=
+            ? drain d sealed workers=1
+            "
+        ));
+    }
+}
+
+#[test]
+fn the_same_pid_and_a_count_that_goes_on_is_the_same_incarnation() {
+    play(
+        "
+        + c1 10.0.0.5
+        c1 named celery w1@a
+        c1 online pid=7 processed=0
+        c1 gets t1
+        c1 ack t1
+        +2s
+        c1 beat active=1 pid=7 processed=1
+        drain d w1@a
+        - c1 broker
+        +1s
+        + c2 10.0.0.5
+        c2 named celery w1@a
+        c2 beat active=1 pid=7 processed=1
+        ? c2 marked
+        ? w1@a sealed conns=1
+    ",
+    );
+}
+
+/// The first process may be alive on its older connections: nobody knows, so nobody is let go.
+#[test]
+fn a_new_name_is_no_new_incarnation_while_older_connections_are_open() {
+    play(
+        "
+        + a1 10.0.0.7
+        + a2 10.0.0.7
+        a2 named sidekiq host:1:aaaa
+        a2 sidekiq c=1 busy=0
+        drain d all
+        - a2
+        +1s
+        + b1 10.0.0.7
+        b1 named sidekiq host:9:bbbb
+        ? b1 marked
+        ? a1 marked
+        - a1
+        +1s
+        b1 named sidekiq host:9:bbbb
+        ? b1 free
+    ",
+    );
+}
