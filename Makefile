@@ -83,7 +83,7 @@ bench: $(STATIC_BINARY) ## throughput, CPU, latency and memory, compared with HA
 	$(CARGO) build --release --locked -p load
 	benches/compare.py $(BENCH)
 
-static: $(STATIC_BINARY) ## a static binary, built from what the image is built from and tried in an empty root directory
+static: $(STATIC_BINARY) ## a static binary, trained under load, built from what the image is built from and tried in an empty root directory
 	deploy/check-static $(STATIC_BINARY)
 
 # For the host's own target, with the C library linked in, so that an empty image is enough for it. Built twice: what the

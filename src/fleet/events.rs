@@ -65,11 +65,7 @@ impl Fleet {
                 }
                 self.facts_changed(now, no);
             }
-            JobEvent::VirtualHost(host) => {
-                if let Some(conn) = self.conns.get_mut(&id) {
-                    conn.names.host = Some(host.into());
-                }
-            }
+            JobEvent::VirtualHost(host) => self.in_virtual_host(id, &host),
             JobEvent::Tagged(tag) => self.tagged(now, id, tag),
             JobEvent::Blocked(reason) => self.blocked(now, id, Some(reason)),
             JobEvent::Bound(reason) => self.bound(id, reason),
@@ -190,6 +186,13 @@ impl Fleet {
         if all_idle && !worker.ledger.is_empty() {
             let (no, over) = (worker.no, worker.ledger.select(|_| true));
             self.strike(now, no, &over, JobEnd::Finished);
+        }
+    }
+
+    /// The virtual host that all of the connection's queues are in.
+    fn in_virtual_host(&mut self, id: ConnId, host: &str) {
+        if let Some(conn) = self.conns.get_mut(&id) {
+            conn.names.host = Some(host.into());
         }
     }
 
