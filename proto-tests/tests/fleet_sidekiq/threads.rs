@@ -22,6 +22,35 @@ fn threads_minus_fetches_are_running() {
     );
 }
 
+/// A fetcher that moves each job into a list of the process's own: the job is over when it is taken out of there, whatever the
+/// threads do. One job that was popped otherwise, and the threads count again.
+#[test]
+fn jobs_in_lists_of_its_own_end_by_themselves() {
+    const KEPT: &str = "
+        c1 acknowledges
+        c2 acknowledges
+        c1 gets j1
+        drain d all
+        c2 parked
+        c1 fetch default                 # a thread of the fetcher's own
+    ";
+    story(&format!(
+        "{KEPT}
+        ? host:1:aaaa sealed running=1
+        c1 end j1
+        ? host:1:aaaa drained exact
+    "
+    ));
+    story(&format!(
+        "
+        c2 gets j2
+        c2 fetch default
+        {KEPT}
+        ? host:1:aaaa drained inferred
+    "
+    ));
+}
+
 /// The gate answers a held fetch when its time is over; the thread asks again within a moment.
 #[test]
 fn a_fetch_answered_empty_and_asked_again_stays_idle() {
