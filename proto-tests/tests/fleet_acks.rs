@@ -25,6 +25,31 @@ fn ends_are_exact() {
     );
 }
 
+/// Only jobs that are due later than the margin (10 minutes) are left out, and only by a drain that does not wait for them.
+#[test]
+fn jobs_that_come_due_later() {
+    play(
+        "
+        + c1 10.0.0.5
+        +12s
+        c1 is dramatiq
+        c1 poll q
+        c1 gets t1 eta=+9m
+        c1 poll q
+        c1 gets t2 eta=+2h
+        drain d all
+        drain e all delayed
+        ? drain d sealed
+        c1 end t1
+        ? 10.0.0.5 drained exact running=0 delayed=1 safe=7212s
+        ? drain d drained safe=7212s
+        ? drain e sealed
+        c1 end t2
+        ? drain e drained
+    ",
+    );
+}
+
 /// The broker's restart: what was in hand may be the only copy, until the broker hands it out again, to whomever.
 #[test]
 fn what_a_lost_broker_had_handed_out() {
