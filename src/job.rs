@@ -269,6 +269,13 @@ pub enum JobEvent {
         queues: Arc<[String]>,
     },
 
+    /// RabbitMQ says of the job that is delivered next that it had handed it out before.
+    HandedOutAgain {
+        /// As in [`Job::id`], and not empty.
+        id: String,
+        /// As in [`Job::queue`].
+        queue: Arc<str>,
+    },
     /// A job is about to reach the worker.
     Delivered(Job),
     /// The worker was told again of a job that is pending for it: one that it has, or that a process before it under the

@@ -67,11 +67,46 @@ fn what_a_lost_broker_had_handed_out() {
         c2 fetch q
         + c3 10.0.0.6 amqp
         c3 fetch q
+        c3 again t3 id=a
         c3 delivers t3 id=a
         ? 10.0.0.5 sealed unknown running=1
+        c3 again t4 id=c
         c3 delivers t4 id=c
         ? 10.0.0.5 sealed unknown running=1
+        c3 again t5 id=b
         c3 delivers t5 id=b
+        ? 10.0.0.5 drained exact
+    ",
+    );
+}
+
+/// The ids of messages need not be different: one `correlation_id` may be that of all jobs of a request.
+#[test]
+fn another_job_of_the_same_id_is_not_the_one_that_a_lost_broker_had_handed_out() {
+    play(
+        "
+        + c1 10.0.0.5 amqp
+        +12s
+        c1 fetch q
+        c1 delivers t1 id=a
+        c1 delivers t2 id=a
+        drain d all
+        - c1 broker
+        + c2 10.0.0.5 amqp
+        c2 fetch q
+        + c3 10.0.0.6 amqp
+        c3 fetch q
+        # one that was never handed out before, and one of another queue
+        c3 delivers t3 id=a
+        c3 again t4 id=a queue=other
+        c3 delivers t4 id=a queue=other
+        ? 10.0.0.5 sealed unknown running=2
+        # one of the two
+        c3 again t5 id=a
+        c3 delivers t5 id=a
+        ? 10.0.0.5 sealed unknown running=1
+        c3 again t6 id=a
+        c3 delivers t6 id=a
         ? 10.0.0.5 drained exact
     ",
     );

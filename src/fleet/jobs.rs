@@ -10,7 +10,7 @@ use super::strays::Stray;
 use super::view::JobEnd;
 use super::whole::Adopted;
 use super::worker::{Worker, WorkerNo};
-use crate::job::{ConnId, Found, Job, JobKey, Millis, Outcome, System};
+use crate::job::{ConnId, Found, Job, JobKey, Millis, Outcome, Protocol, System};
 use globset::GlobSet;
 
 /// A ledger keeps at most so many jobs whose end nobody will tell. Each delivery and each ack strikes out what is beyond:
@@ -25,8 +25,10 @@ const STARTED_LIMIT: usize = 2_000;
 
 impl Fleet {
     pub(super) fn delivered(&mut self, now: Millis, id: ConnId, job: Job, stage: Stage) {
-        if stage == Stage::Delivered && !self.cut.is_empty() && self.conns.contains_key(&id) {
-            self.handed_out_again(now, &job.id);
+        // RabbitMQ says of each job whether it had handed it out before
+        let silent = |conn: &Conn| conn.peer.protocol == Protocol::Redis;
+        if stage == Stage::Delivered && !self.cut.is_empty() && self.conns.get(&id).is_some_and(silent) {
+            self.handed_out_again(now, &job.id, &job.queue);
         }
         let seq = self.number();
         let Some(conn) = self.conns.get_mut(&id) else { return };
@@ -79,9 +81,18 @@ impl Fleet {
         }
     }
 
-    /// The broker hands out a job: if it had done so before it went away, it has kept it.
-    fn handed_out_again(&mut self, now: Millis, job: &str) {
-        for (no, seq) in self.cut.remove(job).unwrap_or_default() {
+    /// The broker hands out a job: if it had done so before it went away, it has kept it. That says nothing of others with
+    /// the same id (one of `correlation_id`s may be that of a hundred jobs), so it ends one of them, and of its queue.
+    pub(super) fn handed_out_again(&mut self, now: Millis, id: &str, queue: &str) {
+        let Some(cut) = self.cut.get_mut(id) else { return };
+        let entry = |no: &WorkerNo, seq: &u64| self.workers.get(no)?.ledger.entry(*seq);
+        cut.retain(|(no, seq)| entry(no, seq).is_some());
+        let same = cut.iter().position(|(no, seq)| entry(no, seq).is_some_and(|entry| *entry.job.queue == *queue));
+        let kept = same.map(|at| cut.remove(at));
+        if cut.is_empty() {
+            self.cut.remove(id);
+        }
+        if let Some((no, seq)) = kept {
             self.strike(now, no, &[seq], JobEnd::Requeued);
             self.settle(now, no);
         }

@@ -30,6 +30,10 @@ pub(super) fn told(words: &[&str], now: Millis) -> Result<JobEvent, String> {
     let system = || System::from_name(words[1]).ok_or("no such system");
     Ok(match words[0] {
         "orphaned" => JobEvent::FetchOrphaned,
+        "again" => {
+            let Job { id, queue, .. } = job(words, now)?;
+            JobEvent::HandedOutAgain { id, queue }
+        }
         "delivers" => JobEvent::Delivered(job(words, now)?),
         "reread" => JobEvent::Redelivered(job(words, now)?),
         "taken" => JobEvent::Taken(job(words, now)?),

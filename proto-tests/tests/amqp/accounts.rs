@@ -277,6 +277,39 @@ fn a_celery_ack_is_no_end() {
     play(&format!("{}\nSYSTEM celery\nW= 1 ack 1\n{PROVEN}\nE Acked 7.1.1", with_jobs(1)));
 }
 
+/// RabbitMQ says of a message whether it had handed it out before.
+#[test]
+fn what_was_handed_out_before_is_told_as_such() {
+    play(
+        "
+        handshake
+        W= 1 consume q t
+        E FetchAsked broker q blocking
+        B= 1 consume-ok t
+        B= 1 message t 1 abc message=a
+        E Delivered 7.1.1 q - a
+        B= 1 message t 2 abc message=a redelivered
+        E HandedOutAgain a q
+        E Delivered 7.1.2 q - a
+        # nobody could tell which
+        B= 1 message t 3 abc redelivered
+        E Delivered 7.1.3 q - -
+        B= 1 deliver t 4 redelivered
+        B= 1 header 3 correlation=b
+        B= 1 body abc
+        E HandedOutAgain b q
+        E Delivered 7.1.4 q - b
+        W= 1 get q
+        E FetchAsked broker q poll
+        B= 1 get-ok 5 redelivered
+        B= 1 header 0 message=c
+        E HandedOutAgain c q
+        E Delivered 7.1.5 q - c
+        E FetchAnswered broker job poll
+        ",
+    );
+}
+
 #[test]
 fn a_get_brings_a_job_too() {
     play(

@@ -24,8 +24,9 @@ pub fn encode(line: &str) -> Result<Vec<u8>, String> {
         ("header", [size, rest @ ..]) => Ok(frame(2, channel, &header(size.parse().map_err(|_| "a size")?, rest))),
         ("body", rest) => Ok(frame(3, channel, rest.join(" ").as_bytes())),
         ("message", [tag, number, body, rest @ ..]) => {
-            let deliver = method(&["deliver", tag, number])?;
-            Ok(content(channel, &deliver, body, rest))
+            let (flags, properties): (Vec<&str>, Vec<&str>) = rest.iter().partition(|word| **word == "redelivered");
+            let deliver = method(&[&["deliver", tag, number], flags.as_slice()].concat())?;
+            Ok(content(channel, &deliver, body, &properties))
         }
         ("send", [exchange, key, body, rest @ ..]) => {
             let publish = method(&["publish", exchange, key])?;
@@ -256,9 +257,13 @@ fn basic(words: &[&str]) -> Result<Vec<u8>, String> {
         ["cancel-ok", tag] => Payload::of(60, 31).name(tag),
         ["publish", exchange, key] => Payload::of(60, 40).short(0).name(exchange).name(key).bits(&[], &[]),
         ["return"] => Payload::of(60, 50).short(312).name("NO_ROUTE").name("-").name("k"),
-        ["deliver", tag, n] => Payload::of(60, 60).name(tag).longlong(number(n)?).bits(&[], &[]).name("-").name("q"),
+        ["deliver", tag, n, rest @ ..] => {
+            Payload::of(60, 60).name(tag).longlong(number(n)?).bits(rest, &["redelivered"]).name("-").name("q")
+        }
         ["get", queue, rest @ ..] => Payload::of(60, 70).short(0).name(queue).bits(rest, &["no_ack"]),
-        ["get-ok", n] => Payload::of(60, 71).longlong(number(n)?).bits(&[], &[]).name("-").name("q").long(0),
+        ["get-ok", n, rest @ ..] => {
+            Payload::of(60, 71).longlong(number(n)?).bits(rest, &["redelivered"]).name("-").name("q").long(0)
+        }
         ["get-empty"] => Payload::of(60, 72).name("-"),
         ["ack", n, rest @ ..] => Payload::of(60, 80).longlong(number(n)?).bits(rest, &["multiple"]),
         ["reject", n, rest @ ..] => Payload::of(60, 90).longlong(number(n)?).bits(rest, &["requeue"]),

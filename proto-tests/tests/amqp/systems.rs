@@ -28,6 +28,9 @@ fn a_job_of_dramatiq_is_named_by_its_body() {
         B> 1 cancel ~draingate-7
         B< 1 cancel-ok ~draingate-7
         E Ended 7.1.1 finished
+        B= 1 message t 2 {DRAMATIQ} redelivered
+        E HandedOutAgain m1 default
+        E Delivered 7.1.2 default run m1 eta=5
         "
     ));
 }

@@ -29,6 +29,7 @@ pub fn text(event: &JobEvent) -> String {
             format!("FetchAnswered {} {end} {}", place(*from), kind(*blocking))
         }
         JobEvent::FetchOrphaned => "FetchOrphaned".to_owned(),
+        JobEvent::HandedOutAgain { id, queue } => format!("HandedOutAgain {id} {queue}"),
         JobEvent::Delivered(job) => format!("Delivered {}", shown(job)),
         JobEvent::Redelivered(job) => format!("Redelivered {}", shown(job)),
         JobEvent::Taken(job) => format!("Taken {}", shown(job)),

@@ -30,7 +30,7 @@ impl Teller<'_> {
         left: u64,
         out: &mut Vec<Action>,
     ) -> Option<Tap> {
-        let &Arriving { tag, consumer, ref queue } = arriving;
+        let &Arriving { tag, consumer, ref queue, again } = arriving;
         let &Properties { message_id, correlation_id, kind, headers } = properties;
         let mut message = Message { message_id, correlation_id, kind, ..Message::default() };
         let mut offset = None;
@@ -49,17 +49,17 @@ impl Teller<'_> {
         if left > 0 && dialect::is_in_body(*self.system, system) {
             // one that may be anything is not worth reading through
             let room = if *self.system == System::Unknown { TAP_MAX } else { usize::MAX };
-            return Some(Tap::Job { tag, consumer, job, skim: Skim::new(dialect::BODY), room });
+            return Some(Tap::Job { tag, consumer, again, job, skim: Skim::new(dialect::BODY), room });
         }
-        self.delivered(channel, (tag, consumer), (system, job), out);
+        self.delivered(channel, (tag, consumer, again), (system, job), out);
         None
     }
 
     /// The body of a job has been read, too.
     pub(super) fn read(&mut self, channel: &mut Channel, tap: Tap, out: &mut Vec<Action>) {
-        if let Tap::Job { tag, consumer, mut job, skim, .. } = tap {
+        if let Tap::Job { tag, consumer, again, mut job, skim, .. } = tap {
             let system = dialect::read_body(&mut job, &skim);
-            self.delivered(channel, (tag, consumer), (system, job), out);
+            self.delivered(channel, (tag, consumer, again), (system, job), out);
         }
     }
 
@@ -67,13 +67,17 @@ impl Teller<'_> {
     fn delivered(
         &mut self,
         channel: &mut Channel,
-        (tag, consumer): (u64, u32),
+        (tag, consumer, again): (u64, u32, bool),
         (system, job): (System, Job),
         out: &mut Vec<Action>,
     ) {
         if system != System::Unknown && *self.system == System::Unknown {
             *self.system = system;
             out.push(Action::Event(JobEvent::Recognised(system)));
+        }
+        if again && !job.id.is_empty() {
+            let (id, queue) = (job.id.clone(), job.queue.clone());
+            out.push(Action::Event(JobEvent::HandedOutAgain { id, queue }));
         }
         out.push(Action::Event(JobEvent::Delivered(job)));
         channel.unacked.delivered(tag, consumer);

@@ -74,7 +74,7 @@ impl AmqpGate {
             None => (What::Plain, None),
             Some(consumer) => {
                 let patch = consumer.is_private().then(|| consumer.consume.tag.clone());
-                (What::job(delivery.tag, consumer), patch)
+                (What::job(&delivery, consumer), patch)
             }
         };
         *channel.content(Side::Broker) = Content::Header(what);
@@ -141,7 +141,7 @@ impl AmqpGate {
                 out.push(Action::Event(JobEvent::FetchAnswered { from, end: over, blocking: false }));
             } else if *job {
                 let queue = String::from_utf8_lossy(queue).into();
-                what = What::Job(Arriving { tag: delivery.tag, consumer: 0, queue });
+                what = What::Job(Arriving { tag: delivery.tag, consumer: 0, queue, again: delivery.again });
             }
         }
         *channel.content(Side::Broker) = Content::Header(what);

@@ -73,6 +73,8 @@ pub(super) struct Arriving {
     /// The number of the consumer it comes by; 0 for basic.get.
     pub(super) consumer: u32,
     pub(super) queue: Arc<str>,
+    /// It was handed out before.
+    pub(super) again: bool,
 }
 
 /// Reads along with a body that streams through.
@@ -85,7 +87,7 @@ pub(super) enum Tap {
     /// A result: the job's id, and what is looked for in the beginning of the body.
     Reply { id: String, skim: Skim, room: usize },
     /// A job that only its body names. It is told before its last byte goes on.
-    Job { tag: u64, consumer: u32, job: Job, skim: Skim, room: usize },
+    Job { tag: u64, consumer: u32, again: bool, job: Job, skim: Skim, room: usize },
 }
 
 /// What is owed to the client in the order of its requests; see [`super::method::has_ordered_reply`].

@@ -4,7 +4,7 @@ use super::channel::{Arriving, Channel, Content, Life, Owed, What};
 use super::consumer::{Consumer, Leave, State, leave};
 use super::handshake;
 use super::inquiry::Question;
-use super::method::{self, Consume, Id, Settlement};
+use super::method::{self, Consume, Delivery, Id, Settlement};
 use super::queues::{self, Known};
 use super::{AmqpGate, Verdict, Wait};
 use crate::dialect::amqp::{self as dialect, Attributes, Role};
@@ -366,9 +366,10 @@ impl Channel {
 
 impl What {
     /// A delivery of jobs that is to be written down.
-    pub(super) fn job(tag: u64, consumer: &Consumer) -> What {
+    pub(super) fn job(delivery: &Delivery<'_>, consumer: &Consumer) -> What {
         if consumer.is_job() && !consumer.consume.no_ack() {
-            What::Job(Arriving { tag, consumer: consumer.no, queue: consumer.name.clone() })
+            let &Delivery { tag, again, .. } = delivery;
+            What::Job(Arriving { tag, consumer: consumer.no, queue: consumer.name.clone(), again })
         } else {
             What::Plain
         }

@@ -107,16 +107,19 @@ pub(super) struct Delivery<'a> {
     /// Empty for basic.get-ok.
     pub(super) consumer: &'a [u8],
     pub(super) tag: u64,
+    /// It was handed out before, to whomever.
+    pub(super) again: bool,
 }
 
 impl<'a> Delivery<'a> {
     pub(super) fn of_deliver(payload: &'a [u8]) -> Option<Delivery<'a>> {
         let mut fields = Fields(payload.get(4..)?);
-        Some(Delivery { consumer: fields.shortstr()?, tag: fields.longlong()? })
+        Some(Delivery { consumer: fields.shortstr()?, tag: fields.longlong()?, again: fields.octet()? & 1 == 1 })
     }
 
     pub(super) fn of_get_ok(payload: &'a [u8]) -> Option<Delivery<'a>> {
-        Some(Delivery { consumer: &[], tag: Fields(payload.get(4..)?).longlong()? })
+        let mut fields = Fields(payload.get(4..)?);
+        Some(Delivery { consumer: &[], tag: fields.longlong()?, again: fields.octet()? & 1 == 1 })
     }
 }
 

@@ -101,10 +101,10 @@ struct Of<'a> {
 
 impl<'a> Of<'a> {
     /// `None`: the slow way has to look at what comes for it.
-    fn find(channel: &mut Channel, tag: &'a [u8]) -> Option<Of<'a>> {
-        let consumer = channel.by_upstream(tag).filter(|consumer| !consumer.is_private())?;
-        let job = if let What::Job(job) = What::job(0, consumer) { Some(job) } else { None };
-        Some(Of { tag, job })
+    fn find(channel: &mut Channel, delivery: &Delivery<'a>) -> Option<Of<'a>> {
+        let consumer = channel.by_upstream(delivery.consumer).filter(|consumer| !consumer.is_private())?;
+        let job = if let What::Job(job) = What::job(delivery, consumer) { Some(job) } else { None };
+        Some(Of { tag: delivery.consumer, job })
     }
 }
 
@@ -149,12 +149,12 @@ fn from_broker(channel: &mut Channel, mut teller: Teller<'_>, input: &[u8], out:
                 let Some(delivery) = Delivery::of_deliver(frame.payload) else { break };
                 let Some(message) = Whole::of(teller.number, &input[behind..]) else { break };
                 if of.as_ref().is_none_or(|of| of.tag != delivery.consumer) {
-                    of = Of::find(channel, delivery.consumer);
+                    of = Of::find(channel, &delivery);
                 }
                 let Some(of) = &mut of else { break };
                 channel.unacked.saw(delivery.tag);
                 if let Some(job) = &mut of.job {
-                    job.tag = delivery.tag;
+                    (job.tag, job.again) = (delivery.tag, delivery.again);
                     arrived(channel, &mut teller, job, &message, out);
                 }
                 at = behind + message.len;
