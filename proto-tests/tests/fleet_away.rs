@@ -106,7 +106,7 @@ fn what_a_celery_worker_goes_on_with_when_its_connections_go() {
         + c3 10.0.0.5 amqp
         c3 named celery w1@a
         c3 beat active=1 processed=1
-        ? w1@a sealed unknown
+        ? w1@a sealed unknown blocked~1_running_task
         7s
         c3 beat active=0 processed=1
         ? w1@a drained

@@ -264,8 +264,8 @@ pub(super) fn judge(worker: &Worker, settings: &FleetSettings, now: Millis) -> V
         leave_out_given_back(&mut verdict, ledger, now, settings.delayed_margin);
     }
     // of late acks its pool goes on with what RabbitMQ took back when it lost its connection; who has left does not
-    let goes_on =
-        active > ledger.len() && !settings.celery_acks_late && (!worker.conns.is_empty() || worker.is_awaited());
+    let may_go_on = !settings.celery_acks_late && (!worker.conns.is_empty() || worker.is_awaited());
+    let goes_on = active.saturating_sub(ledger.len()) * usize::from(may_go_on);
     add_evidence(&mut verdict, worker, now, mute, goes_on);
     let cut = cut_mid_job(worker, now);
     if cut > 0 {
@@ -294,9 +294,9 @@ fn leave_out_given_back(verdict: &mut Verdict, ledger: &Ledger, now: Millis, mar
     }
 }
 
-fn add_evidence(verdict: &mut Verdict, worker: &Worker, now: Millis, mute: bool, goes_on: bool) {
+fn add_evidence(verdict: &mut Verdict, worker: &Worker, now: Millis, mute: bool, goes_on: usize) {
     let started = worker.ledger.started() > 0 || worker.untracked > 0;
-    if worker.is_whole() && !worker.ever_started && !goes_on {
+    if worker.is_whole() && !worker.ever_started && goes_on == 0 {
         verdict.declared = worker.declared;
         return;
     }
@@ -316,8 +316,15 @@ fn add_evidence(verdict: &mut Verdict, worker: &Worker, now: Millis, mute: bool,
         verdict.doubts.push(Doubt::Adopted(why, worker.system));
     } else {
         let unheard = || (!mute && !all_are_heard(worker)).then_some(Doubt::Unheard);
-        verdict.doubts.push(silence(worker, now).or_else(unheard).unwrap_or(Doubt::ReportDue));
+        let more = || (goes_on > 0 && has_spoken_since(worker)).then_some(Doubt::GoesOn(goes_on));
+        verdict.doubts.push(silence(worker, now).or_else(unheard).or_else(more).unwrap_or(Doubt::ReportDue));
     }
+}
+
+/// Heartbeats have come from all its processes since the last event.
+fn has_spoken_since(worker: &Worker) -> bool {
+    let newest = |life: &Life| life.celery().and_then(|voice| voice.beats.back()).map(|beat| beat.epoch);
+    worker.live().all(|life| newest(life) == Some(worker.epoch.no))
 }
 
 fn silence(worker: &Worker, now: Millis) -> Option<Doubt> {

@@ -32,6 +32,8 @@ pub(super) enum Doubt {
     ReportDue,
     /// Jobs may be in its hands that the gate has not seen.
     Adopted(Adopted, System),
+    /// A Celery worker says that so many more tasks run than it has in hand.
+    GoesOn(usize),
     /// Unacknowledged jobs came over connections that were cut.
     CutMidJob(usize),
     /// Sidekiq's heartbeat has not told the number of threads yet.
@@ -96,6 +98,10 @@ impl Doubt {
                 "the gate was restarted meanwhile: it does not know what the worker did in between".to_owned()
             }
             Doubt::Adopted(Adopted::Unseen, _) => "jobs may have reached it in a way the gate cannot follow".to_owned(),
+            Doubt::GoesOn(n) => format!(
+                "its heartbeat tells of {n} running task(s) that it has not in hand: it goes on with what the broker took \
+                 back when its connection went"
+            ),
             Doubt::CutMidJob(n) => {
                 format!("{n} job(s) came over a connection that was cut and have not been acknowledged since")
             }
@@ -159,6 +165,10 @@ impl Doubt {
                 Some("wait for the end of its job, or restart it while the gate is running")
             }
             Doubt::Adopted(_, _) => Some("restart the worker once while the gate is running"),
+            Doubt::GoesOn(_) => Some(
+                "wait until they end; if its heartbeats tell of them for ever, as those of some releases of Celery do, \
+                 stop it by hand",
+            ),
             Doubt::CutMidJob(_) => {
                 Some("they may never be acknowledged: look into the worker's log, and stop it by hand")
             }
