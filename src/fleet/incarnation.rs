@@ -231,6 +231,7 @@ impl Fleet {
         let mut in_hand = Vec::new();
         if by == ClosedBy::Broker && conn.is_acknowledging() {
             in_hand = worker.ledger.cut(id);
+            worker.runs_ahead |= !in_hand.is_empty();
         }
         if by != ClosedBy::Client {
             worker.last_cut = Some(now);

@@ -160,6 +160,7 @@ impl Fleet {
         // counted like an ack: a job that ran and was given back has raised `processed` too
         conn.acks += 1;
         worker.acks += 1;
+        worker.runs_ahead |= outcome == Outcome::Requeued;
         worker.bump(now);
         self.over(now, no, seq, end);
     }
@@ -172,6 +173,7 @@ impl Fleet {
             // counted like an ack, see above
             conn.acks += 1;
             worker.acks += 1;
+            worker.runs_ahead = true;
             worker.bump(now);
             return worker.ledger.set_given_back(seq);
         }

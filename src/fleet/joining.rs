@@ -234,6 +234,7 @@ impl Fleet {
 /// What is doubtful about the jobs of a worker is doubtful where they go, too.
 fn join_doubts(new: &mut Worker, old: &Worker) {
     new.ever_started |= old.ever_started;
+    new.runs_ahead |= old.runs_ahead;
     new.gave_up |= old.gave_up;
     new.runs_twice |= old.runs_twice;
 }

@@ -134,6 +134,9 @@ pub(super) struct Worker {
     pub(super) epoch: Epoch,
     /// A job was acknowledged at its start: from then on only reports can say that it is idle.
     pub(super) ever_started: bool,
+    /// The broker has taken jobs back from it. Celery's pool may begin them all the same, which raises `processed`, and no
+    /// ack tells of it.
+    pub(super) runs_ahead: bool,
     /// An ack was taken for an end because the operator declared it.
     pub(super) declared: bool,
     /// It asks for jobs where the operator declared that there are some.
@@ -233,6 +236,7 @@ impl Worker {
             acks: 0,
             epoch: Epoch { no: 0, at: now },
             ever_started: false,
+            runs_ahead: false,
             declared: false,
             declares: false,
             took: None,

@@ -1,6 +1,7 @@
 //! What the gate says of a Celery worker.
 
 mod acks;
+mod ahead;
 mod answers;
 mod asking;
 mod beats;

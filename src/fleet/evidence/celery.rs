@@ -3,6 +3,7 @@
 //! A heartbeat counts only if it was composed after the last event that could start a job. Two ways show that:
 //! 1. *The counts match*: Celery raises `processed` before it sends the early ack. If `processed` rose since an earlier
 //!    heartbeat by at least the acks seen since the one before that, the heartbeat knows of every job that was started.
+//!    (Not any more once the broker has taken jobs back: the pool may begin them, and no ack tells of it.)
 //! 2. *Two heartbeats*, both arrived after the last such event, their own timestamps at least one period apart.
 
 use super::{Doubt, Verdict};
@@ -160,7 +161,7 @@ pub(in crate::fleet) enum Finding {
 /// Reads the newest heartbeat of the life at `index`, and remembers if it found the life idle.
 pub(in crate::fleet) fn weigh(worker: &mut Worker, index: usize, now: Millis) -> Finding {
     let alone = worker.live().count() == 1 && all_are_heard(worker);
-    let may_match = worker.is_whole() && !may_start_silently(worker, now);
+    let may_match = worker.is_whole() && !worker.runs_ahead && !may_start_silently(worker, now);
     let (epoch, acks) = (worker.epoch.no, worker.acks);
     let Some(voice) = worker.lives.get_mut(index).and_then(Life::celery_mut) else { return Finding::Nothing };
     if voice.beats.back().is_none_or(|beat| beat.active != Some(0)) {

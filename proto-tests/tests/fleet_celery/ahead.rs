@@ -1,0 +1,72 @@
+//! A pool goes on with what its worker had in hand when a connection went. That raises `processed`, and no ack tells of it:
+//! from then on the two cannot be matched.
+
+use proto_tests::fleet_script::play;
+
+/// A worker of RabbitMQ with early acks runs one job, has two more in hand, and has said so.
+const WORKER: &str = "
+    + c1 10.0.0.5 amqp
+    c1 named celery w1@a
+    c1 beat active=0 processed=0
+    + c2 10.0.0.5 amqp
+    c2 fetch celery
+    c2 delivers t1 id=a
+    c2 delivers t2 id=b
+    c2 delivers t3 id=c
+    1s
+    c2 ack t1
+    2s
+    c1 beat active=1 processed=1
+";
+
+/// It is back, has begun what was taken back from it, and then a job that it got anew. A heartbeat that was composed before
+/// that arrives behind its ack.
+const CROSSES: &str = "
+    + c3 10.0.0.5 amqp
+    c3 fetch celery
+    4s
+    c1 beat active=2 processed=1
+    6s
+    c1 beat active=2 processed=1
+    7.9s
+    c3 delivers t9 id=z
+    7.91s
+    c3 ack t9
+    drain d all
+    c3 parked
+    7.92s
+    c1 beat active=0 processed=3
+    ? w1@a sealed
+    10s
+    c1 beat active=1 processed=4
+    ? w1@a sealed running=1
+    12s
+    c1 beat active=0 processed=4
+    ? w1@a drained reported
+";
+
+#[test]
+fn what_was_taken_back_with_a_connection_has_begun_later() {
+    play(&format!(
+        "{WORKER}
+        c2 requeue t2
+        c2 requeue t3
+        - c2
+        {CROSSES}"
+    ));
+}
+
+#[test]
+fn what_a_lost_broker_handed_out_again_has_begun_later() {
+    play(&format!(
+        "{WORKER}
+        - c2 broker
+        + o1 10.0.0.6 amqp
+        o1 fetch celery
+        o1 again t4 id=b
+        o1 delivers t4 id=b
+        o1 again t5 id=c
+        o1 delivers t5 id=c
+        {CROSSES}"
+    ));
+}
