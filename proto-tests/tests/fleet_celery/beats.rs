@@ -273,3 +273,55 @@ fn a_name_ahead_of_the_heartbeats_is_the_same_life() {
     ",
     );
 }
+
+/// The network stood still for heartbeats, and not for the job that began meanwhile: what comes then is from before it.
+#[test]
+fn heartbeats_that_come_late_together_prove_nothing() {
+    story(
+        "
+        2s
+        c4 beat active=0 processed=0
+        8s
+        c1 gets t1
+        drain d all
+        8.1s
+        c2 ack t1
+        9s
+        c4 beat ts=4s active=0 processed=0
+        c4 beat ts=6s active=0 processed=0
+        ? w1@a sealed running=1
+        c4 beat ts=8s active=0 processed=0
+        ? w1@a sealed running=1
+        10s
+        c4 beat active=1 processed=1
+        ? w1@a sealed running=1
+        12s
+        c4 beat active=0 processed=1
+        ? w1@a drained reported
+    ",
+    );
+}
+
+/// Clocks are apart, and are set: the heartbeats from before say nothing of how far.
+#[test]
+fn a_clock_that_is_set_back_delays_nothing() {
+    story(
+        "
+        2s
+        c4 beat ts=1h active=0 processed=0
+        4s
+        c4 beat ts=10s active=0 processed=0
+        5s
+        c1 gets t1
+        drain d all
+        5.1s
+        c2 ack t1
+        6s
+        c4 beat ts=12s active=0 processed=0
+        ? w1@a sealed running=1
+        8s
+        c4 beat ts=14s active=0 processed=0
+        ? w1@a drained reported
+    ",
+    );
+}

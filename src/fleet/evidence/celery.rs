@@ -2,9 +2,11 @@
 //!
 //! A heartbeat counts only if it was composed after the last event that could start a job. Two ways show that:
 //! 1. *The counts match*: Celery raises `processed` before it sends the early ack. If `processed` rose since an earlier
-//!    heartbeat by at least the acks seen since the one before that, the heartbeat knows of every job that was started.
+//!    heartbeat by at least the acks seen since the one before that (which must have come promptly), the heartbeat knows of
+//!    every job that was started.
 //!    (Not any more once the broker has taken jobs back: the pool may begin them, and no ack tells of it.)
-//! 2. *Two heartbeats*, both arrived after the last such event, their own timestamps at least one period apart.
+//! 2. *Two heartbeats*, both arrived after the last such event, their own timestamps at least one period apart. The later
+//!    one must not have been under way since before: a network that stands still for a while brings several at once.
 
 use super::{Doubt, Verdict};
 use crate::fleet::boundary::FleetSettings;
@@ -12,7 +14,7 @@ use crate::fleet::inquiry;
 use crate::fleet::ledger::{Entry, Ledger, Stage};
 use crate::fleet::life::Life;
 use crate::fleet::view::InFlight;
-use crate::fleet::worker::Worker;
+use crate::fleet::worker::{Epoch, Worker};
 use crate::job::{ConnId, Evidence, Millis};
 use std::collections::VecDeque;
 
@@ -24,6 +26,8 @@ pub(in crate::fleet) const PERIOD: Millis = 2_000;
 pub(in crate::fleet) const FIRST_BEAT: Millis = 10_000;
 /// So long after a cut the worker should have acknowledged or given back what it had.
 pub(in crate::fleet) const AFTER_CUT: Millis = 10_000;
+/// A worker's clock may fall behind the gate's by so much from one heartbeat to the next.
+const DRIFT: i64 = 20;
 /// A worker's clock may be ahead of the gate's by so much.
 const CLOCK_SKEW: Millis = 60_000;
 
@@ -34,11 +38,18 @@ pub(in crate::fleet) struct Beat {
     pub(in crate::fleet) arrival: Millis,
     pub(in crate::fleet) active: Option<u32>,
     pub(in crate::fleet) processed: Option<u64>,
-    /// Acks as of the arrival of the heartbeat before this one: an ack that crosses a heartbeat on another connection
-    /// is counted too often, never too rarely.
+    /// Acks as of the arrival of the prompt heartbeat before this one: an ack that crosses a heartbeat on another
+    /// connection is counted too often, never too rarely.
     pub(in crate::fleet) acks_before: u64,
     /// The worker's epoch at arrival.
     pub(in crate::fleet) epoch: u64,
+}
+
+impl Beat {
+    /// How far its arrival was behind its timestamp, in milliseconds.
+    fn behind(&self) -> Option<i64> {
+        self.arrival.checked_signed_diff(self.timestamp?)
+    }
 }
 
 /// What one life of a Celery worker said.
@@ -56,8 +67,12 @@ pub(in crate::fleet) struct CeleryVoice {
     must_reach: u64,
     /// The worker's acks as of the last heartbeat's arrival.
     acks_at_last: u64,
+    /// And as of the last one's that was not late.
+    acks_at_prompt: u64,
     /// The epoch in which it was last found idle.
     idle_in: Option<u64>,
+    /// The least that a heartbeat arrived behind its timestamp, in milliseconds: how far the clocks are apart, and the way.
+    behind: Option<i64>,
 }
 
 impl Default for CeleryVoice {
@@ -71,7 +86,9 @@ impl Default for CeleryVoice {
             first_processed: None,
             must_reach: 0,
             acks_at_last: 0,
+            acks_at_prompt: 0,
             idle_in: None,
+            behind: None,
         }
     }
 }
@@ -91,16 +108,17 @@ impl CeleryVoice {
     /// The life goes over to another worker, whose counts and epochs are others: what it said before is no base there.
     pub(in crate::fleet) fn moved(&mut self) {
         self.beats.clear();
-        self.acks_at_last = 0;
+        (self.acks_at_last, self.acks_at_prompt) = (0, 0);
         self.must_reach = 0;
         self.idle_in = None;
     }
 
     /// Writes a heartbeat down; `acks` and `epoch` are the worker's at this moment.
     pub(in crate::fleet) fn push(&mut self, mut beat: Beat, acks: u64, epoch: u64) {
-        beat.acks_before = self.acks_at_last;
+        beat.acks_before = self.acks_at_prompt;
         beat.epoch = epoch;
         self.acks_at_last = acks;
+        self.compare_clocks(&beat);
         if self.beats.is_empty() {
             self.first_processed = beat.processed;
         }
@@ -109,6 +127,24 @@ impl CeleryVoice {
             self.beats.pop_front();
         }
         self.beats.push_back(beat);
+        if self.delay() < self.period / 2 {
+            self.acks_at_prompt = acks;
+        }
+    }
+
+    /// Before this heartbeat joins the others.
+    fn compare_clocks(&mut self, beat: &Beat) {
+        let Some(behind) = beat.behind() else { return };
+        let set_back = self.beats.back().is_some_and(|last| last.timestamp > beat.timestamp);
+        let known = self.behind.filter(|_| !set_back);
+        self.behind = Some(known.map_or(behind, |least| behind.min(least + DRIFT)));
+    }
+
+    /// How long the newest heartbeat was under way for longer than the quickest one.
+    fn delay(&self) -> Millis {
+        let newest = self.beats.back().and_then(Beat::behind);
+        let delay = newest.zip(self.behind).map_or(0, |(newest, least)| newest - least);
+        u64::try_from(delay).unwrap_or(0)
     }
 
     /// Way 1: the newest heartbeat knows of all `acks`.
@@ -122,19 +158,15 @@ impl CeleryVoice {
     }
 
     /// Way 2: the newest heartbeat is the second idle one since the last event.
-    fn is_second_idle(&self, epoch: u64) -> bool {
-        self.earlier_idle(epoch).is_some()
-    }
-
-    /// The arrival of an idle heartbeat of this epoch that was composed a period before the newest.
-    fn earlier_idle(&self, epoch: u64) -> Option<Millis> {
-        let (newest, earlier) = self.newest()?;
+    fn is_second_idle(&self, epoch: Epoch) -> bool {
+        let Some((newest, earlier)) = self.newest() else { return false };
         let apart = |beat: &&Beat| match (beat.timestamp, newest.timestamp) {
             (Some(first), Some(second)) => second >= first.saturating_add(self.period),
             _ => false,
         };
-        let both = |beat: &&Beat| beat.epoch == epoch && newest.epoch == epoch && beat.active == Some(0);
-        earlier.iter().filter(both).find(apart).map(|beat| beat.arrival)
+        let both = |beat: &&Beat| beat.epoch == epoch.no && newest.epoch == epoch.no && beat.active == Some(0);
+        let composed = newest.arrival.saturating_sub(self.delay());
+        composed >= epoch.at.saturating_add(self.period / 2) && earlier.iter().filter(both).any(|beat| apart(&beat))
     }
 
     fn newest(&self) -> Option<(&Beat, Vec<Beat>)> {
@@ -162,7 +194,7 @@ pub(in crate::fleet) enum Finding {
 pub(in crate::fleet) fn weigh(worker: &mut Worker, index: usize, now: Millis) -> Finding {
     let alone = worker.live().count() == 1 && all_are_heard(worker);
     let may_match = worker.is_whole() && !worker.runs_ahead && !may_start_silently(worker, now);
-    let (epoch, acks) = (worker.epoch.no, worker.acks);
+    let (epoch, acks) = (worker.epoch, worker.acks);
     let Some(voice) = worker.lives.get_mut(index).and_then(Life::celery_mut) else { return Finding::Nothing };
     if voice.beats.back().is_none_or(|beat| beat.active != Some(0)) {
         voice.idle_in = None;
@@ -173,7 +205,7 @@ pub(in crate::fleet) fn weigh(worker: &mut Worker, index: usize, now: Millis) ->
         return Finding::Nothing;
     }
     if voice.is_second_idle(epoch) || (may_match && voice.counts_match(acks)) {
-        voice.idle_in = Some(epoch);
+        voice.idle_in = Some(epoch.no);
     }
     if is_reported_idle(worker) { Finding::Idle(over(worker, now)) } else { Finding::Nothing }
 }
