@@ -175,6 +175,23 @@ fn what_cannot_be_told_is_not_tried() {
     }
 }
 
+/// The client has agreed on so few channels that one more might be one too many.
+#[test]
+fn where_no_channel_is_to_spare_nothing_is_asked() {
+    play(
+        "
+        handshake 1
+        W= 1 consume q t
+        E FetchAsked broker q blocking
+        B= 1 consume-ok t
+        DRAIN
+        E Bound its consumer of q cannot be stopped: it reads a queue that may be auto-delete or have a single active consumer, and its connection has no channels*
+        FREE
+        +5s
+        ",
+    );
+}
+
 /// A broker that takes the declare for a good one has said nothing.
 #[test]
 fn a_declare_that_fits_says_nothing() {

@@ -21,6 +21,14 @@ use super::queues::{Kind, Known};
 use super::{AmqpGate, Wait, probe};
 use crate::gate::{Action, Side};
 
+/// A queue that RabbitMQ does not speak of.
+const UNREADABLE: &str = "reads a queue that may be auto-delete or have a single active consumer: RabbitMQ tells only whom \
+                          it lets configure the queue (or name it in [gate] fetch, if it is neither)";
+/// One that it cannot be asked about.
+const NO_CHANNEL: &str = "reads a queue that may be auto-delete or have a single active consumer, and its connection has no \
+                          channels to spare to ask RabbitMQ on (raise its channel_max, or name the queue in [gate] fetch, \
+                          if it is neither)";
+
 const ACCESS_REFUSED: u16 = 403;
 const RESOURCE_LOCKED: u16 = 405;
 const NOT_FOUND: u16 = 404;
@@ -262,20 +270,17 @@ impl AmqpGate {
             }
             Likeness::Unreadable => None,
         };
-        self.decide(queue, known);
+        self.decide(queue, known, UNREADABLE);
     }
 
-    /// Consumers whose queue was in question may be cancelled, or not.
-    fn decide(&mut self, queue: &[u8], known: Option<Known>) {
+    /// Consumers whose queue was in question may be cancelled, or not: `why` it is not known what the queue is like.
+    fn decide(&mut self, queue: &[u8], known: Option<Known>, why: &'static str) {
         let declared = self.settings.fetch.is_match(String::from_utf8_lossy(queue).as_ref());
         for consumer in self.channels.values_mut().flat_map(|channel| channel.consumers.values_mut()) {
             if consumer.leave == Leave::Unasked && consumer.queue == queue {
                 consumer.leave = match leave(&consumer.consume, known) {
                     Leave::Unasked if declared => Leave::Given,
-                    Leave::Unasked => Leave::Denied(
-                        "reads a queue that may be auto-delete or have a single active consumer: RabbitMQ tells only \
-                         whom it lets configure the queue (or name it in [gate] fetch, if it is neither)",
-                    ),
+                    Leave::Unasked => Leave::Denied(why),
                     known => known,
                 };
                 self.reasons_changed = true;
@@ -296,7 +301,8 @@ impl AmqpGate {
         for (queue, answered) in queues {
             let known = self.queues.known(&queue);
             if answered || !self.inquire(&queue, Question::IsLike(Guess::default())) {
-                self.decide(&queue, known);
+                let why = if self.free_number().is_none() { NO_CHANNEL } else { UNREADABLE };
+                self.decide(&queue, known, why);
             }
         }
     }
