@@ -26,8 +26,6 @@ pub(in crate::fleet) const PERIOD: Millis = 2_000;
 pub(in crate::fleet) const FIRST_BEAT: Millis = 10_000;
 /// So long after a cut the worker should have acknowledged or given back what it had.
 pub(in crate::fleet) const AFTER_CUT: Millis = 10_000;
-/// A worker's clock may fall behind the gate's by so much from one heartbeat to the next.
-const DRIFT: i64 = 20;
 /// A worker's clock may be ahead of the gate's by so much.
 const CLOCK_SKEW: Millis = 60_000;
 
@@ -118,7 +116,6 @@ impl CeleryVoice {
         beat.acks_before = self.acks_at_prompt;
         beat.epoch = epoch;
         self.acks_at_last = acks;
-        self.compare_clocks(&beat);
         if self.beats.is_empty() {
             self.first_processed = beat.processed;
         }
@@ -127,17 +124,23 @@ impl CeleryVoice {
             self.beats.pop_front();
         }
         self.beats.push_back(beat);
+        self.compare_clocks();
         if self.delay() < self.period / 2 {
             self.acks_at_prompt = acks;
         }
     }
 
-    /// Before this heartbeat joins the others.
-    fn compare_clocks(&mut self, beat: &Beat) {
-        let Some(behind) = beat.behind() else { return };
-        let set_back = self.beats.back().is_some_and(|last| last.timestamp > beat.timestamp);
-        let known = self.behind.filter(|_| !set_back);
-        self.behind = Some(known.map_or(behind, |least| behind.min(least + DRIFT)));
+    /// What the newest heartbeat shows of the clocks. They may be set, or drift: then all those that are kept tell of it,
+    /// unless they have been under way together.
+    fn compare_clocks(&mut self) {
+        let least = |beats: &VecDeque<Beat>| beats.iter().filter_map(Beat::behind).min();
+        let (Some(first), Some(newest)) = (self.beats.front(), self.beats.back()) else { return };
+        let span = newest.timestamp.unwrap_or(0).saturating_sub(first.timestamp.unwrap_or(0));
+        let apart = newest.arrival.saturating_sub(first.arrival) >= span.saturating_sub(self.period / 2);
+        self.behind = match self.behind {
+            Some(_) if apart && self.beats.len() == BEATS => least(&self.beats),
+            known => known.into_iter().chain(newest.behind()).min(),
+        };
     }
 
     /// How long the newest heartbeat was under way for longer than the quickest one.
