@@ -1,6 +1,8 @@
 //! When one life of a worker ends and the next begins, and what becomes of its mark.
 
-use proto_tests::fleet_script::play;
+use draingate::fleet::FleetSettings;
+use draingate::job::Evidence;
+use proto_tests::fleet_script::{play, play_with};
 
 #[test]
 fn the_mark_of_a_worker_that_was_not_drained_ends_after_forget_after() {
@@ -22,6 +24,34 @@ fn the_mark_of_a_worker_that_was_not_drained_ends_after_forget_after() {
         ? c2 free
     ",
     );
+}
+
+/// What a drain says of its worker counts, and what the worker list says: either may ask for better evidence.
+#[test]
+fn whoever_says_drained_the_mark_ends_with_the_clients_own_closing() {
+    for (configured, asked) in [(Evidence::Exact, "reported"), (Evidence::Inferred, "exact")] {
+        play_with(
+            FleetSettings { require: configured, ..FleetSettings::default() },
+            &format!(
+                "
+                + c1 10.0.0.5
+                c1 named celery w1@a
+                c1 online processed=0
+                +12s
+                c1 gets t1
+                c1 ack t1
+                drain d w1@a require={asked}
+                +2s
+                c1 beat active=0 processed=1 ts=14s
+                +2s
+                c1 beat active=0 processed=1 ts=16s
+                - c1
+                + c2 10.0.0.5
+                ? c2 free
+            "
+            ),
+        );
+    }
 }
 
 /// drain → stop → start under the same name or a recycled address, within 5 s.
