@@ -309,8 +309,8 @@ pub enum JobEvent {
     SchedulerReturned,
     /// The worker pushed these jobs on to a queue: what of them it had in hand it has given back or passed on.
     PushedOn(Vec<JobKey>),
-    /// It wanted to, and the broker refused: they are nowhere else.
-    PushRefused(Vec<JobKey>),
+    /// The broker refused to write down that these jobs are over, or to take them back: they are as they were.
+    Refused(Vec<JobKey>),
     /// The worker's own report about itself.
     Report(Report),
 

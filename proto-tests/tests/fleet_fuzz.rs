@@ -88,7 +88,7 @@ fn event() -> impl Strategy<Value = JobEvent> {
             running: if busy { vec!["i1".into()] } else { vec![] }
         })),
         1 => key.clone().prop_map(|key| JobEvent::PushedOn(vec![key])),
-        1 => key.clone().prop_map(|key| JobEvent::PushRefused(vec![key])),
+        1 => key.clone().prop_map(|key| JobEvent::Refused(vec![key])),
         1 => (0_u8..3).prop_map(|n| JobEvent::Report(Report::SidekiqLeft { name: format!("w{n}\n@a") })),
         1 => Just(JobEvent::Blocked("reason".into())),
         1 => Just(JobEvent::Opaque),

@@ -147,10 +147,11 @@ impl Dialect for Arq {
         }
     }
 
-    fn failed(&self, memory: &mut Memory, request: &Request, _error: &[u8], out: &mut Vec<JobEvent>) {
+    fn failed(&self, memory: &mut Memory, request: &Request, error: &[u8], out: &mut Vec<JobEvent>) {
         if request.verb == Verb::Claim {
             memory.few.arq.give_up(out);
         }
+        request.tell_refused(error, out);
     }
 
     /// A client that has not heard of its claim's success does not start the job.

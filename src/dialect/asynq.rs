@@ -195,8 +195,9 @@ impl Dialect for Asynq {
 
     fn failed(&self, _memory: &mut Memory, request: &Request, error: &[u8], out: &mut Vec<JobEvent>) {
         if request.verb != Verb::Fetch && error.starts_with(b"NOT FOUND") {
-            out.push(JobEvent::PushedOn(request.jobs.clone()));
+            return out.push(JobEvent::PushedOn(request.jobs.clone()));
         }
+        request.tell_refused(error, out);
     }
 }
 

@@ -218,7 +218,9 @@ pub trait Dialect: Sync {
     /// Reads the reply to a request of its own that the broker has not answered with an error.
     fn replied(&self, _memory: &mut Memory, _request: &Request, _reply: Reply<'_>, _out: &mut Vec<JobEvent>) {}
     /// A request of its own has not been carried out: the broker's error, or nothing.
-    fn failed(&self, _memory: &mut Memory, _request: &Request, _error: &[u8], _out: &mut Vec<JobEvent>) {}
+    fn failed(&self, _memory: &mut Memory, request: &Request, error: &[u8], out: &mut Vec<JobEvent>) {
+        request.tell_refused(error, out);
+    }
     /// The client or the broker has gone.
     fn closed(&self, _memory: &mut Memory, _by_client: bool, _out: &mut Vec<JobEvent>) {}
 }
@@ -356,9 +358,13 @@ pub fn asked_queue(name: &[u8], key: &[u8]) -> (String, System) {
 /// What it means that the broker refused commands with these notes.
 pub fn refused(notes: Vec<(u32, Note)>, out: &mut Vec<JobEvent>) {
     for (_, note) in notes {
-        if let Note::PushedOn(keys) = note {
-            out.push(JobEvent::PushRefused(keys));
-        }
+        let keys = match note {
+            Note::PushedOn(keys) | Note::Ended(keys, _) => keys,
+            Note::Acked(key) | Note::Done(key) => vec![key],
+            // requests read their errors by themselves
+            _ => continue,
+        };
+        out.extend((!keys.is_empty()).then_some(JobEvent::Refused(keys)));
     }
 }
 

@@ -96,6 +96,14 @@ impl Request {
         if self.verb == Verb::Finish { Outcome::Finished } else { Outcome::Requeued }
     }
 
+    /// The broker has refused it with this error. (A script that it does not know is sent again.)
+    pub fn tell_refused(&self, error: &[u8], out: &mut Vec<JobEvent>) {
+        let ends = matches!(self.verb, Verb::Finish | Verb::Requeue) && !self.jobs.is_empty();
+        if ends && !error.is_empty() && !error.starts_with(b"NOSCRIPT") {
+            out.push(JobEvent::Refused(self.jobs.clone()));
+        }
+    }
+
     /// It has ended its jobs.
     pub fn tell_ended(&self, out: &mut Vec<JobEvent>) {
         let outcome = self.outcome();

@@ -48,7 +48,7 @@ impl Fleet {
             JobEvent::Taken(job) => self.delivered(now, id, job, Stage::Taken),
             JobEvent::SchedulerReturned => self.scheduler_returned(now, id),
             JobEvent::PushedOn(keys) => self.pushed_on(now, id, &keys),
-            JobEvent::PushRefused(keys) => self.push_refused(no, keys),
+            JobEvent::Refused(keys) => self.refused(no, keys),
             JobEvent::Redelivered(job) => self.redelivered(now, id, job),
             JobEvent::Returned(key) => self.returned(now, id, &key),
             JobEvent::GivenBack(key) => self.given_back(now, id, key),

@@ -206,14 +206,14 @@ impl Fleet {
         self.strike(now, no, &seqs, JobEnd::Requeued);
     }
 
-    pub(super) fn push_refused(&mut self, no: WorkerNo, keys: Vec<JobKey>) {
+    pub(super) fn refused(&mut self, no: WorkerNo, keys: Vec<JobKey>) {
         let Some(worker) = self.workers.get_mut(&no) else { return };
         let seqs: Vec<u64> = keys.iter().filter_map(|key| worker.ledger.any(key)).collect();
         for seq in &seqs {
             worker.ledger.set_refused(*seq);
         }
         if seqs.is_empty() && self.may_wait(no) {
-            self.keep_stray(no, Stray::PushRefused(keys));
+            self.keep_stray(no, Stray::Refused(keys));
         }
     }
 

@@ -25,6 +25,8 @@ pub(super) struct Ledger {
     blocking: usize,
     /// Unacknowledged ones from before a gap.
     unknown: usize,
+    /// See [`Entry::refused`].
+    refused: usize,
 }
 
 impl Ledger {
@@ -34,6 +36,7 @@ impl Ledger {
         if let Some(by_id) = self.by_id.as_mut().filter(|_| !entry.job.id.is_empty()) {
             by_id.insert(by_id.of_text(&entry.job.id), seq);
         }
+        self.refused += usize::from(entry.refused);
         match entry.stage {
             Stage::Delivered => {
                 self.blocking += usize::from(!entry.polled);
@@ -55,6 +58,7 @@ impl Ledger {
         if let Some(by_id) = self.by_id.as_mut().filter(|_| !entry.job.id.is_empty()) {
             by_id.remove(by_id.of_text(&entry.job.id), seq);
         }
+        self.refused -= usize::from(entry.refused);
         match entry.stage {
             Stage::Delivered => {
                 self.blocking -= usize::from(!entry.polled);
@@ -139,10 +143,10 @@ impl Ledger {
         }
     }
 
-    /// The broker did not take this entry back.
+    /// The broker refused the end of this entry, or to take it back.
     pub(super) fn set_refused(&mut self, seq: u64) {
         if let Some(entry) = self.rows.get_mut(seq) {
-            entry.refused = true;
+            self.refused += usize::from(!std::mem::replace(&mut entry.refused, true));
         }
     }
 
@@ -168,6 +172,7 @@ impl Ledger {
         self.unknown -= usize::from(entry.restored);
         entry.stage = Stage::Started;
         entry.given_back = false;
+        self.refused -= usize::from(std::mem::take(&mut entry.refused));
         entry.acked_at = now;
         self.started.insert(seq);
     }
@@ -235,6 +240,11 @@ impl Ledger {
 
     pub(super) fn started(&self) -> usize {
         self.started.len()
+    }
+
+    /// Entries whose end the broker refused, or to take back.
+    pub(super) fn refused(&self) -> usize {
+        self.refused
     }
 
     /// Unacknowledged ones that came as the answers to blocking fetches: so many threads are at work, if nothing is ever

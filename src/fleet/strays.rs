@@ -24,7 +24,7 @@ pub(super) enum Stray {
     Result(String, Millis),
     Idle(ConnId, Millis),
     LockLost(JobKey),
-    PushRefused(Vec<JobKey>),
+    Refused(Vec<JobKey>),
     /// With its time, too: a job that has come since voids it.
     SidekiqLeft(String, Millis),
 }
@@ -88,7 +88,7 @@ impl Fleet {
                 Stray::Result(job, at) => self.result(now, no, job, at),
                 Stray::Idle(conn, at) => self.was_idle(now, conn, at),
                 Stray::LockLost(key) => self.lock_lost(no, key),
-                Stray::PushRefused(keys) => self.push_refused(no, keys),
+                Stray::Refused(keys) => self.refused(no, keys),
                 Stray::SidekiqLeft(name, at) if worker.ledger.iter().all(|(_, entry)| entry.at < at) => {
                     self.sidekiq_left(now, no, name, at);
                 }

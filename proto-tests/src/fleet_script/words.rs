@@ -47,7 +47,7 @@ pub(super) fn told(words: &[&str], now: Millis) -> Result<JobEvent, String> {
         "restores" => JobEvent::GivenBack(key()?),
         "returned" => JobEvent::Returned(key()?),
         "pushes" => JobEvent::PushedOn(keys()),
-        "refused" => JobEvent::PushRefused(keys()),
+        "refused" => JobEvent::Refused(keys()),
         "leaves" => JobEvent::Report(Report::SidekiqLeft { name: rest(1)? }),
         "is" => JobEvent::Recognised(system()?),
         "named" => JobEvent::Named { system: system()?, name: rest(2)? },

@@ -67,7 +67,7 @@ fn a_task_is_over_when_its_last_script_was_answered() {
             "{with} W= {end}\n B= '-NOSCRIPT No matching script.'\n W= {text}\n B= +OK\n E Ended {KEY} {outcome}"
         ));
         play(&format!("{with} W= {end}\n W gone\n B< +OK\n E Ended {KEY} {outcome}\n CLOSED"));
-        play(&format!("{with} W= {end}\n B= '-OOM command not allowed'"));
+        play(&format!("{with} W= {end}\n B= '-OOM command not allowed'\n E Refused [{KEY}]"));
         // it was taken away, or the first answer was lost
         play(&format!("{with} W= {end}\n B= '-NOT FOUND'\n E PushedOn [{KEY}]"));
         play(&format!(

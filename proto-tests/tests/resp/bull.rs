@@ -138,7 +138,7 @@ fn a_job_is_over_when_the_broker_says_so() {
     for lost in [":-1", ":-2", ":-3", ":-6"] {
         play(&format!("W= {finish}\n E Recognised bullmq\n B= {lost}\n {LOST} E Ended bull:q:5 finished"));
     }
-    for not in [":-4", ":-9", "'-NOSCRIPT x'", "'-READONLY x'"] {
+    for not in [":-4", ":-9", "'-NOSCRIPT x'", "'-READONLY x'\n E Refused [bull:q:5]"] {
         play(&format!("W= {finish}\n E Recognised bullmq\n B= {not}"));
     }
     // one that has stalled, and that another worker has by now

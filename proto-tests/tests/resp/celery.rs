@@ -124,12 +124,16 @@ fn an_ack_counts_when_its_transaction_is_confirmed() {
         B= :1
         E Acked d2
         W= HDEL unacked d3
-        B= '-READONLY no'",
+        B= '-READONLY no'
+        E Refused [d3]",
     );
-    for failed in ["*-1", "_", "'-EXECABORT no'", "*2 :1 '-WRONGTYPE no'"] {
-        play(&format!("{ack} B= +OK +QUEUED +QUEUED\n B= {failed}"));
+    for undone in ["*-1", "_"] {
+        play(&format!("{ack} B= +OK +QUEUED +QUEUED\n B= {undone}"));
     }
-    play(&format!("{ack} B= +OK +QUEUED '-OOM no'\n B= -EXECABORT"));
+    for failed in ["'-EXECABORT no'", "*2 :1 '-WRONGTYPE no'"] {
+        play(&format!("{ack} B= +OK +QUEUED +QUEUED\n B= {failed}\n E Refused [d1]"));
+    }
+    play(&format!("{ack} B= +OK +QUEUED '-OOM no'\n B= -EXECABORT\n E Refused [d1]"));
     play(
         "W= MULTI\n B= +OK\n W= HDEL unacked d1\n B= +QUEUED\n W= DISCARD\n B= +OK\n W= MULTI\n B= +OK\n W= EXEC\n B= *0",
     );
@@ -142,7 +146,7 @@ fn an_ack_counts_when_its_transaction_is_confirmed() {
         "W= MULTI\n B= +OK\n W= WATCH x\n B= -ERR\n W= HDEL unacked d1\n B= +QUEUED\n W= GET l\n B= +QUEUED\n W= EXEC\n B= *2 :1 -ERR\n E Acked d1",
     );
     play(
-        "W= MULTI\n B= +OK\n W= WATCH x\n B= -ERR\n W= HDEL unacked d1\n B= +QUEUED\n W= GET l\n B= +QUEUED\n W= EXEC\n B= *2 -ERR :1",
+        "W= MULTI\n B= +OK\n W= WATCH x\n B= -ERR\n W= HDEL unacked d1\n B= +QUEUED\n W= GET l\n B= +QUEUED\n W= EXEC\n B= *2 -ERR :1\n E Refused [d1]",
     );
 }
 

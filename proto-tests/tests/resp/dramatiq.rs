@@ -41,6 +41,7 @@ fn an_end_counts_when_it_is_confirmed() {
     for (verb, outcome) in [(verb("ack"), "finished"), (verb("nack"), "finished"), (verb("requeue"), "requeued")] {
         play(&format!("DRAIN\n W= {verb} r1\n E Recognised dramatiq\n B= $-1\n E Ended r1 {outcome}"));
         play(&format!("DRAIN\n W= {verb} r1\n E Recognised dramatiq\n B= '-NOSCRIPT no'"));
+        play(&format!("DRAIN\n W= {verb} r1\n E Recognised dramatiq\n B= '-READONLY no'\n E Refused [r1]"));
     }
     play(&format!(
         "DRAIN\n W= {} r1 r2\n E Recognised dramatiq\n B= $-1\n E Ended r1 requeued\n E Ended r2 requeued",

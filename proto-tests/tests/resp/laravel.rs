@@ -94,7 +94,9 @@ fn a_job_is_over_when_its_worker_looks_for_the_next() {
         play(&format!("{with} W= {end}\n W gone\n B< {reply}\n {ended} CLOSED"));
         // the broker leaves, and the worker may be at a callback
         play(&format!("{with} W= {end}\n B= {reply}\n B gone\n CLOSED"));
-        play(&format!("{with} W= {end}\n B= '-READONLY no'\n W= {LOOK}\n {KNOWN} B= *0\n W gone\n CLOSED"));
+        play(&format!(
+            "{with} W= {end}\n B= '-READONLY no'\n E Refused [a:1]\n W= {LOOK}\n {KNOWN} B= *0\n W gone\n CLOSED"
+        ));
     }
     // neither removed nor released: it comes back some time
     play(&format!("{} W= {POP}\n {KNOWN} B= {NOTHING}\n W gone\n CLOSED", with("a", 1)));

@@ -37,7 +37,7 @@ fn what_its_worker_removes_is_over() {
             // somebody else has removed it: whoever has run it is done with it all the same
             &format!("LREM p 1 a | :0 | E Ended {A} finished"),
             "LREM p 1 b | :0 | E Ended af63df4c8601f1a5@p finished",
-            "LREM p 1 a | '-READONLY no' | ",
+            &format!("LREM p 1 a | '-READONLY no' | E Refused [{A}]"),
             // another thread is still at the other one
             &format!("LREM p 0 a | :2 | E Ended {A} finished"),
             // popped from there

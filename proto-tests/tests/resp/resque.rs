@@ -81,7 +81,8 @@ fn leaving_ends_no_job() {
         W= MULTI\n W= SREM resque:workers vm:7:jobs\n W= DEL resque:worker:ping:vm:7
         W= DEL resque:worker:vm:7:jobs\n W= EXEC\n B= +OK +QUEUED +QUEUED +QUEUED *3 :1 :1 :1
         W= SADD resque:workers vm:7:jobs\n E Named resque vm:7\n B= :1
-        W= DEL resque:worker:vm:7:jobs\n B= '-READONLY no'",
+        W= DEL resque:worker:vm:7:jobs\n B= '-READONLY no'
+        E Refused [resque:worker:vm:7:jobs]",
     );
 }
 

@@ -238,9 +238,9 @@ fn what_a_process_does_at_its_end_passes() {
 #[test]
 fn a_push_that_is_refused_is_no_push() {
     play(&format!(
-        "SYSTEM sidekiq\n W= rpush queue:default {JOB} x\n B= '-OOM no'\n E PushRefused [0123456789abcdef01234567]"
+        "SYSTEM sidekiq\n W= rpush queue:default {JOB} x\n B= '-OOM no'\n E Refused [0123456789abcdef01234567]"
     ));
-    let (rpush, told) = (format!("rpush queue:default {JOB}"), "E PushRefused [0123456789abcdef01234567]");
+    let (rpush, told) = (format!("rpush queue:default {JOB}"), "E Refused [0123456789abcdef01234567]");
     play(&format!("SYSTEM sidekiq\n W= multi\n B= +OK\n W= {rpush}\n B= +QUEUED\n W= exec\n B= *1 '-OOM no'\n {told}"));
     // an EXEC that a WATCH undid: the client knows, and tries again
     play(&format!("SYSTEM sidekiq\n W= multi\n B= +OK\n W= {rpush}\n B= +QUEUED\n W= exec\n B= *-1"));

@@ -42,7 +42,7 @@ pub fn text(event: &JobEvent) -> String {
         JobEvent::Result { id } => format!("Result {id}"),
         JobEvent::SchedulerReturned => "SchedulerReturned".to_owned(),
         JobEvent::PushedOn(keys) => format!("PushedOn [{}]", listed(keys)),
-        JobEvent::PushRefused(keys) => format!("PushRefused [{}]", listed(keys)),
+        JobEvent::Refused(keys) => format!("Refused [{}]", listed(keys)),
         JobEvent::Report(report) => format!("Report {}", reported(report)),
         JobEvent::Listens(listens) => format!("Listens {listens}"),
         JobEvent::Answered(answer) => {

@@ -51,6 +51,8 @@ pub(super) enum Doubt {
     },
     /// It stopped and wanted to give back so many jobs which the broker did not take.
     Refused(usize),
+    /// The broker refused the end of so many jobs: the worker may try again, or be done with them.
+    EndRefused(usize),
     /// It has no connection: it may come back.
     Away {
         /// For how long it has been away.
@@ -110,6 +112,7 @@ impl Doubt {
             Doubt::TooManyFetches => "it has more fetches outstanding than threads".to_owned(),
             Doubt::NotBack { idle, peak } => format!("{idle} of {peak} threads have come back to fetch"),
             Doubt::Refused(n) => format!("{n} job(s) that it wanted to give back were refused by the broker"),
+            Doubt::EndRefused(n) => format!("the broker refused to end or to take back {n} of its jobs"),
             Doubt::Away { since, until, jobs } => {
                 let with = if jobs > 0 { "with jobs in flight" } else { "and may have jobs in flight" };
                 let (since, until) = (since / 1_000, until / 1_000);
@@ -176,6 +179,9 @@ impl Doubt {
             Doubt::Away { .. } | Doubt::TakenBack { .. } => Some("look whether its process still runs"),
             Doubt::Refused(_) => {
                 Some("look into its log and the broker's: the jobs may have to be pushed again by hand")
+            }
+            Doubt::EndRefused(_) => {
+                Some("look into its log: if it does not try again, it has to be restarted, and they may run once more")
             }
             Doubt::Undeclared => Some(
                 "declare the queue's keys under [gate] fetch = [...] if each of its threads fetches on a connection of its \
@@ -333,6 +339,9 @@ fn judge_present(worker: &Worker, settings: &FleetSettings, now: Millis) -> Verd
         verdict.evidence = verdict.evidence.max(evidence);
         verdict.doubts.clear();
         return verdict;
+    }
+    if worker.ledger.refused() > 0 && worker.system != System::Sidekiq {
+        verdict.doubts.push(Doubt::EndRefused(worker.ledger.refused()));
     }
     if worker.is_unheard(now) && verdict.is_clear(false) && verdict.evidence > Evidence::Unknown {
         return verdict.doubt(Doubt::ReportDue);

@@ -36,7 +36,7 @@ pub(in crate::fleet) struct Entry {
     pub(in crate::fleet) given_back: bool,
     /// It came as the answer to a poll.
     pub(in crate::fleet) polled: bool,
-    /// The worker wanted to give it back, and the broker did not take it.
+    /// The worker wanted to end it or to give it back, and the broker refused.
     pub(in crate::fleet) refused: bool,
     /// It came on a connection whose jobs are acknowledged.
     pub(in crate::fleet) acknowledged: bool,
