@@ -24,3 +24,27 @@ fn an_end_that_is_refused_is_told_of() {
     ",
     );
 }
+
+/// Many give up the end of a job that they could not write down because their connection was cut.
+#[test]
+fn an_end_that_a_cut_may_have_swallowed_is_told_of() {
+    play(
+        "
+        + c1 10.0.0.5
+        + c2 10.0.0.5
+        +12s
+        c1 is dramatiq
+        c1 poll q
+        c1 gets t1
+        c2 poll q
+        c2 gets t2
+        drain d all
+        - c1 broker
+        ? 10.0.0.5 sealed exact running=2 unblocked
+        +11s
+        ? 10.0.0.5 sealed exact running=2 blocked~cut
+        c2 end t1
+        ? 10.0.0.5 sealed exact running=1 unblocked
+    ",
+    );
+}

@@ -1,7 +1,7 @@
 //! Job systems whose workers tell the broker of each job's end (RQ, BullMQ, Dramatiq, arq ...): delivered minus confirmed
 //! ends, exact as long as the ledger is whole. After a gap the worker's own state has to answer first ([`idle`]).
 
-use super::{Doubt, FIRST_WORD, Verdict};
+use super::{Doubt, FIRST_WORD, Verdict, cut_mid_job};
 use crate::fleet::boundary::FleetSettings;
 use crate::fleet::ledger::{Entry, Stage};
 use crate::fleet::whole::{Adopted, Whole};
@@ -53,6 +53,7 @@ pub(super) fn judge(worker: &Worker, settings: &FleetSettings, now: Millis) -> V
         return Verdict::idle(Evidence::Unknown).doubt(Doubt::NoResults);
     }
     let mut verdict = Verdict::of_ledger(worker, settings, now);
+    verdict.doubts.extend(cut_mid_job(worker, now));
     if worker.gave_up {
         verdict.evidence = Evidence::Reported;
     }

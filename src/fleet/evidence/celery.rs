@@ -8,7 +8,7 @@
 //! 2. *Two heartbeats*, both arrived after the last such event, their own timestamps at least one period apart. The later
 //!    one must not have been under way since before: a network that stands still for a while brings several at once.
 
-use super::{Doubt, Verdict};
+use super::{Doubt, Verdict, cut_mid_job};
 use crate::fleet::boundary::FleetSettings;
 use crate::fleet::inquiry;
 use crate::fleet::ledger::{Entry, Ledger, Stage};
@@ -24,8 +24,6 @@ const BEATS: usize = 8;
 pub(in crate::fleet) const PERIOD: Millis = 2_000;
 /// So long after its first sight a worker without any heartbeat is taken to send none.
 pub(in crate::fleet) const FIRST_BEAT: Millis = 10_000;
-/// So long after a cut the worker should have acknowledged or given back what it had.
-pub(in crate::fleet) const AFTER_CUT: Millis = 10_000;
 /// A worker's clock may be ahead of the gate's by so much.
 const CLOCK_SKEW: Millis = 60_000;
 
@@ -303,10 +301,7 @@ pub(super) fn judge(worker: &Worker, settings: &FleetSettings, now: Millis) -> V
     let may_go_on = !settings.celery_acks_late && (!worker.conns.is_empty() || worker.is_awaited());
     let goes_on = active.saturating_sub(ledger.len()) * usize::from(may_go_on);
     add_evidence(&mut verdict, worker, now, mute, goes_on);
-    let cut = cut_mid_job(worker, now);
-    if cut > 0 {
-        verdict.doubts.push(Doubt::CutMidJob(cut));
-    }
+    verdict.doubts.extend(cut_mid_job(worker, now));
     verdict
 }
 
@@ -376,13 +371,4 @@ fn silence(worker: &Worker, now: Millis) -> Option<Doubt> {
 /// No heartbeat has ever come from it.
 pub(in crate::fleet) fn never_heard(worker: &Worker) -> bool {
     worker.lives.iter().all(|life| life.celery().is_none_or(|voice| voice.beats.is_empty()))
-}
-
-/// Unacknowledged, due jobs from before the last cut.
-fn cut_mid_job(worker: &Worker, now: Millis) -> usize {
-    let Some(cut) = worker.last_cut.filter(|cut| now >= cut.saturating_add(AFTER_CUT)) else { return 0 };
-    let hangs = |entry: &Entry| {
-        entry.stage == Stage::Delivered && entry.at <= cut && entry.job.eta.is_none_or(|eta| eta <= now)
-    };
-    worker.ledger.iter().filter(|(_, entry)| hangs(entry)).count()
 }

@@ -11,6 +11,7 @@ pub(super) mod generic;
 pub(super) mod sidekiq;
 
 use super::boundary::FleetSettings;
+use super::ledger::{Entry, Stage};
 use super::view::InFlight;
 use super::whole::Adopted;
 use super::worker::Worker;
@@ -205,6 +206,8 @@ impl Doubt {
     }
 }
 
+/// So long after a cut the worker should have acknowledged or given back what it had.
+const AFTER_CUT: Millis = 10_000;
 /// So long after its first sight every worker that reports at all has done so.
 pub(super) const FIRST_WORD: Millis = 12_000;
 
@@ -350,4 +353,15 @@ fn judge_present(worker: &Worker, settings: &FleetSettings, now: Millis) -> Verd
         return verdict.doubt(Doubt::Mixed);
     }
     verdict
+}
+
+/// Unacknowledged, due jobs that came over connections which were cut.
+fn cut_mid_job(worker: &Worker, now: Millis) -> Option<Doubt> {
+    let cut = worker.last_cut.filter(|cut| now >= cut.saturating_add(AFTER_CUT))?;
+    let hangs = |entry: &&Entry| {
+        entry.stage == Stage::Delivered && entry.conn.is_none() && entry.job.eta.is_none_or(|eta| eta <= now)
+    };
+    // the oldest come first
+    let before = worker.ledger.iter().map(|(_, entry)| entry).take_while(|entry| entry.at <= cut);
+    Some(before.filter(hangs).count()).filter(|hang| *hang > 0).map(Doubt::CutMidJob)
 }
