@@ -117,6 +117,12 @@ pub trait Gate {
         false
     }
 
+    /// The client has gone, and the broker may still hand out a job for it, which would be lost if the connection was closed
+    /// now.
+    fn may_get_job(&self) -> bool {
+        false
+    }
+
     /// Whether the connection can be closed without hurting anybody: nothing owed, nothing half-way in either
     /// direction, no transaction open. A held fetch counts as idle.
     fn at_safe_boundary(&self) -> bool;

@@ -21,6 +21,7 @@ pub(crate) struct State {
     pub(crate) wants: [bool; 2],
     pub(crate) boundary: bool,
     pub(crate) broker_leaves: bool,
+    pub(crate) may_get_job: bool,
     pub(crate) next_timeout: Option<Millis>,
     pub(crate) flushed: u64,
     pub(crate) now: Millis,
@@ -44,6 +45,7 @@ pub(crate) fn pass() -> TestGate {
             wants: [true, true],
             boundary: true,
             broker_leaves: false,
+            may_get_job: false,
             next_timeout: None,
             flushed: 0,
             now: 0,
@@ -126,6 +128,10 @@ impl Gate for TestGate {
             assert!(written > state.flushed, "flushed only grows");
             state.flushed = written;
         });
+    }
+
+    fn may_get_job(&self) -> bool {
+        self.with(|state| state.may_get_job)
     }
 
     fn broker_leaves(&self) -> bool {

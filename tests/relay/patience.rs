@@ -73,6 +73,21 @@ async fn a_gate_that_never_settles_is_given_up_after_its_client_has_gone() {
     assert_eq!((closed.by, closed.settled), (ClosedBy::Client, false));
 }
 
+/// A broker that stands still will hand out the job that it was asked for when it goes on.
+#[tokio::test(start_paused = true)]
+async fn a_gate_that_may_still_get_a_job_is_waited_for_much_longer() {
+    let mut gate = pass();
+    gate.end = Box::new(|state, _, _, _| state.may_get_job = true);
+    let (client, mut broker, pump) = pump(gate);
+    let begun = Instant::now();
+    drop(client);
+    let mut rest = Vec::new();
+    broker.read_to_end(&mut rest).await.expect("closed");
+    let elapsed = begun.elapsed().as_secs();
+    assert!((600..=601).contains(&elapsed), "{elapsed}");
+    assert!(!pump.closed().await.settled);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_half_closed_client_that_does_not_read_does_not_keep_the_broker_waiting() {
     let mut gate = pass();

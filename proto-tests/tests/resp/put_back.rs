@@ -1,7 +1,10 @@
 //! A client that vanishes: what the broker handed out for it and it did not get goes back where it came
 //! from, on the same broker connection.
 
-use crate::support::{play, play_rows};
+use crate::support::{command, play, play_rows};
+use draingate::gate::resp::{RespGate, RespSettings};
+use draingate::gate::{Gate, Side};
+use std::sync::Arc;
 
 /// fetch | the broker's reply | how many jobs those are | the commands that put it back, `;` between them
 const FETCHES: &[&str] = &[
@@ -324,4 +327,23 @@ fn a_blocking_command_that_is_no_fetch_ends_with_its_client() {
     play(
         "set fetch q\n W= XREAD STREAMS s 0\n W= LPOP q\n W gone\n B< *-1\n W< *-1\n B< $$x\n B> LPUSH q x\n B< :1\n E Orphan returned\n CLOSED",
     );
+}
+
+/// Until the broker has answered, or has what goes back, closing loses the job. What else it owes nobody needs.
+#[test]
+fn what_may_still_bring_a_job_is_waited_for() {
+    let mut gate = RespGate::new(Arc::new(RespSettings::default()), 1);
+    let mut out = vec![];
+    gate.input(0, Side::Client, &command("BRPOP q 1"), &mut out);
+    assert!(!gate.may_get_job(), "its client is there");
+    gate.end(0, Side::Client, 0, &mut out);
+    assert!(gate.may_get_job());
+    gate.input(0, Side::Broker, b"*2\r\n$1\r\nq\r\n$1\r\nx\r\n", &mut out);
+    assert!(gate.may_get_job(), "it goes back");
+    gate.input(0, Side::Broker, b":1\r\n", &mut out);
+    assert!(!gate.may_get_job());
+    let mut other = RespGate::new(Arc::new(RespSettings::default()), 1);
+    other.input(0, Side::Client, &command("HELLO 3"), &mut out);
+    other.end(0, Side::Client, 0, &mut out);
+    assert!(!other.may_get_job());
 }

@@ -337,6 +337,10 @@ impl Gate for RespGate {
         }
     }
 
+    fn may_get_job(&self) -> bool {
+        self.mode == Mode::Orphaned && self.owed.has_unsettled()
+    }
+
     fn wants(&self, from: Side) -> bool {
         match from {
             Side::Broker => true,

@@ -11,7 +11,8 @@ use std::task::Context;
 
 /// Silence after which a gate that does not close after its client's end is not waited for.
 const LINGER: Millis = 30_000;
-/// The same, however much the broker goes on talking.
+/// The same of one that may still get a job (a broker that stands still does what it was asked when it goes on), and of any,
+/// however much the broker goes on talking.
 const LINGER_AT_MOST: Millis = 600_000;
 /// Silence after which a client that has ended is not written to any more.
 const STALL: Millis = 5_000;
@@ -73,10 +74,15 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
             self.lane(Side::Client).kill();
             self.moved = self.now;
             cx.waker().wake_by_ref(); // the broker can be read again
-        } else if silent >= LINGER || since_end >= LINGER_AT_MOST {
+        } else if silent >= self.linger() || since_end >= LINGER_AT_MOST {
             self.settled = false;
             self.close(Ok(()));
         }
+    }
+
+    /// For how long a broker may be silent after the client's end.
+    fn linger(&self) -> Millis {
+        if self.parts.gate.may_get_job() { LINGER_AT_MOST } else { LINGER }
     }
 
     /// Closing, and all that was ordered has been written or waited for in vain.
@@ -126,7 +132,7 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
             let look = (unread && !self.parts.gate.wants(Side::Client)).then_some(self.look_at);
             return [of_gate, look].into_iter().flatten().min();
         }
-        let patience = if client.backlog() > 0 { STALL } else { LINGER };
+        let patience = if client.backlog() > 0 { STALL } else { self.linger() };
         Some(of_gate.unwrap_or(Millis::MAX).min(self.moved + patience))
     }
 }
