@@ -103,6 +103,10 @@ impl Script {
             match wanted.split_once('=') {
                 Some(("workers", n)) => same("workers", &drain.workers.len().to_string(), n)?,
                 Some(("safe", at)) => same("safe_until", &drain.safe_until, &Some(moment(at)?))?,
+                Some(("unknown-since", at)) => {
+                    let since = drain.workers.iter().filter_map(|worker| worker.unknown_since).max();
+                    same("unknown_since", &since, &Some(moment(at)?))?;
+                }
                 Some(("starving", queues)) => same("starving", &drain.starving.join(","), queues)?,
                 None if *wanted == "over" => same("in_force", &drain.in_force, &false)?,
                 None if *wanted == "cannot-tell" => {

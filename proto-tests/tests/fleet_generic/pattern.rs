@@ -17,9 +17,12 @@ fn an_undeclared_queue_is_unknown_from_the_first_delivery_on() {
         c1 gets j1 queue=jobs
         drain d all
         ? 10.0.0.5 sealed unknown running=1
+        ? drain d sealed can-tell
+        20s
         c1 fetch jobs
         ? 10.0.0.5 sealed unknown running=0 blocked~not_known
-        ? drain d sealed cannot-tell hint~[gate]
+        +5s
+        ? drain d sealed cannot-tell unknown-since=20s hint~[gate]
         1h
         ? 10.0.0.5 sealed unknown
     ",
