@@ -13,7 +13,7 @@
 //! c1 born rq w1 · idle       a process begins its life; it has nothing in hand (`gives up`: a job, by its own word)
 //! c1 acknowledges            what it fetches is acknowledged one by one
 //! c1 lease 30s · renewed 30s its jobs' locks last so long; one has been renewed
-//! c1 beat active=0 processed=3 ts=9s pid=1          c1 sidekiq c=2 busy=0 beat=9s        c1 work j1 j2
+//! c1 beat active=0 processed=3 ts=9s pid=1 every=2s      c1 sidekiq c=2 busy=0 beat=9s        c1 work j1 j2
 //! c1 listens · deaf          its process listens to remote control on it (see `asking`), or not any more
 //! - c1                       it closes (`- c1 broker`, `- c1 gate`)
 //! 7.05s   +2s                the clock is set, or goes on; the fleet is woken whenever it asked for it

@@ -101,7 +101,7 @@ pub(super) fn celery_report(words: &[&str], now: Millis) -> Result<JobEvent, Str
         active: Some(option("active").map_or(Ok(0), str::parse).map_err(|_| "active")?),
         processed: option("processed").map(str::parse).transpose().map_err(|_| "processed")?,
         timestamp,
-        period: Some(2_000),
+        period: Some(option("every").map_or(Ok(2_000), span)?),
     }))
 }
 

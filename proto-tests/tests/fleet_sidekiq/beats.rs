@@ -157,6 +157,33 @@ fn what_is_running_is_listed_and_forgotten() {
     );
 }
 
+/// What it no longer names is over, and not lost with it; a job that came after it last wrote that down may not be in it yet.
+#[test]
+fn what_a_process_names_no_more_is_not_lost_with_it() {
+    for (later, lost) in [("", "task[aa]"), ("c2 gets j3 id=cc", "task[aa] task[cc]")] {
+        story(&format!(
+            "
+            +1s
+            c1 gets j1 id=aa
+            c2 gets j2 id=bb
+            +5s
+            c3 work aa
+            c3 sidekiq busy=1
+            +5s
+            {later}
+            c3 work aa
+            c3 sidekiq busy=1
+            - c1
+            - c2
+            - c3
+            +61s
+            ? notice lost host:1:aaaa with {lost}
+            ? no notice bb
+        "
+        ));
+    }
+}
+
 /// A heartbeat that arrives at once behind the seal may have been composed before.
 #[test]
 fn reported_needs_a_heartbeat_that_was_surely_composed_after_the_seal() {
