@@ -240,3 +240,23 @@ fn a_drain_right_after_a_cut_or_a_restart_finds_its_workers() {
     ",
     );
 }
+
+/// A connection whose process is being looked up may turn out to be of the same address, too.
+#[test]
+fn an_address_is_not_sealed_while_a_connection_may_be_of_it() {
+    play(
+        "
+        + a1 local
+        = a1 nobody
+        +12s
+        a1 fetch q
+        + x local
+        x fetch q
+        drain d 127.0.0.1
+        a1 parked
+        ? 127.0.0.1 draining blocked~looked_up
+        = x 200:6
+        ? 127.0.0.1 drained
+    ",
+    );
+}
