@@ -15,7 +15,8 @@ impl Fleet {
             Report::Celery { kind: _, pid, active, processed, timestamp, period } => {
                 let Some(life) = self.reporting_life(now, id, pid, processed) else { return };
                 self.split_if_new(now, id, life);
-                let beat = celery::Beat { timestamp, arrival: now, active, processed, acks_before: 0, epoch: 0 };
+                let beat =
+                    celery::Beat { timestamp, arrival: now, active, processed, acks: 0, acks_before: 0, epoch: 0 };
                 self.celery_beat(now, id, beat, period);
             }
             Report::Sidekiq { concurrency, busy, quiet, beat } => {

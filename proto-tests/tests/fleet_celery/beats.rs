@@ -325,3 +325,89 @@ fn a_clock_that_is_set_back_delays_the_proof_for_a_while() {
         beats.join("\n")
     ));
 }
+
+/// The heartbeats' connection stood still from the very first: the last of those that it brings is the quickest so far,
+/// and has been under way for nearly a period.
+#[test]
+fn two_heartbeats_that_were_late_from_the_first_on_prove_nothing() {
+    play(
+        "
+        + c1 10.0.0.5
+        + c4 10.0.0.5
+        c1 fetch celery
+        c4 named celery w1@a
+        c1 gets t1
+        drain d w1@a
+        10.5s
+        c1 ack t1
+        12s
+        c4 beat ts=6s active=0
+        c4 beat ts=8s active=0
+        c4 beat ts=10s active=0          # before the job began
+        ? w1@a sealed running=1
+        12.01s
+        c4 beat ts=12s active=1
+        ? w1@a sealed running=1
+        14s
+        c4 beat ts=14s active=0
+        ? w1@a drained reported
+    ",
+    );
+}
+
+/// The same for the counts: acks that came long before such a heartbeat are none that it knows of.
+#[test]
+fn counts_of_heartbeats_that_were_late_from_the_first_on_do_not_match() {
+    play(
+        "
+        + c1 10.0.0.5
+        + c4 10.0.0.5
+        c1 fetch celery
+        c4 named celery w1@a
+        c1 gets t1
+        c1 gets t2
+        1s
+        c1 ack t1
+        drain d w1@a
+        11s
+        c1 ack t2
+        12s
+        c4 beat ts=0s active=0 processed=0
+        c4 beat ts=2s active=0 processed=1
+        ? w1@a sealed running=2
+        c4 beat ts=10s active=0 processed=1
+        ? w1@a sealed running=2
+        12.01s
+        c4 beat ts=12s active=1 processed=2
+        ? w1@a sealed running=2
+        14s
+        c4 beat ts=14s active=0 processed=2
+        ? w1@a drained reported
+    ",
+    );
+}
+
+/// Late ones strike out nothing that was begun behind them either.
+#[test]
+fn busy_heartbeats_that_come_late_strike_out_nothing_that_began_meanwhile() {
+    story(
+        "
+        2s
+        c4 beat active=0 processed=0
+        c1 gets t1
+        c2 ack t1
+        c1 gets t2
+        7.5s
+        c2 ack t2
+        8s
+        c4 beat ts=4s active=1 processed=1
+        c4 beat ts=6s active=1 processed=1
+        ? w1@a running=2
+        10s
+        c4 beat active=1 processed=2
+        12s
+        c4 beat active=1 processed=2
+        ? w1@a running=1
+    ",
+    );
+}

@@ -2,11 +2,14 @@
 //!
 //! A heartbeat counts only if it was composed after the last event that could start a job. Two ways show that:
 //! 1. *The counts match*: Celery raises `processed` before it sends the early ack. If `processed` rose since an earlier
-//!    heartbeat by at least the acks seen since the one before that (which must have come promptly), the heartbeat knows of
-//!    every job that was started.
+//!    heartbeat by at least the acks seen since one that had come before that was composed, the heartbeat knows of every
+//!    job that was started.
 //!    (Not any more once the broker has taken jobs back: the pool may begin them, and no ack tells of it.)
 //! 2. *Two heartbeats*, both arrived after the last such event, their own timestamps at least one period apart. The later
 //!    one must not have been under way since before: a network that stands still for a while brings several at once.
+//!
+//! When a heartbeat was composed is told by how much later it came than the quickest one did. That one may have been under
+//! way itself, but not for a period: if the network stood still from the very first on, the last that it brought was not.
 
 use super::{Doubt, Verdict, cut_mid_job};
 use crate::fleet::boundary::FleetSettings;
@@ -34,8 +37,10 @@ pub(in crate::fleet) struct Beat {
     pub(in crate::fleet) arrival: Millis,
     pub(in crate::fleet) active: Option<u32>,
     pub(in crate::fleet) processed: Option<u64>,
-    /// Acks as of the arrival of the prompt heartbeat before this one: an ack that crosses a heartbeat on another
-    /// connection is counted too often, never too rarely.
+    /// The worker's acks at arrival.
+    pub(in crate::fleet) acks: u64,
+    /// And as of the arrival of the last heartbeat that had come before this one was composed: an ack that crosses a
+    /// heartbeat on another connection is counted too often, never too rarely.
     pub(in crate::fleet) acks_before: u64,
     /// The worker's epoch at arrival.
     pub(in crate::fleet) epoch: u64,
@@ -61,10 +66,6 @@ pub(in crate::fleet) struct CeleryVoice {
     pub(in crate::fleet) first_processed: Option<u64>,
     /// After a reconnect: `processed` must have come so far, or it is not the process that we knew.
     must_reach: u64,
-    /// The worker's acks as of the last heartbeat's arrival.
-    acks_at_last: u64,
-    /// And as of the last one's that was not late.
-    acks_at_prompt: u64,
     /// The epoch in which it was last found idle.
     idle_in: Option<u64>,
     /// The least that a heartbeat arrived behind its timestamp, in milliseconds: how far the clocks are apart, and the way.
@@ -81,8 +82,6 @@ impl Default for CeleryVoice {
             beats: VecDeque::new(),
             first_processed: None,
             must_reach: 0,
-            acks_at_last: 0,
-            acks_at_prompt: 0,
             idle_in: None,
             behind: None,
         }
@@ -95,7 +94,7 @@ impl CeleryVoice {
     /// `known`: the key vouches that it is the same process.
     pub(in crate::fleet) fn reported_by(&mut self, conn: ConnId, acks: u64, known: bool) {
         if !known && self.reporter.is_some_and(|reporter| reporter != conn) {
-            let since = acks.saturating_sub(self.acks_at_last);
+            let since = acks.saturating_sub(self.beats.back().map_or(0, |beat| beat.acks));
             self.must_reach = self.must_reach.max(self.processed.unwrap_or(0) + since);
         }
         self.reporter = Some(conn);
@@ -104,16 +103,12 @@ impl CeleryVoice {
     /// The life goes over to another worker, whose counts and epochs are others: what it said before is no base there.
     pub(in crate::fleet) fn moved(&mut self) {
         self.beats.clear();
-        (self.acks_at_last, self.acks_at_prompt) = (0, 0);
         self.must_reach = 0;
         self.idle_in = None;
     }
 
     /// Writes a heartbeat down; `acks` and `epoch` are the worker's at this moment.
-    pub(in crate::fleet) fn push(&mut self, mut beat: Beat, acks: u64, epoch: u64) {
-        beat.acks_before = self.acks_at_prompt;
-        beat.epoch = epoch;
-        self.acks_at_last = acks;
+    pub(in crate::fleet) fn push(&mut self, beat: Beat, acks: u64, epoch: u64) {
         if self.beats.is_empty() {
             self.first_processed = beat.processed;
         }
@@ -121,11 +116,10 @@ impl CeleryVoice {
         if self.beats.len() == BEATS {
             self.beats.pop_front();
         }
-        self.beats.push_back(beat);
+        self.beats.push_back(Beat { acks, epoch, ..beat });
         self.compare_clocks();
-        if self.delay() < self.period / 2 {
-            self.acks_at_prompt = acks;
-        }
+        let acks_before = self.known_to_newest().map_or(0, |beat| beat.acks);
+        self.beats.back_mut().into_iter().for_each(|newest| newest.acks_before = acks_before);
     }
 
     /// What the newest heartbeat shows of the clocks. They may be set, or drift: then all those that are kept tell of it,
@@ -148,6 +142,18 @@ impl CeleryVoice {
         u64::try_from(delay).unwrap_or(0)
     }
 
+    /// The newest heartbeat was not composed before.
+    fn not_before(&self) -> Option<Millis> {
+        let newest = self.beats.back().filter(|newest| newest.timestamp.is_some())?;
+        Some(newest.arrival.saturating_sub(self.delay() + self.period))
+    }
+
+    /// The last heartbeat that had come when the newest was composed.
+    fn known_to_newest(&self) -> Option<&Beat> {
+        let composed = self.not_before()?;
+        self.beats.iter().rev().skip(1).find(|beat| beat.arrival <= composed)
+    }
+
     /// Way 1: the newest heartbeat knows of all `acks`.
     fn counts_match(&self, acks: u64) -> bool {
         let Some((newest, earlier)) = self.newest() else { return false };
@@ -166,8 +172,7 @@ impl CeleryVoice {
             _ => false,
         };
         let both = |beat: &&Beat| beat.epoch == epoch.no && newest.epoch == epoch.no && beat.active == Some(0);
-        let composed = newest.arrival.saturating_sub(self.delay());
-        composed >= epoch.at.saturating_add(self.period / 2) && earlier.iter().filter(both).any(|beat| apart(&beat))
+        self.not_before().is_some_and(|at| at >= epoch.at) && earlier.iter().filter(both).any(|beat| apart(&beat))
     }
 
     fn newest(&self) -> Option<(&Beat, Vec<Beat>)> {
@@ -253,14 +258,12 @@ fn over(worker: &Worker, now: Millis) -> Vec<u64> {
     })
 }
 
-/// Started entries beyond what a busy heartbeat says to be running, among those acknowledged before the heartbeat that
-/// was composed a period earlier. Which of them are over cannot be known and does not matter: the number is right.
+/// Started entries beyond what a busy heartbeat says to be running, among those acknowledged before one that had come when
+/// it was composed. Which of them are over cannot be known and does not matter: the number is right.
 fn surplus(worker: &Worker, index: usize) -> Vec<u64> {
     let Some(voice) = worker.lives.get(index).and_then(Life::celery) else { return Vec::new() };
-    let Some((newest, earlier)) = voice.newest() else { return Vec::new() };
-    let (Some(active), Some(second)) = (newest.active, newest.timestamp) else { return Vec::new() };
-    let before = |beat: &&Beat| beat.timestamp.is_some_and(|first| second >= first.saturating_add(voice.period));
-    let Some(base) = earlier.iter().rev().find(before) else { return Vec::new() };
+    let Some(active) = voice.beats.back().and_then(|newest| newest.active) else { return Vec::new() };
+    let Some(base) = voice.known_to_newest() else { return Vec::new() };
     let started = |entry: &Entry| entry.stage == Stage::Started && entry.acked_at < base.arrival;
     let mut old = worker.ledger.select(started);
     // those whose result has passed go first, then the oldest
