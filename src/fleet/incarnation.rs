@@ -153,6 +153,9 @@ impl Fleet {
         if found.is_none() {
             worker.lives.push(Life::new(life, System::Celery, name, now));
         }
+        // while its old connection was open it was taken for another
+        let twin = |other: &Life| other.no != life && other.celery().is_some_and(|voice| voice.reporter == Some(id));
+        worker.lives.retain(|other| !twin(other));
         conn.life = Some(life);
         let life = worker.life_mut(life)?;
         life.last_seen = now;

@@ -279,3 +279,43 @@ fn a_worker_without_a_connection_is_said_to_have_none() {
     ",
     );
 }
+
+/// Its network stood still, and it made new connections before the old ones were known to be gone. It is the same process
+/// all the same, and its mark stays.
+#[test]
+fn a_process_that_reconnects_before_its_old_connections_are_gone_is_the_same_life() {
+    story(
+        "
+        c1 gets t1
+        c2 ack t1
+        2s
+        c4 beat active=1 processed=1
+        drain d all
+        4s
+        c4 beat active=1 processed=1
+        5s
+        + c21 10.0.0.5
+        + c24 10.0.0.5
+        c24 named celery w1@a
+        c21 fetch celery
+        ? c21 marked
+        6s
+        c24 beat active=1 processed=1
+        7s
+        - c1
+        - c2
+        - c4
+        - c11
+        8s
+        c24 beat active=1 processed=1
+        ? c21 marked
+        ? w1@a sealed running=1
+        10s
+        c24 beat active=0 processed=1
+        12s
+        c24 beat active=0 processed=1
+        ? c21 marked
+        ? w1@a drained reported
+    ",
+    );
+}
