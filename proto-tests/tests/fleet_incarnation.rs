@@ -212,3 +212,40 @@ fn a_new_name_is_no_new_incarnation_while_older_connections_are_open() {
     ",
     );
 }
+
+/// A container is back at its address, and drained before its first word arrives, which tells that it is another process.
+/// It was there: the mark is its own.
+#[test]
+fn a_drain_made_behind_the_connections_of_a_newcomer_is_that_of_the_newcomer() {
+    for selector in ["w1@a", "ip=10.0.0.5", "w-b6166fdb"] {
+        play(&format!(
+            "
+            + c1 10.0.0.5
+            c1 named celery w1@a
+            c1 online active=0 processed=0 pid=1
+            c1 fetch celery
+            2s
+            c1 beat active=0 processed=0 pid=1
+            - c1
+            3s
+            + c21 10.0.0.5
+            + c24 10.0.0.5
+            c21 named celery w1@a
+            c21 fetch celery
+            4s
+            drain d {selector}
+            c21 parked
+            ? c21 marked
+            9s
+            c24 named celery w1@a
+            c24 online ts=3s active=0 processed=0 pid=2
+            ? c21 marked
+            ? c24 marked
+            11s
+            c24 beat active=0 processed=0 pid=2
+            ? c21 marked
+            ? drain d drained
+            "
+        ));
+    }
+}

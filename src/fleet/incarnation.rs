@@ -195,7 +195,9 @@ impl Fleet {
         let (key, generation) = (old.key.clone(), old.generation + 1);
         let conns: Vec<ConnId> = old.conns.iter().copied().collect();
         let to = self.create(now, key, generation, origin);
+        let first = conns.iter().filter_map(|id| self.conns.get(id)).map(|conn| conn.since).min();
         if let Some(new) = self.workers.get_mut(&to) {
+            new.since = first.unwrap_or(now);
             new.system = life.system;
             new.fetching = true;
             new.lives.push(life);
@@ -205,6 +207,7 @@ impl Fleet {
         }
         self.first_beats(now, to);
         self.facts_changed(now, to);
+        self.keep_drains(now, from, to);
         self.refresh_marks(now, to);
         self.left(now, from);
     }

@@ -100,6 +100,21 @@ impl Fleet {
         }
     }
 
+    /// A worker turns out not to be the one that its connections were taken for. A drain that found them there is meant for
+    /// it, too.
+    pub(super) fn keep_drains(&mut self, now: Millis, from: WorkerNo, to: WorkerNo) {
+        let (Some(old), Some(new)) = (self.workers.get(&from), self.workers.get(&to)) else { return };
+        let found = |drain: &&Drain| !drain.request.standing && drain.found_present(new);
+        let kept: Vec<u64> =
+            old.drains.iter().filter_map(|no| self.drains.get(no)).filter(found).map(|drain| drain.no).collect();
+        for drain in &kept {
+            self.join(now, *drain, to);
+        }
+        if !kept.is_empty() {
+            self.save_drains();
+        }
+    }
+
     /// Something that selectors ask for has become known: does a drain concern the worker now?
     pub(super) fn facts_changed(&mut self, now: Millis, no: WorkerNo) {
         let Some(worker) = self.workers.get(&no) else { return };
