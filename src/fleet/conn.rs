@@ -108,6 +108,10 @@ pub(super) struct Conn {
     pub(super) in_hand: InHand,
     /// It has asked for a job at least once.
     pub(super) fetched: bool,
+    /// When a fetch on it was answered last.
+    pub(super) answered: Option<Millis>,
+    /// What is over when it asks once more ([`Over::Perhaps`](super::evidence::generic::Over)).
+    pub(super) perhaps: Option<u64>,
     /// The queues that it asked for last; with consumers (RabbitMQ) all of them.
     pub(super) asked: Arc<[String]>,
     pub(super) pauses: Taken,
@@ -142,6 +146,8 @@ impl Conn {
             delivering: false,
             in_hand: InHand::default(),
             fetched: false,
+            answered: None,
+            perhaps: None,
             asked: Arc::default(),
             pauses: Taken::default(),
             names: Rare::default(),

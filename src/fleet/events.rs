@@ -107,7 +107,12 @@ impl Fleet {
         let was_nil = blocking && worker.nils.take(now);
         // with acknowledgements a consumer says nothing about the jobs before it
         let acks = conn.is_acknowledging();
+        let before = conn.perhaps.take();
         let over = if acks { Over::NOTHING } else { generic::returned(worker, id, conn, was_nil, idle_before) };
+        if let Over::Perhaps(seq) = over {
+            conn.perhaps = Some(seq);
+        }
+        let perhaps = conn.perhaps.is_some();
         if acks {
             worker.protocol = conn.peer.protocol;
         }
@@ -131,11 +136,12 @@ impl Fleet {
                 self.add_queues(no, news);
             }
         }
+        self.strike(now, no, before.as_slice(), JobEnd::Finished);
         self.strike(now, no, over.as_slice(), JobEnd::Finished);
         if first {
             self.became_fetching(now, no, id);
         }
-        if blocking && !acks {
+        if blocking && !acks && !perhaps {
             self.note_pattern(now, id);
         }
     }
@@ -163,11 +169,14 @@ impl Fleet {
             conn.fetches.sub(from, blocking);
             worker.sums.fetches.sub(from, blocking);
         }
+        if end != FetchEnd::Vanished {
+            conn.answered = Some(now);
+        }
         if conn.delivering && blocking {
             conn.delivering = false;
             worker.sums.delivering = worker.sums.delivering.saturating_sub(1);
         }
-        if known && blocking && end == FetchEnd::Empty {
+        if known && blocking && end == FetchEnd::Empty && conn.perhaps.is_none() {
             worker.nils.add(now, now.saturating_add(sidekiq::NIL_LASTS));
         }
     }

@@ -1,5 +1,6 @@
 //! Job systems that the gate does not know.
 
+mod late;
 mod others;
 mod pattern;
 mod seal;

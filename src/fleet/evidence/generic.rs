@@ -39,6 +39,8 @@ impl LastQueue {
 pub(in crate::fleet) enum Over {
     One(Option<u64>),
     Several(Vec<u64>),
+    /// This one, if the asker has not gone by now: the fetch may have been under way since before the job.
+    Perhaps(u64),
 }
 
 impl Over {
@@ -48,6 +50,7 @@ impl Over {
         match self {
             Over::One(seq) => seq.as_slice(),
             Over::Several(seqs) => seqs,
+            Over::Perhaps(_) => &[],
         }
     }
 }
@@ -73,7 +76,10 @@ pub(in crate::fleet) fn returned(
     let all_known = idle_before + outstanding(worker) >= worker.peak;
     let known_thread = |entry: &Entry| entry.stage == Stage::Delivered && !entry.polled;
     let back = |entry: &Entry| known_thread(entry) && (conn.fetched || entry.conn.is_none());
-    Over::One(worker.ledger.find(back).filter(|_| all_known))
+    let Some(seq) = worker.ledger.find(back).filter(|_| all_known) else { return Over::NOTHING };
+    // a fetch that comes late is of somebody who has given it up, and got this very job on another connection
+    let later = worker.ledger.entry(seq).is_some_and(|entry| conn.answered.unwrap_or(conn.since) >= entry.at);
+    if later { Over::One(Some(seq)) } else { Over::Perhaps(seq) }
 }
 
 /// What came on the connection and is not over yet.
