@@ -108,7 +108,8 @@ impl Fleet {
         // with acknowledgements a consumer says nothing about the jobs before it
         let acks = conn.is_acknowledging();
         let before = conn.perhaps.take();
-        let over = if acks { Over::NOTHING } else { generic::returned(worker, id, conn, was_nil, idle_before) };
+        let over =
+            if acks { Over::NOTHING } else { generic::returned(worker, id, conn, blocking, was_nil, idle_before) };
         if let Over::Perhaps(seq) = over {
             conn.perhaps = Some(seq);
         }

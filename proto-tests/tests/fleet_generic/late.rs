@@ -66,3 +66,23 @@ fn a_thread_that_asks_twice_on_another_connection_has_come_back() {
     "
     ));
 }
+
+/// The scheduler of a consumer polls over the same pool: it brings no thread back, whichever connection it takes.
+#[test]
+fn a_poll_brings_nobody_back_who_waited() {
+    for poll in ["c1 poll jobs", "c2 poll jobs\n c2 nil\n c2 poll jobs"] {
+        declared(&format!(
+            "
+            + c1 10.0.0.5
+            + c2 10.0.0.5
+            c1 fetch jobs
+            c1 gets j1 queue=jobs
+            {poll}
+            drain d all
+            ? 10.0.0.5 running=1
+            c1 fetch jobs
+            ? 10.0.0.5 running=0
+        "
+        ));
+    }
+}

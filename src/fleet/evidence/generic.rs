@@ -61,14 +61,15 @@ pub(in crate::fleet) fn returned(
     worker: &Worker,
     id: ConnId,
     conn: &mut Conn,
+    blocking: bool,
     was_nil: bool,
     idle_before: usize,
 ) -> Over {
     if !worker.system.tells_nothing() || was_nil {
         return Over::NOTHING;
     }
-    let own = own(worker, id, conn.in_hand.clear());
-    if !own.as_slice().is_empty() {
+    let own = own(worker, id, conn, blocking);
+    if !own.as_slice().is_empty() || !blocking {
         return own;
     }
     // with all known threads accounted for, the asker is one of those that took a job: over a pooled connection, or a
@@ -82,15 +83,20 @@ pub(in crate::fleet) fn returned(
     if later { Over::One(Some(seq)) } else { Over::Perhaps(seq) }
 }
 
-/// What came on the connection and is not over yet.
-fn own(worker: &Worker, id: ConnId, may_have: MayHave) -> Over {
-    let own = |entry: &Entry| entry.conn == Some(id) && entry.stage == Stage::Delivered;
-    let found = match may_have {
+/// What came on the connection and is not over yet. A poll is of somebody else than who waited for a job: of a scheduler that
+/// shares the pool, say.
+fn own(worker: &Worker, id: ConnId, conn: &mut Conn, blocking: bool) -> Over {
+    let own = |entry: &Entry| entry.conn == Some(id) && entry.stage == Stage::Delivered && (blocking || entry.polled);
+    let in_hand = conn.in_hand;
+    let found = match conn.in_hand.clear() {
         MayHave::Nothing => Over::NOTHING,
         MayHave::Only(seq) => Over::One(Some(seq).filter(|seq| worker.ledger.entry(*seq).is_some_and(own))),
         MayHave::Several => Over::Several(worker.ledger.select(own)),
     };
     debug_assert_eq!(found.as_slice(), worker.ledger.select(own));
+    if !blocking && worker.ledger.blocking() > 0 {
+        conn.in_hand = in_hand;
+    }
     found
 }
 
