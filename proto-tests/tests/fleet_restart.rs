@@ -306,6 +306,7 @@ fn what_a_drained_process_had_in_hand_is_over_for_the_next_gate_too() {
         + c2 local
         c2 held default
         = c2 100:5
+        +15s                             # a new connection: could c1's fetch have been given up?
         ? host:100:aaaa drained inferred
         - c1
         - c2

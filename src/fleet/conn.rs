@@ -108,6 +108,8 @@ pub(super) struct Conn {
     pub(super) in_hand: InHand,
     /// It has asked for a job at least once.
     pub(super) fetched: bool,
+    /// By a fetch that waits for one.
+    pub(super) waited: bool,
     /// When a fetch on it was answered last.
     pub(super) answered: Option<Millis>,
     /// What is over when it asks once more ([`Over::Perhaps`](super::evidence::generic::Over)).
@@ -146,6 +148,7 @@ impl Conn {
             delivering: false,
             in_hand: InHand::default(),
             fetched: false,
+            waited: false,
             answered: None,
             perhaps: None,
             asked: Arc::default(),

@@ -126,6 +126,11 @@ impl Fleet {
             worker.sums.fetchers += 1;
             worker.inquiry.widen();
         }
+        if blocking && !conn.waited {
+            conn.waited = true;
+            worker.sums.waiters += 1;
+            worker.newest_waiter = Some(now);
+        }
         let (no, first) = (worker.no, !worker.fetching);
         debug_assert!(!asked_before || worker.knows_all(&queues));
         if !asked_before {

@@ -143,6 +143,8 @@ pub(super) struct Sums {
     pub(super) fetches: Fetches,
     /// How many have fetched. Of a Celery process that is one.
     pub(super) fetchers: usize,
+    /// How many have waited for a job.
+    pub(super) waiters: usize,
     /// How many wait for the answer to a fetch whose job has been delivered.
     pub(super) delivering: usize,
     /// Ways to get jobs that are not refused.
@@ -159,6 +161,7 @@ impl Sums {
         Sums {
             fetches: conn.fetches,
             fetchers: usize::from(conn.fetched),
+            waiters: usize::from(conn.waited),
             delivering: usize::from(conn.delivering),
             blocked: conn.ways.blocked.len() + conn.ways.bound.len(),
             opaque: usize::from(conn.opaque),
@@ -171,6 +174,7 @@ impl Sums {
         let one = Sums::of(conn);
         self.fetches.join(one.fetches);
         self.fetchers += one.fetchers;
+        self.waiters += one.waiters;
         self.delivering += one.delivering;
         self.blocked += one.blocked;
         self.opaque += one.opaque;
@@ -182,6 +186,7 @@ impl Sums {
         let one = Sums::of(conn);
         self.fetches.leave(one.fetches);
         self.fetchers = self.fetchers.saturating_sub(one.fetchers);
+        self.waiters = self.waiters.saturating_sub(one.waiters);
         self.delivering = self.delivering.saturating_sub(one.delivering);
         self.blocked = self.blocked.saturating_sub(one.blocked);
         self.opaque = self.opaque.saturating_sub(one.opaque);

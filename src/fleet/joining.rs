@@ -170,6 +170,7 @@ impl Fleet {
         new.mixed |= old.mixed || (known(new.system) && known(old.system) && new.system != old.system);
         new.peak = new.peak.max(old.peak);
         new.nils.join(&mut old.nils);
+        new.newest_waiter = new.newest_waiter.max(old.newest_waiter);
         let same = join_lives(new, &mut old.lives);
         let (ours, theirs) = (new.client_name.take(), old.client_name.take());
         new.client_name = if kept { ours } else { theirs.or(ours) };

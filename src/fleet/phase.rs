@@ -11,7 +11,7 @@
 use super::Fleet;
 use super::boundary::{Effect, FleetSettings, Notice};
 use super::conn::Mark;
-use super::evidence::{FIRST_WORD, Verdict, acks, celery, judge};
+use super::evidence::{FIRST_WORD, Verdict, acks, celery, judge, sidekiq};
 use super::inquiry;
 use super::ledger::Stage;
 use super::presence::Away;
@@ -136,6 +136,9 @@ impl Fleet {
                 self.tell_lost(no);
             }
             return self.end(now, no, lost);
+        }
+        if let Some(id) = worker.conns.first().copied().filter(|_| worker.system == System::Sidekiq) {
+            self.note_pattern(now, id);
         }
         self.settle(now, no);
     }
@@ -278,6 +281,7 @@ impl Worker {
         let unheard = self.is_unheard(now).then(|| self.since.saturating_add(FIRST_WORD));
         let ask = inquiry::due(self).filter(|at| *at > now && settings.asks.is_some());
         let patience = self.inquiry.patience().filter(|at| *at > now);
-        [closed, nil, due, mute, quiet, unheard, ask, patience].into_iter().flatten().min()
+        let crowded = sidekiq::crowded_until(self).filter(|at| *at > now);
+        [closed, nil, due, mute, quiet, unheard, ask, patience, crowded].into_iter().flatten().min()
     }
 }

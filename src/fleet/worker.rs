@@ -116,6 +116,8 @@ pub(super) struct Worker {
     /// Counted among the open consumers of its queues.
     pub(super) open: bool,
     pub(super) nils: Nils,
+    /// When one of its connections waited for a job for the first time, the last time that one did.
+    pub(super) newest_waiter: Option<Millis>,
     /// The most threads that have been seen at once (unknown systems).
     pub(super) peak: usize,
 
@@ -226,6 +228,7 @@ impl Worker {
             host: None,
             open: false,
             nils: Nils::default(),
+            newest_waiter: None,
             peak: 0,
             ledger: Ledger::default(),
             deliveries: 0,

@@ -18,6 +18,9 @@ const BEATS: usize = 4;
 const APART: Millis = 4_000;
 /// A heartbeat that arrives so long after an event was composed after it.
 const COMPOSED: Millis = 1_000;
+/// So long after a thread has begun to ask on a new connection its fetch on one that it has given up may still count: its
+/// answer is due after two seconds, and see below. What is under way may arrive so much later.
+const GIVEN_UP: Millis = 15_000;
 /// So long a fetch that ended empty still counts as an idle thread.
 pub(in crate::fleet) const NIL_LASTS: Millis = 5_000;
 
@@ -118,6 +121,13 @@ pub(in crate::fleet) fn have_all_left(worker: &Worker) -> bool {
     !worker.lives.is_empty() && worker.live().all(has_left)
 }
 
+/// Until when two fetches may be one thread's: each waits for its answer on a connection of its own, so of more connections
+/// than threads one may have been given up. Its last fetch, and its end, may arrive after the thread has asked again.
+pub(in crate::fleet) fn crowded_until(worker: &Worker) -> Option<Millis> {
+    let crowded = worker.system == System::Sidekiq && threads(worker).is_some_and(|c| worker.sums.waiters > c);
+    worker.newest_waiter.filter(|_| crowded).map(|since| since.saturating_add(GIVEN_UP))
+}
+
 fn has_left(life: &Life) -> bool {
     life.sidekiq().is_some_and(|voice| voice.left)
 }
@@ -131,7 +141,7 @@ pub(in crate::fleet) fn delivered(worker: &mut Worker) {
 
 /// Notes that all threads are idle at this moment, if they are: what was displayed as running is over.
 pub(in crate::fleet) fn note_zero(worker: &mut Worker, now: Millis) -> bool {
-    let known = worker.ledger.taken() == 0 && !worker.gap;
+    let known = worker.ledger.taken() == 0 && !worker.gap && crowded_until(worker).is_none_or(|until| now >= until);
     let zero = known && threads(worker).is_some_and(|c| c > 0 && worker.idle_threads(now) == c);
     if zero {
         worker.prove(Evidence::Inferred);
@@ -184,6 +194,9 @@ fn judge_threads(worker: &Worker, now: Millis) -> Verdict {
     }
     if idle < threads {
         return Verdict::running(threads - idle, Evidence::Inferred);
+    }
+    if crowded_until(worker).is_some_and(|until| now < until) {
+        return Verdict::idle(Evidence::Unknown).doubt(Doubt::ReportDue);
     }
     let confirmed = all(worker, |voice| voice.confirms(worker.epoch.no, worker.epoch.at));
     Verdict::idle(if confirmed { Evidence::Reported } else { Evidence::Inferred })
