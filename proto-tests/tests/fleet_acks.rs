@@ -1,8 +1,7 @@
 //! Job systems whose workers tell the broker of each job's end: RQ, BullMQ, Dramatiq and their like.
 
 use draingate::fleet::FleetSettings;
-use draingate::job::{ConnId, Job, JobEvent, JobKey, Outcome};
-use proto_tests::fleet_script::{Script, ZERO, play};
+use proto_tests::fleet_script::{Script, play};
 
 #[test]
 fn ends_are_exact() {
@@ -48,88 +47,6 @@ fn jobs_that_come_due_later() {
         ? drain e drained
     ",
     );
-}
-
-/// The broker's restart: what was in hand may be the only copy, until the broker hands it out again, to whomever.
-#[test]
-fn what_a_lost_broker_had_handed_out() {
-    play(
-        "
-        + c1 10.0.0.5 amqp
-        +12s
-        c1 fetch q
-        c1 delivers t1 id=a
-        c1 delivers t2 id=b
-        drain d all
-        - c1 broker
-        ? 10.0.0.5 sealed unknown running=2 blocked~cut
-        + c2 10.0.0.5 amqp
-        c2 fetch q
-        + c3 10.0.0.6 amqp
-        c3 fetch q
-        c3 again t3 id=a
-        c3 delivers t3 id=a
-        ? 10.0.0.5 sealed unknown running=1
-        c3 again t4 id=c
-        c3 delivers t4 id=c
-        ? 10.0.0.5 sealed unknown running=1
-        c3 again t5 id=b
-        c3 delivers t5 id=b
-        ? 10.0.0.5 drained exact
-    ",
-    );
-}
-
-/// The ids of messages need not be different: one `correlation_id` may be that of all jobs of a request.
-#[test]
-fn another_job_of_the_same_id_is_not_the_one_that_a_lost_broker_had_handed_out() {
-    play(
-        "
-        + c1 10.0.0.5 amqp
-        +12s
-        c1 fetch q
-        c1 delivers t1 id=a
-        c1 delivers t2 id=a
-        drain d all
-        - c1 broker
-        + c2 10.0.0.5 amqp
-        c2 fetch q
-        + c3 10.0.0.6 amqp
-        c3 fetch q
-        # one that was never handed out before, and one of another queue
-        c3 delivers t3 id=a
-        c3 again t4 id=a queue=other
-        c3 delivers t4 id=a queue=other
-        ? 10.0.0.5 sealed unknown running=2
-        # one of the two
-        c3 again t5 id=a
-        c3 delivers t5 id=a
-        ? 10.0.0.5 sealed unknown running=1
-        c3 again t6 id=a
-        c3 delivers t6 id=a
-        ? 10.0.0.5 drained exact
-    ",
-    );
-}
-
-/// A consumer without a prefetch is given the whole queue, and acknowledges all of it.
-#[test]
-fn a_whole_queue_in_one_hand() {
-    let mut script = play("+ c1 10.0.0.5 amqp\nc1 fetch q");
-    let key = |tag| JobKey::Delivery { seed: 7, channel: 1, tag };
-    let mut tell = |event| script.fleet.event(ZERO, ConnId(1), event);
-    for tag in 1..=10_100 {
-        let (id, name) = (String::new(), String::new());
-        tell(JobEvent::Delivered(Job { key: key(tag), id, name, queue: "q".into(), eta: None }));
-    }
-    for tag in 3..=10_100 {
-        tell(JobEvent::Ended { key: key(tag), outcome: Outcome::Finished });
-    }
-    script.play("drain d all\nc1 parked\n? 10.0.0.5 sealed exact running=2");
-    for tag in 1..=2 {
-        script.fleet.event(ZERO, ConnId(1), JobEvent::Ended { key: key(tag), outcome: Outcome::Finished });
-    }
-    script.play("? 10.0.0.5 drained exact");
 }
 
 /// Its end is told by a child, on a connection of its own.

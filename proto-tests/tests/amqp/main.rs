@@ -15,6 +15,7 @@ mod busy;
 mod commits;
 mod crossings;
 mod drain;
+mod gets;
 mod handshake;
 mod kinds;
 mod limits;

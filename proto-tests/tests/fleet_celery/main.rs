@@ -7,6 +7,7 @@ mod asking;
 mod beats;
 mod bounds;
 mod given_back;
+mod late;
 mod lives;
 mod lost;
 

@@ -1,10 +1,11 @@
 //! The client's methods.
 
 use super::channel::{Arriving, Channel, Content, Life, Owed, What};
+use super::consume::Consume;
 use super::consumer::{Consumer, Leave, State, leave};
 use super::handshake;
 use super::inquiry::Question;
-use super::method::{self, Consume, Delivery, Id, Settlement};
+use super::method::{self, Delivery, Id, Settlement};
 use super::queues::{self, Known};
 use super::{AmqpGate, Verdict, Wait};
 use crate::dialect::amqp::{self as dialect, Attributes, Role};

@@ -1,7 +1,7 @@
 //! One consumer of the client's, and where it stands between the client and the broker.
 
 use super::AmqpGate;
-use super::method::Consume;
+use super::consume::Consume;
 use super::queues::{Kind, Known};
 use crate::dialect::amqp::Role;
 use crate::job::Millis;

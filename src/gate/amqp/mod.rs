@@ -16,6 +16,7 @@ mod broker;
 mod cancel;
 mod channel;
 mod client;
+mod consume;
 mod consumer;
 mod content;
 mod drain;

@@ -6,7 +6,8 @@
 //! with jobs waiting and without. Quorum queues refuse such a limit (by closing the connection) and streams too, but they
 //! know no exclusive consumers either: only classic queues are tried.
 
-use super::method::{self, Consume};
+use super::consume::Consume;
+use super::method;
 use amq_protocol::protocol::{AMQPClass, basic, queue};
 use amq_protocol::types::{AMQPValue, FieldTable, LongString};
 use bytes::{Bytes, BytesMut};

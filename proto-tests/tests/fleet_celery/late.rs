@@ -1,0 +1,163 @@
+//! Heartbeats that come later than they were sent, or seldom.
+
+use super::story;
+use proto_tests::fleet_script::play;
+
+/// The network stood still for heartbeats, and not for the job that began meanwhile: what comes then is from before it.
+#[test]
+fn heartbeats_that_come_late_together_prove_nothing() {
+    story(
+        "
+        2s
+        c4 beat active=0 processed=0
+        8s
+        c1 gets t1
+        drain d all
+        8.1s
+        c2 ack t1
+        9s
+        c4 beat ts=4s active=0 processed=0
+        c4 beat ts=6s active=0 processed=0
+        ? w1@a sealed running=1
+        c4 beat ts=8s active=0 processed=0
+        ? w1@a sealed running=1
+        10s
+        c4 beat active=1 processed=1
+        ? w1@a sealed running=1
+        12s
+        c4 beat active=0 processed=1
+        ? w1@a drained reported
+    ",
+    );
+}
+
+/// Clocks are apart, and are set. Which heartbeats come late can be told again after some of them.
+#[test]
+fn a_clock_that_is_set_back_delays_the_proof_for_a_while() {
+    let beats: Vec<String> = (2..9)
+        .map(|n| format!("{}s\nc4 beat ts={}s active=0 processed=0\n? w1@a sealed", 2 * n, 2 * n + 100))
+        .collect();
+    story(&format!(
+        "
+        1s
+        c4 beat ts=1h active=0 processed=0
+        2s
+        c1 gets t1
+        drain d all
+        2.1s
+        c2 ack t1
+        {}
+        18s
+        c4 beat ts=118s active=0 processed=0
+        ? w1@a drained reported
+        ",
+        beats.join("\n")
+    ));
+}
+
+/// The heartbeats' connection stood still from the very first: the last of those that it brings is the quickest so far,
+/// and has been under way for nearly a period.
+#[test]
+fn two_heartbeats_that_were_late_from_the_first_on_prove_nothing() {
+    play(
+        "
+        + c1 10.0.0.5
+        + c4 10.0.0.5
+        c1 fetch celery
+        c4 named celery w1@a
+        c1 gets t1
+        drain d w1@a
+        10.5s
+        c1 ack t1
+        12s
+        c4 beat ts=6s active=0
+        c4 beat ts=8s active=0
+        c4 beat ts=10s active=0          # before the job began
+        ? w1@a sealed running=1
+        12.01s
+        c4 beat ts=12s active=1
+        ? w1@a sealed running=1
+        14s
+        c4 beat ts=14s active=0
+        ? w1@a drained reported
+    ",
+    );
+}
+
+/// The same for the counts: acks that came long before such a heartbeat are none that it knows of.
+#[test]
+fn counts_of_heartbeats_that_were_late_from_the_first_on_do_not_match() {
+    play(
+        "
+        + c1 10.0.0.5
+        + c4 10.0.0.5
+        c1 fetch celery
+        c4 named celery w1@a
+        c1 gets t1
+        c1 gets t2
+        1s
+        c1 ack t1
+        drain d w1@a
+        11s
+        c1 ack t2
+        12s
+        c4 beat ts=0s active=0 processed=0
+        c4 beat ts=2s active=0 processed=1
+        ? w1@a sealed running=2
+        c4 beat ts=10s active=0 processed=1
+        ? w1@a sealed running=2
+        12.01s
+        c4 beat ts=12s active=1 processed=2
+        ? w1@a sealed running=2
+        14s
+        c4 beat ts=14s active=0 processed=2
+        ? w1@a drained reported
+    ",
+    );
+}
+
+/// Late ones strike out nothing that was begun behind them either.
+#[test]
+fn busy_heartbeats_that_come_late_strike_out_nothing_that_began_meanwhile() {
+    story(
+        "
+        2s
+        c4 beat active=0 processed=0
+        c1 gets t1
+        c2 ack t1
+        c1 gets t2
+        7.5s
+        c2 ack t2
+        8s
+        c4 beat ts=4s active=1 processed=1
+        c4 beat ts=6s active=1 processed=1
+        ? w1@a running=2
+        10s
+        c4 beat active=1 processed=2
+        12s
+        c4 beat active=1 processed=2
+        ? w1@a running=1
+    ",
+    );
+}
+
+/// A heartbeat says how often they are sent: the two that prove a worker idle are so far apart.
+#[test]
+fn heartbeats_that_are_sent_less_often_are_further_apart() {
+    story(
+        "
+        2s
+        c1 gets t1
+        c2 ack t1
+        drain d all
+        4s
+        c4 beat active=0 ts=4s every=5s
+        8s
+        c4 beat active=0 ts=8s every=5s
+        ? w1@a sealed
+        13s
+        c4 beat active=0 ts=13s every=5s
+        ? w1@a drained reported
+    ",
+    );
+}
