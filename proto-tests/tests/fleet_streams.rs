@@ -110,3 +110,26 @@ fn a_result_that_waits_for_its_place_came_when_it_came() {
     ",
     );
 }
+
+/// On lists taskiq tells of a job's end with its result, if there is a result backend behind the gate: the first result shows it.
+#[test]
+fn a_worker_on_lists_is_judged_once_it_has_stored_a_result() {
+    play(
+        "
+        + c1 10.0.0.5
+        +12s
+        c1 is taskiq
+        c1 fetch q
+        c1 gets t1
+        drain d all
+        ? 10.0.0.5 sealed unknown blocked~result
+        c1 end t1
+        ? 10.0.0.5 drained exact
+        undrain d
+        c1 fetch q
+        c1 gets t2
+        drain d all
+        ? 10.0.0.5 sealed exact running=1
+    ",
+    );
+}
