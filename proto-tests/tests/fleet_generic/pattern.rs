@@ -242,3 +242,14 @@ fn a_fetch_that_is_acknowledged_is_no_thread_when_its_process_is_found() {
     ",
     );
 }
+
+/// What it was known to do when its connections went is what counts: idle, or at a job.
+#[test]
+fn a_loop_that_was_idle_when_it_went_is_not_lost() {
+    let worker = "+ c1 10.0.0.5\n c1 fetch jobs\n c1 gets j1 queue=jobs\n";
+    declared(&format!("{worker} c1 fetch jobs\n - c1\n +61s\n ? no notice lost"));
+    declared(&format!(
+        "{worker} drain d all\n c1 fetch jobs\n ? 10.0.0.5 drained inferred\n - c1\n ? drain d drained over"
+    ));
+    declared(&format!("{worker} - c1\n +61s\n ? notice lost 10.0.0.5"));
+}

@@ -206,3 +206,28 @@ fn reported_needs_a_heartbeat_that_was_surely_composed_after_the_seal() {
     ",
     );
 }
+
+/// What two heartbeats have proved holds when it goes without a goodbye.
+#[test]
+fn a_quieted_process_that_was_idle_when_it_went_is_not_lost() {
+    story(
+        "
+        c1 gets j1
+        drain d all
+        c2 parked
+        +5s
+        c3 work
+        c3 sidekiq busy=0
+        +10s
+        c3 work
+        c3 sidekiq busy=0
+        ? host:1:aaaa drained reported
+        - c1
+        - c2
+        - c3
+        ? drain d drained over
+        +61s
+        ? no notice lost
+    ",
+    );
+}
