@@ -95,7 +95,7 @@ impl CeleryVoice {
     pub(in crate::fleet) fn reported_by(&mut self, conn: ConnId, acks: u64, known: bool) {
         if !known && self.reporter.is_some_and(|reporter| reporter != conn) {
             let since = acks.saturating_sub(self.beats.back().map_or(0, |beat| beat.acks));
-            self.must_reach = self.must_reach.max(self.processed.unwrap_or(0) + since);
+            self.must_reach = self.must_reach.max(self.processed.unwrap_or(0).saturating_add(since));
         }
         self.reporter = Some(conn);
     }
@@ -138,14 +138,14 @@ impl CeleryVoice {
     /// How long the newest heartbeat was under way for longer than the quickest one.
     fn delay(&self) -> Millis {
         let newest = self.beats.back().and_then(Beat::behind);
-        let delay = newest.zip(self.behind).map_or(0, |(newest, least)| newest - least);
+        let delay = newest.zip(self.behind).map_or(0, |(newest, least)| newest.saturating_sub(least));
         u64::try_from(delay).unwrap_or(0)
     }
 
     /// The newest heartbeat was not composed before.
     fn not_before(&self) -> Option<Millis> {
         let newest = self.beats.back().filter(|newest| newest.timestamp.is_some())?;
-        Some(newest.arrival.saturating_sub(self.delay() + self.period))
+        Some(newest.arrival.saturating_sub(self.delay().saturating_add(self.period)))
     }
 
     /// The last heartbeat that had come when the newest was composed.
@@ -365,7 +365,7 @@ fn silence(worker: &Worker, now: Millis) -> Option<Doubt> {
     let newest = worker.live().filter_map(|life| {
         let voice = life.celery()?;
         let arrival = voice.beats.back()?.arrival;
-        Some((arrival, arrival.saturating_add(3 * voice.period + 1_000)))
+        Some((arrival, arrival.saturating_add(voice.period.saturating_mul(3)).saturating_add(1_000)))
     });
     let (last, limit) = newest.min()?;
     (now > limit).then(|| Doubt::Silent { since: now - last })
