@@ -294,6 +294,41 @@ fn locks_that_nobody_renews_show_that_nothing_is_left() {
     );
 }
 
+/// Nobody who waits for a drain may give up before that: with locks of ten minutes it takes ten minutes, and then it is
+/// known.
+#[test]
+fn whoever_waits_is_not_told_that_the_gate_cannot_tell_while_only_time_is_missing() {
+    let mut script = Script::new(FleetSettings::default(), proto_tests::fleet_script::ZERO);
+    script.play(
+        "
+        + c1 10.0.0.5
+        c1 is bullmq
+        c1 lease 600s
+        c1 poll q
+        c1 nil
+        drain d all
+        ? drain d sealed can-tell hint~lock
+        +601s
+        ? drain d sealed can-tell
+        +2s
+        ? drain d drained
+    ",
+    );
+    // with something in the way that no time removes it is said
+    script.play(
+        "
+        + c2 10.0.0.6
+        c2 is bullmq
+        c2 lease 600s
+        c2 poll q
+        c2 nil
+        c2 blocked a pop within MULTI
+        drain e ip=10.0.0.6
+        ? drain e cannot-tell
+    ",
+    );
+}
+
 /// A job of ten minutes says nothing of its worker; the other one's small ones do.
 #[test]
 fn one_that_has_been_silent_over_a_long_job_is_still_there() {

@@ -5,7 +5,7 @@ use super::Fleet;
 use super::boundary::DrainError;
 use super::drains::Drain;
 use super::durations::slowest;
-use super::evidence::{Verdict, judge};
+use super::evidence::{Verdict, acks, judge};
 use super::phase::state_of;
 use super::selector::{Facts, Hit, Part, hit};
 use super::view::{
@@ -150,6 +150,7 @@ impl Fleet {
         // one with a way to get jobs that is not refused will not come to its seal by waiting
         let stuck = state == WorkerState::Draining && worker.is_blocked() && worker.sums.fetches.at_broker() == 0;
         let untold = (state == WorkerState::Sealed || stuck) && clear;
+        let time_will_tell = acks::time_will_tell(worker, verdict, now);
         DrainWorker {
             id: worker.id.clone(),
             name: worker.name(),
@@ -157,7 +158,7 @@ impl Fleet {
             in_flight: verdict.in_flight,
             evidence: verdict.evidence,
             blocked: self.reasons(worker, verdict),
-            unknown_since: untold.then_some(worker.steady.since),
+            unknown_since: (untold && !time_will_tell).then_some(worker.steady.since),
             hint: if untold { verdict.hint().or_else(|| weaker(drain, verdict)) } else { None },
             oldest_job_seconds: oldest(worker, verdict, now),
             jobs: jobs(worker, verdict, now),

@@ -268,9 +268,9 @@ pub struct DrainWorker {
     /// Why it cannot be sealed or judged.
     pub blocked: Vec<String>,
     /// Sealed with nothing in flight known, and the evidence is weaker than required, since then (exit code 6 after
-    /// 30 s); `None` otherwise.
+    /// 30 s); `None` otherwise, and as long as only time is missing: until locks that nobody renews have run out.
     pub unknown_since: Option<Millis>,
-    /// What to enable so that the gate can tell; set with `unknown_since`.
+    /// What helps, so that the gate can tell.
     pub hint: Option<String>,
     /// Age in seconds of the oldest job in flight.
     pub oldest_job_seconds: Option<f64>,

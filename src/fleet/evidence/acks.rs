@@ -81,6 +81,12 @@ pub(in crate::fleet) fn quiet_at(worker: &Worker) -> Option<Millis> {
     worker.lease.quiet_at().filter(|_| known && !worker.is_whole())
 }
 
+/// Only time is missing: if nobody renews a lock until then, nothing is left.
+pub(in crate::fleet) fn time_will_tell(worker: &Worker, verdict: &Verdict, now: Millis) -> bool {
+    let adopted = |doubt: &Doubt| matches!(doubt, Doubt::Adopted(..));
+    !worker.is_blocked() && quiet_at(worker).is_some_and(|at| now < at) && verdict.doubts.iter().all(adopted)
+}
+
 /// Whether what is known at that time is the processes' own word: one that stands still renews nothing either.
 fn is_heard(worker: &Worker, at: Millis) -> bool {
     worker.system != System::Asynq || worker.live().all(|life| life.last_seen >= at)
