@@ -7,7 +7,7 @@ use crate::support::{World, rounds, secs};
 
 const EXACT: Load = Load { longest: 1.5, countdown: 0.0, open: 16, require: "exact" };
 
-fn arq(environment: &'static [(&'static str, &'static str)]) -> Scripted {
+pub(super) fn arq(environment: &'static [(&'static str, &'static str)]) -> Scripted {
     Scripted {
         program: ".venvs/arq/bin/python",
         worker: &["arq_jobs.py", "worker"],

@@ -27,6 +27,10 @@ fn bull(environment: &'static [(&'static str, &'static str)]) -> Scripted {
     }
 }
 
+pub(super) fn bullmq_6_worker() -> Scripted {
+    bull(environment!("bullmq6", "bullmq"))
+}
+
 /// Its scripts are those of the year before: other numbers of keys, other SHAs, no names of workers.
 #[test]
 fn bullmq_5_12_on_valkey_9() {
@@ -41,7 +45,7 @@ fn bullmq_5() {
 
 #[test]
 fn bullmq_6() {
-    drain_and_kill(&World::new(), &bull(environment!("bullmq6", "bullmq")), Load { countdown: 2.0, ..EXACT }, rounds());
+    drain_and_kill(&World::new(), &bullmq_6_worker(), Load { countdown: 2.0, ..EXACT }, rounds());
 }
 
 /// Each job fails once: the script that puts it off until its time fetches as well.

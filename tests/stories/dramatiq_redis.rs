@@ -6,7 +6,7 @@ use crate::support::{World, rounds, secs};
 
 const EXACT: Load = Load { longest: 1.5, countdown: 0.0, open: 16, require: "exact" };
 
-fn dramatiq(environment: &'static [(&'static str, &'static str)]) -> Scripted {
+pub(super) fn dramatiq(environment: &'static [(&'static str, &'static str)]) -> Scripted {
     Scripted {
         program: ".venvs/dramatiq_redis/bin/python",
         worker: &["-m", "dramatiq", "dramatiq_redis_jobs", "-p", "1", "-t", "3"],

@@ -38,6 +38,7 @@ mod servers;
 mod settings;
 mod sidekiq;
 mod signals;
+mod slow;
 mod taskiq_redis;
 mod vanish;
 mod without_gate;

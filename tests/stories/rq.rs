@@ -6,7 +6,7 @@ use crate::support::{World, rounds, rounds_or, secs};
 
 const EXACT: Load = Load { longest: 1.5, countdown: 0.0, open: 16, require: "exact" };
 
-fn rq(version: u8, environment: &'static [(&'static str, &'static str)]) -> Scripted {
+pub(super) fn rq(version: u8, environment: &'static [(&'static str, &'static str)]) -> Scripted {
     Scripted {
         program: if version == 2 { ".venvs/rq2/bin/python" } else { ".venvs/rq3/bin/python" },
         worker: &["-c", "import rq_jobs; rq_jobs.worker()"],

@@ -6,7 +6,7 @@ use crate::support::{World, rounds, secs};
 
 const EXACT: Load = Load { longest: 1.5, countdown: 0.0, open: 12, require: "exact" };
 
-fn taskiq(environment: &'static [(&'static str, &'static str)]) -> Scripted {
+pub(super) fn taskiq(environment: &'static [(&'static str, &'static str)]) -> Scripted {
     Scripted {
         program: ".venvs/taskiq_redis/bin/python",
         worker: &["-m", "taskiq", "worker", "taskiq_redis_jobs:broker", "--workers", "1", "--max-async-tasks", "3"],

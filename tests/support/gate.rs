@@ -45,24 +45,28 @@ impl Gate {
 
     /// A gate that clients and the broker (`rediss://localhost:PORT` or `amqps://localhost:PORT`) are spoken to by TLS.
     pub(crate) fn start_secure(dir: &Path, upstream: &str, files: &Certificates) -> Gate {
-        let listener = format!("127.0.0.1:{}", free_port());
-        let protocol = if upstream.starts_with("amqps://") { "amqp" } else { "redis" };
         let [ca, cert, key] = ["ca.crt", "server.crt", "server.key"].map(|file| files.path(file));
-        let settings = [
-            ("PROTOCOL", protocol),
-            ("BIND", &listener),
-            ("UPSTREAM", upstream),
-            ("UPSTREAM_TLS__CA", &ca),
-            ("TLS__CERT", &cert),
-            ("TLS__KEY", &key),
-        ];
-        let settings = settings.map(|(key, value)| (format!("DRAINGATE__LISTENER__0__{key}"), value.to_owned()));
+        Gate::start_with(dir, upstream, &[("UPSTREAM_TLS__CA", &ca), ("TLS__CERT", &cert), ("TLS__KEY", &key)])
+    }
+
+    /// A gate that is told by a header of the PROXY protocol whose connection each is.
+    pub(crate) fn start_proxied(dir: &Path, upstream: &str) -> Gate {
+        Gate::start_with(dir, upstream, &[("PROXY_PROTOCOL", "true")])
+    }
+
+    /// A gate whose only listener has further settings.
+    fn start_with(dir: &Path, upstream: &str, further: &[(&str, &str)]) -> Gate {
+        let listener = format!("127.0.0.1:{}", free_port());
+        let protocol = if upstream.starts_with("amqp") { "amqp" } else { "redis" };
+        let usual = [("PROTOCOL", protocol), ("BIND", listener.as_str()), ("UPSTREAM", upstream)];
+        let settings = usual.iter().chain(further);
+        let settings = settings.map(|(key, value)| (format!("DRAINGATE__LISTENER__0__{key}"), (*value).to_owned()));
         let mut gate = Gate {
             dir: dir.to_owned(),
             upstreams: Vec::new(),
             listeners: Vec::new(),
             admin: format!("127.0.0.1:{}", free_port()),
-            environment: settings.into(),
+            environment: settings.collect(),
             server: None,
         };
         gate.up();

@@ -16,6 +16,7 @@ pub(crate) mod rabbit;
 pub(crate) mod redis;
 pub(crate) mod scripted;
 pub(crate) mod sidekiq;
+pub(crate) mod slow;
 pub(crate) mod story;
 
 use certificates::Certificates;
@@ -23,6 +24,8 @@ use gate::Gate;
 pub(crate) use joblog::JobLog;
 use rabbit::{Rabbit, Release};
 use redis::{Redis, Server, free_port};
+use slow::{SlowNetwork, Slowness};
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -34,6 +37,8 @@ pub(crate) struct World {
     pub(crate) gate: Option<Gate>,
     /// Where workers, gate and broker speak TLS to each other.
     pub(crate) certificates: Option<Certificates>,
+    /// Where the network between workers and gate is slow.
+    pub(crate) network: Option<SlowNetwork>,
     log: JobLog,
     dir: tempfile::TempDir,
 }
@@ -63,7 +68,7 @@ impl World {
     fn around(redis: impl FnOnce(&Path) -> Redis) -> World {
         let dir = tempfile::Builder::new().prefix("draingate-").tempdir().expect("a temporary directory");
         let log = JobLog::new(dir.path().join("job.log"));
-        World { redis: redis(dir.path()), rabbit: None, gate: None, certificates: None, log, dir }
+        World { redis: redis(dir.path()), rabbit: None, gate: None, certificates: None, network: None, log, dir }
     }
 
     /// Redis with the gate before it, which connects to it over a Unix socket.
@@ -105,6 +110,25 @@ impl World {
         world
     }
 
+    /// Redis with the gate before it, and a slow network before the gate.
+    pub(crate) fn behind(slowness: Slowness) -> World {
+        let mut world = World::without_gate();
+        let gate = Gate::start_proxied(world.path(), &format!("redis://{}", world.redis.address()));
+        world.network = Some(SlowNetwork::before(&gate.listener(0), slowness));
+        world.gate = Some(gate);
+        world
+    }
+
+    /// The same with RabbitMQ of this release.
+    pub(crate) fn with_behind(release: Release, slowness: Slowness) -> World {
+        let mut world = World::without_gate();
+        let rabbit = Rabbit::start(release, world.path());
+        let gate = Gate::start_proxied(world.path(), &format!("amqp://{}", rabbit.address()));
+        world.network = Some(SlowNetwork::before(&gate.listener(0), slowness));
+        (world.gate, world.rabbit) = (Some(gate), Some(rabbit));
+        world
+    }
+
     /// The broker itself.
     pub(crate) fn broker_address(&self) -> String {
         self.rabbit.as_ref().map_or_else(|| self.redis.address(), Rabbit::address)
@@ -126,9 +150,18 @@ impl World {
         self.gate.as_mut().expect("this world has a gate")
     }
 
-    /// The broker as workers see it: through the gate where there is one.
+    /// The broker as one worker sees it: through the gate where there is one.
     pub(crate) fn worker_address(&self) -> String {
-        self.gate.as_ref().map_or_else(|| self.broker_address(), |gate| gate.listener(0))
+        self.worker_way().0
+    }
+
+    /// The same, and where the worker seems to come from, if the network hides it.
+    pub(crate) fn worker_way(&self) -> (String, Option<Ipv4Addr>) {
+        if let Some(network) = &self.network {
+            let (address, from) = network.enter();
+            return (address, Some(from));
+        }
+        (self.gate.as_ref().map_or_else(|| self.broker_address(), |gate| gate.listener(0)), None)
     }
 
     pub(crate) fn path(&self) -> &Path {

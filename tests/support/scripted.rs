@@ -43,7 +43,8 @@ impl Scripted {
 impl System for Scripted {
     fn start(&self, world: &World, name: &str, life: usize) -> Worker {
         let label = format!("{name}.{life}");
-        let mut run = self.command(world, &world.worker_address(), self.worker);
+        let (address, from) = world.worker_way();
+        let mut run = self.command(world, &address, self.worker);
         run.env("WORKER", &label).env("NAME", name);
         let mut process = Proc::start(&mut run, &world.path().join(format!("{label}.log")));
         let pid = world.log().await_ready(&label, &mut process).pid;
@@ -59,7 +60,11 @@ impl System for Scripted {
                     let connections = detail["connections"].as_array().cloned().unwrap_or_default();
                     connections.iter().any(|connection| connection["pid"] == pid)
                 };
-                gate.workers().into_iter().find(of_process).map(|worker| text(&worker["id"]).to_owned())
+                let is_it = |worker: &serde_json::Value| match from {
+                    Some(from) => text(&worker["address"]) == from.to_string(),
+                    None => of_process(worker),
+                };
+                gate.workers().into_iter().find(is_it).map(|worker| text(&worker["id"]).to_owned())
             }),
         };
         Worker { process, name, label }
