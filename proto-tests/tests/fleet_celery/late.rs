@@ -85,6 +85,71 @@ fn two_heartbeats_that_were_late_from_the_first_on_prove_nothing() {
     );
 }
 
+/// The first one was late by itself, and those behind it came together, late as well: how late the quickest was cannot be told
+/// before two in a row have come equally late. Then it can.
+#[test]
+fn a_heartbeat_that_was_late_by_itself_proves_nothing_of_the_next() {
+    play(
+        "
+        + c1 10.0.0.5
+        + c2 10.0.0.5
+        + c4 10.0.0.5
+        c1 fetch celery
+        c4 named celery w1@a
+        c1 gets t1
+        0.3s
+        c2 ack t1
+        1.4s
+        c1 gets t2
+        c1 gets t3
+        drain d w1@a
+        2.1s
+        c2 ack t2
+        2.2s
+        c4 beat ts=0s active=0 processed=0
+        7.1s
+        c2 ack t3
+        7.3s
+        c4 beat ts=2.1s active=0 processed=1
+        c4 beat ts=4.1s active=0 processed=2         # before the last one began
+        ? w1@a sealed
+        7.4s
+        c4 beat ts=6.1s active=0 processed=2
+        ? w1@a sealed
+        8.2s
+        c4 beat ts=8.2s active=1 processed=3
+        ? w1@a sealed
+        10.3s
+        c4 beat ts=10.3s active=0 processed=3
+        ? w1@a drained reported
+    ",
+    );
+}
+
+/// However uneven the network is, it is known after some of them.
+#[test]
+fn heartbeats_on_an_uneven_network_are_believed_after_a_while() {
+    let beats: Vec<String> = (1..8)
+        .map(|n| format!("{}.{}s\nc4 beat ts={}s active=0 processed=0\n? w1@a sealed", 2 * n, n % 2 * 6, 2 * n))
+        .collect();
+    play(&format!(
+        "
+        + c1 10.0.0.5
+        + c4 10.0.0.5
+        c1 fetch celery
+        c4 named celery w1@a
+        c1 gets t1
+        c1 ack t1
+        drain d w1@a
+        {}
+        16s
+        c4 beat ts=16s active=0 processed=1
+        ? w1@a drained reported
+        ",
+        beats.join("\n")
+    ));
+}
+
 /// The same for the counts: acks that came long before such a heartbeat are none that it knows of.
 #[test]
 fn counts_of_heartbeats_that_were_late_from_the_first_on_do_not_match() {

@@ -30,8 +30,8 @@ enum Stage {
 #[derive(Clone, Debug)]
 enum Event {
     Queue(usize),
-    /// The worker's fetch arrives at the gate.
-    Fetch,
+    /// The worker's fetch arrives at the gate, on the connection that it was sent on.
+    Fetch(u64),
     /// The fetch's slice at the broker is over.
     Slice(u64),
     /// The job arrives at the worker.
@@ -160,6 +160,8 @@ impl Celery {
         self.log.push(format!("{:>6} restart", self.course.now - START));
         self.gate.restart(self.course.now);
         self.fetch = None;
+        // it asks for nothing before it is back
+        self.fetching = true;
         self.base += 100;
         self.scheduled.clear();
         for index in self.prefetched.drain(..) {
@@ -187,8 +189,9 @@ impl Celery {
                 self.fetching = false;
                 self.ask();
             }
-            Event::Fetch if self.gate.fleet.workers(now, None, true).is_ok_and(|w| w[0].connections == 0) => {}
-            Event::Fetch => {
+            Event::Fetch(conn) if !known(conn, self.base) => {}
+            Event::Fetch(_) if self.gate.fleet.workers(now, None, true).is_ok_and(|w| w[0].connections == 0) => {}
+            Event::Fetch(_) => {
                 let place = if self.gate.is_marked(self.base + FETCHER) { Place::Gate } else { Place::Broker };
                 self.fetches += 1;
                 self.fetch = Some((place, self.fetches));
@@ -216,8 +219,8 @@ impl Celery {
             }
             Event::Receive(_) => {}
             Event::Due(index) => {
-                if self.stages[index] == Stage::Delivered {
-                    self.scheduled.remove(&index);
+                // what it had before it lost its connections is forgotten
+                if self.stages[index] == Stage::Delivered && self.scheduled.remove(&index) {
                     self.prefetched.push_back(index);
                     self.start();
                 }
@@ -243,7 +246,7 @@ impl Celery {
         let held = self.prefetched.len() + self.active();
         if !self.fetching && held < self.slots * 4 {
             self.fetching = true;
-            self.course.send(self.base + FETCHER, Event::Fetch);
+            self.course.send(self.base + FETCHER, Event::Fetch(self.base + FETCHER));
         }
     }
 

@@ -10,6 +10,7 @@
 //!
 //! When a heartbeat was composed is told by how much later it came than the quickest one did. That one may have been under
 //! way itself, but not for a period: if the network stood still from the very first on, the last that it brought was not.
+//! (One alone may have been, if what kept it kept the next one, too: so two in a row must have come equally late.)
 
 use super::{Doubt, Verdict, cut_mid_job};
 use crate::fleet::boundary::FleetSettings;
@@ -70,6 +71,8 @@ pub(in crate::fleet) struct CeleryVoice {
     idle_in: Option<u64>,
     /// The least that a heartbeat arrived behind its timestamp, in milliseconds: how far the clocks are apart, and the way.
     behind: Option<i64>,
+    /// One of those so far was quick: two in a row came equally late, or as many as are kept came at their own pace.
+    settled: bool,
 }
 
 impl Default for CeleryVoice {
@@ -84,6 +87,7 @@ impl Default for CeleryVoice {
             must_reach: 0,
             idle_in: None,
             behind: None,
+            settled: false,
         }
     }
 }
@@ -129,10 +133,25 @@ impl CeleryVoice {
         let (Some(first), Some(newest)) = (self.beats.front(), self.beats.back()) else { return };
         let span = newest.timestamp.unwrap_or(0).saturating_sub(first.timestamp.unwrap_or(0));
         let apart = newest.arrival.saturating_sub(first.arrival) >= span.saturating_sub(self.period / 2);
+        let all = apart && self.beats.len() == BEATS;
         self.behind = match self.behind {
-            Some(_) if apart && self.beats.len() == BEATS => least(&self.beats),
+            Some(_) if all => least(&self.beats),
             known => known.into_iter().chain(newest.behind()).min(),
         };
+        self.settled |= all || self.is_even();
+    }
+
+    /// The newest heartbeat and the one before it came as quickly as any.
+    fn is_even(&self) -> bool {
+        let mut latest = self.beats.iter().rev();
+        let (Some(least), Some(newest), Some(before)) = (self.behind, latest.next(), latest.next()) else {
+            return false;
+        };
+        let margin = i64::try_from(self.period / 8).unwrap_or(i64::MAX);
+        let quick = |beat: &Beat| beat.behind().is_some_and(|behind| behind.saturating_sub(least) <= margin);
+        let times = before.timestamp.zip(newest.timestamp);
+        let apart = times.is_some_and(|(before, newest)| newest.saturating_sub(before) >= self.period / 2);
+        quick(newest) && quick(before) && apart
     }
 
     /// How long the newest heartbeat was under way for longer than the quickest one.
@@ -144,7 +163,7 @@ impl CeleryVoice {
 
     /// The newest heartbeat was not composed before.
     fn not_before(&self) -> Option<Millis> {
-        let newest = self.beats.back().filter(|newest| newest.timestamp.is_some())?;
+        let newest = self.beats.back().filter(|newest| newest.timestamp.is_some() && self.settled)?;
         Some(newest.arrival.saturating_sub(self.delay().saturating_add(self.period)))
     }
 
