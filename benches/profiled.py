@@ -31,12 +31,12 @@ TRAINING = {
     "p16-64": 0.1,
     "p16-4096": 0.1,
     "pop-50": 1.0,
-    "celery-redis": 1.0,
-    "celery-redis-10k": 0.3,
-    "amqp-100": 1.0,
-    "celery-amqp": 1.0,
-    "canned-100": 0.1,
-    "canned-publish-100": 0.1,
+    "celery-redis": 0.33,
+    "celery-redis-10k": 0.1,
+    "amqp-100": 0.5,
+    "celery-amqp": 0.33,
+    "canned-100": 0.02,
+    "canned-publish-100": 0.03,
 }
 # Seconds until a gate that was told to stop has written its counts.
 PATIENCE = 60

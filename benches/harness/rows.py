@@ -99,63 +99,63 @@ def rows():
         "celery-redis",
         "Celery's jobs on Redis, 100 B",
         "redis",
-        job("celery-redis", "redis", 8_000, size=100, **celery),
+        job("celery-redis", "redis", 24_000, size=100, **celery),
     )
     add(
         "celery-redis-10k",
         "Celery's jobs on Redis, 10 kB",
         "redis",
-        job("celery-redis", "redis", 5_000, size=10_000, **celery),
+        job("celery-redis", "redis", 15_000, size=10_000, **celery),
     )
     amqp = {"connections": 4, "window": 1000}
     add(
         "amqp-100",
         "RabbitMQ: publish, deliver, ack, 100 B",
         "rabbitmq",
-        job("amqp", "rabbitmq", 25_000, size=100, **amqp),
+        job("amqp", "rabbitmq", 50_000, size=100, **amqp),
     )
     add(
         "amqp-10k",
         "RabbitMQ: publish, deliver, ack, 10 kB",
         "rabbitmq",
-        job("amqp", "rabbitmq", 10_000, size=10_000, **amqp),
+        job("amqp", "rabbitmq", 20_000, size=10_000, **amqp),
     )
     celery = {"connections": 8, "window": 200, "queue": "celery", "direct": True}
     add(
         "celery-amqp",
         "Celery's jobs on RabbitMQ, 100 B",
         "rabbitmq",
-        job("celery-amqp", "rabbitmq", 12_000, size=100, **celery),
+        job("celery-amqp", "rabbitmq", 36_000, size=100, **celery),
     )
     add(
         "celery-amqp-10k",
         "Celery's jobs on RabbitMQ, 10 kB",
         "rabbitmq",
-        job("celery-amqp", "rabbitmq", 6_000, size=10_000, **celery),
+        job("celery-amqp", "rabbitmq", 18_000, size=10_000, **celery),
     )
     add(
         "canned-100",
         "canned broker: deliver, ack, 100 B",
         "canned100",
-        job("deliver", "canned100", 300_000, connections=4),
+        job("deliver", "canned100", 1_500_000, connections=4),
     )
     add(
         "canned-10k",
         "canned broker: deliver, ack, 10 kB",
         "canned10k",
-        job("deliver", "canned10k", 60_000, connections=4),
+        job("deliver", "canned10k", 150_000, connections=4),
     )
     add(
         "canned-publish-100",
         "canned broker: publish, 100 B",
         "canned100",
-        job("publish", "canned100", 400_000, connections=4, size=100),
+        job("publish", "canned100", 1_500_000, connections=4, size=100),
     )
     add(
         "canned-publish-10k",
         "canned broker: publish, 10 kB",
         "canned10k",
-        job("publish", "canned10k", 60_000, connections=4, size=10_000),
+        job("publish", "canned10k", 150_000, connections=4, size=10_000),
     )
     requests = job("requests", "redis", 20_000, connections=50, size=64)
     add("late-requests", "SET and GET at a fixed rate", "redis", requests, capacity=requests)
