@@ -9,7 +9,7 @@ mod report;
 
 pub use evidence::Evidence;
 pub use protocol::Protocol;
-pub use report::{CeleryEvent, Report};
+pub use report::Report;
 
 use crate::question::Answer;
 use std::fmt;

@@ -7,8 +7,7 @@
 use draingate::fleet::view::WorkerState;
 use draingate::fleet::{ClosedBy, DrainRequest, Effect, Fleet, FleetSettings, Peer, Process, Ttl};
 use draingate::job::{
-    CeleryEvent, ConnId, Evidence, FetchEnd, Found, Job, JobEvent, JobKey, Millis, Outcome, Place, Protocol, Report,
-    System,
+    ConnId, Evidence, FetchEnd, Found, Job, JobEvent, JobKey, Millis, Outcome, Place, Protocol, Report, System,
 };
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -74,15 +73,14 @@ fn event() -> impl Strategy<Value = JobEvent> {
         1 => Just(JobEvent::User("app".into())),
         1 => (0_u8..2).prop_map(|n| JobEvent::Tagged(format!("tag{n}"))),
         6 => (0_u32..3, 0_u64..5, 0_u32..3).prop_map(|(active, processed, pid)| JobEvent::Report(Report::Celery {
-            kind: CeleryEvent::Heartbeat,
             pid: Some(pid),
             active: Some(active),
             processed: Some(processed),
             timestamp: None,
             period: Some(2_000),
         })),
-        4 => (0_u32..3, 0_u32..2, any::<bool>()).prop_map(|(c, busy, quiet)| JobEvent::Report(Report::Sidekiq {
-            concurrency: Some(c), busy: Some(busy), quiet, beat: None
+        4 => (0_u32..3, 0_u32..2).prop_map(|(c, busy)| JobEvent::Report(Report::Sidekiq {
+            concurrency: Some(c), busy: Some(busy), beat: None
         })),
         2 => any::<bool>().prop_map(|busy| JobEvent::Report(Report::SidekiqWork {
             running: if busy { vec!["i1".into()] } else { vec![] }
@@ -329,7 +327,7 @@ proptest! {
 #[test]
 fn a_rest_that_the_ledger_contradicts_is_none() {
     let fetch = || JobEvent::FetchAsked { place: Place::Broker, blocking: true, queues: ["q0".into()].into() };
-    let beat = Report::Sidekiq { concurrency: Some(2), busy: Some(0), quiet: false, beat: None };
+    let beat = Report::Sidekiq { concurrency: Some(2), busy: Some(0), beat: None };
     let job = Job { key: JobKey::Text("k0".into()), id: "i0".into(), name: "t".into(), queue: "q".into(), eta: None };
     let connect = || Step::Connect { address: 0, local: false, own: false };
     let event = |conn, event| Step::Event { conn, event };

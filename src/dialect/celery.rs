@@ -9,7 +9,7 @@
 
 use super::json::{Skim, Wanted, early};
 use super::{Claim, Dialect, Interest, Known, Meaning, Memory, Note, Payload, PopShape};
-use crate::job::{CeleryEvent, Job, JobEvent, JobKey, Millis, Report, System};
+use crate::job::{Job, JobEvent, JobKey, Millis, Report, System};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use memchr::{memchr_iter, memmem};
@@ -185,12 +185,9 @@ fn event(message: &[u8], out: &mut Vec<JobEvent>) {
 /// The JSON of a worker event, as it travels on AMQP.
 pub(super) fn event_body(body: &[u8], out: &mut Vec<JobEvent>) {
     let event = Skim::of(EVENT, body);
-    let kind = match event.get("type") {
-        Some("worker-heartbeat") => CeleryEvent::Heartbeat,
-        Some("worker-online") => CeleryEvent::Online,
-        Some("worker-offline") => CeleryEvent::Offline,
-        _ => return,
-    };
+    if !matches!(event.get("type"), Some("worker-heartbeat" | "worker-online" | "worker-offline")) {
+        return;
+    }
     let seconds = |path| event.get(path)?.parse::<f64>().ok().filter(|s| (0.0..1e11).contains(s)).map(to_millis);
     let number = |path| event.get(path)?.parse::<u64>().ok();
     out.push(JobEvent::Recognised(System::Celery));
@@ -198,7 +195,6 @@ pub(super) fn event_body(body: &[u8], out: &mut Vec<JobEvent>) {
         out.push(JobEvent::Named { system: System::Celery, name: name.to_owned() });
     }
     out.push(JobEvent::Report(Report::Celery {
-        kind,
         pid: number("pid").and_then(|n| u32::try_from(n).ok()),
         active: number("active").and_then(|n| u32::try_from(n).ok()),
         processed: number("processed"),
@@ -275,7 +271,6 @@ mod tests {
         assert_eq!(
             out[2],
             JobEvent::Report(Report::Celery {
-                kind: CeleryEvent::Heartbeat,
                 pid: Some(7),
                 active: Some(2),
                 processed: Some(5),

@@ -127,7 +127,6 @@ fn heartbeat(fields: &[&[u8]], out: &mut Vec<JobEvent>) {
             .or(Skim::of(CONCURRENCY, info).get("concurrency"))
             .and_then(|n| n.parse().ok()),
         busy: text(b"busy").and_then(|n| n.parse().ok()),
-        quiet: text(b"quiet") == Some("true"),
         beat: beat.map(|s| (s * 1000.0) as u64),
     }));
 }

@@ -12,18 +12,17 @@ use crate::job::{ConnId, Evidence, JobKey, Millis, Report};
 impl Fleet {
     pub(super) fn report(&mut self, now: Millis, id: ConnId, report: Report) {
         match report {
-            Report::Celery { kind: _, pid, active, processed, timestamp, period } => {
+            Report::Celery { pid, active, processed, timestamp, period } => {
                 let Some(life) = self.reporting_life(now, id, pid, processed) else { return };
                 self.split_if_new(now, id, life);
                 let beat =
                     celery::Beat { timestamp, arrival: now, active, processed, acks: 0, acks_before: 0, epoch: 0 };
                 self.celery_beat(now, id, beat, period);
             }
-            Report::Sidekiq { concurrency, busy, quiet, beat } => {
+            Report::Sidekiq { concurrency, busy, beat } => {
                 let Some((epoch, no, voice)) = self.sidekiq_voice(id, now) else { return };
                 let news = concurrency.is_some() && concurrency != voice.concurrency;
                 voice.concurrency = concurrency.or(voice.concurrency);
-                voice.quiet = quiet;
                 let back = voice.push(now, busy, beat, epoch);
                 self.sidekiq_is_back(no, back);
                 self.sidekiq_speaks(now, no, busy.is_some_and(|busy| busy > 0));

@@ -5,10 +5,8 @@ use super::{JobKey, Millis};
 /// What a worker says about itself.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Report {
-    /// Celery's `worker-heartbeat`, `worker-online` and `worker-offline` events.
+    /// Celery's `worker-heartbeat`, and its `worker-online` and `worker-offline`, which say the same.
     Celery {
-        /// Which of the events.
-        kind: CeleryEvent,
         /// Process id of the worker's main process, as it sees itself.
         pid: Option<u32>,
         /// Tasks being executed when it was composed; prefetched and ETA tasks are not counted.
@@ -26,8 +24,6 @@ pub enum Report {
         concurrency: Option<u32>,
         /// Threads that run a job.
         busy: Option<u32>,
-        /// The process has been told to take no more jobs.
-        quiet: bool,
         /// When it was composed, by the worker's own clock.
         beat: Option<Millis>,
     },
@@ -57,15 +53,4 @@ pub enum Report {
         /// The process.
         name: String,
     },
-}
-
-/// The Celery worker events that the gate reads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CeleryEvent {
-    /// The worker has just started (or reconnected).
-    Online,
-    /// Every two seconds.
-    Heartbeat,
-    /// The worker is shutting down.
-    Offline,
 }

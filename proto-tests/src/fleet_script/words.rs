@@ -3,7 +3,7 @@
 use super::ZERO;
 use draingate::fleet::view::JobEnd;
 use draingate::fleet::{DrainRequest, JobCount, Notice, Ttl};
-use draingate::job::{CeleryEvent, Evidence, Found, Job, JobEvent, JobKey, Millis, Outcome, Report, System};
+use draingate::job::{Evidence, Found, Job, JobEvent, JobKey, Millis, Outcome, Report, System};
 
 pub(super) fn job(words: &[&str], now: Millis) -> Result<Job, String> {
     let key = words.get(1).copied().ok_or("a job needs a key")?;
@@ -73,7 +73,7 @@ pub(super) fn told(words: &[&str], now: Millis) -> Result<JobEvent, String> {
         "scripts" => JobEvent::Unrefused { why: words[1..].join(" "), found: Found::Something },
         "seeks" => JobEvent::Unrefused { why: words[1..].join(" "), found: Found::Nothing },
         "opaque" => JobEvent::Opaque,
-        "beat" | "online" | "offline" => celery_report(words, now)?,
+        "beat" | "online" => celery_report(words, now)?,
         "sidekiq" => sidekiq_report(words, now)?,
         "work" => {
             JobEvent::Report(Report::SidekiqWork { running: words[1..].iter().map(|jid| (*jid).to_owned()).collect() })
@@ -85,18 +85,12 @@ pub(super) fn told(words: &[&str], now: Millis) -> Result<JobEvent, String> {
 
 pub(super) fn celery_report(words: &[&str], now: Millis) -> Result<JobEvent, String> {
     let option = |name: &str| words.iter().find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
-    let kind = match words[0] {
-        "online" => CeleryEvent::Online,
-        "offline" => CeleryEvent::Offline,
-        _ => CeleryEvent::Heartbeat,
-    };
     let timestamp = match option("ts") {
         Some("none") => None,
         Some(ts) => Some(moment(ts)?),
         None => Some(now),
     };
     Ok(JobEvent::Report(Report::Celery {
-        kind,
         pid: Some(option("pid").map_or(Ok(1), str::parse).map_err(|_| "pid")?),
         active: Some(option("active").map_or(Ok(0), str::parse).map_err(|_| "active")?),
         processed: option("processed").map(str::parse).transpose().map_err(|_| "processed")?,
@@ -110,7 +104,6 @@ pub(super) fn sidekiq_report(words: &[&str], now: Millis) -> Result<JobEvent, St
     Ok(JobEvent::Report(Report::Sidekiq {
         concurrency: option("c").map(str::parse).transpose().map_err(|_| "c")?,
         busy: option("busy").map(str::parse).transpose().map_err(|_| "busy")?,
-        quiet: words.contains(&"quiet"),
         beat: Some(option("beat").map_or(Ok(now), moment)?),
     }))
 }

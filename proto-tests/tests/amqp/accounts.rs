@@ -338,7 +338,7 @@ fn a_workers_events_and_results_are_read() {
         W= 1 send celeryev worker.heartbeat {beat} hostname=w1@vm
         E Recognised celery
         E Named celery w1@vm
-        E Report celery heartbeat pid=7 active=1 processed=4 at=9500 period=2000
+        E Report celery pid=7 active=1 processed=4 at=9500 period=2000
         W= 1 send celeryev task.multi [] hostname=w1@vm
         W= 1 send - 0123 {{"task_id":"x","status":"SUCCESS","result":10}} correlation=x
         E Result x

@@ -1,7 +1,7 @@
 //! Heartbeats that come later than they were sent, or seldom.
 
 use super::{WORKER, story};
-use draingate::job::{CeleryEvent, ConnId, JobEvent, Report};
+use draingate::job::{ConnId, JobEvent, Report};
 use proto_tests::fleet_script::{ZERO, play};
 
 /// The network stood still for heartbeats, and not for the job that began meanwhile: what comes then is from before it.
@@ -234,9 +234,9 @@ fn figures_beyond_all_measure_prove_nothing() {
     let mut script = play(&format!("{WORKER}\n1s\nc1 gets t1\nc2 ack t1\ndrain d all"));
     let farthest = (1 << 63) + ZERO + 1_000;
     for (timestamp, period) in [(farthest, 2_000), (0, 2_000), (u64::MAX, u64::MAX), (0, u64::MAX), (ZERO, u64::MAX)] {
-        let (kind, pid, active, processed) = (CeleryEvent::Heartbeat, Some(1), Some(0), Some(0));
+        let (pid, active, processed) = (Some(1), Some(0), Some(0));
         let (timestamp, period) = (Some(timestamp), Some(period));
-        let beat = Report::Celery { kind, pid, active, processed, timestamp, period };
+        let beat = Report::Celery { pid, active, processed, timestamp, period };
         script.fleet.event(ZERO + 1_000, ConnId(3), JobEvent::Report(beat));
         script.play("? w1@a sealed running=1");
     }

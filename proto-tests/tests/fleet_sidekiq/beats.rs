@@ -66,15 +66,15 @@ fn two_heartbeats_decide_for_a_quieted_process() {
         +10s
         ? host:1:aaaa sealed running=2
         c3 work
-        c3 sidekiq busy=0 quiet
+        c3 sidekiq busy=0
         ? host:1:aaaa sealed
         +3s
         c3 work
-        c3 sidekiq busy=0 quiet          # too near
+        c3 sidekiq busy=0          # too near
         ? host:1:aaaa sealed
         +2s
         c3 work
-        c3 sidekiq busy=0 quiet
+        c3 sidekiq busy=0
         ? host:1:aaaa drained reported running=0
     ",
     );

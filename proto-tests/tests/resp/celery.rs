@@ -215,7 +215,7 @@ fn worker_events_are_read() {
             W> PUBLISH /0.celeryev/worker.{short} {message}
             E Recognised celery
             E Named celery w1@vm
-            E Report celery {short} pid=77 active=2 processed=5 at=1795000000250 period=2000
+            E Report celery pid=77 active=2 processed=5 at=1795000000250 period=2000
             B> PUBLISH /0.celeryev/worker.{short} {message}
             B= :1"
         ));

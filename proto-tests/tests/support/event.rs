@@ -1,6 +1,6 @@
 //! The short text form of events.
 
-use draingate::job::{CeleryEvent, FetchEnd, Job, JobEvent, JobKey, Outcome, Place, Report};
+use draingate::job::{FetchEnd, Job, JobEvent, JobKey, Outcome, Place, Report};
 
 /// See the module.
 pub fn text(event: &JobEvent) -> String {
@@ -84,14 +84,9 @@ fn shown(job: &Job) -> String {
 fn reported(report: &Report) -> String {
     let number = |n: Option<u64>| n.map_or("-".to_owned(), |n| n.to_string());
     match report {
-        Report::Celery { kind, pid, active, processed, timestamp, period } => {
-            let kind = match kind {
-                CeleryEvent::Online => "online",
-                CeleryEvent::Heartbeat => "heartbeat",
-                CeleryEvent::Offline => "offline",
-            };
+        Report::Celery { pid, active, processed, timestamp, period } => {
             format!(
-                "celery {kind} pid={} active={} processed={} at={} period={}",
+                "celery pid={} active={} processed={} at={} period={}",
                 number(pid.map(u64::from)),
                 number(active.map(u64::from)),
                 number(*processed),
@@ -99,8 +94,8 @@ fn reported(report: &Report) -> String {
                 number(*period)
             )
         }
-        Report::Sidekiq { concurrency, busy, quiet, beat } => format!(
-            "sidekiq concurrency={} busy={} quiet={quiet} beat={}",
+        Report::Sidekiq { concurrency, busy, beat } => format!(
+            "sidekiq concurrency={} busy={} beat={}",
             number(concurrency.map(u64::from)),
             number(busy.map(u64::from)),
             number(*beat)

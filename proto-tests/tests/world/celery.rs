@@ -3,7 +3,7 @@
 
 use super::{Course, Gate, START};
 use draingate::fleet::view::WorkerState;
-use draingate::job::{CeleryEvent, ConnId, FetchEnd, Job, JobEvent, JobKey, Millis, Place, Report, System};
+use draingate::job::{ConnId, FetchEnd, Job, JobEvent, JobKey, Millis, Place, Report, System};
 use draingate::question::{Answer, List, Question};
 use proptest::test_runner::TestCaseError;
 use std::collections::{BTreeSet, VecDeque};
@@ -330,7 +330,6 @@ impl Celery {
             return;
         }
         let report = Report::Celery {
-            kind: CeleryEvent::Heartbeat,
             pid: Some(1),
             active: Some(self.active() as u32),
             processed: Some(self.processed),

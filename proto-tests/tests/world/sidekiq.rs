@@ -215,7 +215,7 @@ impl Sidekiq {
         let busy = Some(running.len() as u32);
         let beat = Some(self.course.now);
         let concurrency = Some(self.threads.len() as u32);
-        let report = Report::Sidekiq { concurrency, busy, quiet: self.is_quiet(), beat };
+        let report = Report::Sidekiq { concurrency, busy, beat };
         let work = JobEvent::Report(Report::SidekiqWork { running });
         self.course.send(HEART, Event::Arrive(HEART, vec![work, JobEvent::Report(report)]));
         self.course.after(5_000, Event::Compose);

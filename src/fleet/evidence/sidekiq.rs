@@ -45,7 +45,6 @@ impl Beat {
 #[derive(Clone, Debug, Default)]
 pub(in crate::fleet) struct SidekiqVoice {
     pub(in crate::fleet) concurrency: Option<u32>,
-    pub(in crate::fleet) quiet: bool,
     /// It has stopped in good order: its threads have ended, nothing was delivered since and no heartbeat shows work.
     pub(in crate::fleet) left: bool,
     beats: VecDeque<Beat>,
