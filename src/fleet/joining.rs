@@ -124,7 +124,7 @@ impl Fleet {
             self.attach(*id, to);
         }
         self.join_drains(now, &old, to);
-        self.journal_merged(to);
+        self.journal_moved(from, to);
         self.replay_strays(now, std::mem::take(&mut old.strays), to);
         // among their fetches may be that of the last thread
         let asks = |id: &&ConnId| self.conns.get(id).is_some_and(Conn::is_thread_asking);

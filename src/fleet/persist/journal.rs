@@ -5,6 +5,7 @@
 //! | `V` | the version |
 //! | `W`, `N`, `L`, `Q` | a worker, an alias of it, a life of it, a queue of it |
 //! | `D`, `A`, `R`, `E`, `Z` | a job in its hands, acknowledged at its start, its result seen, its end; all its jobs gone |
+//! | `T`, `U` | it got something in a way that is no fetch; it works on a job twice |
 //! | `S`, `G`, `X` | the state changed; the worker is over; the worker is forgotten |
 //! | `B`, `P`, `J` | since when the recorder runs; a worker departed; a job that was in its hands |
 //!
@@ -145,12 +146,8 @@ fn worker_lines(worker: &Worker) -> Vec<String> {
         worker.protocol.as_str(),
     ];
     let mut lines = vec![record('W', &fields)];
-    lines.extend(
-        worker
-            .took
-            .filter(|took| *took > Found::Nothing)
-            .map(|took| record('T', &[&worker.id.0, flag(took == Found::Job)])),
-    );
+    let took = worker.took.filter(|took| *took > Found::Nothing);
+    lines.extend(took.map(|took| record('T', &[&worker.id.0, flag(took == Found::Job)])));
     lines.extend(worker.runs_twice.then(|| record('U', &[&worker.id.0])));
     lines.extend(worker.aliases.iter().map(|alias| record('N', &[&worker.id.0, &alias.0])));
     lines.extend(worker.lives.iter().map(|life| life_line(&worker.id, life)));
@@ -246,20 +243,12 @@ impl Fleet {
         write_ledger(worker, &mut self.journal);
     }
 
+    /// Jobs have gone from one worker to another; the former may be forgotten already.
     pub(in crate::fleet) fn journal_moved(&mut self, from: WorkerNo, to: WorkerNo) {
         let jobs = self.workers.get(&to).is_some_and(|worker| !worker.ledger.is_empty());
         if jobs {
             self.journal_worker(to);
             self.journal_ledger(from);
-            self.journal_ledger(to);
-        }
-    }
-
-    /// Another worker, which is forgotten already, was joined into this one.
-    pub(in crate::fleet) fn journal_merged(&mut self, to: WorkerNo) {
-        let jobs = self.workers.get(&to).is_some_and(|worker| !worker.ledger.is_empty());
-        if jobs {
-            self.journal_worker(to);
             self.journal_ledger(to);
         }
     }
