@@ -28,34 +28,28 @@ impl Fleet {
         let number = self.number();
         let Some((conn, worker)) = self.pair(id) else { return };
         let no = worker.no;
-        let repeated = conn.names.name.as_ref() == Some(&name);
-        if !repeated {
+        if conn.names.name.as_ref() != Some(&name) {
             conn.names.name = Some(name.clone());
         }
-        let same: Vec<LifeNo> =
-            worker.lives.iter().filter(|life| life.system == system && life.name == name).map(|life| life.no).collect();
-        let fresh = same.is_empty();
-        match same.as_slice() {
-            [] => {
+        let reports = system == System::Celery;
+        let same = worker.lives.iter_mut().filter(|life| life.system == system && life.name == name);
+        let mut same: Vec<&mut Life> = same.collect();
+        let (fresh, alone) = (same.is_empty(), same.len() == 1);
+        match same.last_mut() {
+            None => {
                 conn.life = Some(LifeNo(number));
                 worker.lives.push(Life::new(LifeNo(number), system, name, now));
             }
-            [one] => {
-                conn.life = Some(*one);
-                worker.gap = false;
-                let word = worker.life_mut(*one).filter(|life| life.system != System::Celery);
-                if let Some(life) = word {
-                    life.last_seen = now;
-                }
-            }
+            // which of them speaks, its reports tell
+            Some(_) if reports && !alone => {}
             // after another birth under the same name the youngest is meant
-            [.., youngest] if system != System::Celery => {
-                conn.life = Some(*youngest);
-                if let Some(life) = worker.life_mut(*youngest) {
-                    life.last_seen = now;
+            Some(youngest) => {
+                conn.life = Some(youngest.no);
+                if !reports {
+                    youngest.last_seen = now;
                 }
+                worker.gap &= !alone;
             }
-            _ => {}
         }
         let first = !worker.fetching;
         self.set_system(now, no, system);
@@ -69,7 +63,7 @@ impl Fleet {
         if fresh {
             self.journal_worker(no);
         }
-        if let Some(life) = self.conns.get(&id).and_then(|conn| conn.life).filter(|_| system != System::Celery) {
+        if let Some(life) = self.conns.get(&id).and_then(|conn| conn.life).filter(|_| !reports) {
             self.split_if_new(now, id, life);
         }
     }
@@ -134,7 +128,7 @@ impl Fleet {
         let number = LifeNo(self.number());
         let (conn, worker) = self.pair(id)?;
         let name = conn.names.name.clone().unwrap_or_default();
-        let (conns, one_process) = (&worker.conns, worker.key.is_incarnation());
+        let (conns, acks, one_process) = (&worker.conns, worker.acks, worker.key.is_incarnation());
         let fits = |life: &&Life| {
             let Some(voice) = life.celery() else { return false };
             // after a reconnect one process can report on two connections in turn
@@ -149,7 +143,6 @@ impl Fleet {
         };
         let found = worker.lives.iter().find(fits).map(|life| life.no);
         let life = found.unwrap_or(number);
-        let (acks, known) = (worker.acks, worker.key.is_incarnation());
         if found.is_none() {
             worker.lives.push(Life::new(life, System::Celery, name, now));
         }
@@ -160,7 +153,7 @@ impl Fleet {
         let life = worker.life_mut(life)?;
         life.last_seen = now;
         if let Some(voice) = life.celery_mut() {
-            voice.reported_by(id, acks, known);
+            voice.reported_by(id, acks, one_process);
             voice.pid = pid.or(voice.pid);
         }
         Some(life.no)
