@@ -170,14 +170,14 @@ impl CeleryVoice {
     /// The last heartbeat that had come when the newest was composed.
     fn known_to_newest(&self) -> Option<&Beat> {
         let composed = self.not_before()?;
-        self.beats.iter().rev().skip(1).find(|beat| beat.arrival <= composed)
+        self.newest()?.1.find(|beat| beat.arrival <= composed)
     }
 
     /// Way 1: the newest heartbeat knows of all `acks`.
     fn counts_match(&self, acks: u64) -> bool {
         let Some((newest, earlier)) = self.newest() else { return false };
         let Some(processed) = newest.processed else { return false };
-        earlier.iter().filter_map(|base| Some((base, base.processed?))).any(|(base, before)| {
+        earlier.filter_map(|base| Some((base, base.processed?))).any(|(base, before)| {
             let risen = processed.checked_sub(before);
             risen.is_some_and(|risen| risen >= acks.saturating_sub(base.acks_before))
         })
@@ -185,18 +185,20 @@ impl CeleryVoice {
 
     /// Way 2: the newest heartbeat is the second idle one since the last event.
     fn is_second_idle(&self, epoch: Epoch) -> bool {
-        let Some((newest, earlier)) = self.newest() else { return false };
-        let apart = |beat: &&Beat| match (beat.timestamp, newest.timestamp) {
-            (Some(first), Some(second)) => second >= first.saturating_add(self.period),
-            _ => false,
+        let Some((newest, mut earlier)) = self.newest() else { return false };
+        let idle = |beat: &Beat| beat.epoch == epoch.no && beat.active == Some(0);
+        let apart = |beat: &Beat| {
+            let both = beat.timestamp.zip(newest.timestamp);
+            both.is_some_and(|(first, second)| second >= first.saturating_add(self.period))
         };
-        let both = |beat: &&Beat| beat.epoch == epoch.no && newest.epoch == epoch.no && beat.active == Some(0);
-        self.not_before().is_some_and(|at| at >= epoch.at) && earlier.iter().filter(both).any(|beat| apart(&beat))
+        let late = newest.epoch == epoch.no && self.not_before().is_some_and(|at| at >= epoch.at);
+        late && earlier.any(|beat| idle(beat) && apart(beat))
     }
 
-    fn newest(&self) -> Option<(&Beat, Vec<Beat>)> {
-        let newest = self.beats.back()?;
-        Some((newest, self.beats.iter().take(self.beats.len() - 1).copied().collect()))
+    /// And those before it, the latest first.
+    fn newest(&self) -> Option<(&Beat, impl Iterator<Item = &Beat>)> {
+        let mut beats = self.beats.iter().rev();
+        Some((beats.next()?, beats))
     }
 
     fn active(&self) -> usize {
