@@ -52,7 +52,8 @@ pub(super) fn judge(worker: &Worker, settings: &FleetSettings, now: Millis) -> V
     if silent {
         return Verdict::idle(Evidence::Unknown).doubt(Doubt::NoResults);
     }
-    let mut verdict = Verdict::of_ledger(worker, settings, now);
+    // which of them have begun is the worker's secret: all that are due may have
+    let mut verdict = Verdict::of_ledger(worker, settings, now, worker.ledger.len());
     verdict.doubts.extend(cut_mid_job(worker, now));
     if worker.gave_up {
         verdict.evidence = Evidence::Reported;
@@ -67,10 +68,7 @@ pub(super) fn judge(worker: &Worker, settings: &FleetSettings, now: Millis) -> V
     }
     // jobs from before the gap would have renewed their locks
     let over = |entry: &Entry| entry.restored && entry.stage != Stage::Taken;
-    let over = worker.ledger.iter().filter(|(_, entry)| over(entry)).count();
-    verdict.in_flight.running -= u32::try_from(over).unwrap_or(0).min(verdict.in_flight.running);
-    verdict.waiting_all -= over;
-    verdict.waiting = verdict.waiting.saturating_sub(over);
+    verdict.drop_running(worker.ledger.iter().filter(|(_, entry)| over(entry)).count());
     verdict.evidence = Evidence::Reported;
     verdict
 }

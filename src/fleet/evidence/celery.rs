@@ -297,25 +297,18 @@ fn surplus(worker: &Worker, index: usize) -> Vec<u64> {
 pub(super) fn judge(worker: &Worker, settings: &FleetSettings, now: Millis) -> Verdict {
     let ledger = &worker.ledger;
     let active: usize = worker.live().map(|life| life.celery().map_or(0, CeleryVoice::active)).sum();
-    let ignored = ledger.due_after(now.saturating_add(settings.delayed_margin));
     let silent = never_heard(worker) && now >= worker.since.saturating_add(FIRST_BEAT);
     let mute = silent && !worker.inquiry.speaks(now);
 
-    let mut verdict = Verdict::idle(Evidence::Exact);
-    verdict.in_flight = ledger.in_flight(now, active);
-    verdict.waiting_all = ledger.len();
+    let unseen = active.saturating_sub(ledger.len());
+    let mut verdict = Verdict::of_ledger(worker, settings, now, active);
     if mute {
         // started jobs of a worker that says nothing: not known to run, not known to be over
-        verdict.in_flight.running -= u32::try_from(ledger.started()).unwrap_or(0).min(verdict.in_flight.running);
-        verdict.waiting_all -= ledger.started();
-    } else if worker.adopted().is_some() && active > ledger.len() {
+        verdict.drop_running(ledger.started());
+    } else if worker.adopted().is_some() {
         // jobs from before the gap, known by their number only
-        let unseen = active - ledger.len();
-        verdict.in_flight.running += u32::try_from(unseen).unwrap_or(u32::MAX);
-        verdict.waiting_all += unseen;
+        verdict.add_running(unseen);
     }
-    verdict.waiting = verdict.waiting_all - ignored;
-    verdict.safe_until = ledger.first_due_after(now.saturating_add(settings.delayed_margin));
     let back =
         |at: Millis| worker.is_cut_off(at) && !worker.is_dead() && now < at.saturating_add(settings.forget_after);
     if worker.away.is_some_and(|away| !back(away.since)) {
@@ -323,7 +316,7 @@ pub(super) fn judge(worker: &Worker, settings: &FleetSettings, now: Millis) -> V
     }
     // of late acks its pool goes on with what RabbitMQ took back when it lost its connection; who has left does not
     let may_go_on = !settings.celery_acks_late && (!worker.conns.is_empty() || worker.is_awaited());
-    let goes_on = active.saturating_sub(ledger.len()) * usize::from(may_go_on);
+    let goes_on = if may_go_on { unseen } else { 0 };
     add_evidence(&mut verdict, worker, now, mute, goes_on);
     verdict.doubts.extend(cut_mid_job(worker, now));
     verdict
@@ -344,8 +337,7 @@ fn leave_out_given_back(verdict: &mut Verdict, ledger: &Ledger, now: Millis, mar
         };
         *counted = counted.saturating_sub(1);
         verdict.waiting_all = verdict.waiting_all.saturating_sub(1);
-        let ignored = entry.stage == Stage::Delivered && entry.job.eta.is_some_and(|eta| eta > limit);
-        verdict.waiting = verdict.waiting.saturating_sub(usize::from(!ignored));
+        verdict.waiting = verdict.waiting.saturating_sub(usize::from(!entry.is_delayed(limit)));
     }
 }
 

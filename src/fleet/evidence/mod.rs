@@ -268,12 +268,12 @@ impl Verdict {
         }
     }
 
-    /// Whatever is in the ledger is in flight. Which of them have begun is the worker's secret: all that are due may have.
-    pub(super) fn of_ledger(worker: &Worker, settings: &FleetSettings, now: Millis) -> Verdict {
+    /// Whatever is in the ledger is in flight; `active` of them have begun, as far as they are due.
+    pub(super) fn of_ledger(worker: &Worker, settings: &FleetSettings, now: Millis, active: usize) -> Verdict {
         let ledger = &worker.ledger;
         let limit = now.saturating_add(settings.delayed_margin);
         Verdict {
-            in_flight: ledger.in_flight(now, ledger.len()),
+            in_flight: ledger.in_flight(now, active),
             waiting: ledger.len() - ledger.due_after(limit),
             waiting_all: ledger.len(),
             safe_until: ledger.first_due_after(limit),
@@ -284,10 +284,24 @@ impl Verdict {
     /// `running` jobs in flight.
     pub(super) fn running(running: usize, evidence: Evidence) -> Verdict {
         let mut verdict = Verdict::idle(evidence);
-        verdict.in_flight.running = u32::try_from(running).unwrap_or(u32::MAX);
-        verdict.waiting = running;
-        verdict.waiting_all = running;
+        verdict.add_running(running);
         verdict
+    }
+
+    /// So many more run.
+    fn add_running(&mut self, jobs: usize) {
+        let running = u32::try_from(jobs).unwrap_or(u32::MAX);
+        self.in_flight.running = self.in_flight.running.saturating_add(running);
+        self.waiting += jobs;
+        self.waiting_all += jobs;
+    }
+
+    /// So many of those that were taken to run are not in flight.
+    fn drop_running(&mut self, jobs: usize) {
+        let running = u32::try_from(jobs).unwrap_or(u32::MAX);
+        self.in_flight.running = self.in_flight.running.saturating_sub(running);
+        self.waiting = self.waiting.saturating_sub(jobs);
+        self.waiting_all = self.waiting_all.saturating_sub(jobs);
     }
 
     /// Nobody can tell, because of `doubt`.

@@ -150,11 +150,8 @@ pub(in crate::fleet) fn note_zero(worker: &mut Worker, now: Millis) -> bool {
 
 /// See [`super::judge`].
 pub(super) fn judge(worker: &Worker, now: Millis) -> Verdict {
-    let taken = worker.ledger.taken();
     let mut verdict = judge_threads(worker, now);
-    verdict.in_flight.running += u32::try_from(taken).unwrap_or(0);
-    verdict.waiting += taken;
-    verdict.waiting_all += taken;
+    verdict.add_running(worker.ledger.taken());
     verdict
 }
 
