@@ -17,7 +17,7 @@ pub(super) fn judge(worker: &Worker, settings: &FleetSettings, now: Millis) -> V
     if worker.adopted() == Some(Adopted::Unseen) {
         return verdict.doubt(Doubt::Adopted(Adopted::Unseen, System::Unknown));
     }
-    let cut = worker.last_cut.map_or(0, |_| worker.ledger.unknown());
+    let cut = worker.ledger.unknown();
     if cut > 0 {
         return verdict.doubt(Doubt::CutMidJob(cut));
     }
