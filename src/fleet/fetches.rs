@@ -153,6 +153,8 @@ pub(super) struct Sums {
     pub(super) opaque: usize,
     /// How many gates have not yet said that they took the mark over.
     pub(super) unconfirmed: usize,
+    /// On how many a process listens to remote control.
+    pub(super) mailboxes: usize,
 }
 
 impl Sums {
@@ -166,6 +168,7 @@ impl Sums {
             blocked: conn.ways.blocked.len() + conn.ways.bound.len(),
             opaque: usize::from(conn.opaque),
             unconfirmed: usize::from(conn.mark.is_some_and(|mark| !mark.confirmed)),
+            mailboxes: usize::from(conn.mailbox.is_some()),
         }
     }
 
@@ -179,6 +182,7 @@ impl Sums {
         self.blocked += one.blocked;
         self.opaque += one.opaque;
         self.unconfirmed += one.unconfirmed;
+        self.mailboxes += one.mailboxes;
     }
 
     /// It leaves the worker.
@@ -191,5 +195,6 @@ impl Sums {
         self.blocked = self.blocked.saturating_sub(one.blocked);
         self.opaque = self.opaque.saturating_sub(one.opaque);
         self.unconfirmed = self.unconfirmed.saturating_sub(one.unconfirmed);
+        self.mailboxes = self.mailboxes.saturating_sub(one.mailboxes);
     }
 }

@@ -69,10 +69,9 @@ struct Asked {
     answers: Vec<(List, Vec<String>)>,
 }
 
-/// What the questions to one worker came to. `mailboxes` is the sum of its connections'.
+/// What the questions to one worker came to.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Inquiry {
-    pub(super) mailboxes: usize,
     /// Not before.
     next: Millis,
     first_asked: Option<Millis>,
@@ -89,16 +88,18 @@ impl Inquiry {
     pub(super) fn widen(&mut self) {
         self.idle_in = None;
     }
+}
 
-    /// Until when its first answer is waited for.
-    pub(super) fn patience(&self) -> Option<Millis> {
-        self.first_asked.filter(|_| !self.answered && self.mailboxes > 0).map(|at| at.saturating_add(FIRST_ANSWER))
-    }
+/// Until when a worker's first answer is waited for.
+pub(super) fn patience(worker: &Worker) -> Option<Millis> {
+    let Inquiry { first_asked, answered, .. } = worker.inquiry;
+    first_asked.filter(|_| !answered && worker.sums.mailboxes > 0).map(|at| at.saturating_add(FIRST_ANSWER))
+}
 
-    /// It answers, or is about to.
-    pub(super) fn speaks(&self, now: Millis) -> bool {
-        self.mailboxes > 0 && (self.answered || self.patience().is_some_and(|until| now < until))
-    }
+/// It answers, or is about to.
+pub(super) fn speaks(worker: &Worker, now: Millis) -> bool {
+    let answered = worker.inquiry.answered && worker.sums.mailboxes > 0;
+    answered || patience(worker).is_some_and(|until| now < until)
 }
 
 /// All processes of the worker have said that they are idle since the last event that could start a job.
@@ -110,7 +111,7 @@ pub(super) fn is_idle(worker: &Worker) -> bool {
 pub(super) fn due(worker: &Worker) -> Option<Millis> {
     let asks = worker.system == System::Celery
         && worker.seal == Seal::Sealed
-        && worker.inquiry.mailboxes > 0
+        && worker.sums.mailboxes > 0
         && (worker.ever_started || !worker.is_whole() || worker.ledger.unknown() > 0)
         && !celery::is_known_idle(worker);
     // unacknowledged jobs will be acknowledged: that is another epoch
@@ -130,9 +131,9 @@ impl Fleet {
             return;
         }
         let before = std::mem::replace(&mut conn.mailbox, listens.then(Box::default));
-        let inquiry = &mut worker.inquiry;
-        inquiry.mailboxes = if listens { inquiry.mailboxes + 1 } else { inquiry.mailboxes.saturating_sub(1) };
-        inquiry.widen();
+        let mailboxes = &mut worker.sums.mailboxes;
+        *mailboxes = if listens { *mailboxes + 1 } else { mailboxes.saturating_sub(1) };
+        worker.inquiry.widen();
         self.forget_question(before.as_deref());
     }
 
@@ -231,7 +232,7 @@ impl Fleet {
         if self.note_idle(now, no) {
             return;
         }
-        let alone = |worker: &&Worker| worker.inquiry.mailboxes == 1 && Self::covers(worker);
+        let alone = |worker: &&Worker| worker.sums.mailboxes == 1 && Self::covers(worker);
         let Some(worker) = self.workers.get(&no).filter(alone) else { return };
         let over = not_listed(worker, &asked);
         self.strike(now, no, &over, JobEnd::Finished);
@@ -258,7 +259,7 @@ impl Fleet {
 
     /// Those who listen are all the processes of the worker that may run jobs.
     fn covers(worker: &Worker) -> bool {
-        worker.inquiry.mailboxes >= processes(worker).max(worker.dialect_names().len()).max(1)
+        worker.sums.mailboxes >= processes(worker).max(worker.dialect_names().len()).max(1)
     }
 }
 

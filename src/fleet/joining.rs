@@ -18,7 +18,6 @@ impl Fleet {
         conn.worker = no;
         worker.conns.insert(id);
         worker.sums.join(conn);
-        worker.inquiry.mailboxes += usize::from(conn.mailbox.is_some());
         if conn.mailbox.is_some() || conn.fetched {
             worker.inquiry.widen();
         }
@@ -44,7 +43,6 @@ impl Fleet {
         let Some(worker) = self.workers.get_mut(&no) else { return };
         worker.conns.remove(&id);
         worker.sums.leave(conn);
-        worker.inquiry.mailboxes -= usize::from(conn.mailbox.is_some()).min(worker.inquiry.mailboxes);
         worker.client_name = worker.client_name.take().or(conn.names.client_name.clone());
         worker.user = conn.names.user.clone().or(worker.user.take());
         self.count_open(no);

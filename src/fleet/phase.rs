@@ -273,15 +273,16 @@ impl Worker {
         if !self.is_marked() {
             return closed;
         }
-        let nil = self.nils.first_end(now).filter(|_| self.system != System::Celery);
+        let is_celery = self.system == System::Celery;
+        let nil = self.nils.first_end(now).filter(|_| !is_celery);
         let due = self.ledger.first_due_after(now.saturating_add(margin)).map(|eta| eta - margin);
-        let mute = self.since.saturating_add(celery::FIRST_BEAT);
-        let mute = Some(mute).filter(|at| *at > now && self.system == System::Celery && celery::never_heard(self));
-        let quiet = acks::quiet_at(self).filter(|at| *at > now);
+        let mute = (is_celery && celery::never_heard(self)).then(|| self.since.saturating_add(celery::FIRST_BEAT));
+        let quiet = acks::quiet_at(self);
         let unheard = self.is_unheard(now).then(|| self.since.saturating_add(FIRST_WORD));
-        let ask = inquiry::due(self).filter(|at| *at > now && settings.asks.is_some());
-        let patience = self.inquiry.patience().filter(|at| *at > now);
-        let crowded = sidekiq::crowded_until(self).filter(|at| *at > now);
-        [closed, nil, due, mute, quiet, unheard, ask, patience, crowded].into_iter().flatten().min()
+        let ask = inquiry::due(self).filter(|_| settings.asks.is_some());
+        let patience = inquiry::patience(self);
+        let crowded = sidekiq::crowded_until(self);
+        let moments = [nil, due, mute, quiet, unheard, ask, patience, crowded];
+        moments.into_iter().flatten().filter(|at| *at > now).chain(closed).min()
     }
 }

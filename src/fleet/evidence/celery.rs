@@ -298,7 +298,7 @@ pub(super) fn judge(worker: &Worker, settings: &FleetSettings, now: Millis) -> V
     let ledger = &worker.ledger;
     let active: usize = worker.live().map(|life| life.celery().map_or(0, CeleryVoice::active)).sum();
     let silent = never_heard(worker) && now >= worker.since.saturating_add(FIRST_BEAT);
-    let mute = silent && !worker.inquiry.speaks(now);
+    let mute = silent && !inquiry::speaks(worker, now);
 
     let unseen = active.saturating_sub(ledger.len());
     let mut verdict = Verdict::of_ledger(worker, settings, now, active);
