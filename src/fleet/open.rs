@@ -2,12 +2,14 @@
 //! the same name in every virtual host.
 
 use super::Fleet;
-use super::worker::WorkerNo;
+use super::worker::{Worker, WorkerNo};
 use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Queues without a consumer are remembered up to so many.
 const MOST: usize = 16_384;
+/// Queues remembered of one worker: unknown clients may wait on a fresh key each time.
+const QUEUES: usize = 256;
 
 /// In which virtual host a worker reads its queues; `None` is `/`, and Redis, which has none.
 pub(super) type VirtualHost = Option<Arc<str>>;
@@ -64,6 +66,23 @@ impl OpenConsumers {
 }
 
 impl Fleet {
+    /// The worker has asked for these.
+    pub(super) fn add_queues(&mut self, no: WorkerNo, queues: Vec<String>) {
+        let Some(worker) = self.workers.get_mut(&no) else { return };
+        let mut news = Vec::new();
+        for queue in queues {
+            worker.declares |= self.settings.declared_fetch.is_match(&queue);
+            if worker.queues.len() >= QUEUES || !worker.queues.insert(queue.clone()) {
+                continue;
+            }
+            self.open.add(&queue, &worker.host, worker.open);
+            news.push(queue);
+        }
+        for queue in news {
+            self.journal_queue(no, &queue);
+        }
+    }
+
     /// Counts a worker among the open consumers of its queues, or no more.
     pub(super) fn count_open(&mut self, no: WorkerNo) {
         let Some(worker) = self.workers.get(&no) else { return };
@@ -97,5 +116,12 @@ impl Fleet {
             }
         }
         self.open.shrink();
+    }
+}
+
+impl Worker {
+    /// These queues are among its own, or it has so many that no more are remembered.
+    pub(super) fn knows_all(&self, queues: &[String]) -> bool {
+        self.queues.len() >= QUEUES || queues.iter().all(|queue| self.queues.contains(queue))
     }
 }

@@ -18,7 +18,7 @@ use super::presence::Away;
 use super::seal::Seal;
 use super::view::{JobEnd, WorkerState};
 use super::worker::{Steady, Worker, WorkerNo};
-use crate::job::{ConnId, Evidence, Found, Millis, System};
+use crate::job::{ConnId, Evidence, Millis, System};
 
 /// Workers of the last hour can be looked at, and ended drains read.
 pub(super) const HOUR: Millis = 3_600_000;
@@ -196,52 +196,9 @@ impl Fleet {
             worker.sums.unconfirmed = worker.sums.unconfirmed.saturating_sub(1);
         }
     }
-
-    // ── open consumers ──
-
-    pub(super) fn add_queues(&mut self, no: WorkerNo, queues: Vec<String>) {
-        let Some(worker) = self.workers.get_mut(&no) else { return };
-        let mut news = Vec::new();
-        for queue in queues {
-            worker.declares |= self.settings.declared_fetch.is_match(&queue);
-            if worker.queues.len() >= QUEUES || !worker.queues.insert(queue.clone()) {
-                continue;
-            }
-            self.open.add(&queue, &worker.host, worker.open);
-            news.push(queue);
-        }
-        for queue in news {
-            self.journal_queue(no, &queue);
-        }
-    }
 }
 
-/// Queues remembered of one worker: unknown clients may wait on a fresh key each time.
-const QUEUES: usize = 256;
-
 impl Worker {
-    /// These queues are among its own, or it has so many that no more are remembered.
-    pub(super) fn knows_all(&self, queues: &[String]) -> bool {
-        self.queues.len() >= QUEUES || queues.iter().all(|queue| self.queues.contains(queue))
-    }
-
-    /// It has a way to get jobs that the gate does not refuse.
-    pub(super) fn is_blocked(&self) -> bool {
-        self.sums.blocked > 0 || self.sums.opaque > 0 || self.takes_unseen()
-    }
-
-    /// It gets something, or looks for something, in ways that are no fetches to the gate. Where each job that is
-    /// fetched is acknowledged, a script that finds nothing tidies up.
-    pub(super) fn takes_unseen(&self) -> bool {
-        let least = if self.acknowledges { Found::Something } else { Found::Nothing };
-        self.took >= Some(least) && self.may_take()
-    }
-
-    /// Nobody has said how it gets its jobs: no job system, and no operator.
-    pub(super) fn may_take(&self) -> bool {
-        self.system == System::Unknown && !self.declares
-    }
-
     fn remember(&mut self, now: Millis, verdict: &Verdict, state: WorkerState) {
         let pattern = self.system != System::Celery;
         if pattern && !self.conns.is_empty() && verdict.waiting_all == 0 && verdict.evidence > Evidence::Unknown {

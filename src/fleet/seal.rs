@@ -3,7 +3,7 @@
 
 use super::Fleet;
 use super::worker::{Key, Worker, WorkerNo};
-use crate::job::{ConnId, Millis};
+use crate::job::{ConnId, Found, Millis, System};
 
 /// See the module.
 /// ```text
@@ -109,5 +109,22 @@ impl Worker {
     /// No way is left for a new job, as far as its own connections go.
     fn is_shut(&self) -> bool {
         self.sums.fetches.at_broker() == 0 && !self.is_blocked() && self.sums.unconfirmed == 0
+    }
+
+    /// It has a way to get jobs that the gate does not refuse.
+    pub(super) fn is_blocked(&self) -> bool {
+        self.sums.blocked > 0 || self.sums.opaque > 0 || self.takes_unseen()
+    }
+
+    /// It gets something, or looks for something, in ways that are no fetches to the gate. Where each job that is
+    /// fetched is acknowledged, a script that finds nothing tidies up.
+    pub(super) fn takes_unseen(&self) -> bool {
+        let least = if self.acknowledges { Found::Something } else { Found::Nothing };
+        self.took >= Some(least) && self.may_take()
+    }
+
+    /// Nobody has said how it gets its jobs: no job system, and no operator.
+    pub(super) fn may_take(&self) -> bool {
+        self.system == System::Unknown && !self.declares
     }
 }
