@@ -122,8 +122,7 @@ impl Fleet {
     fn plan(&mut self, now: Millis, request: &DrainRequest) -> Result<Drain, DrainError> {
         let selectors = self.selectors(&request.selector, now)?;
         let members = self.matching(&selectors)?;
-        let there = |no: &WorkerNo| self.workers.get(no).is_some_and(|w| w.is_listed() && !self.is_gone(now, w));
-        if !request.allow_empty && !members.iter().any(there) {
+        if !request.allow_empty && !self.is_any_there(now, &members) {
             return Err(DrainError::NothingMatched(request.selector.join(" ")));
         }
         if request.no_starve {
@@ -176,8 +175,12 @@ impl Fleet {
     /// One of its workers is present or not yet gone (a standing drain waits for more).
     fn is_taken(&self, now: Millis, no: u64) -> bool {
         let Some(drain) = self.drains.get(&no) else { return false };
-        let present = |no: &WorkerNo| self.workers.get(no).is_some_and(|w| w.is_listed() && !self.is_gone(now, w));
-        drain.request.standing || drain.members.iter().any(present)
+        drain.request.standing || self.is_any_there(now, &drain.members)
+    }
+
+    fn is_any_there(&self, now: Millis, members: &[WorkerNo]) -> bool {
+        let mut listed = members.iter().filter_map(|no| self.workers.get(no)).filter(|worker| worker.is_listed());
+        listed.any(|worker| !self.is_gone(now, worker))
     }
 
     fn is_gone(&self, now: Millis, worker: &Worker) -> bool {

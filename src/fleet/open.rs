@@ -71,7 +71,7 @@ impl Fleet {
         let Some(worker) = self.workers.get_mut(&no) else { return };
         let mut news = Vec::new();
         for queue in queues {
-            worker.declares |= self.settings.declared_fetch.is_match(&queue);
+            worker.asks_declared |= self.settings.declared_fetch.is_match(&queue);
             if worker.queues.len() >= QUEUES || !worker.queues.insert(queue.clone()) {
                 continue;
             }

@@ -125,6 +125,6 @@ impl Worker {
 
     /// Nobody has said how it gets its jobs: no job system, and no operator.
     pub(super) fn may_take(&self) -> bool {
-        self.system == System::Unknown && !self.declares
+        self.system == System::Unknown && !self.asks_declared
     }
 }

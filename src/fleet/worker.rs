@@ -142,7 +142,7 @@ pub(super) struct Worker {
     /// An ack was taken for an end because the operator declared it.
     pub(super) declared: bool,
     /// It asks for jobs where the operator declared that there are some.
-    pub(super) declares: bool,
+    pub(super) asks_declared: bool,
     /// Something came to it, or may come, in a way that is no fetch to the gate: says something only while its job
     /// system is unknown.
     pub(super) took: Option<Found>,
@@ -241,7 +241,7 @@ impl Worker {
             ever_started: false,
             runs_ahead: false,
             declared: false,
-            declares: false,
+            asks_declared: false,
             took: None,
             acknowledges: false,
             untracked: 0,

@@ -74,7 +74,7 @@ pub(in crate::fleet) fn returned(
     }
     // with all known threads accounted for, the asker is one of those that took a job: over a pooled connection, or a
     // new one after theirs was cut
-    let all_known = idle_before + outstanding(worker) >= worker.peak;
+    let all_known = idle_before + worker.ledger.blocking() >= worker.peak;
     let known_thread = |entry: &Entry| entry.stage == Stage::Delivered && !entry.polled;
     let back = |entry: &Entry| known_thread(entry) && (conn.fetched || entry.conn.is_none());
     let Some(seq) = worker.ledger.find(back).filter(|_| all_known) else { return Over::NOTHING };
@@ -103,15 +103,11 @@ fn own(worker: &Worker, id: ConnId, conn: &mut Conn, blocking: bool) -> Over {
 /// Keeps the peak, and notes that all threads are idle at this moment, if they are.
 pub(in crate::fleet) fn note_pattern(worker: &mut Worker, now: Millis) {
     let idle = worker.idle_threads(now);
-    let out = outstanding(worker);
+    let out = worker.ledger.blocking();
     worker.peak = worker.peak.max(idle + out);
     if out == 0 && idle >= worker.peak {
         worker.prove(Evidence::Inferred);
     }
-}
-
-fn outstanding(worker: &Worker) -> usize {
-    worker.ledger.blocking()
 }
 
 /// See [`super::judge`].
