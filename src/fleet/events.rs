@@ -117,30 +117,16 @@ impl Fleet {
         if acks {
             worker.protocol = conn.peer.protocol;
         }
-        conn.fetches.add(place, blocking);
-        worker.sums.fetches.add(place, blocking);
         // what was asked for here before is known of its worker, whoever that was then
         let asked_before = conn.fetched && conn.asked == queues;
-        if !conn.fetched {
-            conn.fetched = true;
-            worker.sums.fetchers += 1;
-            worker.inquiry.widen();
-        }
-        if blocking && !conn.waited {
-            conn.waited = true;
-            worker.sums.waiters += 1;
-            worker.newest_waiter = Some(now);
-        }
+        count_fetch(now, conn, worker, place, blocking);
         let (no, first) = (worker.no, !worker.fetching);
         debug_assert!(!asked_before || worker.knows_all(&queues));
         if !asked_before {
-            let news: Vec<String> = queues.iter().filter(|queue| !worker.queues.contains(*queue)).cloned().collect();
             let host = conn.names.host.clone();
-            note_asked(conn, queues);
+            note_asked(conn, &queues);
             self.reads_in(no, host);
-            if !news.is_empty() {
-                self.add_queues(no, news);
-            }
+            self.add_queues(no, &queues);
         }
         self.strike(now, no, before.as_slice(), JobEnd::Finished);
         self.strike(now, no, over.as_slice(), JobEnd::Finished);
@@ -302,10 +288,26 @@ impl Fleet {
 /// Queues that one connection's consumers read: so many are remembered.
 const ASKED: usize = 64;
 
+/// A fetch is outstanding.
+fn count_fetch(now: Millis, conn: &mut Conn, worker: &mut Worker, place: Place, blocking: bool) {
+    conn.fetches.add(place, blocking);
+    worker.sums.fetches.add(place, blocking);
+    if !conn.fetched {
+        conn.fetched = true;
+        worker.sums.fetchers += 1;
+        worker.inquiry.widen();
+    }
+    if blocking && !conn.waited {
+        conn.waited = true;
+        worker.sums.waiters += 1;
+        worker.newest_waiter = Some(now);
+    }
+}
+
 /// What a connection asks for now: one fetch at a time, or one consumer after the other.
-fn note_asked(conn: &mut Conn, queues: Arc<[String]>) {
+fn note_asked(conn: &mut Conn, queues: &Arc<[String]>) {
     if conn.peer.protocol == Protocol::Redis {
-        return conn.asked = queues;
+        return conn.asked = Arc::clone(queues);
     }
     let news = queues.iter().filter(|queue| !conn.asked.contains(queue));
     conn.asked = conn.asked.iter().chain(news).take(ASKED).cloned().collect();

@@ -89,7 +89,7 @@ impl Fleet {
         if let Some(host) = host {
             self.reads_in(to, host);
         }
-        self.add_queues(to, queues);
+        self.add_queues(to, &queues);
         self.attach(id, to);
         self.journal_worker(from);
         self.journal_moved(from, to);
@@ -117,7 +117,7 @@ impl Fleet {
         if !queues.is_empty() {
             self.reads_in(to, old.host.take());
         }
-        self.add_queues(to, queues);
+        self.add_queues(to, &queues);
         for id in &conns {
             self.attach(*id, to);
         }

@@ -67,19 +67,18 @@ impl OpenConsumers {
 
 impl Fleet {
     /// The worker has asked for these.
-    pub(super) fn add_queues(&mut self, no: WorkerNo, queues: Vec<String>) {
-        let Some(worker) = self.workers.get_mut(&no) else { return };
-        let mut news = Vec::new();
+    pub(super) fn add_queues(&mut self, no: WorkerNo, queues: &[String]) {
         for queue in queues {
-            worker.asks_declared |= self.settings.declared_fetch.is_match(&queue);
-            if worker.queues.len() >= QUEUES || !worker.queues.insert(queue.clone()) {
+            let Some(worker) = self.workers.get_mut(&no) else { return };
+            if worker.queues.contains(queue) {
                 continue;
             }
-            self.open.add(&queue, &worker.host, worker.open);
-            news.push(queue);
-        }
-        for queue in news {
-            self.journal_queue(no, &queue);
+            worker.asks_declared |= self.settings.declared_fetch.is_match(queue);
+            if worker.queues.len() < QUEUES {
+                worker.queues.insert(queue.clone());
+                self.open.add(queue, &worker.host, worker.open);
+                self.journal_queue(no, queue);
+            }
         }
     }
 

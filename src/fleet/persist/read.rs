@@ -40,7 +40,7 @@ impl Fleet {
                 let no = self.known(&mut fields)?;
                 let queue = fields.text("a queue")?;
                 if let Some(no) = no {
-                    self.add_queues(no, vec![queue]);
+                    self.add_queues(no, &[queue]);
                 }
                 Ok(())
             }
