@@ -76,7 +76,7 @@ impl AmqpGate {
                     return Verdict::Swallow;
                 }
                 if channel.settle(settlement, self.now, self.marked) {
-                    self.settlements_sent(number);
+                    self.ask_proof(number);
                 }
             }
             method::BASIC_CONSUME => return self.consume(number, payload, out),

@@ -33,14 +33,8 @@ impl AmqpGate {
     /// Settlements have been forwarded on a channel.
     pub(super) fn settlements_sent(&mut self, number: u16) {
         let (marked, now) = (self.marked, self.now);
-        let Some(channel) = self.channels.get_mut(&number) else { return };
-        if channel.unacked.unconfirmed() == 0 || channel.proof.asked.is_some() {
-            return;
-        }
-        if marked || channel.unacked.unconfirmed() >= MANY {
+        if self.channels.get_mut(&number).is_some_and(|channel| channel.is_proof_due(now, marked)) {
             self.ask_proof(number);
-        } else {
-            channel.proof.due.get_or_insert(now + TOGETHER);
         }
     }
 
@@ -121,6 +115,11 @@ impl Channel {
         if self.unacked.settle(settlement, self.tx, now) {
             self.freed = Some(now);
         }
+        self.is_proof_due(now, marked)
+    }
+
+    /// Whether what was settled is to be proven now, rather than with what comes within a moment.
+    fn is_proof_due(&mut self, now: Millis, marked: bool) -> bool {
         let unconfirmed = self.unacked.unconfirmed();
         if unconfirmed == 0 || self.proof.asked.is_some() {
             return false;

@@ -130,7 +130,7 @@ impl AmqpGate {
                 let (walked, settled) =
                     from_client(channel, self.settings.nonce, (number, self.now), self.marked, input, out);
                 if settled {
-                    self.settlements_sent(number);
+                    self.ask_proof(number);
                 }
                 walked
             }
