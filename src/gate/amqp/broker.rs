@@ -72,14 +72,10 @@ impl AmqpGate {
         let (what, patch) = match channel.by_upstream(delivery.consumer) {
             // deliveries that were on their way when the client cancelled without waiting
             None => (What::Plain, None),
-            Some(consumer) => {
-                let patch = consumer.is_private().then(|| consumer.consume.tag.clone());
-                (What::job(&delivery, consumer), patch)
-            }
+            Some(consumer) => (What::job(&delivery, consumer), consumer.other_tag()),
         };
         *channel.content(Side::Broker) = Content::Header(what);
-        let patched = patch.and_then(|tag| method::with_tag(number, payload, &tag));
-        patched.map_or(Verdict::Pass, Verdict::Replace)
+        Verdict::with_tag(number, payload, patch)
     }
 
     /// A reply that keeps the order of the requests.
@@ -159,7 +155,7 @@ impl AmqpGate {
         }
         let Some(consumer) = channel.by_upstream(tag) else { return Verdict::Pass };
         let own = consumer.state == State::Resuming;
-        let patch = consumer.is_private().then(|| consumer.consume.tag.clone());
+        let patch = consumer.other_tag();
         if matches!(consumer.state, State::Asked | State::Resuming) {
             consumer.state = State::Active;
         }
@@ -167,11 +163,7 @@ impl AmqpGate {
         self.queues.exists(&queue);
         self.mark_may_be_due();
         self.lift_hold();
-        match patch {
-            _ if own => Verdict::Swallow,
-            Some(tag) => method::with_tag(number, payload, &tag).map_or(Verdict::Pass, Verdict::Replace),
-            None => Verdict::Pass,
-        }
+        if own { Verdict::Swallow } else { Verdict::with_tag(number, payload, patch) }
     }
 }
 

@@ -25,9 +25,7 @@ impl AmqpGate {
             }
             return Verdict::Pass;
         };
-        let upstream = consumer.upstream.clone();
-        let (job, private) = (consumer.is_job(), consumer.is_private());
-        let patched = if private { method::with_tag(number, payload, &upstream) } else { None };
+        let (job, patch) = (consumer.is_job(), consumer.is_private().then(|| consumer.upstream.clone()));
         match consumer.state {
             State::Resuming => return Verdict::Wait(Wait::Tag { channel: number }),
             State::Parked => {
@@ -52,7 +50,7 @@ impl AmqpGate {
         } else {
             channel.remove(tag);
         }
-        patched.map_or(Verdict::Pass, Verdict::Replace)
+        Verdict::with_tag(number, payload, patch)
     }
 
     /// Consumers that the client has cancelled without waiting: when nothing comes for them any more is to be proven.
@@ -102,8 +100,7 @@ impl AmqpGate {
         let Some(consumer) = channel.by_upstream(tag) else { return Verdict::Pass };
         let by = consumer.cancels.pop_front();
         let last = consumer.cancels.is_empty();
-        let own_tag = consumer.consume.tag.clone();
-        let patch = consumer.is_private();
+        let (own_tag, patch) = (consumer.consume.tag.clone(), consumer.other_tag());
         match (consumer.state, last) {
             (State::Cancelling, true) => {
                 consumer.state = State::Parked;
@@ -120,7 +117,7 @@ impl AmqpGate {
             _ => {}
         }
         self.lift_hold();
-        answer(number, by.unwrap_or(By::Client), payload, patch.then_some(own_tag))
+        answer(number, by.unwrap_or(By::Client), payload, patch)
     }
 
     /// The queue was deleted, or its node went away: the broker ends the consumer.
@@ -129,23 +126,18 @@ impl AmqpGate {
             return Verdict::Pass;
         };
         let Some(consumer) = channel.by_upstream(tag) else { return Verdict::Pass };
-        let (own_tag, patch) = (consumer.consume.tag.clone(), consumer.is_private());
+        let (own_tag, patch) = (consumer.consume.tag.clone(), consumer.other_tag());
         self.queues.deleted(&consumer.queue);
         self.consumer_gone(number, &own_tag, out);
         self.lift_hold();
-        if patch {
-            method::with_tag(number, payload, &own_tag).map_or(Verdict::Pass, Verdict::Replace)
-        } else {
-            Verdict::Pass
-        }
+        Verdict::with_tag(number, payload, patch)
     }
 }
 
 /// What becomes of a cancel-ok: the client's passes, under the client's own tag if the broker knows it by another.
 fn answer(number: u16, by: By, payload: &[u8], own_tag: Option<Vec<u8>>) -> Verdict {
-    match (by, own_tag) {
-        (By::Gate, _) => Verdict::Swallow,
-        (By::Client, None) => Verdict::Pass,
-        (By::Client, Some(tag)) => method::with_tag(number, payload, &tag).map_or(Verdict::Pass, Verdict::Replace),
+    match by {
+        By::Gate => Verdict::Swallow,
+        By::Client => Verdict::with_tag(number, payload, own_tag),
     }
 }

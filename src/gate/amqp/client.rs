@@ -346,9 +346,7 @@ impl Channel {
             _ => self.limit = count,
         }
     }
-}
 
-impl Channel {
     /// A consumer whose tag is in use at the broker, as a private one of another, gets a private one too.
     fn give_private_tag(&mut self, number: u16, consumer: &mut Consumer) -> Option<Bytes> {
         if !self.private.contains_key(&consumer.consume.tag) {

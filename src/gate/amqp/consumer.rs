@@ -247,6 +247,11 @@ impl Consumer {
         self.upstream != self.consume.tag
     }
 
+    /// What the client calls it, if the broker knows it by another tag.
+    pub(super) fn other_tag(&self) -> Option<Vec<u8>> {
+        self.is_private().then(|| self.consume.tag.clone())
+    }
+
     /// A proof is being asked.
     pub(super) fn over_asked(&mut self) {
         self.over.iter_mut().for_each(|over| over.asked = true);

@@ -248,17 +248,12 @@ pub(super) fn short(text: &[u8]) -> ShortString {
     ShortString::try_new(String::from_utf8_lossy(text)).unwrap_or_else(|_| ShortString::from(""))
 }
 
-/// basic.cancel of a tag of the gate's own making.
+/// basic.cancel, to be answered. (By hand: a client's tag need not be text.)
 pub(super) fn cancel(channel: u16, tag: &[u8]) -> Bytes {
-    // a client's tag need not be text
     let mut payload = vec![0, 60, 0, 30];
-    if std::str::from_utf8(tag).is_err() {
-        let _ = push_shortstr(&mut payload, tag);
-        payload.push(0);
-        return raw_frame(channel, &payload);
-    }
-    let cancel = basic::Cancel { consumer_tag: short(tag), nowait: false };
-    generate(channel, AMQPClass::Basic(basic::AMQPMethod::Cancel(cancel)))
+    let _ = push_shortstr(&mut payload, tag);
+    payload.push(0);
+    raw_frame(channel, &payload)
 }
 
 /// basic.consume-ok and basic.cancel-ok: nothing but the tag.

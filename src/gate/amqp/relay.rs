@@ -21,6 +21,14 @@ pub(super) enum Verdict {
     Refuse(String),
 }
 
+impl Verdict {
+    /// It goes on under another tag, if there is one.
+    pub(super) fn with_tag(channel: u16, payload: &[u8], tag: Option<Vec<u8>>) -> Verdict {
+        let patched = tag.and_then(|tag| method::with_tag(channel, payload, &tag));
+        patched.map_or(Verdict::Pass, Verdict::Replace)
+    }
+}
+
 /// What became of the input at hand.
 pub(super) enum Step {
     /// More bytes are needed, or the client has to wait.
