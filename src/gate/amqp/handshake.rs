@@ -57,15 +57,10 @@ impl<'a> StartOk<'a> {
     fn user(&self) -> Option<&'a [u8]> {
         match self.mechanism {
             b"PLAIN" => self.response.split(|b| *b == 0).nth(1),
-            b"AMQPLAIN" => {
-                // the entries of a table without its length
-                let mut table = u32::try_from(self.response.len()).ok()?.to_be_bytes().to_vec();
-                table.extend_from_slice(self.response);
-                let at = Entries::of(&table).text(b"LOGIN").and_then(|login| {
-                    memchr::memmem::find(self.response, login.as_bytes()).map(|at| at..at + login.len())
-                });
-                at.map(|range| &self.response[range])
-            }
+            b"AMQPLAIN" => match Entries::bare(self.response).get(b"LOGIN") {
+                Some(Value::Text(login)) => Some(login),
+                _ => None,
+            },
             _ => None,
         }
     }

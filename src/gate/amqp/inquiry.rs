@@ -69,7 +69,8 @@ pub(super) struct Inquiry {
 impl AmqpGate {
     /// Asks something of a queue. False if nobody can be asked.
     pub(super) fn inquire(&mut self, queue: &[u8], question: Question) -> bool {
-        if self.is_asked(queue, &question) {
+        let kind = std::mem::discriminant(&question);
+        if self.asked(queue).any(|asked| std::mem::discriminant(asked) == kind) {
             return true;
         }
         // a name that is no text cannot be asked for
@@ -81,18 +82,17 @@ impl AmqpGate {
         true
     }
 
-    /// Whether the answer is still to come.
-    pub(super) fn is_asked(&self, queue: &[u8], question: &Question) -> bool {
-        let same =
-            |q: &[u8], of: &Question| q == queue && std::mem::discriminant(of) == std::mem::discriminant(question);
-        self.inquiry.as_ref().is_some_and(|i| i.stage != Stage::Closing && same(&i.queue, &i.question))
-            || self.inquiries.iter().any(|(q, of)| same(q, of))
+    /// The questions about a queue to which the answers are still to come.
+    fn asked(&self, queue: &[u8]) -> impl Iterator<Item = &Question> {
+        let under_way = self.inquiry.iter().filter(|inquiry| inquiry.stage != Stage::Closing);
+        let all = under_way.map(|inquiry| (&inquiry.queue, &inquiry.question));
+        let all = all.chain(self.inquiries.iter().map(|(queue, question)| (queue, question)));
+        all.filter(move |(of, _)| *of == queue).map(|(_, question)| question)
     }
 
     /// Whether anything is being asked about a queue.
     pub(super) fn is_in_doubt(&self, queue: &[u8]) -> bool {
-        self.inquiry.as_ref().is_some_and(|inquiry| inquiry.stage != Stage::Closing && inquiry.queue == queue)
-            || self.inquiries.iter().any(|(other, _)| other == queue)
+        self.asked(queue).next().is_some()
     }
 
     /// Begins the next question, if none is under way.

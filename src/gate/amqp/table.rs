@@ -8,8 +8,6 @@ use super::frame::Fields;
 pub(crate) enum Value<'a> {
     Text(&'a [u8]),
     Integer(i64),
-    Boolean(bool),
-    Table(Entries<'a>),
     /// Anything else.
     Other,
 }
@@ -17,12 +15,6 @@ pub(crate) enum Value<'a> {
 /// The entries of a table, without its length.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Entries<'a>(Fields<'a>);
-
-impl PartialEq for Entries<'_> {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.0 == other.0.0
-    }
-}
 
 impl<'a> Entries<'a> {
     /// Of the table at the front of `fields`, which go on behind it.
@@ -32,11 +24,12 @@ impl<'a> Entries<'a> {
 
     /// Of a table as it is written.
     pub(crate) fn of(table: &'a [u8]) -> Entries<'a> {
-        Entries::take(&mut Fields(table)).unwrap_or_else(Entries::none)
+        Entries::take(&mut Fields(table)).unwrap_or(Entries::bare(&[]))
     }
 
-    pub(crate) fn none() -> Entries<'a> {
-        Entries(Fields(&[]))
+    /// Of one that is written without its length.
+    pub(super) fn bare(entries: &'a [u8]) -> Entries<'a> {
+        Entries(Fields(entries))
     }
 
     /// The value under a key.
@@ -48,14 +41,6 @@ impl<'a> Entries<'a> {
     pub(crate) fn raw(self) -> impl Iterator<Item = (&'a [u8], Raw<'a>)> {
         let mut fields = self.0;
         std::iter::from_fn(move || Some((fields.shortstr()?, Raw::take(&mut fields)?)))
-    }
-
-    /// The same if it is a text.
-    pub(crate) fn text(self, key: &[u8]) -> Option<&'a str> {
-        match self.get(key)? {
-            Value::Text(text) => std::str::from_utf8(text).ok(),
-            _ => None,
-        }
     }
 }
 
@@ -101,11 +86,9 @@ impl<'a> Raw<'a> {
         let negative = self.bytes.first().is_some_and(|b| b & 0x80 != 0);
         let number = |all: i64| self.bytes.iter().fold(all, |n, b| n << 8 | i64::from(*b));
         match self.kind {
-            b't' => Value::Boolean(self.bytes != [0]),
             b'b' | b's' | b'U' | b'I' | b'l' | b'L' => Value::Integer(number(if negative { -1 } else { 0 })),
             b'B' | b'u' | b'i' => Value::Integer(number(0)),
             b'S' => Value::Text(self.bytes),
-            b'F' => Value::Table(Entries(Fields(self.bytes))),
             _ => Value::Other,
         }
     }
@@ -152,7 +135,7 @@ pub(super) fn body_size(payload: &[u8]) -> Option<u64> {
 impl<'a> Properties<'a> {
     /// Reads a content header's payload; what cannot be read is as good as absent.
     pub(super) fn read(payload: &'a [u8]) -> Properties<'a> {
-        let mut read = Properties { headers: Entries::none(), correlation_id: None, message_id: None, kind: None };
+        let mut read = Properties { headers: Entries::bare(&[]), correlation_id: None, message_id: None, kind: None };
         read.fill(Fields(payload.get(12..).unwrap_or_default()));
         read
     }
@@ -216,9 +199,8 @@ mod tests {
         assert_eq!(entries.get(b"c"), Some(Value::Integer(-2)));
         assert_eq!(entries.get(b"d"), Some(Value::Integer(256)));
         assert_eq!(entries.get(b"e"), Some(Value::Integer(-1)));
-        assert_eq!(entries.text(b"k"), Some("hi"));
-        let Some(Value::Table(inner)) = entries.get(b"j") else { panic!("a table") };
-        assert_eq!(inner.get(b"x"), Some(Value::Boolean(true)));
+        assert_eq!(entries.get(b"j"), Some(Value::Other));
+        assert_eq!(entries.get(b"k"), Some(Value::Text(b"hi")));
     }
 
     #[test]
@@ -227,7 +209,7 @@ mod tests {
         let mut after = Vec::new();
         set_integer(&before, b"a", 7, &mut after).expect("a table");
         assert_eq!(Entries::of(&after).get(b"a"), Some(Value::Integer(7)));
-        assert_eq!(Entries::of(&after).get(b"b"), Some(Value::Boolean(true)));
+        assert_eq!(Entries::of(&after).get(b"b"), Some(Value::Other));
         assert_eq!(Entries::of(&after).count(), 2);
     }
 }
