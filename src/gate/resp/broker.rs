@@ -244,11 +244,9 @@ impl RespGate {
         }
         let max = if self.mode == Mode::Orphaned { ORPHAN_MAX } else { DELIVERY_MAX };
         if fetch.sliced {
-            let line = first_line(buf)?;
-            let nothing = matches!(line, b"*-1" | b"_" | b"$-1");
-            let refused = line.starts_with(b"-ERR timeout is not an integer") && !self.whole_seconds;
-            if nothing || refused {
-                return Ok((Current::Slice, Some(Reading::of_note())));
+            let refused = first_line(buf)?.starts_with(b"-ERR timeout is not an integer");
+            if refused && !self.whole_seconds {
+                return Ok((Current::Slice, Some(Reading::of_kind())));
             }
         }
         if fetch.pop.reads_entries() {
@@ -284,10 +282,9 @@ impl RespGate {
             (Current::Slice, reading) => {
                 let Some(Owed::Fetch(fetch)) = self.owed.pop() else { return };
                 run.flush(out);
-                match reading.is_some_and(|reading| reading.is_error()) {
-                    true => self.slice_refused(now, fetch, out),
-                    false => self.slice_over(now, fetch, out),
-                }
+                // the server does not know fractions of a second (before Redis 6): the same again in whole ones
+                self.whole_seconds |= reading.is_some_and(|reading| reading.is_error());
+                self.slice_over(now, fetch, out);
             }
             (Current::Nothing, _) => {
                 if let Some(Owed::Fetch(fetch)) = self.owed.pop() {

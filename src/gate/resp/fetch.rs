@@ -138,7 +138,7 @@ impl RespGate {
         self.send_slice(now, SPREAD_FIRST, *fetch, out);
     }
 
-    /// The broker had nothing within a slice.
+    /// The broker had nothing within a slice, or refused it.
     pub(super) fn slice_over(&mut self, now: Millis, fetch: Fetch, out: &mut Vec<Action>) {
         self.asked = false;
         let over = fetch.deadline.is_some_and(|d| now >= d);
@@ -157,12 +157,6 @@ impl RespGate {
         } else {
             self.send_slice(now, SPREAD, fetch, out);
         }
-    }
-
-    /// The server does not know fractions of a second (before Redis 6): the same again in whole ones.
-    pub(super) fn slice_refused(&mut self, now: Millis, fetch: Fetch, out: &mut Vec<Action>) {
-        self.whole_seconds = true;
-        self.slice_over(now, fetch, out);
     }
 
     /// The worker's job system has become known: what was taken for a fetch goes to the broker if it is none.
