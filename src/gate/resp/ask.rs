@@ -49,17 +49,17 @@ impl RespGate {
             b"psubscribe" | b"punsubscribe" => PubsubKind::Patterns,
             _ => return,
         };
+        let begins = !word.content.contains(&b'n');
         let mailbox = Mailbox { kind, name: name.content.to_vec() };
         if let Some(exchange) = inspect::fanout(&mailbox.name).filter(|exchange| !self.settings.passes(exchange)) {
             let exchange = String::from_utf8_lossy(exchange);
             let why = format!("tasks of the exchange {exchange} are published to it (Broadcast), which cannot be held");
-            let begins = !word.content.contains(&b'n');
             out.push(Action::Event(if begins { JobEvent::Bound(why) } else { JobEvent::Unbound(why) }));
         }
-        if !word.content.contains(&b'n') && inspect::is_mailbox(&mailbox.name) && self.asking.mailbox.is_none() {
+        if begins && inspect::is_mailbox(&mailbox.name) && self.asking.mailbox.is_none() {
             self.asking.mailbox = Some(mailbox);
             out.push(Action::Event(JobEvent::Listens(true)));
-        } else if word.content.contains(&b'n') && self.asking.mailbox.as_ref() == Some(&mailbox) {
+        } else if !begins && self.asking.mailbox.as_ref() == Some(&mailbox) {
             self.asking = Rare::default();
             out.push(Action::Event(JobEvent::Listens(false)));
         }
