@@ -335,6 +335,8 @@ fn transactions() {
         B= *0
         SAFE",
     );
+    // an EXEC that is refused for its arguments ends the transaction all the same
+    two("W= MULTI\n B= +OK\n W= EXEC x\n B= '-EXECABORT Transaction discarded'\n SAFE");
     // what a transaction makes of the pairing at EXEC is not followed
     for odd in ["HELLO 3", "SUBSCRIBE a b", "CLIENT REPLY OFF", "MONITOR"] {
         play(&format!("W= MULTI\n B= +OK\n W= {odd}\n B= +QUEUED\n W= EXEC\n OPAQUE\n B= *1 *0 :5\n W=raw xyz"));

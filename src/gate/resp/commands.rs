@@ -60,10 +60,10 @@ impl RespGate {
             return forward;
         }
         match name {
+            // refused for its arguments it ends the transaction all the same
             b"exec" => self.exec(out),
             // within a transaction these two are refused, and not queued
             b"multi" | b"watch" if in_multi => self.owe(Owed::Plain(1)),
-            b"quit" => self.owe(Owed::Plain(1)),
             b"auth" => self.auth(args, out),
             b"client" => self.client_command(&args, out),
             b"hello" | b"monitor" | b"sync" | b"psync" if in_multi => self.odd_in_transaction(),

@@ -1,4 +1,4 @@
-//! Commands without arguments: those that begin, end or drop a transaction, and those that end more than that.
+//! Commands without arguments: those that begin, end or drop a transaction, and the one that ends more than that.
 
 use super::owed::{Change, Owed};
 use super::session::{ReplyMode, Transaction};
@@ -21,7 +21,6 @@ impl RespGate {
                 self.owe(Owed::Plain(1))
             }
             b"reset" => self.reset(out),
-            b"quit" => self.owe(Owed::Plain(1)),
             _ => return None,
         })
     }

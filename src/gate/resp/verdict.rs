@@ -89,8 +89,8 @@ macro_rules! words {
 
 words! {
     BRPOP BLPOP BLMOVE BZPOPMIN BZPOPMAX BLMPOP BZMPOP LPOP RPOP LMOVE LMPOP ZPOPMIN ZPOPMAX ZMPOP SPOP XCLAIM
-    MULTI EXEC DISCARD HELLO AUTH RESET QUIT CLIENT MONITOR SYNC PSYNC XREAD WAIT WAITAOF REPLCONF
-    WATCH LPUSH EVAL EVALSHA FCALL PING SELECT INFO COMMAND
+    MULTI EXEC DISCARD HELLO AUTH RESET CLIENT MONITOR SYNC PSYNC XREAD WAIT WAITAOF REPLCONF
+    WATCH LPUSH EVAL EVALSHA FCALL PING SELECT INFO COMMAND QUIT
     GET SET MGET INCR INCRBY EXPIRE TTL STRLEN HGET HGETALL HMGET HINCRBY HLEN LLEN LRANGE LTRIM LINDEX
     SCARD SMEMBERS ZADD ZCARD ZSCORE ZRANGE ZCOUNT XADD XLEN
 }
@@ -101,12 +101,12 @@ fn kind(name: Name<'_>) -> Kind {
         0 => long_kind(name.text),
         BRPOP | BLPOP | BLMOVE | BZPOPMIN | BZPOPMAX | BLMPOP | BZMPOP | LPOP | RPOP | LMOVE | LMPOP | ZPOPMIN | ZPOPMAX
         | ZMPOP | SPOP | XCLAIM => Kind::Pop,
-        MULTI | EXEC | DISCARD | HELLO | AUTH | RESET | QUIT | CLIENT | MONITOR | SYNC | PSYNC | XREAD | WAIT | WAITAOF
+        MULTI | EXEC | DISCARD | HELLO | AUTH | RESET | CLIENT | MONITOR | SYNC | PSYNC | XREAD | WAIT | WAITAOF
         | REPLCONF => Kind::Session,
         WATCH => Kind::Watch,
         LPUSH => Kind::LPush,
         EVAL | EVALSHA | FCALL => Kind::Script,
-        PING | SELECT | INFO | COMMAND => Kind::Quiet,
+        PING | SELECT | INFO | COMMAND | QUIT => Kind::Quiet,
         GET | MGET | INCR | INCRBY | EXPIRE | TTL | STRLEN | HGET | HGETALL | HMGET | HINCRBY | HLEN | LLEN | LRANGE
         | LTRIM | LINDEX | SCARD | SMEMBERS | ZADD | ZCARD | ZSCORE | ZRANGE | ZCOUNT | XADD | XLEN => Kind::Plain,
         SET => Kind::Set,
@@ -191,13 +191,13 @@ mod tests {
         for (kind, names) in [
             (
                 Kind::Session,
-                "multi exec discard hello auth reset quit client monitor sync psync xread wait waitaof replconf",
+                "multi exec discard hello auth reset client monitor sync psync xread wait waitaof replconf",
             ),
             (Kind::Watch, "watch"),
             (Kind::LPush, "lpush"),
             (Kind::Pubsub, "subscribe psubscribe ssubscribe unsubscribe punsubscribe sunsubscribe"),
             (Kind::Script, "eval evalsha fcall"),
-            (Kind::Quiet, "ping select info command"),
+            (Kind::Quiet, "ping select info command quit"),
             (Kind::Plain, PLAIN),
             (Kind::Set, "set"),
             (Kind::Other, "setex hdel hset publish sadd rpush del gets ge eval_ro xreadgroups brpo brpopx"),
@@ -227,7 +227,7 @@ mod tests {
 
     #[test]
     fn no_dialect_wants_what_passes_unasked() {
-        for name in PLAIN.split(' ').chain(["ping", "select", "command"]) {
+        for name in PLAIN.split(' ').chain(["ping", "select", "command", "quit"]) {
             assert!(!dialect::is_told(name.as_bytes()), "{name}");
         }
     }
