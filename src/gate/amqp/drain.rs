@@ -34,10 +34,19 @@ pub(super) const PAUSE: Millis = 5_000;
 /// The queues of parked consumers are asked for so often at least: a policy may let them expire without a word here.
 const KEEP_ALIVE: Millis = 20_000;
 
-/// The client is held. See the module.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Hold {
-    until: Millis,
+/// How far the gate is with the cancels.
+///
+/// ```text
+/// Off ──a consumer is to be cancelled──▶ Until ──every cancel-ok is back, or none is to be──▶ Off
+///                                          └──it is that late──▶ Overdue ──none is to be──▶ Off
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Hold {
+    Off,
+    /// The client is held, until then at the latest.
+    Until(Millis),
+    /// The client goes on, and what is left is cancelled at its next boundary.
+    Overdue,
 }
 
 impl AmqpGate {
@@ -51,9 +60,13 @@ impl AmqpGate {
     /// Some consumers need not be cancelled any more, perhaps all.
     pub(super) fn call_off(&mut self) {
         if !self.has_due() {
-            self.overdue = false;
-            self.hold = None;
+            self.hold = Hold::Off;
         }
+    }
+
+    /// Whether the client is held.
+    pub(super) fn holds(&self) -> bool {
+        matches!(self.hold, Hold::Until(_))
     }
 
     /// Consumers that are to be cancelled, on channels that can be spoken on.
@@ -64,14 +77,14 @@ impl AmqpGate {
     /// Begins a hold if a consumer is to be cancelled and none is in force.
     pub(super) fn mark_may_be_due(&mut self) {
         self.keep_places();
-        if self.hold.is_none() && !self.overdue && !self.closing && !self.ending && self.has_due() {
-            self.hold = Some(Hold { until: self.now + AT_MOST });
+        if self.hold == Hold::Off && !self.closing && !self.ending && self.has_due() {
+            self.hold = Hold::Until(self.now + AT_MOST);
         }
     }
 
     /// Whether the client's next frame is left where it is.
     pub(super) fn keeps_client(&self) -> bool {
-        self.wait.is_some() || (self.hold.is_some() && self.is_quiet_place())
+        self.wait.is_some() || (self.holds() && self.is_quiet_place())
     }
 
     /// No channel with a consumer to be cancelled is within a message or a commit of the client's.
@@ -82,9 +95,9 @@ impl AmqpGate {
 
     /// When the hold has something to do.
     pub(super) fn hold_due(&self) -> Option<Millis> {
-        let hold = self.hold?;
+        let Hold::Until(latest) = self.hold else { return None };
         let quiet = self.at[0] == super::At::Boundary && self.has_due() && self.is_quiet_place();
-        Some(if quiet { hold.until.min(self.cancel_at()) } else { hold.until })
+        Some(if quiet { latest.min(self.cancel_at()) } else { latest })
     }
 
     /// When the cancels go out, if nothing happens before.
@@ -101,11 +114,9 @@ impl AmqpGate {
 
     /// Time has passed.
     pub(super) fn hold_time(&mut self) {
-        let Some(hold) = self.hold else { return };
-        if self.now >= hold.until {
-            // the client goes on; what is not cancelled yet is cancelled at its next boundary
-            self.hold = None;
-            self.overdue = self.has_due();
+        let Hold::Until(latest) = self.hold else { return };
+        if self.now >= latest {
+            self.hold = if self.has_due() { Hold::Overdue } else { Hold::Off };
         } else if self.now >= self.cancel_at() && self.is_quiet_place() {
             self.cancel_due();
         }
@@ -131,9 +142,9 @@ impl AmqpGate {
 
     /// A hold ended before all was cancelled.
     pub(super) fn cancel_overdue(&mut self) {
-        if self.overdue {
+        if self.hold == Hold::Overdue {
             self.cancel_due();
-            self.overdue = self.has_due();
+            self.call_off();
         }
     }
 
@@ -141,8 +152,7 @@ impl AmqpGate {
     pub(super) fn lift_hold(&mut self) {
         let under_way = |c: &Consumer| c.state == State::Cancelling || c.is_due();
         if !self.open_consumers().any(under_way) {
-            self.hold = None;
-            self.overdue = false;
+            self.hold = Hold::Off;
         }
     }
 
@@ -338,8 +348,7 @@ impl AmqpGate {
     /// The connection is being closed: nothing of the gate's own goes anywhere.
     pub(super) fn stop_own(&mut self) {
         self.closing = true;
-        self.hold = None;
-        self.overdue = false;
+        self.hold = Hold::Off;
         self.wait = None;
         self.inquiry = None;
         self.keep = None;

@@ -106,9 +106,7 @@ pub struct AmqpGate {
     queues: Queues,
     /// Numbers given so far, to consumers and to queues of the gate's own.
     numbers: u32,
-    hold: Option<Hold>,
-    /// A hold ended before all was cancelled: what is left is cancelled at the next boundary.
-    overdue: bool,
+    hold: Hold,
     wait: Option<Wait>,
     inquiry: Option<Inquiry>,
     asking: ask::Asking,
@@ -159,8 +157,7 @@ impl AmqpGate {
             channels: BTreeMap::new(),
             queues: Queues::default(),
             numbers: 0,
-            hold: None,
-            overdue: false,
+            hold: Hold::Off,
             wait: None,
             inquiry: None,
             asking: ask::Asking::default(),
@@ -188,7 +185,7 @@ impl AmqpGate {
 
     /// Nothing of the gate's own is under way.
     fn is_plain(&self) -> bool {
-        self.hold.is_none()
+        !self.holds()
             && self.inquiry.is_none()
             && self.anchors.is_empty()
             && self.outbox.iter().all(VecDeque::is_empty)
@@ -290,7 +287,9 @@ impl Gate for AmqpGate {
         self.now = now;
         if from == Side::Client && !self.ending {
             self.ending = true;
-            self.hold = None;
+            if self.holds() {
+                self.hold = Hold::Off;
+            }
             self.wait = None;
             self.settle(out);
         }
@@ -378,7 +377,7 @@ impl Gate for AmqpGate {
         match self.mode {
             Mode::Opaque | Mode::Closed => true,
             Mode::Running => {
-                self.hold.is_none()
+                !self.holds()
                     && self.wait.is_none()
                     && self.inquiry.is_none()
                     && self.at.iter().all(|at| matches!(at, At::Boundary | At::Greeting))

@@ -10,7 +10,7 @@ use super::content;
 use super::frame::{AROUND, END, HEAD, WHOLE_MAX};
 use super::method::{self, Delivery, Id, Settlement};
 use super::table::{Properties, body_size};
-use super::{AmqpGate, Mode};
+use super::{AmqpGate, Hold, Mode};
 use crate::dialect::amqp as dialect;
 use crate::gate::{Action, Side};
 use crate::job::Millis;
@@ -113,7 +113,7 @@ impl AmqpGate {
     pub(super) fn walk(&mut self, from: Side, input: &[u8], out: &mut Vec<Action>) -> usize {
         let Some(&[1, c0, c1]) = input.first_chunk::<3>() else { return 0 };
         let number = u16::from_be_bytes([c0, c1]);
-        let held = from == Side::Client && (self.hold.is_some() || self.overdue);
+        let held = from == Side::Client && self.hold != Hold::Off;
         if number == 0 || held || self.mode != Mode::Running || self.is_own(number) {
             return 0;
         }
