@@ -193,7 +193,9 @@ pub(super) struct Worker {
 
     /// Of the connection that came last.
     pub(super) ip: IpAddr,
+    /// Where it was first met.
     pub(super) listener: Arc<str>,
+    /// The same, or in which it gets jobs that it acknowledges.
     pub(super) protocol: Protocol,
     pub(super) client_name: Option<String>,
     pub(super) user: Option<String>,
