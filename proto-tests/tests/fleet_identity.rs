@@ -21,6 +21,27 @@ fn one_address_is_one_worker() {
     );
 }
 
+/// An empty name takes the name back: it makes no worker of a client that asks for nothing.
+#[test]
+fn an_empty_client_name_is_none() {
+    play(
+        "
+        + c1 10.0.0.5
+        + c2 10.0.0.5
+        c1 client
+        - c1
+        ? workers 0
+        c2 client web-1
+        ? web-1 conns=1 learned
+        c2 client
+        ? web-1 conns=1 learned
+        + c3 10.0.0.5
+        c3 client web-2
+        ? web-2 conns=2
+    ",
+    );
+}
+
 #[test]
 fn a_client_that_comes_back_under_another_name_is_called_so() {
     play(

@@ -200,11 +200,13 @@ impl Fleet {
 
     fn client_named(&mut self, now: Millis, id: ConnId, name: String) {
         let Some(conn) = self.conns.get_mut(&id) else { return };
-        conn.names.client_name = Some(name.clone());
+        // an empty one takes the name back
+        let name = Some(name).filter(|name| !name.is_empty());
+        conn.names.client_name.clone_from(&name);
         let no = conn.worker;
         let kept = self.is_still_called_so(no);
-        if let Some(worker) = self.workers.get_mut(&no).filter(|_| !kept && !name.is_empty()) {
-            worker.client_name = Some(name);
+        if let Some(worker) = self.workers.get_mut(&no).filter(|_| !kept && name.is_some()) {
+            worker.client_name = name;
         }
         self.facts_changed(now, no);
     }

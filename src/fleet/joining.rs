@@ -43,7 +43,6 @@ impl Fleet {
         let Some(worker) = self.workers.get_mut(&no) else { return };
         worker.conns.remove(&id);
         worker.sums.leave(conn);
-        worker.client_name = worker.client_name.take().or(conn.names.client_name.clone());
         worker.user = conn.names.user.clone().or(worker.user.take());
         self.count_open(no);
     }

@@ -61,7 +61,7 @@ pub(super) fn told(words: &[&str], now: Millis) -> Result<JobEvent, String> {
         }
         "listens" => JobEvent::Listens(true),
         "deaf" => JobEvent::Listens(false),
-        "client" => JobEvent::ClientNamed(rest(1)?),
+        "client" => JobEvent::ClientNamed(words[1..].join(" ")),
         "user" => JobEvent::User(rest(1)?),
         "vhost" => JobEvent::VirtualHost(rest(1)?),
         "tag" => JobEvent::Tagged(rest(1)?),
