@@ -37,7 +37,7 @@ impl Fleet {
             }
             JobEvent::Acknowledges => {
                 if let Some((conn, worker)) = self.pair(id) {
-                    (conn.acknowledges, worker.acknowledges) = (true, true);
+                    (conn.acknowledges, worker.past.acknowledges) = (true, true);
                 }
             }
             JobEvent::FetchRewritten { queues } => {
@@ -104,7 +104,7 @@ impl Fleet {
     fn fetch_asked(&mut self, now: Millis, id: ConnId, place: Place, queues: Arc<[String]>, blocking: bool) {
         let Some((conn, worker)) = self.pair(id) else { return };
         let idle_before = worker.idle_threads(now);
-        let was_nil = blocking && worker.nils.take(now);
+        let was_nil = blocking && worker.past.nils.take(now);
         // with acknowledgements a consumer says nothing about the jobs before it
         let acks = conn.is_acknowledging();
         let before = conn.perhaps.take();
@@ -169,7 +169,7 @@ impl Fleet {
             worker.sums.delivering = worker.sums.delivering.saturating_sub(1);
         }
         if known && blocking && end == FetchEnd::Empty && conn.perhaps.is_none() {
-            worker.nils.add(now, now.saturating_add(sidekiq::NIL_LASTS));
+            worker.past.nils.add(now, now.saturating_add(sidekiq::NIL_LASTS));
         }
     }
 
@@ -249,8 +249,8 @@ impl Fleet {
     /// Something came, or may come, that is a job only if nobody knows the worker's job system.
     pub(super) fn unrefused(&mut self, id: ConnId, reason: String, found: Found) {
         let Some((conn, worker)) = self.pair(id) else { return };
-        let (no, news) = (worker.no, worker.took < Some(found));
-        worker.took = worker.took.max(Some(found));
+        let (no, news) = (worker.no, worker.past.took < Some(found));
+        worker.past.took = worker.past.took.max(Some(found));
         conn.took = conn.took.max(Some(found));
         if !conn.ways.unrefused.contains(&reason) {
             conn.ways.unrefused.push(reason);
@@ -274,7 +274,7 @@ impl Fleet {
         worker.proof = None;
         // where an ack is the end of a job it is so under any name
         let same_reading = worker.protocol == Protocol::Amqp && system != System::Celery;
-        if (!worker.ledger.is_empty() && !same_reading) || worker.took > Some(Found::Nothing) {
+        if (!worker.ledger.is_empty() && !same_reading) || worker.past.took > Some(Found::Nothing) {
             // delivered under another reading: their ends will not be recognised, only reports can say
             worker.ledger.set_restored();
             worker.adopt(Adopted::Unseen, now);
@@ -302,7 +302,7 @@ fn count_fetch(now: Millis, conn: &mut Conn, worker: &mut Worker, place: Place, 
     if blocking && !conn.waited {
         conn.waited = true;
         worker.sums.waiters += 1;
-        worker.newest_waiter = Some(now);
+        worker.past.newest_waiter = Some(now);
     }
 }
 

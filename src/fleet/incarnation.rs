@@ -128,7 +128,7 @@ impl Fleet {
         let number = LifeNo(self.number());
         let (conn, worker) = self.pair(id)?;
         let name = conn.names.name.clone().unwrap_or_default();
-        let (conns, acks, one_process) = (&worker.conns, worker.acks, worker.key.is_incarnation());
+        let (conns, acks, one_process) = (&worker.conns, worker.past.acks, worker.key.is_incarnation());
         let fits = |life: &&Life| {
             let Some(voice) = life.celery() else { return false };
             // after a reconnect one process can report on two connections in turn
@@ -230,7 +230,7 @@ impl Fleet {
         let mut in_hand = Vec::new();
         if by == ClosedBy::Broker && conn.is_acknowledging() {
             in_hand = worker.ledger.cut(id);
-            worker.runs_ahead |= !in_hand.is_empty();
+            worker.past.runs_ahead |= !in_hand.is_empty();
         }
         if by != ClosedBy::Client {
             worker.last_cut = Some(now);
@@ -250,7 +250,7 @@ impl Fleet {
         if !worker.conns.is_empty() {
             return self.settle(now, no);
         }
-        if worker.key.is_pending() || (!worker.is_listed() && !worker.is_marked() && worker.deliveries == 0) {
+        if worker.key.is_pending() || (!worker.is_listed() && !worker.is_marked() && worker.past.deliveries == 0) {
             return self.forget(no);
         }
         worker.goes_away(now);
@@ -318,7 +318,7 @@ impl Fleet {
         }
         let first = worker.lives.iter().filter_map(|life| life.celery()?.first_processed).max();
         let Some(processed) = first else { return };
-        if processed > worker.deliveries {
+        if processed > worker.past.deliveries {
             worker.adopt(Adopted::MidLife, now);
         }
         for voice in worker.lives.iter_mut().filter_map(Life::celery_mut) {

@@ -112,7 +112,7 @@ pub(super) fn due(worker: &Worker) -> Option<Millis> {
     let asks = worker.system == System::Celery
         && worker.seal == Seal::Sealed
         && worker.sums.mailboxes > 0
-        && (worker.ever_started || !worker.is_whole() || worker.ledger.unknown() > 0)
+        && (worker.past.ever_started || !worker.is_whole() || worker.ledger.unknown() > 0)
         && !celery::is_known_idle(worker);
     // unacknowledged jobs will be acknowledged: that is another epoch
     let hopeless = lists(worker) == [List::Active] && worker.ledger.started() == 0;
@@ -199,7 +199,7 @@ impl Fleet {
     pub(super) fn loses(&mut self, now: Millis, id: ConnId) {
         let Some((conn, worker)) = self.pair(id) else { return };
         // what was dropped may have come on any connection
-        let may_have = worker.untracked > 0 || worker.ledger.find(|entry| entry.conn == Some(id)).is_some();
+        let may_have = worker.past.untracked > 0 || worker.ledger.find(|entry| entry.conn == Some(id)).is_some();
         if !conn.fetched || !may_have {
             return;
         }
@@ -251,7 +251,7 @@ impl Fleet {
         if let Some(worker) = self.workers.get_mut(&no) {
             worker.inquiry.idle_in = Some(worker.epoch.no);
             worker.inquiry.processes = 0;
-            worker.untracked = 0;
+            worker.past.untracked = 0;
         }
         self.strike_reported(now, no, &over);
         true
@@ -271,7 +271,7 @@ pub(super) fn processes(worker: &Worker) -> usize {
 
 /// What has to be asked to know whether a worker is idle.
 fn lists(worker: &Worker) -> &'static [List] {
-    let seen_whole = worker.is_whole() && worker.untracked == 0 && worker.ledger.unknown() == 0;
+    let seen_whole = worker.is_whole() && worker.past.untracked == 0 && worker.ledger.unknown() == 0;
     if seen_whole { &[List::Active] } else { List::ALL }
 }
 

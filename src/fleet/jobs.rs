@@ -123,11 +123,11 @@ impl Fleet {
             if worker.ledger.any(&key).is_none() {
                 return self.stray(now, id, Stray::Acked(key));
             }
-            worker.acks += 1;
+            worker.past.acks += 1;
             return worker.bump(now);
         };
         conn.acks += 1;
-        worker.acks += 1;
+        worker.past.acks += 1;
         worker.bump(now);
         self.acknowledged(now, no, seq);
     }
@@ -137,10 +137,10 @@ impl Fleet {
         let late = self.settings.celery_acks_late;
         let Some(worker) = self.workers.get_mut(&no) else { return };
         if late {
-            worker.declared = true;
+            worker.past.declared = true;
             return self.strike(now, no, &[seq], JobEnd::Finished);
         }
-        worker.ever_started = true;
+        worker.past.ever_started = true;
         worker.was_drained = false;
         worker.ledger.start(seq, now);
         let full = worker.is_full();
@@ -159,8 +159,8 @@ impl Fleet {
         };
         // counted like an ack: a job that ran and was given back has raised `processed` too
         conn.acks += 1;
-        worker.acks += 1;
-        worker.runs_ahead |= outcome == Outcome::Requeued;
+        worker.past.acks += 1;
+        worker.past.runs_ahead |= outcome == Outcome::Requeued;
         worker.bump(now);
         self.over(now, no, seq, end);
     }
@@ -172,8 +172,8 @@ impl Fleet {
         if let Some(seq) = worker.ledger.oldest(&key, Stage::Delivered) {
             // counted like an ack, see above
             conn.acks += 1;
-            worker.acks += 1;
-            worker.runs_ahead = true;
+            worker.past.acks += 1;
+            worker.past.runs_ahead = true;
             worker.bump(now);
             return worker.ledger.set_given_back(seq);
         }
@@ -249,7 +249,7 @@ impl Fleet {
         let Some(worker) = self.workers.get_mut(&no) else { return };
         let back = |seq: &u64| worker.ledger.entry(*seq).is_some_and(|entry| entry.given_back);
         let (back, over): (Vec<u64>, Vec<u64>) = seqs.iter().copied().partition(back);
-        worker.ever_started |= !back.is_empty();
+        worker.past.ever_started |= !back.is_empty();
         self.strike(now, no, &over, JobEnd::Finished);
         self.strike(now, no, &back, JobEnd::Requeued);
     }
@@ -264,21 +264,21 @@ impl Fleet {
 
 fn note_delivery(conn: &mut Conn, worker: &mut Worker, entry: &mut Entry, declared: &GlobSet) {
     conn.deliveries += 1;
-    worker.deliveries += 1;
+    worker.past.deliveries += 1;
     if conn.is_acknowledging() {
         entry.acknowledged = true;
         return;
     }
-    worker.unkept = true;
+    worker.past.unkept = true;
     let blocking = conn.fetches.blocking() > 0;
     if blocking && !conn.delivering {
         conn.delivering = true;
         worker.sums.delivering += 1;
     }
     entry.polled = !blocking;
-    worker.polled += u64::from(entry.polled && worker.system.tells_nothing());
+    worker.past.polled += u64::from(entry.polled && worker.system.tells_nothing());
     let silent = worker.system.tells_nothing() || worker.system == System::Taskiq;
-    worker.undeclared += u64::from(silent && !worker.last_queue.is_declared(&entry.job.queue, declared));
+    worker.past.undeclared += u64::from(silent && !worker.last_queue.is_declared(&entry.job.queue, declared));
 }
 
 /// What has to be dropped so that a ledger without any known end does not grow for ever. A Celery job that may still be
@@ -289,7 +289,7 @@ fn surplus(worker: &mut Worker, now: Millis) -> Option<u64> {
     }
     let (oldest, oldest_started) = worker.ledger.oldest_of_all();
     let seq = if worker.system == System::Celery { oldest_started } else { oldest }?;
-    worker.untracked += 1;
+    worker.past.untracked += 1;
     if !matches!(worker.system, System::Celery | System::Sidekiq) {
         worker.adopt(Adopted::Unseen, now);
     }
@@ -301,7 +301,7 @@ impl Worker {
     fn is_full(&self) -> bool {
         match self.system {
             System::Celery => self.ledger.started() > STARTED_LIMIT,
-            _ if self.unkept => self.ledger.len() > LEDGER_LIMIT,
+            _ if self.past.unkept => self.ledger.len() > LEDGER_LIMIT,
             _ => self.ledger.len() > ACKNOWLEDGED_LIMIT,
         }
     }

@@ -64,22 +64,22 @@ impl Fleet {
         if let Some(new) = self.workers.get_mut(&to) {
             for seq in old.ledger.select(|entry| entry.conn == Some(id)) {
                 if let Some(entry) = old.ledger.remove(seq) {
-                    new.ever_started |= entry.stage == Stage::Started;
+                    new.past.ever_started |= entry.stage == Stage::Started;
                     new.ledger.insert(seq, entry);
                 }
             }
             // what was dropped may have come on this connection
-            if old.untracked > 0 {
-                new.untracked = old.untracked;
-                join_doubts(new, &old);
+            if old.past.untracked > 0 {
+                new.past.untracked = old.past.untracked;
+                new.past.join_doubts(&old.past);
             }
-            old.deliveries = old.deliveries.saturating_sub(deliveries);
-            new.deliveries += deliveries;
-            new.unkept |= old.unkept;
-            new.acks += acks;
+            old.past.deliveries = old.past.deliveries.saturating_sub(deliveries);
+            new.past.deliveries += deliveries;
+            new.past.unkept |= old.past.unkept;
+            new.past.acks += acks;
             new.fetching |= conn.fetched || conn.names.name.is_some();
-            new.took = new.took.max(conn.took);
-            new.acknowledges |= conn.acknowledges;
+            new.past.took = new.past.took.max(conn.took);
+            new.past.acknowledges |= conn.acknowledges;
             if unseen {
                 new.adopt(Adopted::Unseen, conn.since);
             }
@@ -146,28 +146,15 @@ impl Fleet {
             self.set_system(now, to, old.system);
         }
         let Some(new) = self.workers.get_mut(&to) else { return };
-        let busy = old.deliveries > 0 || old.acks > 0 || !old.ledger.is_empty();
+        let busy = old.past.deliveries > 0 || old.past.acks > 0 || !old.ledger.is_empty();
         for (seq, entry) in old.ledger.take() {
             new.ledger.insert(seq, entry);
         }
         new.recent.join(&mut old.recent);
         new.since = new.since.min(old.since);
         new.born = new.born.min(old.born);
-        new.deliveries += old.deliveries;
-        new.unkept |= old.unkept;
-        new.undeclared += old.undeclared;
-        new.polled += old.polled;
-        new.acks += old.acks;
-        new.untracked += old.untracked;
-        new.took = new.took.max(old.took);
-        new.acknowledges |= old.acknowledges;
-        join_doubts(new, old);
-        new.declared |= old.declared;
-        new.lease.join(old.lease);
+        new.past.join(std::mem::take(&mut old.past));
         new.mixed |= old.mixed || (known(new.system) && known(old.system) && new.system != old.system);
-        new.peak = new.peak.max(old.peak);
-        new.nils.join(&mut old.nils);
-        new.newest_waiter = new.newest_waiter.max(old.newest_waiter);
         let same = join_lives(new, &mut old.lives);
         let (ours, theirs) = (new.client_name.take(), old.client_name.take());
         new.client_name = if kept { ours } else { theirs.or(ours) };
@@ -227,14 +214,6 @@ impl Fleet {
             self.effects.push(Effect::System(id, system));
         }
     }
-}
-
-/// What is doubtful about the jobs of a worker is doubtful where they go, too.
-fn join_doubts(new: &mut Worker, old: &Worker) {
-    new.ever_started |= old.ever_started;
-    new.runs_ahead |= old.runs_ahead;
-    new.gave_up |= old.gave_up;
-    new.runs_twice |= old.runs_twice;
 }
 
 /// The lives of a worker that is joined into another. A process that the other knows by name already is the same one,

@@ -1,7 +1,7 @@
 //! Who runs what: connections become workers, job events become a ledger, drains become marks, and out of these comes
 //! the truth about `sealed` and `drained`. Pure: time is an argument, effects are returned as data.
 //!
-//! In reading order: [`boundary`] (what goes in and out); `conn`, `fetches`, `worker` and `life`; `identity` and `joining`
+//! In reading order: [`boundary`] (what goes in and out); `conn`, `fetches`, `worker`, `past` and `life`; `identity` and `joining`
 //! (connections → workers); `presence` and `incarnation` (one life or the next); `events`, `jobs`, `results` and `reports`
 //! (what gates tell) and `strays` (before it is known whose it is); `ledger` and `whole` (is it all?); `evidence` (what can
 //! be said of a worker) and `inquiry` (asking it); `seal` and `phase` (active → draining → sealed → drained); `drains`,
@@ -26,6 +26,7 @@ mod life;
 mod members;
 mod numbers;
 mod open;
+mod past;
 mod pauses;
 mod persist;
 mod phase;

@@ -231,7 +231,7 @@ impl Worker {
             return closed;
         }
         let is_celery = self.system == System::Celery;
-        let nil = self.nils.first_end(now).filter(|_| !is_celery);
+        let nil = self.past.nils.first_end(now).filter(|_| !is_celery);
         let due = self.ledger.first_due_after(now.saturating_add(margin)).map(|eta| eta - margin);
         let mute = (is_celery && celery::never_heard(self)).then(|| self.since.saturating_add(celery::FIRST_BEAT));
         let quiet = acks::quiet_at(self);

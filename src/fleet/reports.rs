@@ -33,11 +33,11 @@ impl Fleet {
             }
             Report::Lease { lasts, renewed } => {
                 let Some((_, worker)) = self.pair(id) else { return };
-                worker.lease.told(now, lasts, renewed);
+                worker.past.lease.told(now, lasts, renewed);
             }
             Report::GaveUp => {
                 let Some((_, worker)) = self.pair(id) else { return };
-                worker.gave_up = true;
+                worker.past.gave_up = true;
             }
             Report::LockLost(key) => {
                 let Some((_, worker)) = self.pair(id) else { return };
@@ -77,7 +77,7 @@ impl Fleet {
 
     pub(super) fn celery_beat(&mut self, now: Millis, id: ConnId, beat: celery::Beat, period: Option<Millis>) {
         let Some((conn, worker)) = self.pair(id) else { return };
-        let (no, life, acks, epoch) = (worker.no, conn.life, worker.acks, worker.epoch.no);
+        let (no, life, acks, epoch) = (worker.no, conn.life, worker.past.acks, worker.epoch.no);
         let Some(index) = worker.lives.iter().position(|l| Some(l.no) == life) else { return };
         let Some(voice) = worker.lives[index].celery_mut() else { return };
         voice.period = period.filter(|period| *period > 0).unwrap_or(voice.period);
@@ -88,7 +88,7 @@ impl Fleet {
             celery::Finding::Nothing => {}
             celery::Finding::Busy(over) => self.strike(now, no, &over, JobEnd::Finished),
             celery::Finding::Idle(over) => {
-                worker.untracked = 0;
+                worker.past.untracked = 0;
                 self.strike_reported(now, no, &over);
             }
         }
@@ -99,7 +99,7 @@ impl Fleet {
     pub(super) fn lock_lost(&mut self, no: WorkerNo, key: JobKey) {
         let Some(worker) = self.workers.get_mut(&no) else { return };
         if worker.ledger.has_twice(&key) {
-            worker.runs_twice = true;
+            worker.past.runs_twice = true;
             self.journal_worker(no);
         } else if self.may_wait(no) {
             self.keep_stray(no, Stray::LockLost(key));
@@ -129,7 +129,7 @@ impl Fleet {
     fn sidekiq_speaks(&mut self, now: Millis, no: WorkerNo, works: bool) {
         let Some(worker) = self.workers.get_mut(&no) else { return };
         worker.unvouched = false;
-        if works && worker.deliveries == 0 && worker.is_whole() {
+        if works && worker.past.deliveries == 0 && worker.is_whole() {
             worker.adopt(Adopted::MidLife, now);
         }
     }

@@ -20,7 +20,7 @@ impl Fleet {
             let entry = worker.ledger.entry(seq);
             let last = entry.is_some_and(|entry| !entry.acknowledged || entry.stage == Stage::Started);
             if worker.system == System::Taskiq && last {
-                worker.acks += 1;
+                worker.past.acks += 1;
                 return self.strike(now, no, &[seq], JobEnd::Finished);
             }
             self.journal_job(no, seq, Fact::Result);
@@ -30,7 +30,7 @@ impl Fleet {
             && worker.system == System::Taskiq
             && worker.recent.ended_before_result(&job, at)
         {
-            worker.ever_started = true;
+            worker.past.ever_started = true;
         }
     }
 
@@ -51,6 +51,6 @@ impl Worker {
     /// Its result is still to come.
     fn acknowledges_early(&self, seq: u64) -> bool {
         let no_result = || self.ledger.entry(seq).is_some_and(|entry| entry.acknowledged && !entry.result);
-        self.system == System::Taskiq && self.ever_started && no_result()
+        self.system == System::Taskiq && self.past.ever_started && no_result()
     }
 }

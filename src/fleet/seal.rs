@@ -119,8 +119,8 @@ impl Worker {
     /// It gets something, or looks for something, in ways that are no fetches to the gate. Where each job that is
     /// fetched is acknowledged, a script that finds nothing tidies up.
     pub(super) fn takes_unseen(&self) -> bool {
-        let least = if self.acknowledges { Found::Something } else { Found::Nothing };
-        self.took >= Some(least) && self.may_take()
+        let least = if self.past.acknowledges { Found::Something } else { Found::Nothing };
+        self.past.took >= Some(least) && self.may_take()
     }
 
     /// Nobody has said how it gets its jobs: no job system, and no operator.

@@ -34,7 +34,7 @@ impl Fleet {
     pub(super) fn stray(&mut self, now: Millis, id: ConnId, stray: Stray) {
         let Some((conn, worker)) = self.pair(id) else { return };
         conn.acks += 1;
-        worker.acks += 1;
+        worker.past.acks += 1;
         let no = worker.no;
         self.unplaced(now, no, stray);
     }

@@ -61,7 +61,7 @@ impl Worker {
         self.whole = Whole::No(self.adopted().unwrap_or(why));
         self.proof = None;
         // what came unseen renews its locks from now on
-        self.lease.renewed(now);
+        self.past.lease.renewed(now);
         self.bump(now);
     }
 }

@@ -2,14 +2,13 @@
 //! [`Worker`] is one *incarnation*; [`Key`] says by what its connections are recognised.
 
 use super::boundary::Process;
-
-use super::evidence::acks::Lease;
 use super::evidence::generic::LastQueue;
-use super::fetches::{Nils, Sums};
+use super::fetches::Sums;
 use super::inquiry::Inquiry;
 use super::ledger::Ledger;
 use super::life::{Life, LifeNo};
 use super::open::VirtualHost;
+use super::past::Past;
 use super::presence::{Away, Ended};
 use super::recorder::Recent;
 use super::seal::Seal;
@@ -115,46 +114,13 @@ pub(super) struct Worker {
     pub(super) host: VirtualHost,
     /// Counted among the open consumers of its queues.
     pub(super) open: bool,
-    pub(super) nils: Nils,
-    /// When one of its connections waited for a job for the first time, the last time that one did.
-    pub(super) newest_waiter: Option<Millis>,
-    /// The most threads that have been seen at once (unknown systems).
-    pub(super) peak: usize,
 
     pub(super) ledger: Ledger,
-    /// Jobs that have reached it.
-    pub(super) deliveries: u64,
-    /// Some of them are not acknowledged when they are over.
-    pub(super) unkept: bool,
-    /// How many came from queues that nobody declared to hold jobs (systems that say nothing of a job's end).
-    pub(super) undeclared: u64,
+    pub(super) past: Past,
     pub(super) last_queue: LastQueue,
-    /// How many it took without waiting (unknown systems).
-    pub(super) polled: u64,
-    /// Ends and acknowledgements that the broker has confirmed.
-    pub(super) acks: u64,
     pub(super) epoch: Epoch,
-    /// A job was acknowledged at its start: from then on only reports can say that it is idle.
-    pub(super) ever_started: bool,
-    /// The broker has taken jobs back from it. Celery's pool may begin them all the same, which raises `processed`, and no
-    /// ack tells of it.
-    pub(super) runs_ahead: bool,
-    /// An ack was taken for an end because the operator declared it.
-    pub(super) declared: bool,
     /// It asks for jobs where the operator declared that there are some.
     pub(super) asks_declared: bool,
-    /// Something came to it, or may come, in a way that is no fetch to the gate: says something only while its job
-    /// system is unknown.
-    pub(super) took: Option<Found>,
-    /// Some of its fetches bring jobs that it acknowledges.
-    pub(super) acknowledges: bool,
-    /// Jobs forgotten because there were too many to keep.
-    pub(super) untracked: u64,
-    pub(super) lease: Lease,
-    /// See [`crate::job::Report::GaveUp`].
-    pub(super) gave_up: bool,
-    /// A job whose lock had run out came to it once more: which of the two runs an end is of does not show.
-    pub(super) runs_twice: bool,
     pub(super) whole: Whole,
     /// It may have worked elsewhere before (behind another gate, say) and has not said yet what it is doing.
     pub(super) unvouched: bool,
@@ -229,27 +195,11 @@ impl Worker {
             queues: BTreeSet::new(),
             host: None,
             open: false,
-            nils: Nils::default(),
-            newest_waiter: None,
-            peak: 0,
             ledger: Ledger::default(),
-            deliveries: 0,
-            unkept: false,
-            undeclared: 0,
+            past: Past::default(),
             last_queue: LastQueue::default(),
-            polled: 0,
-            acks: 0,
             epoch: Epoch { no: 0, at: now },
-            ever_started: false,
-            runs_ahead: false,
-            declared: false,
             asks_declared: false,
-            took: None,
-            acknowledges: false,
-            untracked: 0,
-            lease: Lease::default(),
-            gave_up: false,
-            runs_twice: false,
             whole: Whole::Yes,
             unvouched: false,
             proof: None,
@@ -286,7 +236,7 @@ impl Worker {
     /// Whether the fleet speaks of it: a pure producer stays unmentioned. Somebody who pops elements that the gate does
     /// not hold is no pure producer: a drain of `all` that passed over it would say `drained` of jobs.
     pub(super) fn is_listed(&self) -> bool {
-        let takes = self.took == Some(Found::Job) && self.may_take();
+        let takes = self.past.took == Some(Found::Job) && self.may_take();
         let known = self.fetching || self.client_name.is_some() || takes || !self.ledger.is_empty();
         known && !self.key.is_pending()
     }
@@ -307,7 +257,7 @@ impl Worker {
         // of an unknown system it is the safe side to take who asks again for one more
         let fetches = &self.sums.fetches;
         let asked = if self.system.tells_nothing() { fetches.blocking() } else { fetches.awaited() };
-        asked.saturating_sub(self.sums.delivering) + self.nils.count(now)
+        asked.saturating_sub(self.sums.delivering) + self.past.nils.count(now)
     }
 
     /// The lives that are not over. Needs no clock: a life is over when others spoke long after its last word.

@@ -48,20 +48,20 @@ impl Lease {
 
 /// See [`super::judge`].
 pub(super) fn judge(worker: &Worker, settings: &FleetSettings, now: Millis) -> Verdict {
-    let silent = worker.system == System::Taskiq && worker.undeclared > 0 && worker.acks == 0;
+    let silent = worker.system == System::Taskiq && worker.past.undeclared > 0 && worker.past.acks == 0;
     if silent {
         return Verdict::idle(Evidence::Unknown).doubt(Doubt::NoResults);
     }
     // which of them have begun is the worker's secret: all that are due may have
     let mut verdict = Verdict::of_ledger(worker, settings, now, worker.ledger.len());
     verdict.doubts.extend(cut_mid_job(worker, now));
-    if worker.gave_up {
+    if worker.past.gave_up {
         verdict.evidence = Evidence::Reported;
     }
-    if worker.runs_twice {
+    if worker.past.runs_twice {
         return verdict.doubt(Doubt::Twice);
     }
-    let unseen = (worker.untracked > 0).then_some(Adopted::Unseen);
+    let unseen = (worker.past.untracked > 0).then_some(Adopted::Unseen);
     let Some(why) = worker.not_whole().or(unseen) else { return verdict };
     if quiet_at(worker).is_none_or(|at| now < at || !is_heard(worker, at)) {
         return verdict.doubt(Doubt::Adopted(why, worker.system));
@@ -76,7 +76,7 @@ pub(super) fn judge(worker: &Worker, settings: &FleetSettings, now: Millis) -> V
 /// When it is known that no job is being worked on that the gate has not seen: none has renewed its lock.
 pub(in crate::fleet) fn quiet_at(worker: &Worker) -> Option<Millis> {
     let known = matches!(worker.system, System::Bullmq | System::Bull | System::Asynq);
-    worker.lease.quiet_at().filter(|_| known && !worker.is_whole())
+    worker.past.lease.quiet_at().filter(|_| known && !worker.is_whole())
 }
 
 /// Only time is missing: if nobody renews a lock until then, nothing is left.
@@ -102,7 +102,7 @@ pub(in crate::fleet) fn idle(worker: &mut Worker, conn: ConnId, now: Millis) -> 
     let known = known && (!resque || now >= worker.since.saturating_add(FIRST_WORD));
     if alone && known && !worker.is_blocked() {
         worker.whole = Whole::Yes;
-        worker.untracked = 0;
+        worker.past.untracked = 0;
     }
     let others = alone && (known || !resque);
     worker.ledger.select(|entry| entry.conn == Some(conn) || (others && (!resque || entry.conn.is_none())))

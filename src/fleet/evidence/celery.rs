@@ -220,8 +220,8 @@ pub(in crate::fleet) enum Finding {
 /// Reads the newest heartbeat of the life at `index`, and remembers if it found the life idle.
 pub(in crate::fleet) fn weigh(worker: &mut Worker, index: usize, now: Millis) -> Finding {
     let alone = worker.live().count() == 1 && all_are_heard(worker);
-    let may_match = worker.is_whole() && !worker.runs_ahead && !may_start_silently(worker, now);
-    let (epoch, acks) = (worker.epoch, worker.acks);
+    let may_match = worker.is_whole() && !worker.past.runs_ahead && !may_start_silently(worker, now);
+    let (epoch, acks) = (worker.epoch, worker.past.acks);
     let Some(voice) = worker.lives.get_mut(index).and_then(Life::celery_mut) else { return Finding::Nothing };
     if voice.beats.back().is_none_or(|beat| beat.active != Some(0)) {
         voice.idle_in = None;
@@ -342,9 +342,9 @@ fn leave_out_given_back(verdict: &mut Verdict, ledger: &Ledger, now: Millis, mar
 }
 
 fn add_evidence(verdict: &mut Verdict, worker: &Worker, now: Millis, mute: bool, goes_on: usize) {
-    let started = worker.ledger.started() > 0 || worker.untracked > 0;
-    if worker.is_whole() && !worker.ever_started && goes_on == 0 {
-        verdict.declared = worker.declared;
+    let started = worker.ledger.started() > 0 || worker.past.untracked > 0;
+    if worker.is_whole() && !worker.past.ever_started && goes_on == 0 {
+        verdict.declared = worker.past.declared;
         return;
     }
     if is_known_idle(worker) {

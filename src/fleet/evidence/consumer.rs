@@ -11,7 +11,7 @@ use crate::job::{Millis, System};
 /// See [`super::judge`].
 pub(super) fn judge(worker: &Worker, settings: &FleetSettings, now: Millis) -> Verdict {
     let verdict = Verdict::of_ledger(worker, settings, now, worker.ledger.len());
-    if worker.polled > 0 || worker.undeclared > 0 {
+    if worker.past.polled > 0 || worker.past.undeclared > 0 {
         return verdict.doubt(Doubt::Mixed); // it takes jobs from Redis as well
     }
     if worker.adopted() == Some(Adopted::Unseen) {

@@ -74,7 +74,7 @@ pub(in crate::fleet) fn returned(
     }
     // with all known threads accounted for, the asker is one of those that took a job: over a pooled connection, or a
     // new one after theirs was cut
-    let all_known = idle_before + worker.ledger.blocking() >= worker.peak;
+    let all_known = idle_before + worker.ledger.blocking() >= worker.past.peak;
     let known_thread = |entry: &Entry| entry.stage == Stage::Delivered && !entry.polled;
     let back = |entry: &Entry| known_thread(entry) && (conn.fetched || entry.conn.is_none());
     let Some(seq) = worker.ledger.find(back).filter(|_| all_known) else { return Over::NOTHING };
@@ -104,8 +104,8 @@ fn own(worker: &Worker, id: ConnId, conn: &mut Conn, blocking: bool) -> Over {
 pub(in crate::fleet) fn note_pattern(worker: &mut Worker, now: Millis) {
     let idle = worker.idle_threads(now);
     let out = worker.ledger.blocking();
-    worker.peak = worker.peak.max(idle + out);
-    if out == 0 && idle >= worker.peak {
+    worker.past.peak = worker.past.peak.max(idle + out);
+    if out == 0 && idle >= worker.past.peak {
         worker.prove(Evidence::Inferred);
     }
 }
@@ -113,25 +113,30 @@ pub(in crate::fleet) fn note_pattern(worker: &mut Worker, now: Millis) {
 /// See [`super::judge`].
 pub(super) fn judge(worker: &Worker, settings: &FleetSettings, now: Millis) -> Verdict {
     let took = worker.takes_unseen();
-    if worker.is_whole() && worker.deliveries == 0 && worker.ledger.is_empty() && !took {
+    if worker.is_whole() && worker.past.deliveries == 0 && worker.ledger.is_empty() && !took {
         return Verdict::idle(Evidence::Exact);
     }
     // nothing but entries of streams, which are acknowledged
-    if worker.deliveries > 0 && worker.peak == 0 && worker.polled == 0 && worker.undeclared == 0 && !took {
+    if worker.past.deliveries > 0
+        && worker.past.peak == 0
+        && worker.past.polled == 0
+        && worker.past.undeclared == 0
+        && !took
+    {
         return acks::judge(worker, settings, now);
     }
     let verdict = Verdict::running(worker.ledger.len(), Evidence::Unknown);
     if took {
         return verdict.doubt(Doubt::Unrefused);
     }
-    if worker.polled > 0 {
+    if worker.past.polled > 0 {
         return verdict.doubt(Doubt::Polled);
     }
     // whatever the operator declared: a second fetch beside the first is another thread's (or another process')
-    if worker.system == System::Huey && worker.peak > 1 {
+    if worker.system == System::Huey && worker.past.peak > 1 {
         return verdict.doubt(Doubt::Shared);
     }
-    if worker.undeclared > 0 {
+    if worker.past.undeclared > 0 {
         return verdict.doubt(Doubt::Undeclared);
     }
     if let Some(why) = worker.not_whole() {
@@ -142,8 +147,8 @@ pub(super) fn judge(worker: &Worker, settings: &FleetSettings, now: Millis) -> V
     }
     let idle = worker.idle_threads(now);
     let proven = worker.conns.is_empty() && worker.proof.is_some();
-    if proven || (worker.peak > 0 && idle >= worker.peak) {
+    if proven || (worker.past.peak > 0 && idle >= worker.past.peak) {
         return Verdict::idle(Evidence::Inferred);
     }
-    verdict.doubt(Doubt::NotBack { idle, peak: worker.peak })
+    verdict.doubt(Doubt::NotBack { idle, peak: worker.past.peak })
 }

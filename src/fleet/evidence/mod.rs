@@ -214,7 +214,7 @@ pub(super) const FIRST_WORD: Millis = 12_000;
 impl Worker {
     /// All its jobs were put into lists of its own, and the gate has seen them all.
     fn keeps_jobs(&self) -> bool {
-        self.is_whole() && self.deliveries > 0 && !self.unkept
+        self.is_whole() && self.past.deliveries > 0 && !self.past.unkept
     }
 
     /// What it did before it came may not be over, and its first report is still due.
@@ -363,7 +363,7 @@ fn judge_present(worker: &Worker, settings: &FleetSettings, now: Millis) -> Verd
     if worker.is_unheard(now) && verdict.is_clear(false) && verdict.evidence > Evidence::Unknown {
         return verdict.doubt(Doubt::ReportDue);
     }
-    if worker.mixed && !(worker.is_whole() && worker.deliveries == 0) {
+    if worker.mixed && !(worker.is_whole() && worker.past.deliveries == 0) {
         return verdict.doubt(Doubt::Mixed);
     }
     verdict

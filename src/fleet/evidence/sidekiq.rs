@@ -124,7 +124,7 @@ pub(in crate::fleet) fn have_all_left(worker: &Worker) -> bool {
 /// than threads one may have been given up. Its last fetch, and its end, may arrive after the thread has asked again.
 pub(in crate::fleet) fn crowded_until(worker: &Worker) -> Option<Millis> {
     let crowded = worker.system == System::Sidekiq && threads(worker).is_some_and(|c| worker.sums.waiters > c);
-    worker.newest_waiter.filter(|_| crowded).map(|since| since.saturating_add(GIVEN_UP))
+    worker.past.newest_waiter.filter(|_| crowded).map(|since| since.saturating_add(GIVEN_UP))
 }
 
 fn has_left(life: &Life) -> bool {
@@ -156,7 +156,7 @@ pub(super) fn judge(worker: &Worker, now: Millis) -> Verdict {
 }
 
 fn judge_threads(worker: &Worker, now: Millis) -> Verdict {
-    let untouched = worker.is_whole() && worker.deliveries == 0;
+    let untouched = worker.is_whole() && worker.past.deliveries == 0;
     if untouched {
         return Verdict::idle(Evidence::Exact);
     }

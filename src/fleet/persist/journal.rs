@@ -131,13 +131,13 @@ fn worker_lines(worker: &Worker) -> Vec<String> {
         flag(worker.mixed),
         flag(worker.fetching),
         whole,
-        flag(worker.ever_started),
-        flag(worker.declared),
-        &worker.deliveries.to_string(),
-        &worker.undeclared.to_string(),
-        &worker.polled.to_string(),
-        &worker.untracked.to_string(),
-        &worker.peak.to_string(),
+        flag(worker.past.ever_started),
+        flag(worker.past.declared),
+        &worker.past.deliveries.to_string(),
+        &worker.past.undeclared.to_string(),
+        &worker.past.polled.to_string(),
+        &worker.past.untracked.to_string(),
+        &worker.past.peak.to_string(),
         &maybe(worker.client_name.as_deref()),
         &maybe(worker.user.as_deref()),
         &maybe(worker.command.as_deref()),
@@ -146,9 +146,9 @@ fn worker_lines(worker: &Worker) -> Vec<String> {
         worker.protocol.as_str(),
     ];
     let mut lines = vec![record('W', &fields)];
-    let took = worker.took.filter(|took| *took > Found::Nothing);
+    let took = worker.past.took.filter(|took| *took > Found::Nothing);
     lines.extend(took.map(|took| record('T', &[&worker.id.0, flag(took == Found::Job)])));
-    lines.extend(worker.runs_twice.then(|| record('U', &[&worker.id.0])));
+    lines.extend(worker.past.runs_twice.then(|| record('U', &[&worker.id.0])));
     lines.extend(worker.aliases.iter().map(|alias| record('N', &[&worker.id.0, &alias.0])));
     lines.extend(worker.lives.iter().map(|life| life_line(&worker.id, life)));
     lines

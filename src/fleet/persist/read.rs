@@ -135,10 +135,10 @@ impl Fleet {
             "unseen" => Adopted::Unseen,
             other => return Err(format!("expected how it was met, found {other:?}")),
         });
-        worker.ever_started = ever_started;
-        worker.declared = declared;
-        [worker.deliveries, worker.undeclared, worker.polled, worker.untracked, _] = counts;
-        worker.peak = usize::try_from(counts[4]).unwrap_or(0);
+        worker.past.ever_started = ever_started;
+        worker.past.declared = declared;
+        [worker.past.deliveries, worker.past.undeclared, worker.past.polled, worker.past.untracked, _] = counts;
+        worker.past.peak = usize::try_from(counts[4]).unwrap_or(0);
         worker.client_name = client_name;
         worker.user = user;
         worker.command = command;
@@ -164,7 +164,7 @@ impl Fleet {
         let no = self.known(fields)?;
         let pops = fields.flag("whether it pops")?;
         if let Some(worker) = no.and_then(|no| self.workers.get_mut(&no)) {
-            worker.took = Some(if pops { Found::Job } else { Found::Something });
+            worker.past.took = Some(if pops { Found::Job } else { Found::Something });
         }
         Ok(())
     }
@@ -172,7 +172,7 @@ impl Fleet {
     fn replay_twice(&mut self, fields: &mut Fields<'_>) -> Result<(), String> {
         let no = self.known(fields)?;
         if let Some(worker) = no.and_then(|no| self.workers.get_mut(&no)) {
-            worker.runs_twice = true;
+            worker.past.runs_twice = true;
         }
         Ok(())
     }
@@ -213,11 +213,11 @@ impl Fleet {
         worker.rested = worker.rested.filter(|_| letter != "D" && letter != "A");
         match (letter, entry) {
             (_, Some(entry)) => {
-                worker.ever_started |= entry.stage == Stage::Started;
+                worker.past.ever_started |= entry.stage == Stage::Started;
                 worker.ledger.insert(seq, entry);
             }
             ("A", _) => {
-                worker.ever_started = true;
+                worker.past.ever_started = true;
                 worker.ledger.start(seq, at);
             }
             ("R", _) => worker.ledger.set_result(seq),
