@@ -1,6 +1,6 @@
 //! How a consumer ends: by the client's cancel, by the gate's, by the broker's own.
 
-use super::consumer::{By, Consumer, Over, State};
+use super::consumer::{By, Consumer, Over, Renewal, State};
 use super::{AmqpGate, Verdict, Wait, method, proof};
 use crate::gate::{Action, Side};
 use crate::job::{FetchEnd, JobEvent, Place};
@@ -105,7 +105,9 @@ impl AmqpGate {
             (State::Cancelling, true) => {
                 consumer.state = State::Parked;
                 self.reasons_changed |= self.deaf;
-                consumer.until = std::mem::take(&mut consumer.renew).then_some(self.now + super::drain::PAUSE);
+                if consumer.renewal == Renewal::Due {
+                    consumer.renewal = Renewal::Emptying(self.now + super::drain::PAUSE);
+                }
                 let reads_on = consumer.offset.map(|_| consumer.queue.clone());
                 self.attention = true;
                 self.keep_alive();

@@ -75,13 +75,26 @@ pub(super) enum Gone {
     Turn(&'static str),
 }
 
-/// A consumer was resumed with less than its prefetch, because jobs were in the client's hands.
+/// How a consumer that was resumed with less than its prefetch comes to all of it again.
+///
+/// ```text
+/// Needless ──resumed with jobs in the client's hands──▶ Short ──some of them are settled──▶ Due ──cancel-ok──▶ Emptying
+///     ▲                                                   ▲                                                       │
+///     └───────────── resumed, with all of it ─────────────┴──────────────────── or with less ─────────────────────┘
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Short {
-    pub(super) since: Millis,
-    /// How many, with tags up to this one.
-    pub(super) in_hand: usize,
-    pub(super) highest: u64,
+pub(super) enum Renewal {
+    Needless,
+    Short {
+        since: Millis,
+        /// How many jobs, with tags up to this one.
+        in_hand: usize,
+        highest: u64,
+    },
+    /// It is being cancelled to be resumed with more.
+    Due,
+    /// Parked for that: it is waited for an empty hand until then.
+    Emptying(Millis),
 }
 
 /// The client has cancelled a consumer without waiting. What is on its way to it may come behind the answer to whatever is
@@ -118,13 +131,9 @@ pub(super) struct Consumer {
     /// Where a stream was read to.
     pub(super) offset: Option<i64>,
     pub(super) place: Place,
-    pub(super) short: Option<Short>,
-    /// It is being cancelled to be resumed with all of its prefetch.
-    pub(super) renew: bool,
-    /// How often that was mended since the last mark.
+    pub(super) renewal: Renewal,
+    /// How often it was renewed since the last mark.
     pub(super) renewals: u32,
-    /// Parked to be renewed: it is waited for an empty hand until then.
-    pub(super) until: Option<Millis>,
     /// Why it could not be resumed.
     pub(super) gone: Option<Gone>,
     pub(super) over: Option<Over>,
@@ -161,10 +170,8 @@ impl Consumer {
             cancels: VecDeque::new(),
             offset: None,
             place: Place::Own,
-            short: None,
-            renew: false,
+            renewal: Renewal::Needless,
             renewals: 0,
-            until: None,
             gone: None,
             over: None,
         }
@@ -188,7 +195,7 @@ impl Consumer {
 
     /// To be cancelled now.
     pub(super) fn is_due(&self) -> bool {
-        let wanted = self.stopped || self.renew;
+        let wanted = self.stopped || self.renewal == Renewal::Due;
         self.is_movable() && self.state == State::Active && self.place != Place::Sought && wanted
     }
 

@@ -11,7 +11,7 @@
 //! consumer that still has jobs in hand gets so much less, under a tag of the gate's own (RabbitMQ 3.x crashes on the old
 //! one), and is renewed later.
 
-use super::consumer::{By, Consumer, Short, State};
+use super::consumer::{By, Consumer, Renewal, State};
 use super::inquiry::Question;
 use super::{AmqpGate, Wait, method};
 use crate::gate::{Action, Side};
@@ -246,7 +246,7 @@ impl AmqpGate {
             limit if whole < limit && in_hand > 0 => 0,
             _ => usize::from(whole),
         };
-        let pauses = consumer.until.is_some_and(|until| now < until) && in_hand > 0;
+        let pauses = matches!(consumer.renewal, Renewal::Emptying(until) if now < until) && in_hand > 0;
         if whole > 0 && (room == 0 || pauses) {
             return; // as soon as one is settled
         }
@@ -275,8 +275,8 @@ impl AmqpGate {
         }
         consumer.upstream = upstream;
         consumer.state = State::Resuming;
-        consumer.short = (limit < whole).then_some(Short { since: now, highest, in_hand });
-        consumer.until = None;
+        let short = Renewal::Short { since: now, in_hand, highest };
+        consumer.renewal = if limit < whole { short } else { Renewal::Needless };
         self.reasons_changed = true;
         self.attention |= limit < whole;
         out.push(Action::Event(JobEvent::FetchMoved { to: Place::Broker }));
@@ -290,12 +290,15 @@ impl AmqpGate {
         let now = self.now;
         for channel in self.channels.values_mut().filter(|channel| channel.is_open()) {
             for consumer in channel.consumers.values_mut() {
-                let Some(short) = consumer.short.filter(|_| !consumer.stopped) else { continue };
+                let Renewal::Short { since, in_hand, highest } = consumer.renewal else { continue };
+                if consumer.stopped {
+                    continue;
+                }
                 self.attention = true;
-                let due = now >= short.since + (RENEW_AFTER << consumer.renewals.min(8));
-                let gains = channel.unacked.of_consumer_up_to(consumer.no, short.highest) < short.in_hand;
-                if due && gains && consumer.state == State::Active && !consumer.renew {
-                    consumer.renew = true;
+                let due = now >= since + (RENEW_AFTER << consumer.renewals.min(8));
+                let gains = channel.unacked.of_consumer_up_to(consumer.no, highest) < in_hand;
+                if due && gains && consumer.state == State::Active {
+                    consumer.renewal = Renewal::Due;
                     consumer.renewals += 1;
                 }
             }
@@ -323,7 +326,8 @@ impl AmqpGate {
         if !self.attention {
             return None;
         }
-        self.consumers().filter(|c| c.resumes()).filter_map(|c| c.until).filter(|at| *at > self.now).min()
+        let until = |c: &Consumer| if let Renewal::Emptying(until) = c.renewal { Some(until) } else { None };
+        self.consumers().filter(|c| c.resumes()).filter_map(until).filter(|at| *at > self.now).min()
     }
 
     /// What the gate has to say on this channel waits for a commit-ok: then so does the client, whose replies would not
