@@ -84,3 +84,33 @@ fn a_whole_queue_in_one_hand() {
     }
     script.play("? 10.0.0.5 drained exact");
 }
+
+/// Acknowledgements say nothing of what came another way, from Redis or unseen.
+#[test]
+fn a_consumer_that_gets_jobs_in_another_way_as_well() {
+    play(
+        "
+        + c1 10.0.0.5 amqp
+        +12s
+        c1 fetch q
+        + r1 10.0.0.5
+        r1 fetch q
+        r1 gets t1
+        drain d all
+        c1 parked
+        ? 10.0.0.5 sealed unknown blocked~two_job_systems
+    ",
+    );
+    play(
+        "
+        + c1 10.0.0.5 amqp
+        +12s
+        c1 fetch q
+        c1 blocked no_ack
+        + c2 10.0.0.5 amqp
+        - c1
+        drain d all
+        ? 10.0.0.5 sealed unknown blocked~cannot_follow
+    ",
+    );
+}
