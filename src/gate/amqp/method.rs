@@ -307,13 +307,59 @@ pub(super) fn declare(channel: u16, declare: queue::Declare) -> Bytes {
 
 /// One that says nothing.
 pub(super) fn a_declare(queue: &str) -> queue::Declare {
-    queue::Declare {
-        queue: short(queue.as_bytes()),
-        passive: false,
-        durable: false,
-        exclusive: false,
-        auto_delete: false,
-        nowait: false,
-        arguments: FieldTable::default(),
+    queue::Declare { queue: short(queue.as_bytes()), ..Default::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use amq_protocol::protocol::{confirm, exchange};
+
+    /// Every method that can be said without waiting, with all its other flags set the other way.
+    #[test]
+    fn whoever_does_not_wait_is_owed_nothing() {
+        let name = || short(b"a name");
+        for nowait in [false, true] {
+            let other = !nowait;
+            let of_queue = [
+                queue::AMQPMethod::Declare(queue::Declare {
+                    queue: name(),
+                    passive: other,
+                    durable: other,
+                    exclusive: other,
+                    auto_delete: other,
+                    nowait,
+                    ..Default::default()
+                }),
+                queue::AMQPMethod::Bind(queue::Bind { queue: name(), nowait, ..Default::default() }),
+                queue::AMQPMethod::Purge(queue::Purge { queue: name(), nowait }),
+                queue::AMQPMethod::Delete(queue::Delete { queue: name(), if_unused: other, if_empty: other, nowait }),
+            ];
+            let of_exchange = [
+                exchange::AMQPMethod::Declare(exchange::Declare {
+                    exchange: name(),
+                    kind: name(),
+                    passive: other,
+                    durable: other,
+                    auto_delete: other,
+                    internal: other,
+                    nowait,
+                    ..Default::default()
+                }),
+                exchange::AMQPMethod::Delete(exchange::Delete { exchange: name(), if_unused: other, nowait }),
+                exchange::AMQPMethod::Bind(exchange::Bind { source: name(), nowait, ..Default::default() }),
+                exchange::AMQPMethod::Unbind(exchange::Unbind { source: name(), nowait, ..Default::default() }),
+            ];
+            let select = AMQPClass::Confirm(confirm::AMQPMethod::Select(confirm::Select { nowait }));
+            let classes = of_queue.map(AMQPClass::Queue).into_iter().chain(of_exchange.map(AMQPClass::Exchange));
+            for class in classes.chain([select]) {
+                let what = format!("{class:?}");
+                let frame = generate(1, class);
+                let payload = &frame[HEAD..frame.len() - 1];
+                assert_eq!(id(payload).map(|id| has_ordered_reply(id, payload)), Some(other), "{what}");
+            }
+        }
+        let unbind = generate(1, AMQPClass::Queue(queue::AMQPMethod::Unbind(queue::Unbind::default())));
+        assert!(has_ordered_reply((50, 50), &unbind[HEAD..]), "it always waits");
     }
 }
