@@ -28,6 +28,34 @@ fn entries_of_streams_end_with_their_acks() {
     }
 }
 
+/// What was in hand when the broker went is over when the broker hands it out again, to whomever.
+#[test]
+fn entries_that_another_gets_are_those_of_nobody_else() {
+    play(
+        "
+        + c1 10.0.0.5
+        +12s
+        c1 acknowledges
+        c1 fetch s
+        c1 gets 1-1@s id=a
+        c1 fetch s
+        c1 gets 2-1@s id=b
+        - c1 broker
+        + c2 10.0.0.5
+        drain d all
+        ? 10.0.0.5 sealed running=2
+        + d1 10.0.0.6
+        d1 acknowledges
+        d1 fetch s
+        d1 gets 1-1@s id=a
+        ? 10.0.0.5 sealed running=1
+        d1 fetch s
+        d1 gets 2-1@s id=b
+        ? 10.0.0.5 drained exact
+    ",
+    );
+}
+
 /// A process that takes up what it had before its restart is at work on it, and what it has anyway it has once.
 #[test]
 fn entries_that_are_told_again_are_in_flight_once() {
