@@ -48,7 +48,6 @@ pub use boundary::{Ending, JobCount, PauseAnswer, PauseRequest, Ttl};
 
 use crate::job::{ConnId, JobEvent, Millis, WorkerId};
 use crate::queue::PausedQueues;
-use evidence::generic;
 use numbers::NumberMap;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -135,15 +134,12 @@ impl Fleet {
         }
     }
 
-    /// Takes other settings over while it lives. Drains in force keep what they were made with; workers are judged
-    /// anew.
+    /// Takes other settings over while it lives; those of queues are the same (a gate does not change its own, either).
+    /// Drains in force keep what they were made with; workers are judged anew.
     pub fn reconfigure(&mut self, now: Millis, settings: FleetSettings) {
         self.settings = settings;
         let workers: Vec<WorkerNo> = self.workers.keys().copied().collect();
         for no in workers {
-            if let Some(worker) = self.workers.get_mut(&no) {
-                worker.last_queue = generic::LastQueue::default();
-            }
             self.settle(now, no);
         }
     }
