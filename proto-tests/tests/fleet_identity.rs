@@ -262,6 +262,31 @@ fn a_drain_right_after_a_cut_or_a_restart_finds_its_workers() {
     );
 }
 
+/// A process that was marked by itself turns out to be a part of its parent: the mark goes where its connections go.
+#[test]
+fn a_mark_goes_with_the_process_that_joins_another() {
+    play(
+        "
+        + a1 local
+        = a1 110:9 < 100:5 < 90:1
+        + b1 local
+        = b1 100:5 < 90:1
+        drain d worker=python[[]110]* empty
+        ? a1 marked
+        ? b1 free
+        b1 fetch! q
+        ? b1 marked
+        ? a1 marked
+        ? @b1 draining conns=2
+        b1 parked
+        ? @b1 drained
+        undrain d
+        ? a1 free
+        ? b1 free
+    ",
+    );
+}
+
 /// A connection whose process is being looked up may turn out to be of the same address, too.
 #[test]
 fn an_address_is_not_sealed_while_a_connection_may_be_of_it() {

@@ -46,31 +46,6 @@ fn a_process_whose_client_comes_back_under_another_name_is_called_so() {
     );
 }
 
-/// A process that was marked by itself turns out to be a part of its parent: the mark goes where its connections go.
-#[test]
-fn a_mark_goes_with_the_process_that_joins_another() {
-    play(
-        "
-        + a1 local
-        = a1 110:9 < 100:5 < 90:1
-        + b1 local
-        = b1 100:5 < 90:1
-        drain d worker=python[[]110]* empty
-        ? a1 marked
-        ? b1 free
-        b1 fetch! q
-        ? b1 marked
-        ? a1 marked
-        ? @b1 draining conns=2
-        b1 parked
-        ? @b1 drained
-        undrain d
-        ? a1 free
-        ? b1 free
-    ",
-    );
-}
-
 #[test]
 fn children_of_a_process_that_fetches_belong_to_it() {
     play(
