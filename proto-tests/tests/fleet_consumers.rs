@@ -65,6 +65,71 @@ fn another_job_of_the_same_id_is_not_the_one_that_a_lost_broker_had_handed_out()
     );
 }
 
+/// Two connections keep no order: what the broker took back with one of them may come on another before the first has ended.
+#[test]
+fn what_is_handed_out_again_before_the_end_of_its_connection_is_heard() {
+    play(
+        "
+        + c1 10.0.0.5 amqp
+        +12s
+        c1 fetch q
+        c1 delivers t1 id=a
+        c1 delivers t2 id=b
+        c1 delivers t3 id=c
+        + c3 10.0.0.6 amqp
+        c3 fetch q
+        drain d 10.0.0.5
+        c3 again t4 id=a
+        c3 delivers t4 id=a
+        c3 again t5 id=b queue=other
+        c3 delivers t5 id=b queue=other
+        c1 parked
+        # so far it may be another of the same id, which somebody has given back
+        ? 10.0.0.5 sealed exact running=3
+        # the client takes its time to answer a connection.close
+        +30s
+        c3 again t6 id=c
+        c3 delivers t6 id=c
+        - c1 broker
+        ? 10.0.0.5 sealed unknown running=1
+        + c2 10.0.0.5 amqp
+        c2 fetch q
+        ? 10.0.0.5 sealed unknown running=1
+        c3 again t7 id=b
+        c3 delivers t7 id=b
+        ? 10.0.0.5 drained exact
+    ",
+    );
+}
+
+/// One that came again long before says nothing of what a broker took along later; nor does one that came before the job
+/// did, or on the same connection.
+#[test]
+fn what_was_handed_out_again_for_another_reason() {
+    play(
+        "
+        + c1 10.0.0.5 amqp
+        + c3 10.0.0.6 amqp
+        +12s
+        c1 fetch q
+        c3 fetch q
+        c1 delivers t1 id=a
+        c3 again t2 id=a
+        c3 delivers t2 id=a
+        +35s
+        c3 again t3 id=b
+        c3 delivers t3 id=b
+        +6s
+        c1 delivers t4 id=b
+        c1 again t5 id=c
+        c1 delivers t5 id=c
+        drain d 10.0.0.5
+        - c1 broker
+        ? 10.0.0.5 sealed unknown running=3
+    ",
+    );
+}
+
 /// A consumer without a prefetch is given the whole queue, and acknowledges all of it.
 #[test]
 fn a_whole_queue_in_one_hand() {

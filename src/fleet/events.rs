@@ -44,7 +44,7 @@ impl Fleet {
                 self.fetch_asked(now, id, Place::Gate, queues, false);
                 self.fetch_answered(now, id, Place::Gate, FetchEnd::Empty, false);
             }
-            JobEvent::HandedOutAgain { id: job, queue } => self.handed_out_again(now, &job, &queue),
+            JobEvent::HandedOutAgain { id: job, queue } => self.said_again(now, id, &job, queue),
             JobEvent::Taken(job) => self.delivered(now, id, job, Stage::Taken),
             JobEvent::SchedulerReturned => self.scheduler_returned(now, id),
             JobEvent::PushedOn(keys) => self.pushed_on(now, id, &keys),

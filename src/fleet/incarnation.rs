@@ -239,7 +239,7 @@ impl Fleet {
         if worker.conns.is_empty() {
             worker.goes_away(now).awaited = worker.is_cut_off(now);
         }
-        self.await_again(no, in_hand);
+        self.await_again(now, id, no, in_hand);
         self.never_resolved(now, id);
         self.left(now, no);
     }

@@ -27,7 +27,7 @@ impl Fleet {
     pub(super) fn delivered(&mut self, now: Millis, id: ConnId, job: Job, stage: Stage) {
         // RabbitMQ says of each job whether it had handed it out before
         let silent = |conn: &Conn| conn.peer.protocol == Protocol::Redis;
-        if stage == Stage::Delivered && !self.cut.is_empty() && self.conns.get(&id).is_some_and(silent) {
+        if stage == Stage::Delivered && !self.again.awaits_nothing() && self.conns.get(&id).is_some_and(silent) {
             self.handed_out_again(now, &job.id, &job.queue);
         }
         let seq = self.number();
@@ -68,33 +68,6 @@ impl Fleet {
         self.delivered(now, id, job, Stage::Delivered);
         if first {
             self.became_fetching(now, no, id);
-        }
-    }
-
-    /// A broker that acknowledges has closed a connection with these jobs in a worker's hands. Nobody knows whether the
-    /// worker is still at them, nor whether the broker comes back with them.
-    pub(super) fn await_again(&mut self, no: WorkerNo, ids: Vec<(String, u64)>) {
-        for (id, seq) in ids.into_iter().filter(|(id, _)| !id.is_empty()) {
-            if self.cut.len() < LEDGER_LIMIT {
-                self.cut.entry(id).or_default().push((no, seq));
-            }
-        }
-    }
-
-    /// The broker hands out a job: if it had done so before it went away, it has kept it. That says nothing of others with
-    /// the same id (one of `correlation_id`s may be that of a hundred jobs), so it ends one of them, and of its queue.
-    pub(super) fn handed_out_again(&mut self, now: Millis, id: &str, queue: &str) {
-        let Some(cut) = self.cut.get_mut(id) else { return };
-        let entry = |no: &WorkerNo, seq: &u64| self.workers.get(no)?.ledger.entry(*seq);
-        cut.retain(|(no, seq)| entry(no, seq).is_some());
-        let same = cut.iter().position(|(no, seq)| entry(no, seq).is_some_and(|entry| *entry.job.queue == *queue));
-        let kept = same.map(|at| cut.remove(at));
-        if cut.is_empty() {
-            self.cut.remove(id);
-        }
-        if let Some((no, seq)) = kept {
-            self.strike(now, no, &[seq], JobEnd::Requeued);
-            self.settle(now, no);
         }
     }
 

@@ -8,6 +8,7 @@
 //! `members` and `selector`; `open` and `pauses`; `snapshot` and `view` (answers); `recorder`, `tally` and `durations` (what
 //! was, and what it says about what is to come); `persist`. `index` and `numbers` are maps.
 
+mod again;
 pub mod boundary;
 mod conn;
 mod drains;
@@ -84,8 +85,8 @@ pub struct Fleet {
     /// Since when `departures` is complete.
     watched_since: Millis,
     durations: durations::Durations,
-    /// Jobs that were in a worker's hands when its broker went away, by id.
-    cut: HashMap<String, Vec<(WorkerNo, u64)>>,
+    /// What brokers hand out a second time.
+    again: again::Again,
     /// Questions that wait for their answer: on which connection they were put.
     questions: HashMap<u64, ConnId>,
     /// Workers that may take jobs, by queue.
@@ -112,7 +113,7 @@ impl Fleet {
             ids: HashMap::new(),
             keys: HashMap::new(),
             kin: HashMap::new(),
-            cut: HashMap::new(),
+            again: again::Again::default(),
             questions: HashMap::new(),
             pending: BTreeSet::new(),
             unclean: BTreeSet::new(),
