@@ -130,10 +130,11 @@ impl Fleet {
         let Some(seq) = worker.ledger.any(&key) else {
             return self.stray(now, id, Stray::Ended(key, end, now));
         };
-        // counted like an ack: a job that ran and was given back has raised `processed` too
-        conn.acks += 1;
-        worker.past.acks += 1;
-        worker.past.runs_ahead |= outcome == Outcome::Requeued;
+        match outcome {
+            Outcome::Finished => (conn.acks, worker.past.acks) = (conn.acks + 1, worker.past.acks + 1),
+            // it may have begun, and need not have
+            Outcome::Requeued => worker.past.runs_ahead = true,
+        }
         worker.bump(now);
         self.over(now, no, seq, end);
     }
@@ -141,11 +142,8 @@ impl Fleet {
     /// A job stands in its queue again. If it is one of this worker's it may still be at it: it stays in the ledger
     /// until it is acknowledged or a report says that the worker is idle. (Workers give back what others have, too.)
     pub(super) fn given_back(&mut self, now: Millis, id: ConnId, key: JobKey) {
-        let Some((conn, worker)) = self.pair(id) else { return };
+        let Some((_, worker)) = self.pair(id) else { return };
         if let Some(seq) = worker.ledger.oldest(&key, Stage::Delivered) {
-            // counted like an ack, see above
-            conn.acks += 1;
-            worker.past.acks += 1;
             worker.past.runs_ahead = true;
             worker.bump(now);
             return worker.ledger.set_given_back(seq);

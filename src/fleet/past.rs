@@ -15,7 +15,7 @@ pub(super) struct Past {
     pub(super) undeclared: u64,
     /// How many it took without waiting (unknown systems).
     pub(super) polled: u64,
-    /// Ends and acknowledgements that the broker has confirmed.
+    /// Ends and acknowledgements that the broker has confirmed, but for what was given back: that need not have begun.
     pub(super) acks: u64,
     /// Jobs forgotten because there were too many to keep.
     pub(super) untracked: u64,

@@ -70,3 +70,68 @@ fn what_a_lost_broker_handed_out_again_has_begun_later() {
         {CROSSES}"
     ));
 }
+
+/// What it had only prefetched when it gave its connections up never began there: it is not waited for that its count
+/// reaches as far.
+#[test]
+fn what_was_taken_back_with_a_connection_need_not_have_begun() {
+    play(&format!(
+        "{WORKER}
+        drain d all
+        c2 parked
+        3s
+        c2 requeue t2
+        c2 requeue t3
+        - c2
+        - c1
+        + c3 10.0.0.5 amqp
+        c3 named celery w1@a
+        + c4 10.0.0.5 amqp
+        c4 held celery
+        4s
+        c3 beat active=0 processed=1
+        6s
+        c3 beat active=0 processed=1
+        8s
+        c3 beat active=0 processed=1
+        ? w1@a drained reported
+        "
+    ));
+}
+
+/// The same on Redis, where the worker says itself that they are in their queue again.
+#[test]
+fn what_it_gave_back_need_not_have_begun() {
+    play(
+        "
+        + c1 10.0.0.5
+        c1 named celery w1@a
+        c1 beat active=0 processed=0
+        + c2 10.0.0.5
+        c2 fetch celery
+        c2 gets t1 id=a
+        c2 fetch celery
+        c2 gets t2 id=b
+        1s
+        c2 ack t1
+        2s
+        c1 beat active=1 processed=1
+        drain d all
+        3s
+        c2 restores t2
+        - c2
+        - c1
+        + c3 10.0.0.5
+        c3 named celery w1@a
+        + c4 10.0.0.5
+        c4 held celery
+        4s
+        c3 beat active=0 processed=1
+        6s
+        c3 beat active=0 processed=1
+        8s
+        c3 beat active=0 processed=1
+        ? w1@a drained reported
+        ",
+    );
+}
