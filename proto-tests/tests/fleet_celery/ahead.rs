@@ -135,3 +135,38 @@ fn what_it_gave_back_need_not_have_begun() {
         ",
     );
 }
+
+/// Tasks that are revoked, or come too late, are acknowledged and never begin. If the connections go before the next
+/// heartbeat, nobody can tell the worker from another process of the same pid that has begun fewer: that is said.
+#[test]
+fn a_count_that_never_comes_so_far_is_a_reason() {
+    play(&format!(
+        "{WORKER}
+        2.5s
+        c2 ack t2
+        c2 requeue t3
+        drain d all
+        c2 parked
+        - c2
+        - c1
+        + c3 10.0.0.5 amqp
+        c3 named celery w1@a
+        + c4 10.0.0.5 amqp
+        c4 held celery
+        ? w1@a sealed running=2
+        4.5s
+        c3 beat active=0 processed=1
+        6.5s
+        c3 beat active=0 processed=1
+        8.5s
+        c3 beat active=0 processed=1
+        ? w1@a sealed running=2 blocked~revoked
+        c3 beat active=0 processed=2
+        10.5s
+        c3 beat active=0 processed=2
+        12.5s
+        c3 beat active=0 processed=2
+        ? w1@a drained reported
+        "
+    ));
+}

@@ -195,6 +195,11 @@ impl CeleryVoice {
         late && earlier.any(|beat| idle(beat) && apart(beat))
     }
 
+    /// So many jobs it has begun fewer than the process that it is taken for.
+    fn behind_by(&self) -> u64 {
+        self.processed.map_or(0, |processed| self.must_reach.saturating_sub(processed))
+    }
+
     /// And those before it, the latest first.
     fn newest(&self) -> Option<(&Beat, impl Iterator<Item = &Beat>)> {
         let mut beats = self.beats.iter().rev();
@@ -227,7 +232,7 @@ pub(in crate::fleet) fn weigh(worker: &mut Worker, index: usize, now: Millis) ->
         voice.idle_in = None;
         return if alone { Finding::Busy(surplus(worker, index)) } else { Finding::Nothing };
     }
-    if voice.processed.is_some_and(|processed| processed < voice.must_reach) {
+    if voice.behind_by() > 0 {
         voice.idle_in = None;
         return Finding::Nothing;
     }
@@ -364,7 +369,10 @@ fn add_evidence(verdict: &mut Verdict, worker: &Worker, now: Millis, mute: bool,
     } else {
         let unheard = || (!mute && !all_are_heard(worker)).then_some(Doubt::Unheard);
         let more = || (goes_on > 0 && has_spoken_since(worker)).then_some(Doubt::GoesOn(goes_on));
-        verdict.doubts.push(silence(worker, now).or_else(unheard).or_else(more).unwrap_or(Doubt::ReportDue));
+        let behind = worker.live().filter_map(Life::celery).map(CeleryVoice::behind_by).max().filter(|n| *n > 0);
+        let behind = || behind.filter(|_| has_spoken_since(worker)).map(Doubt::Behind);
+        let doubt = silence(worker, now).or_else(unheard).or_else(more).or_else(behind);
+        verdict.doubts.push(doubt.unwrap_or(Doubt::ReportDue));
     }
 }
 

@@ -33,6 +33,8 @@ pub(super) enum Doubt {
     ReportDue,
     /// Jobs may be in its hands that the gate has not seen.
     Adopted(Adopted, System),
+    /// A Celery worker that came back has begun so many tasks fewer than the one that went.
+    Behind(u64),
     /// A Celery worker says that so many more tasks run than it has in hand.
     GoesOn(usize),
     /// Unacknowledged jobs came over connections that were cut.
@@ -101,6 +103,10 @@ impl Doubt {
                 "the gate was restarted meanwhile: it does not know what the worker did in between".to_owned()
             }
             Doubt::Adopted(Adopted::Unseen, _) => "jobs may have reached it in a way the gate cannot follow".to_owned(),
+            Doubt::Behind(n) => format!(
+                "it came back, and its heartbeat counts {n} task(s) fewer than it had acknowledged before: it may be another \
+                 process, or they were revoked or had expired"
+            ),
             Doubt::GoesOn(n) => format!(
                 "its heartbeat tells of {n} running task(s) that it has not in hand: it goes on with what the broker took \
                  back when its connection went"
@@ -169,6 +175,9 @@ impl Doubt {
                 Some("wait for the end of its job, or restart it while the gate is running")
             }
             Doubt::Adopted(_, _) => Some("restart the worker once while the gate is running"),
+            Doubt::Behind(_) => {
+                Some("stop it by hand if its log shows that it is idle: its count rises only with new jobs")
+            }
             Doubt::GoesOn(_) => Some(
                 "wait until they end; if its heartbeats tell of them for ever, as those of some releases of Celery do, \
                  stop it by hand",
