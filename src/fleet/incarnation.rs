@@ -128,7 +128,7 @@ impl Fleet {
         let number = LifeNo(self.number());
         let (conn, worker) = self.pair(id)?;
         let name = conn.names.name.clone().unwrap_or_default();
-        let (conns, acks, one_process) = (&worker.conns, worker.past.acks, worker.key.is_incarnation());
+        let (conns, one_process) = (&worker.conns, worker.key.is_incarnation());
         let fits = |life: &&Life| {
             let Some(voice) = life.celery() else { return false };
             // after a reconnect one process can report on two connections in turn
@@ -150,10 +150,10 @@ impl Fleet {
         let twin = |other: &Life| other.no != life && other.celery().is_some_and(|voice| voice.reporter == Some(id));
         worker.lives.retain(|other| !twin(other));
         conn.life = Some(life);
-        let life = worker.life_mut(life)?;
+        let life = worker.lives.iter_mut().find(|other| other.no == life)?;
         life.last_seen = now;
         if let Some(voice) = life.celery_mut() {
-            voice.reported_by(id, acks, one_process);
+            voice.reported_by(id, &worker.ledger, one_process);
             voice.pid = pid.or(voice.pid);
         }
         Some(life.no)

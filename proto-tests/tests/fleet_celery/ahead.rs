@@ -136,15 +136,48 @@ fn what_it_gave_back_need_not_have_begun() {
     );
 }
 
+/// With late acks a job was begun, and counted, long before its ack. That must not be waited for once more when the
+/// connections go behind it.
+#[test]
+fn a_late_ack_is_of_a_job_that_was_counted_before() {
+    play(&format!(
+        "{WORKER}
+        drain d all
+        c2 parked
+        4s
+        c1 beat active=2 processed=3
+        4.5s
+        c2 ack t2
+        c2 ack t3
+        - c2
+        - c1
+        + c3 10.0.0.5 amqp
+        c3 named celery w1@a
+        + c4 10.0.0.5 amqp
+        c4 held celery
+        6s
+        c3 beat active=0 processed=3
+        8s
+        c3 beat active=0 processed=3
+        10s
+        c3 beat active=0 processed=3
+        ? w1@a drained reported
+        "
+    ));
+}
+
 /// Tasks that are revoked, or come too late, are acknowledged and never begin. If the connections go before the next
 /// heartbeat, nobody can tell the worker from another process of the same pid that has begun fewer: that is said.
 #[test]
 fn a_count_that_never_comes_so_far_is_a_reason() {
     play(&format!(
         "{WORKER}
+        2.2s
+        c2 delivers t4 id=d
         2.5s
-        c2 ack t2
+        c2 requeue t2
         c2 requeue t3
+        c2 ack t4
         drain d all
         c2 parked
         - c2
