@@ -119,6 +119,34 @@ fn a_successor_with_the_same_pid_does_not_report_the_old_ones_jobs_over() {
     );
 }
 
+/// The same with a job that it had in hand for a while, and began only behind its last heartbeat.
+#[test]
+fn a_successor_does_not_report_a_job_over_that_began_late() {
+    story(
+        "
+        c1 gets t1 eta=+3s
+        2s
+        c4 beat active=0 processed=0
+        3s
+        c2 ack t1
+        - c1
+        - c2
+        - c4
+        - c11
+        drain d w1@a
+        +1s
+        + n4 10.0.0.5
+        n4 named celery w1@a
+        n4 online active=0 processed=0
+        +2s
+        n4 beat active=0 processed=0
+        +2s
+        n4 beat active=0 processed=0
+        ? w1@a sealed running=1
+    ",
+    );
+}
+
 /// Its jobs came before anybody knew what it was: their acks will not be recognised.
 #[test]
 fn jobs_from_before_the_system_was_known_are_over_when_it_reports_idle() {

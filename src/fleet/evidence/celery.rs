@@ -95,15 +95,16 @@ impl Default for CeleryVoice {
 impl CeleryVoice {
     /// The heartbeats come on this connection now. On a new one they may be those of another process with the same pid
     /// (in containers it is often 1) and so few jobs that its count is no sign; the jobs that the old one started tell: of
-    /// those that reached it behind its last heartbeat, none is in that one's count.
+    /// those that reached it behind its last heartbeat, none is in that one's count, and of others none if that was 0.
     /// `known`: the key vouches that it is the same process.
     pub(in crate::fleet) fn reported_by(&mut self, conn: ConnId, ledger: &Ledger, known: bool) {
         if !known
             && self.reporter.is_some_and(|reporter| reporter != conn)
             && let Some(last) = self.beats.back()
         {
-            let behind = ledger.select(|entry| entry.stage == Stage::Started && entry.at >= last.arrival);
-            self.must_reach = self.must_reach.max(self.processed.unwrap_or(0).saturating_add(behind.len() as u64));
+            let counted = self.processed.unwrap_or(0);
+            let behind = |entry: &Entry| entry.stage == Stage::Started && (counted == 0 || entry.at >= last.arrival);
+            self.must_reach = self.must_reach.max(counted.saturating_add(ledger.select(behind).len() as u64));
         }
         self.reporter = Some(conn);
     }
