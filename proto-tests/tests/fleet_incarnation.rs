@@ -134,6 +134,34 @@ fn a_sidekiq_nonce_tells_a_new_incarnation() {
     );
 }
 
+/// What a process had written down is confirmed late, when it has been killed and another one is there in its place. (It was
+/// the last word of the first one, and for a minute the threads of both were waited for.)
+#[test]
+fn what_the_broker_confirms_late_is_no_word_of_the_process() {
+    play(
+        "
+        + c1 10.0.0.7
+        c1 named sidekiq host:1:aaaa
+        c1 sidekiq c=1 busy=0
+        c1 fetch q
+        +1s
+        + c2 10.0.0.7
+        +1s
+        c1 work
+        c1 vanished
+        - c1
+        +1s
+        c2 named sidekiq host:1:bbbb
+        c2 sidekiq c=1 busy=0
+        c2 fetch q
+        ? host:1:bbbb active conns=1
+        drain d host:1:bbbb
+        c2 parked
+        ? host:1:bbbb drained
+    ",
+    );
+}
+
 #[test]
 fn a_celery_heartbeat_with_another_pid_or_a_lower_count_is_a_new_incarnation() {
     for sign in ["pid=8 processed=50", "pid=7 processed=0"] {

@@ -20,7 +20,7 @@ impl Fleet {
                 self.celery_beat(now, id, beat, period);
             }
             Report::Sidekiq { concurrency, busy, beat } => {
-                let Some((epoch, no, voice)) = self.sidekiq_voice(id, now) else { return };
+                let Some((epoch, no, voice)) = self.sidekiq_voice(id) else { return };
                 let news = concurrency.is_some() && concurrency != voice.concurrency;
                 voice.concurrency = concurrency.or(voice.concurrency);
                 let back = voice.push(now, busy, beat, epoch);
@@ -109,7 +109,7 @@ impl Fleet {
     /// A process has written down what it is at. What it was given before it wrote that the last time, and does not name now,
     /// is over.
     fn sidekiq_work(&mut self, now: Millis, id: ConnId, running: &[String]) {
-        let Some((_, no, voice)) = self.sidekiq_voice(id, now) else { return };
+        let Some((_, no, voice)) = self.sidekiq_voice(id) else { return };
         let (before, back) = voice.push_work(now, running.is_empty());
         self.sidekiq_is_back(no, back);
         self.sidekiq_speaks(now, no, !running.is_empty());
@@ -167,18 +167,13 @@ impl Fleet {
         self.strike(now, no, &over, JobEnd::Finished);
     }
 
-    /// The Sidekiq process that reports on this connection, with the worker's epoch.
-    pub(super) fn sidekiq_voice(
-        &mut self,
-        id: ConnId,
-        now: Millis,
-    ) -> Option<(u64, WorkerNo, &mut sidekiq::SidekiqVoice)> {
+    /// The Sidekiq process that reports on this connection, with the worker's epoch. (Its name, which each heartbeat begins
+    /// with, says when it was there last: what is told when the broker has answered may be told of one that has gone.)
+    pub(super) fn sidekiq_voice(&mut self, id: ConnId) -> Option<(u64, WorkerNo, &mut sidekiq::SidekiqVoice)> {
         let (conn, worker) = self.pair(id)?;
         let only = worker.lives.first().filter(|_| worker.lives.len() == 1).map(|life| life.no);
         let no = conn.life.or(only)?;
         let (epoch, worker_no) = (worker.epoch.no, worker.no);
-        let life = worker.life_mut(no)?;
-        life.last_seen = now;
-        life.sidekiq_mut().map(|voice| (epoch, worker_no, voice))
+        worker.life_mut(no)?.sidekiq_mut().map(|voice| (epoch, worker_no, voice))
     }
 }
