@@ -40,6 +40,31 @@ fn an_end_that_finds_no_job_at_last_makes_its_worker_doubtful() {
     ));
 }
 
+/// A connection is cut before the answer comes to what ended a job, and the client sends that once more: no job has reached it
+/// unseen. One that was put back was not over, so it has.
+#[test]
+fn an_end_that_is_told_twice_leaves_no_doubt() {
+    let story = |first: &str, verdict: &str| {
+        play(&format!(
+            "
+            + c1 10.0.0.5
+            + c2 10.0.0.5
+            +12s
+            c1 is bullmq
+            c1 poll q
+            c1 gets t1
+            {first}
+            - c1 broker
+            c2 end t1
+            drain d all
+            ? @c2 {verdict}"
+        ));
+    };
+    story("c1 end t1", "drained exact");
+    story("c1 requeue t1", "drained exact");
+    story("c1 returned t1", "sealed unknown");
+}
+
 /// A heartbeat that does not know of a job is no proof, wherever its ack was seen.
 #[test]
 fn an_ack_counts_before_its_job_is_placed() {

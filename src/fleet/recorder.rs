@@ -6,7 +6,7 @@ use super::evidence::judge;
 use super::ledger::{Entry, Stage, shown_id};
 use super::view::{Departure, JobEnd, PastJob, ReportView};
 use super::worker::{Worker, WorkerNo};
-use crate::job::{Millis, Protocol};
+use crate::job::{JobKey, Millis, Protocol};
 use std::collections::VecDeque;
 
 /// Jobs remembered of one worker.
@@ -40,6 +40,11 @@ impl Recent {
             self.0.pop_front();
         }
         self.0.push_back(Past { entry, ended_at: now, end });
+    }
+
+    /// Whether the job under this key is one of them, and was over.
+    pub(super) fn has_ended(&self, key: &JobKey) -> bool {
+        self.0.iter().any(|past| past.entry.job.key == *key && past.end != JobEnd::Returned)
     }
 
     /// Whether the job with this id is one of them, and was over before its result came at that time.

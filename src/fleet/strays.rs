@@ -46,10 +46,12 @@ impl Fleet {
             return self.keep_stray(no, stray);
         }
         let Some(worker) = self.workers.get_mut(&no) else { return };
+        // a client whose connection was cut before the answer came says it once more
+        let again = matches!(&stray, Stray::Acked(key) | Stray::Ended(key, ..) if worker.recent.has_ended(key));
         // a consumer of streams may acknowledge what was pending before it came; others tidy up after the dead
         let lenient = matches!(stray, Stray::GivenBack(..))
             || matches!(worker.system, System::Unknown | System::Taskiq | System::Resque | System::Sidekiq);
-        if lenient && worker.protocol == Protocol::Redis {
+        if again || (lenient && worker.protocol == Protocol::Redis) {
             worker.bump(now);
         } else {
             worker.adopt(Adopted::Unseen, now);
