@@ -48,3 +48,29 @@ fn an_end_that_a_cut_may_have_swallowed_is_told_of() {
     ",
     );
 }
+
+/// The way between a worker and the gate is cut while a job is on it: the worker has never heard of it.
+#[test]
+fn a_job_that_a_cut_may_have_swallowed_is_told_of() {
+    play(
+        "
+        + c1 10.0.0.5
+        + c2 10.0.0.5
+        +12s
+        c1 is bullmq
+        c1 poll q
+        c1 gets t1
+        - c2
+        +11s
+        drain d all
+        ? 10.0.0.5 sealed exact running=1 unblocked
+        + c3 10.0.0.5
+        - c1
+        ? 10.0.0.5 sealed exact running=1 unblocked
+        +11s
+        ? 10.0.0.5 sealed exact running=1 blocked~cut
+        c3 end t1
+        ? 10.0.0.5 drained exact
+    ",
+    );
+}

@@ -235,6 +235,8 @@ impl Fleet {
         if by != ClosedBy::Client {
             worker.last_cut = Some(now);
             worker.ledger.float(id);
+        } else if conn.deliveries > 0 && worker.ledger.find(|entry| entry.conn == Some(id)).is_some() {
+            worker.last_parted = Some(now);
         }
         if worker.conns.is_empty() {
             worker.goes_away(now).awaited = worker.is_cut_off(now);

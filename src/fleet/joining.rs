@@ -160,6 +160,7 @@ impl Fleet {
         new.client_name = if kept { ours } else { theirs.or(ours) };
         new.user = new.user.take().or(old.user.take());
         new.last_cut = new.last_cut.max(old.last_cut);
+        new.last_parted = new.last_parted.max(old.last_parted);
         if old.adopted() == Some(Adopted::Unseen) {
             new.adopt(Adopted::Unseen, now);
         }

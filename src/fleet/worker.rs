@@ -146,6 +146,8 @@ pub(super) struct Worker {
     pub(super) away: Option<Away>,
     /// When the broker or the gate last closed a connection of it.
     pub(super) last_cut: Option<Millis>,
+    /// When the client last closed a connection over which jobs had come that were not over.
+    pub(super) last_parted: Option<Millis>,
     pub(super) ended: Option<Ended>,
     /// When it has to be judged anew although nothing happens.
     pub(super) timer: Option<Millis>,
@@ -214,6 +216,7 @@ impl Worker {
             state: WorkerState::Active,
             away: None,
             last_cut: None,
+            last_parted: None,
             ended: None,
             timer: None,
             journalled: None,

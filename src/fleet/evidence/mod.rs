@@ -112,7 +112,7 @@ impl Doubt {
                  back when its connection went"
             ),
             Doubt::CutMidJob(n) => {
-                format!("{n} job(s) came over a connection that was cut and have not been acknowledged since")
+                format!("{n} job(s) came over a connection that was cut or closed and have not been acknowledged since")
             }
             Doubt::NoConcurrency => "its heartbeat has not said yet how many threads it has".to_owned(),
             Doubt::Gap => "all its connections were gone with jobs in flight: is it still the same process?".to_owned(),
@@ -378,11 +378,14 @@ fn judge_present(worker: &Worker, settings: &FleetSettings, now: Millis) -> Verd
     verdict
 }
 
-/// Unacknowledged, due jobs that came over connections which were cut.
+/// Unacknowledged, due jobs that came over connections which are gone. (If the way to the client was cut, its gate hears of the
+/// client's end.)
 fn cut_mid_job(worker: &Worker, now: Millis) -> Option<Doubt> {
-    let cut = worker.last_cut.filter(|cut| now >= cut.saturating_add(AFTER_CUT))?;
+    let cut = worker.last_cut.max(worker.last_parted).filter(|cut| now >= cut.saturating_add(AFTER_CUT))?;
     let hangs = |entry: &&Entry| {
-        entry.stage == Stage::Delivered && entry.conn.is_none() && entry.job.eta.is_none_or(|eta| eta <= now)
+        entry.stage == Stage::Delivered
+            && entry.conn.is_none_or(|conn| !worker.conns.contains(&conn))
+            && entry.job.eta.is_none_or(|eta| eta <= now)
     };
     // the oldest come first
     let before = worker.ledger.iter().map(|(_, entry)| entry).take_while(|entry| entry.at <= cut);
