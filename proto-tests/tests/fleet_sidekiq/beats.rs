@@ -80,6 +80,31 @@ fn two_heartbeats_decide_for_a_quieted_process() {
     );
 }
 
+/// The network holds up a job on its way to its thread, and one of the heartbeats on their way to the gate. Neither of the two
+/// knows of the job: the first had been composed before it was handed out, and the second before it came.
+#[test]
+fn a_heartbeat_from_before_the_job_has_come_is_no_word_of_it() {
+    story(
+        "
+        drain d all
+        c2 parked
+        5s
+        c1 gets j1
+        +0.1s
+        c3 work
+        c3 sidekiq busy=0 beat=4.3s
+        9.3s
+        c3 work
+        c3 sidekiq busy=0
+        ? host:1:aaaa sealed running=1
+        14.3s
+        c3 work
+        c3 sidekiq busy=0
+        ? host:1:aaaa drained reported
+    ",
+    );
+}
+
 #[test]
 fn the_heartbeats_own_clock_must_go_on() {
     story(

@@ -16,6 +16,8 @@ use std::collections::VecDeque;
 const BEATS: usize = 4;
 /// How far two heartbeats must be apart to judge alone.
 const APART: Millis = 4_000;
+/// So long a job may be under way to its thread: Sidekiq 6 waits seven seconds for the answer to its fetch, 7 and 8 five.
+const UNDER_WAY: Millis = 7_000;
 /// A heartbeat that arrives so long after an event was composed after it.
 const COMPOSED: Millis = 1_000;
 /// So long after a thread has begun to ask on a new connection its fetch on one that it has given up may still count: its
@@ -36,6 +38,11 @@ struct Beat {
 }
 
 impl Beat {
+    /// How far its arrival was behind its own time, in milliseconds.
+    fn behind(&self) -> Option<i64> {
+        self.arrival.checked_signed_diff(self.beat?)
+    }
+
     fn is_idle_in(&self, epoch: u64) -> bool {
         self.epoch == epoch && self.busy == Some(0) && self.empty == Some(true)
     }
@@ -97,10 +104,19 @@ impl SidekiqVoice {
         late || self.beats.iter().filter(|beat| beat.is_idle_in(epoch)).count() >= 2
     }
 
-    /// Two idle heartbeats, far enough apart by the gate's clock and rising by the process's own.
-    fn decides(&self, epoch: u64) -> bool {
+    /// The newest heartbeat was not composed before, if the quickest one came at once.
+    fn composed_at(&self) -> Option<Millis> {
+        let newest = self.beats.back()?;
+        let delay = newest.behind()?.saturating_sub(self.beats.iter().filter_map(Beat::behind).min()?);
+        newest.arrival.checked_sub_signed(delay)
+    }
+
+    /// Two idle heartbeats, far enough apart by the gate's clock and rising by the process's own. The newest was composed
+    /// when a job that was delivered at `since` had come to its thread.
+    fn decides(&self, epoch: u64, since: Millis) -> bool {
         let Some(newest) = self.beats.back().filter(|beat| beat.is_idle_in(epoch)) else { return false };
-        self.beats.iter().filter(|beat| beat.is_idle_in(epoch)).any(|first| {
+        let late = self.composed_at().is_some_and(|at| at >= since.saturating_add(UNDER_WAY));
+        late && self.beats.iter().filter(|beat| beat.is_idle_in(epoch)).any(|first| {
             newest.arrival >= first.arrival.saturating_add(APART) && first.beat.is_some() && newest.beat > first.beat
         })
     }
@@ -185,7 +201,7 @@ fn judge_threads(worker: &Worker, now: Millis) -> Verdict {
     if idle > threads {
         return Verdict::idle(Evidence::Unknown).doubt(Doubt::TooManyFetches);
     }
-    if all(worker, |voice| voice.decides(worker.epoch.no)) {
+    if all(worker, |voice| voice.decides(worker.epoch.no, worker.epoch.at)) {
         return Verdict::idle(Evidence::Reported);
     }
     if idle < threads {
