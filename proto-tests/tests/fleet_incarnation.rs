@@ -162,6 +162,39 @@ fn what_the_broker_confirms_late_is_no_word_of_the_process() {
     );
 }
 
+/// The next process gets a job before its first word arrives, over a connection that is cut: the job stays where it was
+/// written, and nobody knows which of the two has it in hand.
+#[test]
+fn what_the_next_process_got_over_a_connection_that_is_gone() {
+    let story = |cut: &str, verdict: &str| {
+        play(&format!(
+            "
+            + c1 10.0.0.5
+            +2m
+            c1 lease 10s
+            c1 named asynq vm:1:a
+            c1 poll q
+            c1 gets q:1
+            - c1
+            +1s
+            + c2 10.0.0.5
+            c2 poll q
+            c2 gets q:2
+            + c3 10.0.0.5
+            {cut}
+            +1s
+            c3 lease 10s
+            c3 named asynq vm:1:b
+            drain d vm:1:b
+            ? @c3 {verdict}"
+        ));
+    };
+    story("- c2", "sealed unknown");
+    story("- c2 broker\n+31s", "sealed unknown");
+    story("", "sealed exact running=1");
+    story("c2 end q:2\n- c2", "drained exact");
+}
+
 #[test]
 fn a_celery_heartbeat_with_another_pid_or_a_lower_count_is_a_new_incarnation() {
     for sign in ["pid=8 processed=50", "pid=7 processed=0"] {

@@ -198,6 +198,10 @@ impl Fleet {
         for id in conns {
             self.move_conn(id, to);
         }
+        let doubtful = self.workers.get(&from).is_some_and(|old| old.may_have_jobs_of_another(first));
+        if let Some(new) = self.workers.get_mut(&to).filter(|_| doubtful) {
+            new.adopt(Adopted::Unseen, now);
+        }
         self.first_beats(now, to);
         self.facts_changed(now, to);
         self.keep_drains(now, from, to);
@@ -328,5 +332,15 @@ impl Fleet {
         }
         worker.clear_doubt();
         worker.unvouched = false;
+    }
+}
+
+impl Worker {
+    /// Another process has turned out to be in its place, with connections from `first` on: whether a job that is left here
+    /// may have come to that one, over a connection that is gone.
+    fn may_have_jobs_of_another(&self, first: Option<Millis>) -> bool {
+        let last_word = self.lives.iter().map(|life| life.last_seen).max();
+        let began = self.came_back.filter(|back| Some(*back) > last_word).into_iter().chain(first).min();
+        began.is_some_and(|began| self.ledger.find(|entry| entry.at >= began).is_some())
     }
 }

@@ -21,7 +21,9 @@ impl Fleet {
         if conn.mailbox.is_some() || conn.fetched {
             worker.inquiry.widen();
         }
-        worker.away = None;
+        if worker.away.take().is_some() {
+            worker.came_back = Some(conn.since);
+        }
         worker.rested = None;
         worker.ip = conn.peer.ip;
         worker.client_name = worker.client_name.take().or(conn.names.client_name.clone());

@@ -144,6 +144,8 @@ pub(super) struct Worker {
     pub(super) state: WorkerState,
     /// `None` while it has a connection.
     pub(super) away: Option<Away>,
+    /// When it last had a connection again after it had none.
+    pub(super) came_back: Option<Millis>,
     /// When the broker or the gate last closed a connection of it.
     pub(super) last_cut: Option<Millis>,
     /// When the client last closed a connection over which jobs had come that were not over.
@@ -215,6 +217,7 @@ impl Worker {
             steady: Steady::default(),
             state: WorkerState::Active,
             away: None,
+            came_back: None,
             last_cut: None,
             last_parted: None,
             ended: None,
