@@ -4,6 +4,7 @@
 use super::problem::{Fault, Problem};
 use super::source::{Entries, Kind, Value};
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 
 /// Where problems are collected.
 pub(super) type Problems = RefCell<Vec<Problem>>;
@@ -136,12 +137,12 @@ impl<'p> Section<'p> {
         }
     }
 
-    /// A text or a list of texts (in the environment: separated by commas); `None` if it is not written.
+    /// A text or a list of texts; `None` if it is not written.
     pub(super) fn texts(&mut self, key: &'static str) -> Option<Vec<(String, Value)>> {
         let value = self.take(key)?;
         let list = match &value.kind {
             Kind::Text(text) => vec![(text.clone(), value.clone())],
-            Kind::Bare(text) => text.split(',').map(|part| (part.trim().to_owned(), value.clone())).collect(),
+            Kind::Bare(text) => listed(text).into_iter().map(|part| (part, value.clone())).collect(),
             Kind::List(list) => {
                 let mut texts = Vec::new();
                 for item in list {
@@ -197,6 +198,13 @@ impl<'p> Section<'p> {
     fn path_of(&self, key: &str) -> String {
         if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
     }
+}
+
+/// A list in the environment: separated by commas, or as it would be in the file.
+fn listed(text: &str) -> Vec<String> {
+    let written = toml::from_str::<BTreeMap<String, Vec<String>>>(&format!("list = {text}"));
+    let list = written.ok().and_then(|mut written| written.remove("list"));
+    list.unwrap_or_else(|| text.split(',').map(|part| part.trim().to_owned()).collect())
 }
 
 fn closeness(written: &str, known: &str) -> f64 {

@@ -245,6 +245,19 @@ fn the_environment_is_stronger_than_the_file() {
 }
 
 #[test]
+fn a_list_in_the_environment_may_look_as_in_the_file() {
+    let fetch = |text: &str| {
+        let environment = [home(), vec![("DRAINGATE__GATE__FETCH".into(), text.into())]].concat();
+        Config::parse(None, &environment, &Flags::default()).expect("valid").gate.fetch
+    };
+    assert_eq!(fetch(r#"["jobs"]"#), ["jobs"]);
+    assert_eq!(fetch("['jobs:{a,b}', \"more:*\"]"), ["jobs:{a,b}", "more:*"]);
+    assert!(fetch("[]").is_empty());
+    // not a list but a pattern
+    assert_eq!(fetch("[ab]*,jobs"), ["[ab]*", "jobs"]);
+}
+
+#[test]
 fn with_listener_flags_only_these_exist() {
     let flags = Flags {
         redis: vec!["127.0.0.1:0=redis://a".into(), "[::1]:7=b:8".into()],
