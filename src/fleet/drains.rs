@@ -215,6 +215,10 @@ impl Fleet {
             Ending::Expired => view.state = DrainState::Expired,
             Ending::Done => {}
         }
+        if how != Ending::Done {
+            // its workers take jobs again
+            view.starving.clear();
+        }
         let Some(drain) = self.drains.remove(&no) else { return };
         for member in &drain.members {
             if let Some(worker) = self.workers.get_mut(member) {

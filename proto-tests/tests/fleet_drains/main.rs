@@ -244,6 +244,13 @@ fn queues_without_an_open_consumer_are_starving() {
     );
 }
 
+/// Its workers take jobs again.
+#[test]
+fn nobody_starves_by_a_drain_that_was_lifted_or_has_expired() {
+    story("drain d worker=web-*\n undrain d\n ? drain d lifted starving=");
+    story("drain d worker=web-* ttl=10m\n 10m\n ? drain d expired starving=");
+}
+
 #[test]
 fn no_starve_refuses() {
     story(
