@@ -300,6 +300,7 @@ impl Hub {
                 Effect::Mark(conn, marked) => self.tell(*conn, |handle| handle.set_mark(*marked)),
                 Effect::System(conn, system) => self.tell(*conn, |handle| handle.set_system(*system)),
                 Effect::Ask(conn, question) => self.tell(*conn, |handle| handle.ask(question.clone())),
+                Effect::Wait(conn, waits) => self.tell(*conn, |handle| handle.set_waiting(*waits)),
                 Effect::Pauses(paused) => {
                     self.handles.iter().for_each(|handle| handle.set_paused(Arc::clone(paused)));
                 }

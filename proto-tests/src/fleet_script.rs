@@ -344,7 +344,7 @@ impl Script {
                 Effect::Notice(notice) => self.notices.push(notice_text(&notice)),
                 Effect::Jobs(count) => self.notices.extend(job_texts(&count)),
                 Effect::Ask(id, question) => self.asked.push((id, question)),
-                Effect::System(..) | Effect::Pauses(_) => {}
+                Effect::System(..) | Effect::Pauses(_) | Effect::Wait(..) => {}
             }
         }
         if let Some(lines) = self.fleet.take_journal(|lines| String::from_utf8_lossy(lines).into_owned()) {

@@ -220,7 +220,7 @@ impl Chaos {
                     self.marks.insert(id, marked);
                 }
                 Effect::SaveDrains => self.drains = self.fleet.export_drains(),
-                Effect::System(..) | Effect::Jobs(_) | Effect::Notice(_) => {}
+                Effect::System(..) | Effect::Wait(..) | Effect::Jobs(_) | Effect::Notice(_) => {}
             }
         }
         self.fleet.take_journal(|lines| self.journal.extend(String::from_utf8_lossy(lines).lines().map(str::to_owned)));

@@ -214,6 +214,9 @@ pub enum Effect {
     System(ConnId, System),
     /// Put this question on the connection.
     Ask(ConnId, Question),
+    /// It has told of a job before it is known whose it is: its client gets no answer to that until then (true), or no
+    /// longer. A client that has its answer may close, and then nobody can say any more whose the connection was.
+    Wait(ConnId, bool),
     /// These queues are paused: tell the gates of all connections.
     Pauses(Arc<PausedQueues>),
     /// The drains or the pauses changed: save [`super::Fleet::export_drains`] durably before answering.

@@ -2,6 +2,7 @@
 //! up and which may turn out to be its own.
 
 use super::Fleet;
+use super::boundary::Effect;
 use super::worker::{Key, Worker, WorkerNo};
 use crate::job::{ConnId, Found, Millis, System};
 
@@ -81,8 +82,11 @@ impl Fleet {
     }
 
     pub(super) fn pending_resolved(&mut self, now: Millis, id: ConnId) {
-        if self.pending.remove(&id) && self.pending.is_empty() {
-            self.place_strays(now);
+        if self.pending.remove(&id) {
+            self.effects.push(Effect::Wait(id, false));
+            if self.pending.is_empty() {
+                self.place_strays(now);
+            }
         }
         if self.unclean.remove(&id) {
             self.settle_awaiting(now);

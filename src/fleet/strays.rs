@@ -3,6 +3,7 @@
 //! worker that it turns out to be a part of, or the reverse. It waits until that is known.
 
 use super::Fleet;
+use super::boundary::Effect;
 use super::ledger::Stage;
 use super::view::JobEnd;
 use super::whole::Adopted;
@@ -68,6 +69,9 @@ impl Fleet {
     pub(super) fn keep_stray(&mut self, no: WorkerNo, stray: Stray) {
         let Some(worker) = self.workers.get_mut(&no) else { return };
         worker.strays.push(stray);
+        if let Key::Pending(id) = worker.key {
+            self.effects.push(Effect::Wait(id, true));
+        }
         if !worker.is_provisional() {
             self.astray.insert(no);
         }

@@ -14,6 +14,7 @@ const STOP: u32 = 4;
 const STOP_NOW: u32 = 8;
 const CONFIRM: u32 = 16;
 const ASK: u32 = 32;
+const WAIT: u32 = 64;
 const SYSTEM_SHIFT: u32 = 8;
 const SYSTEM_MASK: u32 = 0xff << SYSTEM_SHIFT;
 /// Counts the changes of the set of paused queues.
@@ -48,6 +49,11 @@ impl Flags {
     /// There is a question, see [`Handle::take_question`].
     pub fn asks(self) -> bool {
         self.0 & ASK != 0
+    }
+
+    /// The client gets no answer to what was told last, see [`crate::fleet::Effect::Wait`].
+    pub fn waits(self) -> bool {
+        self.0 & WAIT != 0
     }
 
     /// The connection is to be closed at its next safe boundary.
@@ -113,6 +119,11 @@ impl Handle {
     pub fn take_question(&self) -> Option<Question> {
         self.flags.fetch_and(!ASK, Ordering::SeqCst);
         self.question.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Lets the client's answer wait, or no longer.
+    pub fn set_waiting(&self, waits: bool) {
+        self.change(|flags| if waits { flags | WAIT } else { flags & !WAIT });
     }
 
     /// Holds fetches because the gate is leaving, whatever the drains say.

@@ -238,8 +238,8 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
     /// context's waker is called from other threads, and by streams that are no [`super::socket::Socket`]. `now` may lie a
     /// little back: it is for what is overdue.
     pub fn turn(&mut self, now: Millis, cx: &mut Context<'_>) -> Option<Box<Closed>> {
-        if self.is_parked() {
-            return None;
+        if self.parked.is_some() {
+            return if self.is_parked() { None } else { self.resume(now, cx, false) };
         }
         if !self.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
             self.parts.handle.register(cx.waker());

@@ -4,11 +4,12 @@
                                      `stream` (XREADGROUP, XACK), `script` (a script of its own)
     python redis_loop.py producer    pushes a job for each line `ID SECONDS COUNTDOWN`
 
-PROTOCOL is 2 or 3. Lines of the job log are those of celery_app.py.
+PROTOCOL is 2 or 3. With FRESH the LREM goes over a connection of its own, closed with the answer. Lines of the job log are those of celery_app.py.
 """
 
 import json
 import os
+import socket
 import sys
 import time
 
@@ -36,7 +37,7 @@ def take():
         found = CLIENT.blmove("jobs", OWN, 1, "RIGHT", "LEFT") if KIND == "private" else CLIENT.lmove("jobs", OWN)
         if not found and KIND == "poll":
             time.sleep(0.1)
-        return found and (found, lambda: CLIENT.lrem(OWN, 1, found))
+        return found and (found, lambda: done(found))
     found = CLIENT.xreadgroup("workers", OWN, {"jobs": ">"}, count=2, block=1000)
     if not found:
         return None
@@ -46,6 +47,14 @@ def take():
         CLIENT.xack("jobs", "workers", entry)
     entry, fields = entries[-1]
     return fields[b"job"], lambda: CLIENT.xack("jobs", "workers", entry)
+
+
+def done(job):
+    if "FRESH" not in os.environ:
+        return CLIENT.lrem(OWN, 1, job)
+    with socket.create_connection((HOST, int(PORT))) as fresh:
+        fresh.sendall(b"".join(redis.Connection().pack_command("LREM", OWN, 1, job)))
+        assert fresh.recv(64) == b":1\r\n"
 
 
 def run(job):

@@ -1,10 +1,10 @@
 //! Flags that reach a connection from outside: marks, the job system, the stop.
 
-use crate::gate::pass;
-use crate::support::{SURELY, pump};
+use crate::gate::{TestGate, pass};
+use crate::support::{Ends, SURELY, pump, pump_telling};
 use draingate::fleet::ClosedBy;
 use draingate::gate::{Action, Side};
-use draingate::job::System;
+use draingate::job::{JobEvent, JobKey, System};
 use draingate::queue::PausedQueues;
 use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -59,8 +59,47 @@ async fn pauses_are_told_before_what_is_read_after_them() {
     assert_eq!(ends.pump.calls(), ["paused 1", "Client 1", "paused 2", "mark true", "mark taken"]);
 }
 
+/// The broker has confirmed the end of a job on a connection of which it is not known yet whose it is.
+async fn waiting() -> Ends {
+    let (told, mut heard) = tokio::sync::mpsc::unbounded_channel();
+    let mut gate = pass();
+    gate.input = Box::new(|_, _, bytes, out| {
+        out.push(Action::Event(JobEvent::Acked(JobKey::Text("k".into()))));
+        out.push(Action::Forward(0..bytes.len()));
+        bytes.len()
+    });
+    // only the first is heard
+    let mut ends = pump_telling(gate, Box::new(move |fact| drop(told.send(fact)))).await;
+    ends.pump.handle.set_waiting(true);
+    ends.broker.write_all(b":1").await.expect("written");
+    timeout(SURELY, heard.recv()).await.expect("in time").expect("told");
+    ends
+}
+
+#[tokio::test]
+async fn an_answer_waits_until_it_is_known_whose_the_connection_is() {
+    let mut ends = waiting().await;
+    assert!(ends.client.try_read(&mut [0; 2]).is_err());
+    ends.client.write_all(b"2").await.expect("written");
+    ends.pump.handle.set_waiting(false);
+    let mut got = [0; 2];
+    timeout(SURELY, ends.client.read_exact(&mut got)).await.expect("in time").expect("read");
+    timeout(SURELY, ends.broker.read_exact(&mut got[..1])).await.expect("in time").expect("read");
+    assert_eq!(&got, b"21");
+}
+
+#[tokio::test]
+async fn an_answer_does_not_wait_for_ever() {
+    let mut ends = waiting().await;
+    let mut got = [0; 2];
+    timeout(SURELY, ends.client.read_exact(&mut got)).await.expect("in time").expect("read");
+    assert_eq!(&got, b":1");
+    drop(ends.client);
+    assert_eq!(ends.pump.closed().await.by, ClosedBy::Client);
+}
+
 /// Holds whatever the client says until the broker speaks.
-fn holding() -> crate::gate::TestGate {
+fn holding() -> TestGate {
     let mut gate = pass();
     gate.input = Box::new(|state, side, bytes, out| {
         if side == Side::Client && bytes[0] == b'h' {

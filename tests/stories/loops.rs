@@ -35,7 +35,13 @@ fn a_private_list() {
     drain_and_kill(&World::new(), &python(PY5, &[("KIND", "private")]), EXACT, rounds_or(1));
 }
 
-/// The same without waiting: its queue has to be declared.
+/// Each job is removed over a connection that is closed before its process could be found.
+#[test]
+fn a_private_list_with_a_connection_for_each_acknowledgement() {
+    drain_and_kill(&World::new(), &python(PY5, &[("KIND", "private"), ("FRESH", "1")]), EXACT, rounds_or(1));
+}
+
+/// A private list without waiting: its queue has to be declared.
 #[test]
 fn a_polled_private_list() {
     let python = python(PY8, &[("KIND", "poll"), ("PROTOCOL", "3")]);

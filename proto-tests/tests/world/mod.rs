@@ -146,7 +146,7 @@ impl Gate {
                     self.marked.insert(conn, marked);
                 }
                 Effect::SaveDrains => self.drains = self.fleet.export_drains(),
-                Effect::System(..) | Effect::Jobs(_) | Effect::Notice(_) => {}
+                Effect::System(..) | Effect::Wait(..) | Effect::Jobs(_) | Effect::Notice(_) => {}
             }
         }
         self.fleet.take_journal(|lines| self.journal.extend(String::from_utf8_lossy(lines).lines().map(str::to_owned)));

@@ -12,6 +12,9 @@ use std::task::Context;
 /// Larger reads do not wait: they would have to be copied, and bring facts enough to be told by themselves.
 const PARK: usize = 4 * 1024;
 
+/// So long a client's answer waits until it is known whose the connection is, at most.
+const WAIT: Millis = 1_000;
+
 /// Kept for the next reads, with their room.
 const SPARE: usize = 64;
 
@@ -28,12 +31,14 @@ pub(super) struct Parked {
     news: News,
     /// All but the facts has been done.
     done: bool,
+    /// The facts have been told, but the rest waits until it is known whose the connection is: until then at most.
+    pub(super) until: Option<Millis>,
 }
 
 impl Parked {
     fn new() -> Parked {
         let (input, actions) = (Vec::new(), Vec::new());
-        Parked { from: Side::Client, input, consumed: 0, actions, news: News::None, done: false }
+        Parked { from: Side::Client, input, consumed: 0, actions, news: News::None, done: false, until: None }
     }
 }
 
@@ -52,7 +57,7 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
     /// Whether a read waits for its facts to be told: [`Pump::hand_over`] them, then [`Pump::resume`]. Nothing else
     /// happens on this connection until then.
     pub fn is_parked(&self) -> bool {
-        self.parked.is_some()
+        self.parked.as_ref().is_some_and(|parked| parked.until.is_none())
     }
 
     /// The facts that wait, in their order behind what is there.
@@ -65,6 +70,9 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
     /// The facts have been told: does what is left of the read, and goes on as [`Pump::turn`] does. `asked`: both streams
     /// know of an end that the kernel knew of when the facts had been told.
     pub fn resume(&mut self, now: Millis, cx: &mut Context<'_>, asked: bool) -> Option<Box<Closed>> {
+        if self.waits(now) {
+            return None;
+        }
         let Some(parked) = self.parked.take() else { return self.turn(now, cx) };
         debug_assert!(News::among(&parked.actions) == News::None, "handed over before");
         self.pass_to(now);
@@ -83,6 +91,16 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
         });
         self.lanes.iter_mut().for_each(super::Lane::trim);
         closed
+    }
+
+    /// What has been told is of a job, and it is not known yet whose the connection is: see [`crate::fleet::Effect::Wait`].
+    fn waits(&mut self, now: Millis) -> bool {
+        let Some(parked) = &mut self.parked else { return false };
+        if !self.parts.handle.flags().waits() || *parked.until.get_or_insert(now + WAIT) <= now {
+            return false;
+        }
+        self.armed = self.armed.filter(|at| *at > now);
+        true
     }
 
     /// Tells the facts that wait without those of others. False if none do.
@@ -121,7 +139,7 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
         }
         let mut parked = scratch.spare.pop().unwrap_or_else(|| Box::new(Parked::new()));
         std::mem::swap(&mut parked.actions, &mut scratch.actions);
-        (parked.from, parked.consumed, parked.news) = (from, consumed, news);
+        (parked.from, parked.consumed, parked.news, parked.until) = (from, consumed, news, None);
         parked.done = whole > 0 && news == News::Asked;
         let input = &scratch.buffer[..whole];
         if parked.done {

@@ -119,6 +119,9 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
     }
 
     fn deadline(&mut self) -> Option<Millis> {
+        if let Some(parked) = &self.parked {
+            return parked.until;
+        }
         if self.closing.is_some() {
             return Some(self.moved + FLUSH);
         }
