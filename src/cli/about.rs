@@ -14,7 +14,7 @@ use std::time::Duration;
 /// How long `version` waits for a gate that may well not be there.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Always succeeds: that there is no gate is an answer too.
+/// Always succeeds: that there is no gate, or one that does not say more, is an answer too.
 pub(super) async fn version(client: &Client, output: Plain) -> Result<Exit, Failure> {
     let own = env!("CARGO_PKG_VERSION");
     let asked = tokio::time::timeout(PATIENCE, client.get::<Version>(&["v1", "version"], &[])).await;
@@ -25,7 +25,7 @@ pub(super) async fn version(client: &Client, output: Plain) -> Result<Exit, Fail
             print(&format!("draingate {own}"));
             match gate.unwrap_or_else(|| Err(format!("the gate at {} does not answer", client.address()))) {
                 Ok(reply) => print_gate(&reply.value),
-                Err(why) => print(&format!("no gate: {why}")),
+                Err(why) => print(&format!("gate unknown: {why}")),
             }
         }
     }

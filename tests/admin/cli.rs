@@ -249,6 +249,9 @@ async fn tokens() {
     let gate = Fake::new().serve_at("127.0.0.1:0", ApiSettings { rules, ..ApiSettings::default() }).await;
     assert_eq!(run(&gate, "workers").await.exit, 8);
     assert_eq!(run(&gate, "workers --token sesame").await.exit, 0);
+    // there is one, though it does not say more
+    let version = run(&gate, "version").await.stdout;
+    assert!(version.contains("gate unknown: this gate wants a token"), "{version}");
     let drain = run(&gate, "drain all --wait --token sesame").await;
     assert_eq!(drain.exit, 8);
     assert!(drain.stderr.contains("scope read"), "{}", drain.stderr);
