@@ -54,6 +54,33 @@ fn what_cannot_be_refused_is_told() {
     play("SYSTEM celery\n W= LPOP q\n B= $$x");
 }
 
+/// Some read first and remove afterwards, or take a whole list under another name. It cannot be held, and nobody can tell what
+/// they have: told once.
+#[test]
+fn whoever_takes_by_hand_from_a_declared_key_is_told_of() {
+    for (command, reply) in [
+        ("RENAME jobs jobs:mine", "+OK"),
+        ("RENAMENX jobs mine", ":1"),
+        ("LTRIM jobs 10 -1", "+OK"),
+        ("ZREM jobs a", ":1"),
+        ("ZREMRANGEBYSCORE jobs 0 7", ":1"),
+        ("ZREMRANGEBYRANK jobs 0 7", ":0"),
+        ("ZREMRANGEBYLEX jobs - +", ":1"),
+    ] {
+        let name = command.split(' ').next().unwrap_or_default();
+        let told = format!("E Blocked it fetches by {name} over keys that are declared to hold jobs*");
+        play(&format!(
+            "set fetch jobs*\n W> {command}\n {told}\n B> {command}\n B= {reply}\n W= {command}\n B= {reply}"
+        ));
+        play(&format!("set fetch jobs*\n W= MULTI\n B= +OK\n W> {command}\n {told}\n B> {command}\n B= +QUEUED"));
+        play(&format!("W= {command}\n B= {reply}"));
+        play(&format!("set fetch jobs*\n set pass jobs\n W= {command}\n B= {reply}"));
+        play(&format!("set fetch other\n W= {command}\n B= {reply}"));
+        play(&format!("set fetch jobs*\n SYSTEM rq\n W= {command}\n B= {reply}"));
+    }
+    play("set fetch jobs*\n W= RENAME mine jobs\n B= +OK\n W= RENAME\n B= '-ERR wrong number'");
+}
+
 /// Of a worker of which nothing is known.
 #[test]
 fn what_a_script_has_returned_is_told() {

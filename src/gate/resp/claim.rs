@@ -4,6 +4,7 @@ use super::again::Last;
 use super::pop::{Pop, Wait};
 use super::{RespGate, RespSettings};
 use crate::dialect::{self, Claim, Keys, PopShape};
+use crate::job::System;
 use bytes::Bytes;
 
 impl RespSettings {
@@ -61,6 +62,14 @@ impl RespGate {
             _ if keys.iter().any(|key| self.settings.fetches(key)) => Some(Claim::Fetch),
             _ => None,
         }
+    }
+
+    /// Whether the key that a command takes something out of holds jobs, as the operator says, and no job system is known
+    /// that would say what for.
+    pub(super) fn takes_declared(&self, key: Option<&[u8]>) -> bool {
+        let settings = &self.settings;
+        let declared = key.is_some_and(|key| settings.fetches(key) && !settings.passes(key));
+        declared && self.memory.system == System::Unknown
     }
 
     /// XCLAIM of entries that this connection has read itself renews a lease.

@@ -8,7 +8,7 @@ use super::owed::{Change, Doubted, Owed, PubsubKind};
 use super::pause::PASSED_MAX;
 use super::pop::{Pop, Unread, is_pop};
 use super::session::ReplyMode;
-use super::verdict::is_script;
+use super::verdict::{is_script, is_taking};
 use super::{Mode, RespGate};
 use crate::dialect::{self, Claim, Keys, Meaning, PopShape, number};
 use crate::gate::{Action, Side};
@@ -78,6 +78,10 @@ impl RespGate {
                 self.pubsub(name, u32::try_from(args.len() - 1).unwrap_or(u32::MAX))
             }
             b"xread" | b"wait" | b"waitaof" if !in_multi => self.owe(Owed::Blocking),
+            _ if is_taking(name) && self.takes_declared(args.get(1).map(Bytes::as_ref)) => {
+                self.taken_by_hand(name, out);
+                self.script(now, name, args, out)
+            }
             // what replicas say in passing is never answered
             b"replconf" if !in_multi && is_passing(&args) => true,
             _ => self.script(now, name, args, out),
@@ -243,6 +247,14 @@ impl RespGate {
             self.told.unrefused.push((name.to_vec(), how));
             let reason = not_held(name, how);
             out.push(Action::Event(JobEvent::Unrefused { why: reason, found }));
+        }
+    }
+
+    /// Who takes jobs so reads them first, or afterwards under another name. Told once.
+    fn taken_by_hand(&mut self, name: &[u8], out: &mut Vec<Action>) {
+        if !self.has_told(name, OF_DECLARED) {
+            self.told.unrefused.push((name.to_vec(), OF_DECLARED));
+            self.blocked(name, OF_DECLARED, out);
         }
     }
 

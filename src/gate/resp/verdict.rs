@@ -62,6 +62,8 @@ enum Kind {
     LPush,
     Pubsub,
     Script,
+    /// It can take something out of a key without saying what, or whether it is for a job.
+    Takes,
     /// It says nothing of what the connection is for.
     Quiet,
     /// One of the many of which no dialect wants to know.
@@ -90,7 +92,7 @@ macro_rules! words {
 words! {
     BRPOP BLPOP BLMOVE BZPOPMIN BZPOPMAX BLMPOP BZMPOP LPOP RPOP LMOVE LMPOP ZPOPMIN ZPOPMAX ZMPOP SPOP XCLAIM
     MULTI EXEC DISCARD HELLO AUTH RESET CLIENT MONITOR SYNC PSYNC XREAD WAIT WAITAOF REPLCONF
-    WATCH LPUSH EVAL EVALSHA FCALL PING SELECT INFO COMMAND QUIT
+    WATCH LPUSH EVAL EVALSHA FCALL RENAME RENAMENX ZREM PING SELECT INFO COMMAND QUIT
     GET SET MGET INCR INCRBY EXPIRE TTL STRLEN HGET HGETALL HMGET HINCRBY HLEN LLEN LRANGE LTRIM LINDEX
     SCARD SMEMBERS ZADD ZCARD ZSCORE ZRANGE ZCOUNT XADD XLEN
 }
@@ -106,9 +108,10 @@ fn kind(name: Name<'_>) -> Kind {
         WATCH => Kind::Watch,
         LPUSH => Kind::LPush,
         EVAL | EVALSHA | FCALL => Kind::Script,
+        LTRIM | RENAME | RENAMENX | ZREM => Kind::Takes,
         PING | SELECT | INFO | COMMAND | QUIT => Kind::Quiet,
         GET | MGET | INCR | INCRBY | EXPIRE | TTL | STRLEN | HGET | HGETALL | HMGET | HINCRBY | HLEN | LLEN | LRANGE
-        | LTRIM | LINDEX | SCARD | SMEMBERS | ZADD | ZCARD | ZSCORE | ZRANGE | ZCOUNT | XADD | XLEN => Kind::Plain,
+        | LINDEX | SCARD | SMEMBERS | ZADD | ZCARD | ZSCORE | ZRANGE | ZCOUNT | XADD | XLEN => Kind::Plain,
         SET => Kind::Set,
         _ => Kind::Other,
     }
@@ -119,6 +122,7 @@ fn long_kind(name: &[u8]) -> Kind {
         b"subscribe" | b"psubscribe" | b"ssubscribe" | b"unsubscribe" | b"punsubscribe" | b"sunsubscribe" => {
             Kind::Pubsub
         }
+        b"zremrangebyscore" | b"zremrangebyrank" | b"zremrangebylex" => Kind::Takes,
         name if is_pop(name) => Kind::Pop,
         _ => Kind::Other,
     }
@@ -148,6 +152,7 @@ impl RespGate {
             // a part of it alone tells of a worker that has just begun
             Kind::Quiet if name.word == INFO && argc == 2 => {}
             Kind::Quiet => return Verdict::Stream,
+            Kind::Takes if self.takes_declared(first) => return Verdict::Whole,
             _ => self.memory.mixed = true,
         }
         match kind {
@@ -169,6 +174,11 @@ impl RespGate {
     }
 }
 
+/// Whether a command can take something out of its first key without saying what, or whether it is for a job.
+pub(super) fn is_taking(name: &[u8]) -> bool {
+    kind(Name::of(name)) == Kind::Takes
+}
+
 /// Scripts are judged by the shape of their arguments, however long their text is.
 pub(super) fn is_script(name: &[u8]) -> bool {
     matches!(name, b"eval" | b"evalsha" | b"fcall")
@@ -179,7 +189,7 @@ mod tests {
     use super::super::table::ROWS;
     use super::*;
 
-    const PLAIN: &str = "get mget incr incrby expire ttl strlen hget hgetall hmget hincrby hlen llen lrange ltrim lindex \
+    const PLAIN: &str = "get mget incr incrby expire ttl strlen hget hgetall hmget hincrby hlen llen lrange lindex \
                          scard smembers zadd zcard zscore zrange zcount xadd xlen";
 
     fn of(name: &str) -> Kind {
@@ -197,6 +207,7 @@ mod tests {
             (Kind::LPush, "lpush"),
             (Kind::Pubsub, "subscribe psubscribe ssubscribe unsubscribe punsubscribe sunsubscribe"),
             (Kind::Script, "eval evalsha fcall"),
+            (Kind::Takes, "ltrim rename renamenx zrem"),
             (Kind::Quiet, "ping select info command quit"),
             (Kind::Plain, PLAIN),
             (Kind::Set, "set"),
