@@ -23,16 +23,15 @@ impl Resolver {
     pub fn start(hub: Arc<Hub>) -> io::Result<Resolver> {
         let (questions, waiting) = mpsc::channel::<(ConnId, Question)>();
         thread::Builder::new().name("resolver".into()).spawn(move || {
-            let (mut processes, mut pause, mut ended) = (Processes::default(), GATHER, Instant::now());
+            let (mut processes, mut pause) = (Processes::default(), GATHER);
             while let Ok(first) = waiting.recv() {
-                thread::sleep(pause.saturating_sub(ended.elapsed()));
+                thread::sleep(pause);
                 let mut batch: Vec<_> = std::iter::once(first).chain(waiting.try_iter()).collect();
                 // nobody asks any more for those that are closed
                 batch.retain(|(conn, _)| hub.is_connected(*conn));
                 let begun = Instant::now();
                 answer(&hub, &mut processes, &batch);
                 pause = begun.elapsed().clamp(GATHER, LONGEST_PAUSE);
-                ended = Instant::now();
             }
         })?;
         Ok(Resolver { questions })

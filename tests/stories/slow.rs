@@ -10,15 +10,15 @@ use crate::support::slow::{STEADY, Slowness};
 use crate::support::story::{Load, System, drain_amid, drain_and_kill};
 use crate::support::{World, rounds_or, secs};
 
-/// Longer than most blocking fetches.
-const PATIENT: Slowness = Slowness { longest: 3.0, every: 5.0 };
+/// As long as most blocking fetches. There and back it is less than redis-py 8 and Sidekiq 6 wait for an answer.
+const PATIENT: Slowness = Slowness { longest: 2.2, every: 4.0 };
 /// Longer than two periods of Celery's heartbeats.
 const BEATS: Slowness = Slowness { longest: 6.0, every: 6.0 };
 /// Shorter than a Celery worker takes to start: RabbitMQ must know by then that the one before is gone, whose private queues
 /// have the same names.
 const BRIEF: Slowness = Slowness { longest: 2.0, every: 4.0 };
 /// redis-client gives up on an answer after a second, and what is in it then is lost, with a gate or without.
-const IMPATIENT: Slowness = Slowness { longest: 0.45, every: 2.0 };
+const IMPATIENT: Slowness = Slowness { longest: 0.3, every: 1.5 };
 
 const JOBS: Load = Load { longest: 3.0, countdown: 0.0, open: 12, require: "reported" };
 const EXACT: Load = Load { require: "exact", ..JOBS };
