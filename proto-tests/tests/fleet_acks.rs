@@ -312,11 +312,7 @@ fn whoever_waits_is_not_told_that_the_gate_cannot_tell_while_only_time_is_missin
         ? drain d sealed can-tell
         +2s
         ? drain d drained
-    ",
-    );
-    // with something in the way that no time removes it is said
-    script.play(
-        "
+        # with something in the way that no time removes it is said
         + c2 10.0.0.6
         c2 is bullmq
         c2 lease 600s

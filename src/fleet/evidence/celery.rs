@@ -3,8 +3,7 @@
 //! A heartbeat counts only if it was composed after the last event that could start a job. Two ways show that:
 //! 1. *The counts match*: Celery raises `processed` before it sends the early ack. If `processed` rose since an earlier
 //!    heartbeat by at least the acks seen since one that had come before that was composed, the heartbeat knows of every
-//!    job that was started.
-//!    (Not any more once the broker has taken jobs back: the pool may begin them, and no ack tells of it.)
+//!    job that was started. (Not once the broker has taken jobs back: the pool may begin them, and no ack tells of it.)
 //! 2. *Two heartbeats*, both arrived after the last such event, their own timestamps at least one period apart. The later
 //!    one must not have been under way since before: a network that stands still for a while brings several at once.
 //!
@@ -148,10 +147,8 @@ impl CeleryVoice {
 
     /// The newest heartbeat and the one before it came as quickly as any.
     fn is_even(&self) -> bool {
-        let mut latest = self.beats.iter().rev();
-        let (Some(least), Some(newest), Some(before)) = (self.behind, latest.next(), latest.next()) else {
-            return false;
-        };
+        let two = self.newest().and_then(|(newest, mut earlier)| Some((newest, earlier.next()?)));
+        let (Some(least), Some((newest, before))) = (self.behind, two) else { return false };
         let margin = i64::try_from(self.period / 8).unwrap_or(i64::MAX);
         let quick = |beat: &Beat| beat.behind().is_some_and(|behind| behind.saturating_sub(least) <= margin);
         let times = before.timestamp.zip(newest.timestamp);
