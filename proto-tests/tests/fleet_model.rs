@@ -8,7 +8,7 @@ use draingate::fleet::view::WorkerState;
 use draingate::job::Millis;
 use proptest::prelude::*;
 use world::USUAL;
-use world::celery::{self, Celery};
+use world::celery::{self, Celery, Speaks};
 use world::sidekiq::{self, Sidekiq};
 
 /// So many cases; `PROPTEST_CASES` asks for more.
@@ -48,11 +48,11 @@ proptest! {
         slots in 1_usize..4,
         drain_at in 0_u64..14_000,
         restart_at in prop_oneof![3 => Just(None), 1 => (1_000_u64..16_000).prop_map(Some)],
-        silent in any::<bool>(),
+        speaks in prop_oneof![Just(Speaks::Heartbeats), Just(Speaks::Answers), Just(Speaks::Both)],
     ) {
         // what is under way when the gate dies is lost, and arrives in this world: it must not be much
         let latencies = latencies.into_iter().map(|l| if restart_at.is_some() { l % 900 } else { l }).collect();
-        let mut world = Celery::new(tasks, latencies, slots, silent);
+        let mut world = Celery::new(tasks, latencies, slots, speaks);
         world.run(drain_at, restart_at, 90_000)?;
         prop_assert_eq!(world.state(), Some(WorkerState::Drained), "{}", world.story());
     }

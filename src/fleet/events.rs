@@ -297,7 +297,7 @@ fn count_fetch(now: Millis, conn: &mut Conn, worker: &mut Worker, place: Place, 
     if !conn.fetched {
         conn.fetched = true;
         worker.sums.fetchers += 1;
-        worker.inquiry.widen();
+        worker.inquiry.widen(conn.since);
     }
     if blocking && !conn.waited {
         conn.waited = true;

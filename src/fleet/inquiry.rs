@@ -1,16 +1,19 @@
-//! The gate's own question to a Celery worker that sends no heartbeats: which tasks has it in its hands?
+//! The gate's own question to a Celery worker: which tasks has it in its hands?
 //!
-//! It is put to each process of a worker that is sealed, on the connection on which that listens to remote control, when
-//! nothing else will say whether its jobs are over. What the answer is worth:
+//! It is put to each process of a worker that is sealed, on the connection on which that listens to remote control. An
+//! answer is behind its question, whatever the network did meanwhile; of a heartbeat only clocks say when it was composed.
+//! So heartbeats are believed of those alone who cannot be asked, or do not answer. What the answer is worth:
 //! - It comes from the process that was asked, and was composed after the question. So it counts only if nothing could
 //!   have started a job since the question was made: the seal, deliveries and acks each begin another *epoch*.
 //! - A job stands in `active` before its early ack goes out, and until its pool is done with it. So one whose ack was
 //!   confirmed before the question and that is not in the answer is over, and an empty `active` is an idle process.
-//! - What the gate has not seen whole may be anywhere: then `scheduled` and `reserved` must be empty, too. They are asked
-//!   first: a task goes from there to `active`, never back. (A task that waits for its rate limit is in no list. Its message
-//!   is unacknowledged: the broker keeps it.)
+//! - What the gate has not seen whole may be anywhere: then `scheduled` and `reserved` must hold nothing that it does not
+//!   know, too. They are asked first: a task goes from there to `active`, never back. (A task that waits for its rate limit
+//!   is in no list. Its message is unacknowledged: the broker keeps it.)
 //! - A worker of several processes is idle when all of them have said so. One that fetches and does not listen is not
 //!   known to be, nor one that has closed its connections (a warm shutdown, a reconnect) with jobs in its hands.
+//! - Under the name and address of a process another may have come up that knows nothing of its jobs. Where heartbeats tell
+//!   the two apart, one must have come since the last of those who listen or fetch came.
 
 use super::Fleet;
 use super::boundary::Effect;
@@ -23,16 +26,20 @@ use super::worker::{Worker, WorkerNo};
 use crate::job::{ConnId, Millis, System};
 use crate::question::{Answer, List, Question};
 
-/// Between two questions to a worker.
+/// Between two questions to a worker that has told of jobs that run.
 const EVERY: Millis = 2_000;
-/// A worker whose heartbeats are on is heard within this time.
-const SILENCE: Millis = 6_000;
+/// The same if there is news. A result, too, is stored so long before its task is over at most, as a rule.
+const SOON: Millis = 100;
 /// A question that was not answered is put again after this time: the solo pool answers when its task is over.
 const PATIENCE: Millis = 30_000;
+/// And after this time if jobs have come or begun since, so that its answer will prove nothing.
+const OVERTAKEN: Millis = 10_000;
 /// So many questions are put to a process that never answers.
 const UNANSWERED: u32 = 10;
 /// So long after the first question a worker that has never answered is taken for one that does not.
 const FIRST_ANSWER: Millis = 60_000;
+/// So long the heartbeats of a worker that owes an answer are not believed.
+const DEAF: Millis = 15_000;
 /// Connections that have fetched side by side for so long are not one process' that has come back: its old one goes as
 /// soon as the broker has answered what was outstanding on it.
 const SIDE_BY_SIDE: Millis = 5_000;
@@ -72,21 +79,46 @@ struct Asked {
 /// What the questions to one worker came to.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Inquiry {
-    /// Not before.
-    next: Millis,
     first_asked: Option<Millis>,
+    /// When it was asked last, and in which epoch.
+    last: Option<(Millis, u64)>,
+    /// Something has been heard since: a good moment for the next question.
+    hint: Option<Millis>,
     /// It has answered: what it has not said to be over is at work.
     answered: bool,
+    /// Since when it owes answers that can be read.
+    owes: Option<Millis>,
     /// The epoch in which all its processes said that they are idle.
     idle_in: Option<u64>,
+    /// When one who listens or fetches came last, or went with jobs in its hands.
+    widened: Millis,
     /// So many processes there were when one of them was lost from sight with jobs in its hands.
     processes: usize,
 }
 
 impl Inquiry {
     /// There is another process, or somebody else fetches: what was said is not all.
-    pub(super) fn widen(&mut self) {
+    pub(super) fn widen(&mut self, at: Millis) {
         self.idle_in = None;
+        self.widened = self.widened.max(at);
+    }
+
+    /// Its jobs may be over.
+    pub(super) fn suggest(&mut self, at: Millis) {
+        self.hint = Some(self.hint.map_or(at, |hint| hint.min(at)));
+    }
+
+    /// A job of it has stored its result.
+    pub(super) fn has_result(&mut self, now: Millis) {
+        self.suggest(now.saturating_add(SOON));
+    }
+
+    /// The next question is not put before.
+    fn next(&self, epoch: u64) -> Millis {
+        let Some((last, of)) = self.last else { return 0 };
+        let hint = if of == epoch { self.hint } else { Some(0) };
+        let usual = last.saturating_add(EVERY);
+        hint.map_or(usual, |hint| hint.clamp(last.saturating_add(SOON), usual))
     }
 }
 
@@ -102,30 +134,36 @@ pub(super) fn speaks(worker: &Worker, now: Millis) -> bool {
     answered || patience(worker).is_some_and(|until| now < until)
 }
 
+/// An answer will say whether it is idle: no heartbeat needs to be believed.
+pub(super) fn will_tell(worker: &Worker, now: Millis) -> bool {
+    let deaf = worker.inquiry.owes.is_some_and(|since| now >= since.saturating_add(DEAF));
+    worker.seal == Seal::Sealed && listen(worker) && !deaf
+}
+
 /// All processes of the worker have said that they are idle since the last event that could start a job.
 pub(super) fn is_idle(worker: &Worker) -> bool {
     worker.inquiry.idle_in == Some(worker.epoch.no)
 }
 
 /// When the next question is due, if there is one.
-pub(super) fn due(worker: &Worker) -> Option<Millis> {
+pub(super) fn due(worker: &Worker, now: Millis) -> Option<Millis> {
     let asks = worker.system == System::Celery
         && worker.seal == Seal::Sealed
         && worker.sums.mailboxes > 0
         && (worker.past.ever_started || !worker.is_whole() || worker.ledger.unknown() > 0)
-        && !celery::is_known_idle(worker);
+        && !celery::is_known_idle(worker, now);
     // unacknowledged jobs will be acknowledged: that is another epoch
     let hopeless = lists(worker) == [List::Active] && worker.ledger.started() == 0;
     let waits = hopeless && worker.ledger.unacked() > worker.ledger.due_after(worker.epoch.at);
-    let (heard, period) = celery::last_heard(worker);
-    let silent =
-        if celery::all_are_heard(worker) { heard.saturating_add(SILENCE.max(period.saturating_mul(3))) } else { 0 };
-    (asks && !waits).then(|| silent.max(worker.inquiry.next))
+    (asks && !waits).then(|| worker.inquiry.next(worker.epoch.no))
 }
 
 impl Fleet {
     /// The process listens on this connection, or not any more.
     pub(super) fn listens(&mut self, id: ConnId, listens: bool) {
+        if self.settings.asks.is_none() {
+            return;
+        }
         let Some((conn, worker)) = self.pair(id) else { return };
         if conn.mailbox.is_some() == listens {
             return;
@@ -133,17 +171,20 @@ impl Fleet {
         let before = std::mem::replace(&mut conn.mailbox, listens.then(Box::default));
         let mailboxes = &mut worker.sums.mailboxes;
         *mailboxes = if listens { *mailboxes + 1 } else { mailboxes.saturating_sub(1) };
-        worker.inquiry.widen();
+        worker.inquiry.widen(conn.since);
+        worker.inquiry.owes = worker.inquiry.owes.filter(|_| !listens);
         self.forget_question(before.as_deref());
     }
 
     /// Puts the question to a worker, if it is due.
     pub(super) fn inquire(&mut self, now: Millis, no: WorkerNo) {
         let Some(nonce) = self.settings.asks else { return };
-        let Some(worker) = self.workers.get_mut(&no).filter(|worker| due(worker).is_some_and(|at| at <= now)) else {
+        let Some(worker) = self.workers.get_mut(&no).filter(|worker| due(worker, now).is_some_and(|at| at <= now))
+        else {
             return;
         };
-        worker.inquiry.next = now.saturating_add(EVERY);
+        worker.inquiry.last = Some((now, worker.epoch.no));
+        worker.inquiry.hint = None;
         if self.note_idle(now, no) {
             return;
         }
@@ -164,6 +205,7 @@ impl Fleet {
             self.effects.push(Effect::Ask(id, Question { nonce, number, lists }));
             if let Some(worker) = self.workers.get_mut(&no) {
                 worker.inquiry.first_asked.get_or_insert(now);
+                worker.inquiry.owes.get_or_insert(now);
             }
         }
     }
@@ -203,6 +245,7 @@ impl Fleet {
         if !conn.fetched || !may_have {
             return;
         }
+        worker.inquiry.widen(now);
         let no = worker.no;
         let others = worker.conns.iter().filter(|other| **other != id).copied().collect::<Vec<_>>();
         let beside = |conn: &Conn| conn.fetched && conn.since.saturating_add(SIDE_BY_SIDE) <= now;
@@ -222,27 +265,40 @@ impl Fleet {
             return;
         };
         mailbox.unanswered = 0;
-        let enough = asked.lists == List::ALL || asked.lists == lists(worker);
-        if asked.lists.is_empty() || !enough {
+        if asked.epoch != worker.epoch.no {
+            worker.inquiry.suggest(now);
+        }
+        if asked.lists.is_empty() {
             return;
         }
-        if asked.answers.iter().all(|(_, tasks)| tasks.is_empty()) {
+        if is_idle_answer(worker, &asked) {
             mailbox.idle = Some(Idle { of: no, epoch: asked.epoch, all: asked.lists == List::ALL });
         }
-        if self.note_idle(now, no) {
+        let enough = asked.lists == List::ALL || asked.lists == lists(worker);
+        self.all_have_answered(no);
+        if !enough || self.note_idle(now, no) {
             return;
         }
-        let alone = |worker: &&Worker| worker.sums.mailboxes == 1 && Self::covers(worker);
+        let alone = |worker: &&Worker| worker.sums.mailboxes == 1 && speak_for_it(worker);
         let Some(worker) = self.workers.get(&no).filter(alone) else { return };
         let over = not_listed(worker, &asked);
         self.strike(now, no, &over, JobEnd::Finished);
+    }
+
+    /// It owes nothing, if no other of its processes does.
+    fn all_have_answered(&mut self, no: WorkerNo) {
+        let Some(worker) = self.workers.get_mut(&no) else { return };
+        let mut mailboxes = worker.conns.iter().filter_map(|id| self.conns.get(id)?.mailbox.as_deref());
+        if mailboxes.all(|mailbox| mailbox.asked.is_none()) {
+            worker.inquiry.owes = None;
+        }
     }
 
     /// Looks whether each process of a worker has said that it is idle in the present epoch.
     fn note_idle(&mut self, now: Millis, no: WorkerNo) -> bool {
         let Some(worker) = self.workers.get(&no) else { return false };
         let mut mailboxes = worker.conns.iter().filter_map(|id| self.conns.get(id)?.mailbox.as_deref());
-        if !mailboxes.all(|mailbox| mailbox.is_idle(no, worker.epoch.no, lists(worker))) || !Self::covers(worker) {
+        if !mailboxes.all(|mailbox| mailbox.is_idle(no, worker.epoch.no, lists(worker))) || !speak_for_it(worker) {
             return false;
         }
         // what is from before a gap is in no list, whenever it is due: they were asked for all if there is any
@@ -256,11 +312,25 @@ impl Fleet {
         self.strike_reported(now, no, &over);
         true
     }
+}
 
-    /// Those who listen are all the processes of the worker that may run jobs.
-    fn covers(worker: &Worker) -> bool {
-        worker.sums.mailboxes >= processes(worker).max(worker.dialect_names().len()).max(1)
-    }
+/// As many listen as may run jobs of the worker.
+fn listen(worker: &Worker) -> bool {
+    worker.sums.mailboxes >= processes(worker).max(worker.live().count()).max(1)
+}
+
+/// Those who listen are all the processes of the worker that may run its jobs.
+fn speak_for_it(worker: &Worker) -> bool {
+    listen(worker) && (worker.key.is_incarnation() || celery::are_heard_since(worker, worker.inquiry.widened))
+}
+
+/// Nothing runs, and nothing waits that the gate does not know to be in its hands.
+fn is_idle_answer(worker: &Worker, asked: &Asked) -> bool {
+    let known = |task: &str| {
+        let same = |entry: &Entry| entry.job.id == task && entry.stage == Stage::Delivered && !entry.restored;
+        !worker.ledger.select(same).is_empty()
+    };
+    asked.answers.iter().all(|(list, tasks)| tasks.iter().all(|task| *list != List::Active && known(task)))
 }
 
 /// How many processes may run the jobs of the worker: one, where each has a name of its own, else as many as fetch, those
@@ -286,7 +356,10 @@ fn not_listed(worker: &Worker, asked: &Asked) -> Vec<u64> {
 
 impl Mailbox {
     fn may_be_asked(&self, now: Millis, of: WorkerNo, epoch: u64) -> bool {
-        let waits = |asked: &Asked| asked.of == of && asked.epoch == epoch && now < asked.at.saturating_add(PATIENCE);
+        let waits = |asked: &Asked| {
+            let patience = if asked.epoch == epoch { PATIENCE } else { OVERTAKEN };
+            asked.of == of && now < asked.at.saturating_add(patience)
+        };
         self.unanswered < UNANSWERED && !self.asked.as_ref().is_some_and(waits)
     }
 

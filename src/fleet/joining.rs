@@ -19,7 +19,7 @@ impl Fleet {
         worker.conns.insert(id);
         worker.sums.join(conn);
         if conn.mailbox.is_some() || conn.fetched {
-            worker.inquiry.widen();
+            worker.inquiry.widen(conn.since);
         }
         if worker.away.take().is_some() {
             worker.came_back = Some(conn.since);

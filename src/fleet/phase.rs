@@ -47,7 +47,7 @@ impl Fleet {
     pub(super) fn settle(&mut self, now: Millis, no: WorkerNo) {
         self.settle_seal(now, no);
         let Some(worker) = self.workers.get(&no) else { return };
-        if inquiry::due(worker).is_some_and(|at| at <= now) {
+        if inquiry::due(worker, now).is_some_and(|at| at <= now) {
             self.inquire(now, no);
         }
         let settings = &self.settings;
@@ -236,7 +236,7 @@ impl Worker {
         let mute = (is_celery && celery::never_heard(self)).then(|| self.since.saturating_add(celery::FIRST_BEAT));
         let quiet = acks::quiet_at(self);
         let unheard = self.is_unheard(now).then(|| self.since.saturating_add(FIRST_WORD));
-        let ask = inquiry::due(self).filter(|_| settings.asks.is_some());
+        let ask = inquiry::due(self, now);
         let patience = inquiry::patience(self);
         let crowded = sidekiq::crowded_until(self);
         let moments = [nil, due, mute, quiet, unheard, ask, patience, crowded];

@@ -84,6 +84,9 @@ impl Fleet {
         voice.push(beat, acks, epoch);
         self.first_beats(now, no);
         let Some(worker) = self.workers.get_mut(&no) else { return };
+        if beat.active == Some(0) {
+            worker.inquiry.suggest(now);
+        }
         match celery::weigh(worker, index, now) {
             celery::Finding::Nothing => {}
             celery::Finding::Busy(over) => self.strike(now, no, &over, JobEnd::Finished),

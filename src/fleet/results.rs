@@ -23,6 +23,7 @@ impl Fleet {
                 worker.past.acks += 1;
                 return self.strike(now, no, &[seq], JobEnd::Finished);
             }
+            worker.inquiry.has_result(now);
             self.journal_job(no, seq, Fact::Result);
         } else if self.may_wait(no) {
             self.keep_stray(no, Stray::Result(job, at));

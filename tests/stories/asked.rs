@@ -118,3 +118,23 @@ fn assert_no_trace(world: &World) {
     let keys = world.redis.command(&["KEYS", "*"]);
     assert!(!keys.contains("draingate"), "{keys}");
 }
+
+/// Its account may publish to its own exchanges only. A broker that refuses closes the channel.
+#[test]
+fn on_rabbitmq_with_an_account_that_may_not_answer() {
+    let world = World::with(Release::Three);
+    let celery = Celery { results: false, ..Celery::default() };
+    let worker = celery.start(&world, "w1", 1);
+    let mut producer = celery.producer(&world);
+    producer.push("long", 4.0, 0.0);
+    world.log().await_line("start", "long", secs(60));
+    let rabbit = world.rabbit.as_ref().expect("a broker");
+    rabbit.ctl(&["set_permissions", "guest", ".*", "^(?!amq.default$).*$", ".*"]);
+    let drain = ["drain", &worker.name, "--name", "d", "--require", "reported", "--wait", "--timeout", "90s"];
+    world.gate().cli(&drain).expect(0);
+    assert!(world.log().find("end", "long").is_some(), "drained only after its end");
+    rabbit.ctl(&["set_permissions", "guest", ".*", ".*", ".*"]);
+    world.gate().cli(&["undrain", "d"]).expect(0);
+    producer.push("next", 0.1, 0.0);
+    world.log().await_line("end", "next", secs(60));
+}

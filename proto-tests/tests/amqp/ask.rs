@@ -122,17 +122,21 @@ fn it_is_put_to_nobody_who_does_not_listen() {
     }
 }
 
+/// The broker might not let the worker publish there.
 #[test]
-fn the_answer_is_read_along() {
+fn the_answer_is_read_along_and_kept() {
     let key = address("a");
     scene(&format!(
         r#"
-        W= 1 send - {key} {{"w1@vm":[{{"id":"t1"}},{{"id":"t2"}}]}} ticket=x
+        W> 1 send - {key} {{"w1@vm":[{{"id":"t1"}},{{"id":"t2"}}]}} ticket=x
         E Answered 3 active [t1,t2]
-        W= 1 send - {} {{"w1@vm":[]}}
+        W> 1 send - {} {{"w1@vm":[]}}
         E Answered 3 reserved []
-        W= 1 send - {key} nonsense
+        W> 1 send - {key} nonsense
         E Answered 3 active ?
+        W> 1 send-nothing {key}
+        W= 1 send - other {{"w1@vm":[]}}
+        W= 1 ack 5
         "#,
         address("r")
     ));
@@ -144,7 +148,23 @@ fn the_answer_is_read_along() {
     );
     // it is too long
     let long = format!(r#"{{"w1@vm":[{{"id":"{}"}}]}}"#, "x".repeat(20_000));
-    scene(&format!("W= 1 send - {key} {long}\n E Answered 3 active ?"));
+    scene(&format!("W> 1 send - {key} {long}\n E Answered 3 active ?\n W= 1 ack 5"));
+}
+
+/// They are counted on both sides.
+#[test]
+fn an_answer_whose_publish_is_confirmed_is_not_kept() {
+    let key = address("a");
+    scene(&format!(
+        r#"
+        W= 2 confirm.select
+        B= 2 confirm.select-ok
+        W= 2 send - {key} {{"w1@vm":[]}}
+        E Answered 3 active []
+        W> 1 send - {key} {{"w1@vm":[]}}
+        E Answered 3 active []
+        "#
+    ));
 }
 
 /// It would close the channel.

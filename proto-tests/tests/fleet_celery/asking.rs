@@ -1,4 +1,4 @@
-//! The gate's own question to workers without heartbeats: when it is put, and what the answer is worth.
+//! The gate's own question: when it is put, and what the answer is worth.
 
 use draingate::fleet::FleetSettings;
 use proto_tests::fleet_script::{Script, play_with};
@@ -149,33 +149,6 @@ fn a_late_ack_is_asked_about_as_well() {
 #[test]
 fn who_has_started_nothing_is_not_asked() {
     story("20s\n c1 nil\n drain d all\n ? w1@a drained exact\n +1m\n ? asked");
-}
-
-#[test]
-fn who_sends_heartbeats_is_not_asked() {
-    story(
-        "
-        1s
-        + c4 10.0.0.5
-        c4 named celery w1@a
-        c4 beat active=0 processed=0
-        c1 gets t1
-        c2 ack t1
-        drain d all
-        3s
-        c4 beat active=1 processed=1
-        5s
-        c4 beat active=1 processed=1
-        10.9s
-        ? asked
-        11s
-        ? asked c3                  # they have stopped
-        c6 answers c3
-        ? w1@a drained reported unblocked
-    ",
-    );
-    // nor before the first one would have come
-    story("c1 gets t1\n c2 ack t1\n drain d all\n +5.9s\n ? asked\n +0.1s\n ? asked c3");
 }
 
 #[test]

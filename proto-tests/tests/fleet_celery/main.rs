@@ -5,6 +5,7 @@ mod ahead;
 mod answers;
 mod asking;
 mod beats;
+mod both;
 mod bounds;
 mod given_back;
 mod late;

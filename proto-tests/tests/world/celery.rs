@@ -17,6 +17,16 @@ pub struct Task {
     pub eta: Option<Millis>,
 }
 
+/// By what it says that it is idle.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Speaks {
+    /// Its remote control is off.
+    Heartbeats,
+    /// `--without-heartbeat`.
+    Answers,
+    Both,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Stage {
     Queued,
@@ -69,8 +79,7 @@ pub struct Celery {
     prefetched: VecDeque<usize>,
     /// Received ahead of their time.
     scheduled: BTreeSet<usize>,
-    /// It sends no heartbeats.
-    silent: bool,
+    speaks: Speaks,
     processed: u64,
     /// The fetch at the gate: where it is, and its number.
     fetch: Option<(Place, u64)>,
@@ -82,7 +91,7 @@ pub struct Celery {
 }
 
 impl Celery {
-    pub fn new(tasks: Vec<Task>, latencies: Vec<Millis>, slots: usize, silent: bool) -> Celery {
+    pub fn new(tasks: Vec<Task>, latencies: Vec<Millis>, slots: usize, speaks: Speaks) -> Celery {
         let mut world = Celery {
             course: Course::new(latencies),
             gate: Gate::new(),
@@ -91,7 +100,7 @@ impl Celery {
             slots,
             prefetched: VecDeque::new(),
             scheduled: BTreeSet::new(),
-            silent,
+            speaks,
             processed: 0,
             fetch: None,
             fetches: 0,
@@ -115,7 +124,9 @@ impl Celery {
         }
         let named = JobEvent::Named { system: System::Celery, name: "w1@a".to_owned() };
         self.gate.event(self.course.now, self.base + BEATS, named);
-        self.gate.event(self.course.now, self.base + MAILBOX, JobEvent::Listens(true));
+        if self.speaks != Speaks::Heartbeats {
+            self.gate.event(self.course.now, self.base + MAILBOX, JobEvent::Listens(true));
+        }
     }
 
     /// Plays until `until`, with a drain and perhaps a restart of the gate on the way, and checks at every step.
@@ -326,7 +337,7 @@ impl Celery {
     }
 
     fn compose(&mut self) {
-        if self.silent {
+        if self.speaks == Speaks::Answers {
             return;
         }
         let report = Report::Celery {

@@ -1,4 +1,5 @@
-//! Celery: an ack means *started*, so only the worker's heartbeat can say that it is idle.
+//! Celery: an ack means *started*, so only the worker itself can say that it is idle: when it is asked ([`inquiry`]), or
+//! by its heartbeats, if it cannot be asked.
 //!
 //! A heartbeat counts only if it was composed after the last event that could start a job. Two ways show that:
 //! 1. *The counts match*: Celery raises `processed` before it sends the early ack. If `processed` rose since an earlier
@@ -241,7 +242,7 @@ pub(in crate::fleet) fn weigh(worker: &mut Worker, index: usize, now: Millis) ->
     if voice.is_second_idle(epoch) || (may_match && voice.counts_match(acks)) {
         voice.idle_in = Some(epoch.no);
     }
-    if is_reported_idle(worker) { Finding::Idle(over(worker, now)) } else { Finding::Nothing }
+    if is_reported_idle(worker, now) { Finding::Idle(over(worker, now)) } else { Finding::Nothing }
 }
 
 /// A job that is in the worker's hands unacknowledged may be running although it was never acked (late ack): it raises
@@ -255,25 +256,24 @@ pub(in crate::fleet) fn all_are_heard(worker: &Worker) -> bool {
     worker.live().count() >= inquiry::processes(worker)
 }
 
-/// Every process has been found idle since the last event that could start a job.
-fn is_reported_idle(worker: &Worker) -> bool {
+/// Every process has been found idle since the last event that could start a job, and cannot be asked.
+fn is_reported_idle(worker: &Worker, now: Millis) -> bool {
     let mut live = worker.live().peekable();
     live.peek().is_some()
+        && !inquiry::will_tell(worker, now)
         && all_are_heard(worker)
         && live.all(|life| life.celery().is_some_and(|voice| voice.idle_in == Some(worker.epoch.no)))
 }
 
 /// The same, or they have said so when they were asked.
-pub(in crate::fleet) fn is_known_idle(worker: &Worker) -> bool {
-    is_reported_idle(worker) || inquiry::is_idle(worker)
+pub(in crate::fleet) fn is_known_idle(worker: &Worker, now: Millis) -> bool {
+    is_reported_idle(worker, now) || inquiry::is_idle(worker)
 }
 
-/// When the process that has been silent for longest was heard last (none: the worker's first sight), and how often its
-/// heartbeats come.
-pub(in crate::fleet) fn last_heard(worker: &Worker) -> (Millis, Millis) {
-    let voices = worker.live().filter_map(Life::celery);
-    let last = |voice: &CeleryVoice| (voice.beats.back().map_or(worker.since, |beat| beat.arrival), voice.period);
-    voices.map(last).min().unwrap_or((worker.since, PERIOD))
+/// Of those of its processes that send heartbeats one has come since then, and shows that it is the process we knew.
+pub(in crate::fleet) fn are_heard_since(worker: &Worker, at: Millis) -> bool {
+    let heard = |voice: &CeleryVoice| voice.beats.back().is_none_or(|last| last.arrival > at) && voice.behind_by() == 0;
+    worker.live().filter_map(Life::celery).all(heard)
 }
 
 /// What an idle worker has finished: everything started, and what it had in hand before a gap and has not kept for
@@ -354,7 +354,7 @@ fn add_evidence(verdict: &mut Verdict, worker: &Worker, now: Millis, mute: bool,
         verdict.declared = worker.past.declared;
         return;
     }
-    if is_known_idle(worker) {
+    if is_known_idle(worker, now) {
         verdict.evidence = Evidence::Reported;
         return;
     }

@@ -1,6 +1,8 @@
 //! The gate's own question: it comes to the worker by its consumer of remote control, as if the broker had delivered it.
-//! The answer is published to a routing key of the default exchange that no queue has: the broker drops it, and it is
-//! read along on its way.
+//! The answer is published to a routing key of the default exchange that no queue has: it is read along on its way, and
+//! kept from the broker, which may not let this account publish there (403: the channel is closed, and with it goes what
+//! else the worker does on it; Celery 5.7 sends no heartbeats from then on). On a channel whose publishes are confirmed by
+//! their numbers it cannot be missing; there the broker gets it, and drops it.
 //!
 //! That consumer does not acknowledge, and is alone on its channel. Should a client settle such a delivery all the same,
 //! the broker must not hear of it: it would close the channel (406).
@@ -94,7 +96,7 @@ impl AmqpGate {
     pub(super) fn answer_to(nonce: Option<u64>, payload: &[u8]) -> Option<What> {
         let (exchange, key) = method::publish(payload)?;
         let (number, list) = addressed(nonce?, key).filter(|_| exchange.is_empty())?;
-        Some(What::Answer { number, list })
+        Some(What::Answer { number, list, kept: false })
     }
 }
 
@@ -104,6 +106,7 @@ pub(super) struct Answering {
     pub(super) number: u64,
     pub(super) list: List,
     pub(super) body: Vec<u8>,
+    pub(super) kept: bool,
 }
 
 /// A message of the gate's own, in three frames.

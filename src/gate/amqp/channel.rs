@@ -41,6 +41,15 @@ impl Content {
         matches!(self, Content::None)
     }
 
+    /// It is for the gate alone.
+    pub(super) fn is_kept(&self) -> bool {
+        match self {
+            Content::Header(What::Answer { kept, .. }) => *kept,
+            Content::Body { tap: Some(tap), .. } => matches!(**tap, Tap::Answer(Answering { kept: true, .. })),
+            _ => false,
+        }
+    }
+
     /// The answer to a basic.get, of whose job nothing has been told.
     pub(super) fn is_untold_get(&self) -> bool {
         match self {
@@ -62,8 +71,8 @@ pub(super) enum What {
     Event,
     /// It may be the result of a job.
     Reply,
-    /// It answers a question of the gate's own.
-    Answer { number: u64, list: List },
+    /// It answers a question of the gate's own; whether the broker is not to hear of it.
+    Answer { number: u64, list: List, kept: bool },
 }
 
 /// A delivery whose content has not come yet.
@@ -139,6 +148,8 @@ pub(super) struct Channel {
     /// basic.qos of the channel as a whole; 0: none is in force.
     pub(super) limit: u16,
     pub(super) tx: bool,
+    /// The broker confirms what is published, by its number.
+    pub(super) confirms: bool,
     /// tx.commits that are unanswered. RabbitMQ closes the connection (504) for anything that comes meanwhile.
     pub(super) committing: usize,
     /// What an empty queue name means.
@@ -161,6 +172,7 @@ impl Channel {
             prefetch: 0,
             limit: 0,
             tx: false,
+            confirms: false,
             committing: 0,
             last_queue: None,
             proof: Proof::default(),

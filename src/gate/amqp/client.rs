@@ -68,7 +68,15 @@ impl AmqpGate {
         let Some(channel) = self.channels.get_mut(&number) else { return Verdict::Pass };
         match id {
             method::BASIC_PUBLISH => {
-                *channel.content(Side::Client) = Content::Header(Self::published(nonce, payload));
+                let mut what = Self::published(nonce, payload);
+                if let What::Answer { kept, .. } = &mut what {
+                    *kept = !channel.confirms;
+                }
+                let content = channel.content(Side::Client);
+                *content = Content::Header(what);
+                if content.is_kept() {
+                    return Verdict::Swallow;
+                }
             }
             method::BASIC_ACK | method::BASIC_NACK | method::BASIC_REJECT => {
                 let Some(settlement) = Settlement::read(id, payload) else { return Verdict::Pass };
@@ -101,6 +109,10 @@ impl AmqpGate {
             method::TX_SELECT => {
                 channel.tx = true;
                 channel.owed.push_back(Owed::Plain);
+            }
+            method::CONFIRM_SELECT => {
+                channel.confirms = true;
+                self.owe(number, id, payload);
             }
             method::TX_COMMIT => {
                 channel.committing += 1;

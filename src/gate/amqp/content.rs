@@ -47,7 +47,7 @@ impl AmqpGate {
 
     /// The beginning of a frame that streams through.
     pub(super) fn stream(&mut self, from: Side, head: Head, input: &[u8], out: &mut Vec<Action>) -> Step {
-        let mut tap = None;
+        let (mut tap, kept) = (None, self.is_kept(from, head.channel));
         match head.kind {
             Kind::Heartbeat => {}
             Kind::Method if self.tuned.is_too_large(head.whole()) => {} // the broker closes the connection (501)
@@ -63,7 +63,12 @@ impl AmqpGate {
             }
         }
         *self.at(from) = At::Passing { left: head.whole() - HEAD, tap };
-        Step::Pass(HEAD)
+        Step::pass(HEAD, kept && head.kind == Kind::Body)
+    }
+
+    /// What streams on this channel is for the gate alone.
+    pub(super) fn is_kept(&self, from: Side, channel: u16) -> bool {
+        self.channels.get(&channel).is_some_and(|channel| channel.content[from as usize].is_kept())
     }
 
     /// A header or body frame that nobody reads as a whole. True if its body is read along.
@@ -80,6 +85,9 @@ impl AmqpGate {
             (Content::Header(what), Kind::Header) => {
                 let size = body_size(&input[HEAD..]).filter(|_| head.size >= 12).ok_or("a content header cut short")?;
                 *content = if size > 0 { Content::Body { left: size, tap: None } } else { Content::None };
+                if let What::Answer { kept: true, .. } = what {
+                    return Err("an answer to the gate with a header that is too large to be read");
+                }
                 if let What::Job(arriving) = what {
                     // its header is too large to be read, and its body not worth it
                     let mut teller = Teller { seed: self.seed, number: head.channel, system: &mut self.system };
@@ -109,18 +117,19 @@ impl AmqpGate {
         out: &mut Vec<Action>,
     ) -> Step {
         let n = left.min(input.len());
+        let kept = tap.is_some_and(|channel| self.is_kept(from, channel));
         if let Some(number) = tap {
             self.read_along(from, number, &input[..n.min(left - 1)], n == left, out);
         }
         if n < left {
             *self.at(from) = At::Passing { left: left - n, tap };
-            return Step::Pass(n);
+            return Step::pass(n, kept);
         }
         if input[n - 1] != END {
             return Step::Lost("a frame without its end octet");
         }
         *self.at(from) = At::Boundary;
-        Step::Pass(n)
+        Step::pass(n, kept)
     }
 
     /// A whole content header.
@@ -133,7 +142,9 @@ impl AmqpGate {
             What::Plain => None,
             What::Event => Some(Tap::Event(Vec::new())),
             What::Reply => reply_tap(&properties),
-            What::Answer { number, list } => Some(Tap::Answer(Answering { number, list, body: Vec::new() })),
+            What::Answer { number, list, kept } => {
+                Some(Tap::Answer(Answering { number, list, body: Vec::new(), kept }))
+            }
             What::Job(arriving) => {
                 let mut teller = Teller { seed: self.seed, number, system: &mut self.system };
                 teller.arrives(channel, &arriving, &properties, left, out)
@@ -160,7 +171,7 @@ impl AmqpGate {
                 dialect::worker_event(&body, &mut events);
                 self.emit(events, out);
             }
-            Tap::Answer(Answering { number, list, body }) => {
+            Tap::Answer(Answering { number, list, body, .. }) => {
                 let tasks = inspect::answer(&body);
                 out.push(Action::Event(JobEvent::Answered(Answer { number, list, tasks })));
             }

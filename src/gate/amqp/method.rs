@@ -42,6 +42,7 @@ pub(super) const BASIC_RECOVER: Id = (60, 110);
 pub(super) const BASIC_RECOVER_OK: Id = (60, 111);
 pub(super) const BASIC_NACK: Id = (60, 120);
 pub(super) const TX_SELECT: Id = (90, 10);
+pub(super) const CONFIRM_SELECT: Id = (85, 10);
 pub(super) const TX_COMMIT: Id = (90, 20);
 pub(super) const TX_COMMIT_OK: Id = (90, 21);
 pub(super) const TX_ROLLBACK: Id = (90, 30);
@@ -73,8 +74,8 @@ pub(super) fn has_ordered_reply(id: Id, payload: &[u8]) -> bool {
         (40, 20) => !bit_after_names(payload, 1, 1),
         // exchange.bind and unbind (destination, source, key): nowait
         (40, 30 | 40) => !bit_after_names(payload, 3, 0),
-        // confirm.select: nowait only
-        (85, 10) => payload.get(4).is_none_or(|bits| bits & 1 == 0),
+        // nowait only
+        CONFIRM_SELECT => payload.get(4).is_none_or(|bits| bits & 1 == 0),
         _ => false,
     }
 }

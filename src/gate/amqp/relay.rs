@@ -41,6 +41,13 @@ pub(super) enum Step {
     Refuse(String),
 }
 
+impl Step {
+    /// So many bytes pass, unless they are for the gate alone.
+    pub(super) fn pass(n: usize, kept: bool) -> Step {
+        if kept { Step::Drop(n, None) } else { Step::Pass(n) }
+    }
+}
+
 impl AmqpGate {
     pub(super) fn relay(&mut self, from: Side, input: &[u8], out: &mut Vec<Action>) -> usize {
         let mut at = 0;
@@ -142,8 +149,9 @@ impl AmqpGate {
         }
         let payload = &frame[AROUND - 1..head.whole() - 1];
         if head.kind == Kind::Header {
+            let kept = self.is_kept(from, head.channel);
             self.header(from, head.channel, payload, out);
-            return Step::Pass(head.whole());
+            return Step::pass(head.whole(), kept);
         }
         let Some(id) = method::id(payload) else { return Step::Lost("a method frame without a method") };
         if self.channels.get(&head.channel).is_some_and(|c| c.is_open() && !c.is_clear(from)) {
