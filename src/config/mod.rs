@@ -41,7 +41,7 @@ pub struct Config {
     pub redis_slice: Duration,
     /// `[celery] acks = "late"`: the operator's word that every ack comes after the task.
     pub celery_acks_late: bool,
-    /// `[celery] ask`: whether workers without heartbeats are asked what they run.
+    /// `[celery] ask`: whether workers are asked what they run.
     pub celery_ask: bool,
     /// Home-made queues.
     pub gate: GateConfig,

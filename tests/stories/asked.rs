@@ -1,4 +1,4 @@
-//! Celery workers that send no heartbeats, as many run them: the gate asks them over their remote control what they run.
+//! Celery workers that send no heartbeats, as many run them, or that cannot answer: what the gate makes of its own question.
 
 use crate::support::celery::{Celery, await_acknowledged};
 use crate::support::gate::Answer;

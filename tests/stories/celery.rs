@@ -11,6 +11,12 @@ fn early_ack() {
     drain_and_kill(&World::new(), &Celery::default(), Load::default(), rounds());
 }
 
+/// Only its heartbeats tell.
+#[test]
+fn without_remote_control() {
+    drain_and_kill(&World::new(), &Celery { remote: false, ..Celery::default() }, Load::default(), rounds());
+}
+
 #[test]
 fn late_ack() {
     drain_and_kill(&World::new(), &Celery { late: true, ..Celery::default() }, Load::default(), rounds());

@@ -15,6 +15,13 @@ fn jobs_that_come_due_around_the_drain() {
     drain_and_kill(&World::with(Release::Three), &celery, load, rounds_or(1));
 }
 
+/// Only its heartbeats tell.
+#[test]
+fn without_remote_control() {
+    let celery = Celery { remote: false, ..Celery::default() };
+    drain_and_kill(&World::with(Release::Three), &celery, Load::default(), rounds_or(1));
+}
+
 /// Each is retried once: a child publishes it anew before its main process acknowledges.
 #[test]
 fn late_ack_jobs_that_come_due_around_the_drain() {

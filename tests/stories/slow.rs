@@ -36,6 +36,12 @@ fn celery() {
     on_redis(&Celery::default(), BEATS, JOBS);
 }
 
+/// Only its heartbeats tell.
+#[test]
+fn celery_without_remote_control() {
+    on_redis(&Celery { remote: false, ..Celery::default() }, BEATS, JOBS);
+}
+
 #[test]
 fn celery_with_late_acks() {
     on_redis(&Celery { late: true, ..Celery::default() }, BEATS, JOBS);
@@ -103,7 +109,7 @@ fn amqplib() {
 #[test]
 fn heartbeats_come_late() {
     let world = World::with_behind(Release::Three, STEADY);
-    let celery = Celery::default();
+    let celery = Celery { remote: false, ..Celery::default() };
     let worker = celery.start(&world, "w1", 1);
     let network = world.network.as_ref().expect("a network");
     network.keep_heartbeats(3);
