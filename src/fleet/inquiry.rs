@@ -6,10 +6,11 @@
 //! - It comes from the process that was asked, and was composed after the question. So it counts only if nothing could
 //!   have started a job since the question was made: the seal, deliveries and acks each begin another *epoch*.
 //! - A job stands in `active` before its early ack goes out, and until its pool is done with it. So one whose ack was
-//!   confirmed before the question and that is not in the answer is over, and an empty `active` is an idle process.
-//! - What the gate has not seen whole may be anywhere: then `scheduled` and `reserved` must hold nothing that it does not
-//!   know, too. They are asked first: a task goes from there to `active`, never back. (A task that waits for its rate limit
-//!   is in no list. Its message is unacknowledged: the broker keeps it.)
+//!   confirmed before the question and that is not in the answer is over. A process is idle if nothing is in `active` that
+//!   the gate does not know to be unacknowledged.
+//! - What the gate has not seen whole may be anywhere: then the same must be so of `scheduled` and `reserved`. They are asked
+//!   first: a task goes from there to `active`, never back. (A task that waits for its rate limit is in no list. Its message
+//!   is unacknowledged: the broker keeps it.)
 //! - A worker of several processes is idle when all of them have said so. One that fetches and does not listen is not
 //!   known to be, nor one that has closed its connections (a warm shutdown, a reconnect) with jobs in its hands.
 //! - Under the name and address of a process another may have come up that knows nothing of its jobs. Where heartbeats tell
@@ -324,13 +325,13 @@ fn speak_for_it(worker: &Worker) -> bool {
     listen(worker) && (worker.key.is_incarnation() || celery::are_heard_since(worker, worker.inquiry.widened))
 }
 
-/// Nothing runs, and nothing waits that the gate does not know to be in its hands.
+/// It has nothing in its hands but what the gate knows to be there: its ack will be another epoch.
 fn is_idle_answer(worker: &Worker, asked: &Asked) -> bool {
-    let known = |task: &str| {
-        let same = |entry: &Entry| entry.job.id == task && entry.stage == Stage::Delivered && !entry.restored;
-        !worker.ledger.select(same).is_empty()
+    let known = |task: &String| {
+        let same = |entry: &Entry| entry.job.id == *task && entry.stage == Stage::Delivered && !entry.restored;
+        worker.ledger.find(same).is_some()
     };
-    asked.answers.iter().all(|(list, tasks)| tasks.iter().all(|task| *list != List::Active && known(task)))
+    asked.answers.iter().flat_map(|(_, tasks)| tasks).all(known)
 }
 
 /// How many processes may run the jobs of the worker: one, where each has a name of its own, else as many as fetch, those

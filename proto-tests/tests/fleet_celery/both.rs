@@ -1,6 +1,7 @@
 //! Workers that send heartbeats and can be asked: the answer counts, and heartbeats show when to ask and who it is.
 
-use crate::asking::story;
+use crate::asking::{asks, story};
+use proto_tests::fleet_script::play_with;
 
 /// A heartbeat beside the connections of [`crate::asking::WORKER`], and a job that has begun.
 const BEATING: &str = "
@@ -78,6 +79,88 @@ fn heartbeats_of_who_does_not_answer_are_believed_after_a_while() {
         ? w1@a sealed
         c6 answers c3
         ? w1@a drained
+    ",
+    );
+}
+
+/// Nobody is asked who is not drained. What heartbeats say of the jobs of such a worker is shown.
+#[test]
+fn heartbeats_tell_of_a_worker_that_is_not_drained() {
+    beating("5s\n c4 beat active=0 processed=1\n ? asked\n ? w1@a active running=0");
+}
+
+/// It listens anew, and may answer.
+#[test]
+fn an_answer_is_waited_for_again_when_a_worker_listens_anew() {
+    beating(
+        "
+        drain d all
+        ? asked c3
+        20s
+        c4 beat active=1 processed=1
+        - c3
+        + c5 10.0.0.5
+        c5 listens
+        22s
+        c4 beat active=0 processed=1
+        ? asked c5
+        24s
+        c4 beat active=0 processed=1
+        26s
+        c4 beat active=0 processed=1
+        ? w1@a sealed
+        c6 answers c5
+        ? w1@a drained
+    ",
+    );
+}
+
+/// The other cannot be asked.
+#[test]
+fn heartbeats_of_all_processes_are_believed_if_one_does_not_answer() {
+    beating(
+        "
+        + d1 10.0.0.5
+        + d3 10.0.0.5
+        + d4 10.0.0.5
+        d4 named celery w2@a
+        d3 listens
+        d1 fetch celery
+        d4 beat active=0 processed=0 pid=2
+        4s
+        drain d all
+        d1 nil
+        ? asked c3 d3
+        c6 answers c3
+        6s
+        c4 beat active=0 processed=1
+        d4 beat active=0 processed=0 pid=2
+        18s
+        c4 beat active=0 processed=1
+        d4 beat active=0 processed=0 pid=2
+        ? @c1 sealed
+        20s
+        c4 beat active=0 processed=1
+        d4 beat active=0 processed=0 pid=2
+        ? @c1 drained reported
+    ",
+    );
+}
+
+/// It has named itself and is at work, and nobody has seen it fetch or listen.
+#[test]
+fn a_process_that_only_sends_heartbeats_is_one_more() {
+    beating(
+        "
+        + d4 10.0.0.5
+        d4 named celery w2@a
+        d4 beat active=1 processed=1 pid=2
+        4s
+        drain d all
+        ? asked c3
+        c4 beat active=0 processed=1
+        c6 answers c3
+        ? @c1 sealed
     ",
     );
 }
@@ -230,4 +313,77 @@ fn a_successor_does_not_speak_for_the_process_before_it() {
         ? @d1 sealed running=1
         "
     ));
+}
+
+/// Its process id is that of the one before it, as in a container, and it has begun as many jobs as the last heartbeat of that
+/// one said. The job that had begun behind that heartbeat is not among them.
+#[test]
+fn a_successor_with_the_same_pid_does_not_speak_for_it_either() {
+    beating(
+        "
+        c1 gets t2
+        c2 ack t2
+        drain d all standing
+        ? asked c3
+        - c1
+        - c2
+        - c3
+        - c4
+        - c6
+        4s
+        + d1 10.0.0.5
+        + d3 10.0.0.5
+        + d4 10.0.0.5
+        + d6 10.0.0.5
+        d4 named celery w1@a
+        d3 listens
+        d1 fetch celery
+        6s
+        d4 beat active=0 processed=1
+        ? asked d3
+        d6 answers d3
+        ? @d1 sealed running=2
+    ",
+    );
+}
+
+/// Somebody else behind the address fetches, or listens, of whom nobody has known yet whose it is.
+#[test]
+fn who_joins_is_not_known_to_be_idle() {
+    beating(
+        "
+        drain d all
+        c6 answers c3
+        ? w1@a drained
+        + d1 10.0.0.5
+        d1 fetch celery
+        ? @d1 sealed
+    ",
+    );
+    play_with(
+        asks(),
+        "
+        + c1 127.0.0.1 local
+        + c3 127.0.0.1 local
+        = c1 100:7@10s
+        = c3 100:7@10s
+        c3 named celery w1@a
+        c3 listens
+        c1 fetch celery
+        20s
+        c1 gets t1
+        c1 ack t1
+        drain d all
+        c1 answers c3
+        ? w1@a drained
+        + c5 127.0.0.1 local
+        c5 listens
+        ? w1@a drained
+        = c5 100:7@10s
+        ? w1@a sealed
+        +2s
+        c1 answers c5
+        ? w1@a drained
+    ",
+    );
 }
