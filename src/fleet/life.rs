@@ -1,7 +1,7 @@
 //! A process that named itself, from its first word on. One worker can have several: one after the other behind one
 //! address, or side by side.
 
-use super::evidence::{celery::CeleryVoice, sidekiq::SidekiqVoice};
+use super::evidence::{sidekiq::SidekiqVoice, voice::CeleryVoice};
 use crate::job::{ConnId, Millis, System};
 
 /// The fleet's own number of a [`Life`]; never reused.

@@ -1,6 +1,7 @@
 //! What workers say about themselves, carried to the life that said it.
 
 use super::Fleet;
+use super::evidence::voice::Beat;
 use super::evidence::{acks, celery, sidekiq};
 use super::ledger::Stage;
 use super::strays::Stray;
@@ -15,8 +16,7 @@ impl Fleet {
             Report::Celery { pid, active, processed, timestamp, period } => {
                 let Some(life) = self.reporting_life(now, id, pid, processed) else { return };
                 self.split_if_new(now, id, life);
-                let beat =
-                    celery::Beat { timestamp, arrival: now, active, processed, acks: 0, acks_before: 0, epoch: 0 };
+                let beat = Beat { timestamp, arrival: now, active, processed, acks: 0, acks_before: 0, epoch: 0 };
                 self.celery_beat(now, id, beat, period);
             }
             Report::Sidekiq { concurrency, busy, beat } => {
@@ -75,7 +75,7 @@ impl Fleet {
         }
     }
 
-    pub(super) fn celery_beat(&mut self, now: Millis, id: ConnId, beat: celery::Beat, period: Option<Millis>) {
+    pub(super) fn celery_beat(&mut self, now: Millis, id: ConnId, beat: Beat, period: Option<Millis>) {
         let Some((conn, worker)) = self.pair(id) else { return };
         let (no, life, acks, epoch) = (worker.no, conn.life, worker.past.acks, worker.epoch.no);
         let Some(index) = worker.lives.iter().position(|l| Some(l.no) == life) else { return };

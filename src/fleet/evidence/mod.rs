@@ -9,6 +9,7 @@ pub(super) mod celery;
 pub(super) mod consumer;
 pub(super) mod generic;
 pub(super) mod sidekiq;
+pub(super) mod voice;
 
 use super::boundary::FleetSettings;
 use super::ledger::{Entry, Stage};
