@@ -1,4 +1,5 @@
-//! Celery's remote control as far as the gate uses it: its question `active` (`reserved`, `scheduled`), and the answer.
+//! Celery's remote control as far as the gate uses it: its questions `active`, `reserved`, `scheduled` and `registered`, and
+//! the answers.
 //! Read in kombu's and Celery's sources, 5.3 and 5.7, and measured with both.
 //!
 //! A worker answers each message in its mailbox whose `destination` it is (or that has none), in their order, by
@@ -45,7 +46,11 @@ pub fn fanout(channel: &[u8]) -> Option<&[u8]> {
 /// be of any length, or nothing that JSON can hold.
 pub fn question(question: &Question, list: List) -> String {
     let (command, address) = (list.command(), question.address(list));
-    let arguments = if list == List::Active { r#"{"safe": true}"# } else { "{}" };
+    let arguments = match list {
+        List::Active => r#"{"safe": true}"#,
+        List::Registered => r#"{"taskinfoitems": ["Strategy", "acks_late"]}"#,
+        List::Scheduled | List::Reserved => "{}",
+    };
     format!(
         r#"{{"method": "{command}", "arguments": {arguments}, "destination": null, "pattern": null, "matcher": null, "ticket": "{address}", "reply_to": {{"exchange": "", "routing_key": "{address}"}}}}"#
     )
@@ -59,13 +64,13 @@ pub fn enveloped_question(asked: &Question, list: List) -> String {
     )
 }
 
-/// The ids of the tasks in an answer in kombu's envelope; `None` if it cannot be read.
-pub fn enveloped_answer(message: &[u8]) -> Option<Vec<String>> {
-    answer(&STANDARD.decode(super::celery::text_member(message, b"\"body\"")?).ok()?)
+/// An [`answer`] in kombu's envelope.
+pub fn enveloped_answer(list: List, message: &[u8]) -> Option<Vec<String>> {
+    answer(list, &STANDARD.decode(super::celery::text_member(message, b"\"body\"")?).ok()?)
 }
 
-/// The ids of the tasks in an answer; `None` if it cannot be read, or one of them has none.
-pub fn answer(body: &[u8]) -> Option<Vec<String>> {
+/// What an answer lists (see [`crate::question::Answer`]); `None` if it cannot be read, or a task has no id.
+pub fn answer(list: List, body: &[u8]) -> Option<Vec<String>> {
     let at = memmem::find(body, b"[")?;
     // {"name": and nothing else before; a name with a bracket in it cannot be read
     let mut before = body[..at].trim_ascii().strip_prefix(b"{")?.strip_suffix(b":")?.trim_ascii().iter();
@@ -76,11 +81,23 @@ pub fn answer(body: &[u8]) -> Option<Vec<String>> {
     if rest.trim_ascii() != b"}" {
         return None;
     }
+    if list == List::Registered {
+        return Some(tasks.into_iter().filter_map(own_way).collect());
+    }
     let id = |task: &&[u8]| {
         let skim = Skim::of(TASK, task);
         skim.get("id").or(skim.get("request.id")).filter(|id| !id.is_empty()).map(str::to_owned)
     };
     tasks.iter().map(id).collect()
+}
+
+/// The name of a task (`"app.add [Strategy=celery.worker.strategy:default acks_late=False]"`, or the name alone if it has
+/// neither) that the worker does not begin as it does others, and acknowledges at its start.
+fn own_way(task: &[u8]) -> Option<String> {
+    let has = |text: &str| memmem::find(task, text.as_bytes()).is_some();
+    let own = has("[Strategy=") && !has("[Strategy=celery.worker.strategy:default") && !has("acks_late=True]");
+    let name = &task[..memmem::find(task, b" [").unwrap_or(task.len())];
+    own.then(|| String::from_utf8_lossy(name).trim_matches('"').to_owned())
 }
 
 /// The elements of the list whose inside begins here, and what comes behind it.
@@ -118,7 +135,21 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Option<Vec<String>> {
-        answer(text.as_bytes())
+        answer(List::Active, text.as_bytes())
+    }
+
+    #[test]
+    fn tasks_with_a_way_of_their_own_are_found() {
+        let registered = |tasks: &str| answer(List::Registered, format!(r#"{{"celery@w1": [{tasks}]}}"#).as_bytes());
+        let usual = r#""a.add [Strategy=celery.worker.strategy:default acks_late=False]", "a.plain""#;
+        let batches = r#"<bound method Batches.Strategy of <@task: a.many of a at 0x7f8a>>"#;
+        assert_eq!(registered(usual), Some(vec![]));
+        assert_eq!(registered(""), Some(vec![]));
+        let early = format!(r#"{usual}, "a.many [Strategy={batches} acks_late=False]""#);
+        assert_eq!(registered(&early), Some(vec!["a.many".to_owned()]));
+        let late = format!(r#"{usual}, "a.many [Strategy={batches} acks_late=True]""#);
+        assert_eq!(registered(&late), Some(vec![]));
+        assert_eq!(registered(r#"{"error": "no"}, "#), None);
     }
 
     #[test]
@@ -157,7 +188,10 @@ mod tests {
             assert_eq!(read(text), None, "{text}");
         }
         assert_eq!(
-            enveloped_answer(br#"{"body": "gAJ9cQAu", "content-type": "application/x-python-serialize"}"#),
+            enveloped_answer(
+                List::Active,
+                br#"{"body": "gAJ9cQAu", "content-type": "application/x-python-serialize"}"#
+            ),
             None
         );
     }

@@ -13,6 +13,9 @@
 //!   is unacknowledged: the broker keeps it.)
 //! - A worker of several processes is idle when all of them have said so. One that fetches and does not listen is not
 //!   known to be, nor one that has closed its connections (a warm shutdown, a reconnect) with jobs in its hands.
+//! - Tasks that a worker begins in a way of their own (celery-batches) stand in none of its lists, and in none of its
+//!   heartbeats. Once one of a process that knows such tasks has begun any, only late acks say when its work is over. So each
+//!   is asked with the first question what it knows.
 //! - Under the name and address of a process another may have come up that knows nothing of its jobs. Where heartbeats tell
 //!   the two apart, one must have come since the last of those who listen or fetch came.
 
@@ -55,6 +58,8 @@ pub(super) struct Mailbox {
     asked: Option<Asked>,
     /// Questions since the last answer.
     unanswered: u32,
+    /// The process has been asked what tasks it knows, and has answered.
+    told: bool,
     /// When the process said that it is idle.
     idle: Option<Idle>,
 }
@@ -77,6 +82,12 @@ struct Asked {
     answers: Vec<(List, Vec<String>)>,
 }
 
+impl Asked {
+    fn is_all(&self) -> bool {
+        self.lists.contains(&List::Scheduled)
+    }
+}
+
 /// What the questions to one worker came to.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Inquiry {
@@ -87,6 +98,8 @@ pub(super) struct Inquiry {
     hint: Option<Millis>,
     /// It has answered: what it has not said to be over is at work.
     answered: bool,
+    /// It knows tasks of which it does not tell.
+    conceals: bool,
     /// Since when it owes answers that can be read.
     owes: Option<Millis>,
     /// The epoch in which all its processes said that they are idle.
@@ -146,15 +159,21 @@ pub(super) fn is_idle(worker: &Worker) -> bool {
     worker.inquiry.idle_in == Some(worker.epoch.no)
 }
 
+/// What it has begun may stand in none of its lists and heartbeats.
+pub(super) fn conceals(worker: &Worker) -> bool {
+    worker.inquiry.conceals && (worker.past.ever_started || !worker.is_whole())
+}
+
 /// When the next question is due, if there is one.
 pub(super) fn due(worker: &Worker, now: Millis) -> Option<Millis> {
     let asks = worker.system == System::Celery
         && worker.seal == Seal::Sealed
         && worker.sums.mailboxes > 0
         && (worker.past.ever_started || !worker.is_whole() || worker.ledger.unknown() > 0)
+        && !conceals(worker)
         && !celery::is_known_idle(worker, now);
     // unacknowledged jobs will be acknowledged: that is another epoch
-    let hopeless = lists(worker) == [List::Active] && worker.ledger.started() == 0;
+    let hopeless = !needs_all(worker) && worker.ledger.started() == 0;
     let waits = hopeless && worker.ledger.unacked() > worker.ledger.due_after(worker.epoch.at);
     (asks && !waits).then(|| worker.inquiry.next(worker.epoch.no))
 }
@@ -190,11 +209,11 @@ impl Fleet {
             return;
         }
         let Some(worker) = self.workers.get(&no) else { return };
-        let (lists, epoch) = (lists(worker), worker.epoch.no);
+        let (all, epoch) = (needs_all(worker), worker.epoch.no);
         for id in worker.conns.iter().copied().collect::<Vec<_>>() {
             let number = self.number();
             let Some(mailbox) = self.conns.get_mut(&id).and_then(|conn| conn.mailbox.as_deref_mut()) else { continue };
-            if mailbox.is_idle(no, epoch, lists) || !mailbox.may_be_asked(now, no, epoch) {
+            if mailbox.is_idle(no, epoch, all) || !mailbox.may_be_asked(now, no, epoch) {
                 continue;
             }
             mailbox.unanswered += 1;
@@ -202,6 +221,7 @@ impl Fleet {
                 self.questions.remove(&before.number);
             }
             self.questions.insert(number, id);
+            let lists = List::of(all, !mailbox.told);
             mailbox.asked = Some(Asked { number, at: now, of: no, epoch, lists, answers: Vec::new() });
             self.effects.push(Effect::Ask(id, Question { nonce, number, lists }));
             if let Some(worker) = self.workers.get_mut(&no) {
@@ -221,6 +241,8 @@ impl Fleet {
         let listed = asked.lists.contains(&answer.list) && !asked.answers.iter().any(|(list, _)| *list == answer.list);
         match answer.tasks {
             Some(tasks) if listed => asked.answers.push((answer.list, tasks)),
+            // it knows more tasks than can be read
+            None if listed && answer.list == List::Registered => asked.answers.push((answer.list, Vec::new())),
             // it says nothing, but that somebody is at work who answers
             _ => asked.lists = &[],
         }
@@ -272,10 +294,13 @@ impl Fleet {
         if asked.lists.is_empty() {
             return;
         }
+        mailbox.told = true;
+        let own_ways = asked.answers.iter().any(|(list, names)| *list == List::Registered && !names.is_empty());
+        worker.inquiry.conceals |= own_ways;
         if is_idle_answer(worker, &asked) {
-            mailbox.idle = Some(Idle { of: no, epoch: asked.epoch, all: asked.lists == List::ALL });
+            mailbox.idle = Some(Idle { of: no, epoch: asked.epoch, all: asked.is_all() });
         }
-        let enough = asked.lists == List::ALL || asked.lists == lists(worker);
+        let enough = asked.is_all() || !needs_all(worker);
         self.all_have_answered(no);
         if !enough || self.note_idle(now, no) {
             return;
@@ -299,7 +324,7 @@ impl Fleet {
     fn note_idle(&mut self, now: Millis, no: WorkerNo) -> bool {
         let Some(worker) = self.workers.get(&no) else { return false };
         let mut mailboxes = worker.conns.iter().filter_map(|id| self.conns.get(id)?.mailbox.as_deref());
-        if !mailboxes.all(|mailbox| mailbox.is_idle(no, worker.epoch.no, lists(worker))) || !speak_for_it(worker) {
+        if !mailboxes.all(|mailbox| mailbox.is_idle(no, worker.epoch.no, needs_all(worker))) || !speak_for_it(worker) {
             return false;
         }
         // what is from before a gap is in no list, whenever it is due: they were asked for all if there is any
@@ -322,7 +347,8 @@ fn listen(worker: &Worker) -> bool {
 
 /// Those who listen are all the processes of the worker that may run its jobs.
 fn speak_for_it(worker: &Worker) -> bool {
-    listen(worker) && (worker.key.is_incarnation() || celery::are_heard_since(worker, worker.inquiry.widened))
+    let heard = || worker.key.is_incarnation() || celery::are_heard_since(worker, worker.inquiry.widened);
+    listen(worker) && !conceals(worker) && heard()
 }
 
 /// It has nothing in its hands but what the gate knows to be there: its ack will be another epoch.
@@ -331,7 +357,8 @@ fn is_idle_answer(worker: &Worker, asked: &Asked) -> bool {
         let same = |entry: &Entry| entry.job.id == *task && entry.stage == Stage::Delivered && !entry.restored;
         worker.ledger.find(same).is_some()
     };
-    asked.answers.iter().flat_map(|(_, tasks)| tasks).all(known)
+    let in_hand = asked.answers.iter().filter(|(list, _)| *list != List::Registered);
+    in_hand.flat_map(|(_, tasks)| tasks).all(known)
 }
 
 /// How many processes may run the jobs of the worker: one, where each has a name of its own, else as many as fetch, those
@@ -340,10 +367,9 @@ pub(super) fn processes(worker: &Worker) -> usize {
     if worker.key.is_incarnation() { 1 } else { worker.sums.fetchers.max(worker.inquiry.processes) }
 }
 
-/// What has to be asked to know whether a worker is idle.
-fn lists(worker: &Worker) -> &'static [List] {
-    let seen_whole = worker.is_whole() && worker.past.untracked == 0 && worker.ledger.unknown() == 0;
-    if seen_whole { &[List::Active] } else { List::ALL }
+/// To know whether it is idle more has to be asked than what runs.
+fn needs_all(worker: &Worker) -> bool {
+    !worker.is_whole() || worker.past.untracked > 0 || worker.ledger.unknown() > 0
 }
 
 /// The started jobs that are not in the answer. One that was acknowledged in the moment of the question may have been so
@@ -365,8 +391,8 @@ impl Mailbox {
     }
 
     /// It is so in this epoch, as far as these lists tell.
-    fn is_idle(&self, of: WorkerNo, epoch: u64, lists: &[List]) -> bool {
-        let enough = |idle: &Idle| idle.of == of && idle.epoch == epoch && (idle.all || lists != List::ALL);
+    fn is_idle(&self, of: WorkerNo, epoch: u64, all: bool) -> bool {
+        let enough = |idle: &Idle| idle.of == of && idle.epoch == epoch && (idle.all || !all);
         self.idle.as_ref().is_some_and(enough)
     }
 }

@@ -13,6 +13,7 @@ The environment says how an owner might have set it up:
     REMOTE=0        no remote control
     VISIBLE=n       visibility_timeout in seconds; it is looked after every second
     AFTER=n         a task's after_return takes n seconds and writes its end: the result is stored before
+    BATCHES=1       jobs are run three at a time (celery-batches), each lot as long as the longest of them
     AUTHORITY=x     RabbitMQ is spoken to by TLS, and this file says who must have signed its certificate
     RETRIES=n       each task is retried n times; attempt 1 of job a is called a.1 in the job log
 """
@@ -78,3 +79,15 @@ def run(self, job_id, seconds):
     if not AFTER:
         note("end", name)
     return job_id
+
+
+if os.environ.get("BATCHES") == "1":
+    from celery_batches import Batches
+
+    @app.task(name="jobs.run", base=Batches, flush_every=3, flush_interval=1)
+    def run(requests):  # noqa: F811
+        for request in requests:
+            note("start", request.args[0])
+        time.sleep(max(request.args[1] for request in requests))
+        for request in requests:
+            note("end", request.args[0])

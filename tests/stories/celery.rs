@@ -147,3 +147,22 @@ fn inspect_answers_while_drained() {
     let state = world.gate().worker("celery@w1").expect("it is still there");
     assert_eq!(state["state"], "drained", "{state}");
 }
+
+/// Neither the heartbeats nor the lists of a worker tell of a batch that runs, and its tasks are acknowledged when it begins.
+#[test]
+fn batches_that_are_acknowledged_early_are_unknown() {
+    let world = World::new();
+    let celery = Celery { batches: true, release: "celery53", results: false, ..Celery::default() };
+    let worker = celery.start(&world, "w1", 1);
+    let mut producer = celery.producer(&world);
+    ["a", "b", "c"].into_iter().for_each(|job| producer.push(job, 5.0, 0.0));
+    world.log().await_line("start", "c", secs(60));
+    let answer = world.gate().cli(&["drain", &worker.name, "--wait", "--timeout", "90s"]).expect(6);
+    assert!(answer.err.contains("celery-batches") && answer.err.contains("acks_late"), "what helps: {}", answer.err);
+}
+
+#[test]
+fn batches_with_late_acks() {
+    let celery = Celery { batches: true, release: "celery53", late: true, results: false, ..Celery::default() };
+    drain_and_kill(&World::new(), &celery, Load::default(), rounds());
+}

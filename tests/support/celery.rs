@@ -28,6 +28,8 @@ pub(crate) struct Celery {
     pub(crate) retries: usize,
     /// Seconds that each task goes on for behind its result.
     pub(crate) after: u32,
+    /// Whether jobs are run three at a time (celery-batches).
+    pub(crate) batches: bool,
     /// The queues, with a comma between them.
     pub(crate) queues: &'static str,
     /// Whether jobs have priorities.
@@ -51,6 +53,7 @@ impl Default for Celery {
             visible: None,
             retries: 0,
             after: 0,
+            batches: false,
             queues: "celery",
             priorities: false,
             prefix: "",
@@ -69,6 +72,7 @@ impl Celery {
             .env("QUEUE_TYPE", if self.quorum { "quorum" } else { "classic" })
             .env("RETRIES", self.retries.to_string())
             .env("AFTER", self.after.to_string())
+            .env("BATCHES", if self.batches { "1" } else { "0" })
             .env("QUEUES", self.queues)
             .env("PRIORITIES", if self.priorities { "1" } else { "0" });
         // the producer speaks to the broker itself, and without TLS

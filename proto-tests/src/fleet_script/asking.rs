@@ -16,7 +16,7 @@ use draingate::question::{Answer, List};
 impl Script {
     pub(super) fn check_asked(&mut self, wanted: &[&str]) -> Result<(), String> {
         let name = |id: ConnId| self.conns.iter().find(|(_, client)| client.id == id).map(|(name, _)| name.clone());
-        let all = |lists: &[List]| if lists == List::ALL { "*" } else { "" };
+        let all = |lists: &[List]| if lists.contains(&List::Scheduled) { "*" } else { "" };
         let asked = self.asked[self.looked..].iter();
         let mut found: Vec<String> =
             asked.map(|(id, asked)| name(*id).unwrap_or_default() + all(asked.lists)).collect();

@@ -25,8 +25,12 @@ fn address(list: &str) -> String {
 
 /// The question as it comes to the worker: the `nth` message of the gate's own on channel 2.
 fn question(command: &str, nth: u8) -> String {
-    let address = address(&command[..1]);
-    let arguments = if command == "active" { r#"{"safe": true}"# } else { "{}" };
+    let address = address(if command == "registered" { "t" } else { &command[..1] });
+    let arguments = match command {
+        "active" => r#"{"safe": true}"#,
+        "registered" => r#"{"taskinfoitems": ["Strategy", "acks_late"]}"#,
+        _ => "{}",
+    };
     let body = format!(
         r#"{{"method": "{command}", "arguments": {arguments}, "destination": null, "pattern": null, "matcher": null, "ticket": "{address}", "reply_to": {{"exchange": "", "routing_key": "{address}"}}}}"#
     );
@@ -50,6 +54,8 @@ fn the_question_comes_like_any_delivery() {
     let [scheduled, reserved, active] =
         [("scheduled", 1), ("reserved", 2), ("active", 3)].map(|(command, nth)| question(command, nth));
     scene(&format!("ASK all\n W< {scheduled}\n W< {reserved}\n W< {active}"));
+    let [registered, active] = [("registered", 1), ("active", 2)].map(|(command, nth)| question(command, nth));
+    scene(&format!("ASK first\n W< {registered}\n W< {active}"));
     // remote control is everybody's as before, and its tags are the broker's
     scene(&format!("B= 2 message None5 1 ping\n ASK\n W< {}\n B= 2 message None5 2 ping", question("active", 1)));
 }
@@ -146,8 +152,11 @@ fn the_answer_is_read_along_and_kept() {
         AmqpSettings { nonce: Some(8), ..AmqpSettings::default() },
         &format!("{WORKER}\n W= 1 send - {key} {{\"w1@vm\":[]}}"),
     );
+    // it knows nothing of note
+    let many = r#"{"w1@vm":["a.add","a.many"]}"#;
+    scene(&format!("W> 1 send - {} {many}\n E Answered 3 registered []", address("t")));
     // it is too long
-    let long = format!(r#"{{"w1@vm":[{{"id":"{}"}}]}}"#, "x".repeat(20_000));
+    let long = format!(r#"{{"w1@vm":[{{"id":"{}"}}]}}"#, "x".repeat(300_000));
     scene(&format!("W> 1 send - {key} {long}\n E Answered 3 active ?\n W= 1 ack 5"));
 }
 

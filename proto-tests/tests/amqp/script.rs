@@ -10,7 +10,7 @@
 //! E Delivered ..      this event came next (a * at the end stands for any rest)
 //! DRAIN, UNDRAIN, PAUSE q,r (these queues and no others), RESUME (none), SYSTEM celery, +20ms, +1s, SAFE, UNSAFE, HELD, FREE
 //! W gone, B gone      that side has closed (`W ending`: it will say no more)
-//! ASK, ASK all        question 3 is put, about active tasks or about all lists
+//! ASK, ASK all        question 3 is put, about active tasks or about all lists (`ASK first`: and about what it knows)
 //! CLOSED, CLOSED text the gate closed both sides (with an error that contains the text)
 //! handshake           the usual beginning, with channel 1 (numbers behind it: those that the client's tune-ok has)
 //! consumer            the same, and what [`CONSUMER`] says
@@ -201,9 +201,9 @@ impl World {
                 let names = line.strip_prefix("PAUSE ").map(|names| names.split(',').collect::<Vec<_>>());
                 self.pause(&names.unwrap_or_default());
             }
-            "ASK" | "ASK all" => {
+            "ASK" | "ASK all" | "ASK first" => {
                 self.nothing_left()?;
-                let lists = if line == "ASK" { &[List::Active] } else { List::ALL };
+                let lists = List::of(line == "ASK all", line == "ASK first");
                 self.gate.ask(Question { nonce: 7, number: 3, lists }, &mut out);
                 self.carry_out(Side::Client, &[], out);
             }

@@ -7,6 +7,7 @@ mod asking;
 mod beats;
 mod both;
 mod bounds;
+mod concealed;
 mod given_back;
 mod late;
 mod lives;

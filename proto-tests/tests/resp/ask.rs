@@ -9,10 +9,19 @@ fn address(number: u64, list: &str) -> String {
     format!("draingate.answer.{:016x}.{number:016x}.{list}", 7)
 }
 
+/// What comes with a command.
+fn arguments(command: &str) -> &'static str {
+    match command {
+        "active" => r#"{"safe": true}"#,
+        "registered" => r#"{"taskinfoitems": ["Strategy", "acks_late"]}"#,
+        _ => "{}",
+    }
+}
+
 /// The question as it comes to the worker, in kombu's envelope.
 fn question(number: u64, command: &str) -> String {
-    let address = address(number, &command[..1]);
-    let arguments = if command == "active" { r#"{"safe": true}"# } else { "{}" };
+    let address = address(number, if command == "registered" { "t" } else { &command[..1] });
+    let arguments = arguments(command);
     let body = format!(
         r#"{{"method": "{command}", "arguments": {arguments}, "destination": null, "pattern": null, "matcher": null, "ticket": "{address}", "reply_to": {{"exchange": "", "routing_key": "{address}"}}}}"#
     );
@@ -55,6 +64,26 @@ fn the_question_comes_like_any_message_of_the_broker() {
         W< >4 $$pmessage $$/0.celery.pidbox $$/0.celery.pidbox $${reserved}
         W< >4 $$pmessage $$/0.celery.pidbox $$/0.celery.pidbox $${active}"
     ));
+}
+
+/// With the first question to a process: what does it know?
+#[test]
+fn tasks_that_it_begins_in_a_way_of_their_own_are_asked_for() {
+    let [registered, active] = ["registered", "active"].map(|command| question(9, command));
+    play(&format!(
+        "{SUBSCRIBE} ASK 9 first
+        W< >4 $$pmessage $$/0.celery.pidbox $$/0.celery.pidbox $${registered}
+        W< >4 $$pmessage $$/0.celery.pidbox $$/0.celery.pidbox $${active}"
+    ));
+    let usual = (0..4_000).map(|n| format!(r#""a.t{n} [Strategy=celery.worker.strategy:default acks_late=False]""#));
+    let usual: Vec<String> = usual.collect();
+    let batches = r#""a.many [Strategy=<bound method Batches.Strategy of <@task: a.many of a>> acks_late=False]""#;
+    let (key, of) =
+        (address(9, "t"), |n: usize| answer(&format!(r#"{{"w1@vm": [{}, {batches}]}}"#, usual[..n].join(", "))));
+    play(&format!("set nonce 7\n W> LPUSH {key} {}\n W< :1\n E Answered 9 registered [a.many]", of(2)));
+    // many are read, and very many are not
+    play(&format!("set nonce 7\n W> LPUSH {key} {}\n W< :1\n E Answered 9 registered [a.many]", of(1_000)));
+    play(&format!("set nonce 7\n W> LPUSH {key} {}\n W< :1\n E Answered 9 registered ?", of(4_000)));
 }
 
 #[test]

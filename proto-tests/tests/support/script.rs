@@ -163,8 +163,8 @@ fn steps(word: &str, rest: &str, pending: &mut [Vec<u8>; 2]) -> Option<Vec<Step>
         "RESUME" => vec![Step::Pause(vec![])],
         "SYSTEM" => vec![Step::System(System::from_name(rest)?)],
         "ASK" => {
-            let (number, all) = rest.split_once(' ').map_or((rest, false), |(number, all)| (number, all == "all"));
-            let lists = if all { List::ALL } else { &[List::Active] };
+            let (number, what) = rest.split_once(' ').unwrap_or((rest, ""));
+            let lists = List::of(what == "all", what == "first");
             vec![Step::Ask(Question { nonce: 7, number: number.parse().ok()?, lists })]
         }
         "STALL" => vec![Step::Stall(rest.parse().ok()?)],

@@ -329,6 +329,7 @@ impl Celery {
                 List::Scheduled => self.scheduled.iter().copied().collect(),
                 List::Reserved => self.prefetched.iter().copied().collect(),
                 List::Active => running().collect(),
+                List::Registered => Vec::new(),
             };
             let tasks = Some(tasks.into_iter().map(|index| format!("id{index}")).collect());
             let answer = JobEvent::Answered(Answer { number: question.number, list, tasks });

@@ -65,6 +65,7 @@ fn is_reported_idle(worker: &Worker, now: Millis) -> bool {
     let mut live = worker.live().peekable();
     live.peek().is_some()
         && !inquiry::will_tell(worker, now)
+        && !inquiry::conceals(worker)
         && all_are_heard(worker)
         && live.all(|life| life.celery().is_some_and(|voice| voice.idle_in == Some(worker.epoch.no)))
 }
@@ -109,7 +110,7 @@ pub(super) fn judge(worker: &Worker, settings: &FleetSettings, now: Millis) -> V
     let ledger = &worker.ledger;
     let active: usize = worker.live().map(|life| life.celery().map_or(0, CeleryVoice::active)).sum();
     let silent = never_heard(worker) && now >= worker.since.saturating_add(FIRST_BEAT);
-    let mute = silent && !inquiry::speaks(worker, now);
+    let mute = (silent && !inquiry::speaks(worker, now)) || inquiry::conceals(worker);
 
     let unseen = active.saturating_sub(ledger.len());
     let mut verdict = Verdict::of_ledger(worker, settings, now, active);
@@ -160,6 +161,11 @@ fn add_evidence(verdict: &mut Verdict, worker: &Worker, now: Millis, mute: bool,
     }
     if is_known_idle(worker, now) {
         verdict.evidence = Evidence::Reported;
+        return;
+    }
+    if inquiry::conceals(worker) {
+        verdict.evidence = Evidence::Unknown;
+        verdict.doubts.push(Doubt::Conceals);
         return;
     }
     if mute && started {

@@ -23,6 +23,8 @@ use crate::job::{Evidence, Millis, Protocol, System};
 pub(super) enum Doubt {
     /// Jobs were acknowledged at their start and no heartbeat was ever seen.
     NoHeartbeat,
+    /// A Celery worker has tasks that it begins in a way of their own, and does not tell of.
+    Conceals,
     /// The heartbeats have stopped.
     Silent {
         /// For how long, in milliseconds.
@@ -94,6 +96,9 @@ impl Doubt {
     pub(super) fn reason(self) -> Option<String> {
         Some(match self {
             Doubt::NoHeartbeat => "it has started jobs, and no heartbeat says when they end".to_owned(),
+            Doubt::Conceals => "it knows tasks that stand neither in its heartbeats nor in its answers when they run \
+                                (celery-batches), and are acknowledged when they begin"
+                .to_owned(),
             Doubt::Silent { since } => format!("its heartbeats stopped {} s ago", since / 1_000),
             Doubt::Unheard => "more processes fetch behind its address than send heartbeats".to_owned(),
             Doubt::ReportDue => return None,
@@ -162,6 +167,9 @@ impl Doubt {
             Doubt::Unheard => Some(
                 "start all of them without --without-heartbeat, or with their remote control on so that they can be asked",
             ),
+            Doubt::Conceals => {
+                Some("set acks_late=True on those tasks: then their acknowledgement says that they are over")
+            }
             Doubt::Silent { .. } => Some("look whether the worker still runs: its heartbeat is due every few seconds"),
             Doubt::Adopted(_, System::Celery) => Some(
                 "wait for two idle heartbeats or its answer (start the worker without --without-heartbeat, or with its \

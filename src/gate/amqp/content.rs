@@ -12,7 +12,7 @@ use crate::dialect::inspect;
 use crate::dialect::json::Skim;
 use crate::gate::{Action, Side};
 use crate::job::JobEvent;
-use crate::question::Answer;
+use crate::question::{ANSWER_MAX, Answer};
 
 /// What RabbitMQ answers to any other greeting.
 pub(super) const GREETING: &[u8; 8] = b"AMQP\x00\x00\x09\x01";
@@ -172,7 +172,7 @@ impl AmqpGate {
                 self.emit(events, out);
             }
             Tap::Answer(Answering { number, list, body, .. }) => {
-                let tasks = inspect::answer(&body);
+                let tasks = inspect::answer(list, &body);
                 out.push(Action::Event(JobEvent::Answered(Answer { number, list, tasks })));
             }
             tap @ Tap::Reply { .. } => out.extend(result(tap)),
@@ -209,15 +209,18 @@ impl AmqpGate {
 /// More of a body.
 pub(super) fn read_along(tap: &mut Tap, piece: &[u8]) {
     match tap {
-        Tap::Event(kept) | Tap::Answer(Answering { body: kept, .. }) => {
-            kept.extend_from_slice(&piece[..piece.len().min(TAP_MAX - kept.len())]);
-        }
+        Tap::Event(kept) => keep(kept, piece, TAP_MAX),
+        Tap::Answer(Answering { body: kept, .. }) => keep(kept, piece, ANSWER_MAX),
         Tap::Reply { skim, room, .. } | Tap::Job { skim, room, .. } => {
             let piece = &piece[..piece.len().min(*room)];
             *room -= piece.len();
             skim.feed(piece);
         }
     }
+}
+
+fn keep(kept: &mut Vec<u8>, piece: &[u8], room: usize) {
+    kept.extend_from_slice(&piece[..piece.len().min(room - kept.len())]);
 }
 
 /// What a reply says that has been read.

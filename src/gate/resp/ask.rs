@@ -98,7 +98,7 @@ impl RespGate {
         if let [_, key, message] = args
             && let Some((number, list)) = self.settings.nonce.and_then(|nonce| addressed(nonce, key))
         {
-            let tasks = inspect::enveloped_answer(message);
+            let tasks = inspect::enveloped_answer(list, message);
             out.push(Action::Event(JobEvent::Answered(Answer { number, list, tasks })));
         }
         self.owe(Owed::Answer(Bytes::from_static(b":1\r\n")));

@@ -13,6 +13,7 @@ use crate::dialect::{self, Meaning, Note};
 use crate::gate::run::Run;
 use crate::gate::{Action, Gate, Side};
 use crate::job::{JobEvent, Millis, System};
+use crate::question::ANSWER_MAX;
 use bytes::Bytes;
 
 /// A command of more bytes than this is not waited for: it streams, and is no fetch that the gate can hold.
@@ -175,7 +176,8 @@ impl RespGate {
                         self.stream(left, Some(read.to_vec()), out);
                     }
                     Verdict::Answer => {
-                        let tail = Tail::new(left, Some([name, first.unwrap_or_default()].map(<[u8]>::to_vec).into()));
+                        let head = [name, first.unwrap_or_default()].map(<[u8]>::to_vec).into();
+                        let tail = Tail::new(left, Some(head)).with_room(ANSWER_MAX);
                         self.client = ClientAt::Tail { tail, tapped: true, watch: None, swallowed: true };
                         return Some((rest, false));
                     }

@@ -250,12 +250,19 @@ pub(super) struct Tail {
     tap: Option<Vec<Vec<u8>>>,
     /// The argument is beyond those that are kept.
     over: bool,
+    /// Bytes that are kept of each, at most.
+    room: usize,
 }
 
 impl Tail {
     /// `args` arguments are still to come. `tap` holds those before them if somebody wants to read along.
     pub(super) fn new(args: u32, tap: Option<Vec<Vec<u8>>>) -> Tail {
-        Tail { args, body: 0, tap, over: false }
+        Tail { args, body: 0, tap, over: false, room: TAP_MAX }
+    }
+
+    /// So much is kept of each argument.
+    pub(super) fn with_room(self, room: usize) -> Tail {
+        Tail { room, ..self }
     }
 
     /// Whether exactly so many arguments are still to come, and nothing of the next one has.
@@ -307,11 +314,11 @@ impl Tail {
     }
 
     fn keep(&mut self, bytes: &[u8]) {
-        let body = self.body;
+        let (body, room) = (self.body, self.room);
         let Some(arg) = self.tap.as_mut().filter(|_| !self.over).and_then(|t| t.last_mut()) else { return };
         // the last two bytes of the body are its CRLF
         let content = body.saturating_sub(2).min(bytes.len() as u64) as usize;
-        let room = TAP_MAX.saturating_sub(arg.len()).min(content);
+        let room = room.saturating_sub(arg.len()).min(content);
         arg.extend_from_slice(&bytes[..room]);
     }
 }
