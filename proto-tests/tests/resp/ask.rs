@@ -189,7 +189,7 @@ fn what_cannot_be_kept_passes() {
 #[test]
 fn an_answer_that_cannot_be_read_says_nothing() {
     let key = address(3, "a");
-    let huge = answer(&format!(r#"{{"w1@vm": [{{"id": "t1", "args": "{}"}}]}}"#, "x".repeat(20_000)));
+    let huge = answer(&format!(r#"{{"w1@vm": [{{"id": "t1", "args": "{}"}}]}}"#, "x".repeat(300_000)));
     play(&format!("set nonce 7\n W> LPUSH {key} {huge}\n W< :1\n E Answered 3 active ?\n W= PING\n B= +PONG"));
     let error = answer(r#"{"w1@vm": {"error": "no"}}"#);
     for other in [error.as_str(), "pickled", r#"'{"body": "!", "content-type": "x"}'"#] {
