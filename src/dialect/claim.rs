@@ -30,6 +30,8 @@ pub struct PopShape<'a> {
     pub name: &'a [u8],
     /// Its keys.
     pub keys: Keys<'a>,
+    /// The list that a move puts the element into.
+    pub to: Option<&'a [u8]>,
     /// Whether it waits for an element.
     pub blocking: bool,
     /// Whether it waits without end.

@@ -47,11 +47,15 @@ impl Dialect for Sidekiq {
             return Claim::Pass;
         }
         let known = known.system == System::Sidekiq;
-        // other fetchers than the built-in one move jobs from their queues, or pop without waiting
-        if (known || pop.name == b"brpop") && pop.keys.iter().all(|k| is_queue(k) && !is_private(k)) {
+        // other fetchers than the built-in one move jobs from their queues, or pop without waiting; which list they move them
+        // to tells whose they are before the process has said its name
+        let own = known || pop.name == b"brpop" || pop.to.is_some_and(is_private);
+        if own && pop.keys.iter().all(|k| is_queue(k) && !is_private(k)) {
             return Claim::Fetch;
         }
-        if known { Claim::Pass } else { Claim::NotMine }
+        // what a dead process has left is given back
+        let gives_back = pop.to.is_some_and(|to| is_queue(to) && !is_private(to)) && pop.keys.iter().all(is_private);
+        if known || gives_back { Claim::Pass } else { Claim::NotMine }
     }
 
     fn command(&self, memory: &mut Memory, args: &[&[u8]], out: &mut Vec<JobEvent>) -> Meaning {

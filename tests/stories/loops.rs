@@ -48,12 +48,11 @@ fn a_polled_private_list() {
     drain_and_kill(&declared(), &python, EXACT, rounds_or(1));
 }
 
-/// What Sidekiq Pro's fetcher does. The first job may have come before the process has told its name: then nobody has seen that
-/// it is one, and the evidence is what it is for any Sidekiq.
+/// What Sidekiq Pro's fetcher does. The first job may come before the process has told its name.
 #[test]
 fn sidekiq_with_private_lists() {
     let sidekiq = Sidekiq { private_lists: true, queues: &["default", "low"], ..Sidekiq::new(7) };
-    drain_and_kill(&World::new(), &sidekiq, Load { require: "inferred", ..EXACT }, rounds_or(1));
+    drain_and_kill(&World::new(), &sidekiq, EXACT, rounds_or(1));
 }
 
 #[test]

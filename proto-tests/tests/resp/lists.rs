@@ -112,6 +112,39 @@ fn sidekiq() {
     play("SYSTEM sidekiq\n W= LREM mine 1 a\n B= :1");
 }
 
+/// Which list it is moved to tells whose a job is, before the process has said its name.
+#[test]
+fn sidekiq_before_it_has_a_name() {
+    let removed = JOB.replace("$$", "");
+    for list in ["queue:sq|vm:1:0123456789ab|default", "working:queue:default:vm:1:0123456789ab"] {
+        let poll = "poll\n E FetchAnswered gate empty poll\n W< $-1";
+        let blocking = "blocking\n +1s\n W< *-1\n E FetchAnswered gate empty blocking";
+        for (fetch, refused) in [
+            (format!("LMOVE queue:default {list} RIGHT LEFT"), poll),
+            (format!("RPOPLPUSH queue:default {list}"), poll),
+            (format!("BLMOVE queue:default {list} RIGHT LEFT 1"), blocking),
+            (format!("BRPOPLPUSH queue:default {list} 1"), blocking),
+        ] {
+            let kind = refused.split('\n').next().unwrap_or_default();
+            play(&format!(
+                "set events all
+                W= {fetch}\n E Acknowledges\n E FetchAsked broker queue:default {kind}
+                B= {JOB}\n E Recognised sidekiq\n E Delivered {JID} queue:default Job {JID}
+                E FetchAnswered broker job {kind}
+                W= LREM {list} -1 {removed}\n B= :1\n E Ended {JID} finished
+                DRAIN
+                W> {fetch}\n E Acknowledges\n E FetchAsked gate queue:default {refused}"
+            ));
+        }
+        // what a dead process left
+        play(&format!("DRAIN\n W= RPOPLPUSH {list} queue:default\n B= {JOB}"));
+    }
+    // other lists
+    for other in ["queue:default archive", "archive queue:default"] {
+        play(&format!("DRAIN\n W= RPOPLPUSH {other}\n E Unrefused *\n B= $$a"));
+    }
+}
+
 /// What came for one that had gone goes back to where it was.
 #[test]
 fn put_back() {

@@ -45,7 +45,7 @@ impl RespGate {
         if let Some(last) = self.found(pop) {
             return last.list().cloned();
         }
-        let out = PopShape { name: b"lpop", keys: Keys::One(list), blocking: false, forever: false };
+        let out = PopShape { name: b"lpop", keys: Keys::One(list), to: None, blocking: false, forever: false };
         let is_queue = self.claim_of(out).brings_something();
         (!is_queue && dialect::lists::keeps(self.memory.known(), shape(pop))).then(|| list.clone())
     }
@@ -86,5 +86,6 @@ impl RespGate {
 /// What decides about a pop.
 pub(super) fn shape(pop: &Pop) -> PopShape<'_> {
     let (name, keys, blocking) = (pop.name(), Keys::Many(pop.keys()), pop.is_blocking());
-    PopShape { name, keys, blocking, forever: pop.wait() == Some(Wait::Forever) }
+    let to = pop.destination().map(|to| to.as_ref());
+    PopShape { name, keys, to, blocking, forever: pop.wait() == Some(Wait::Forever) }
 }

@@ -161,7 +161,7 @@ impl RespGate {
         if self.is_plain_again(name, key) {
             return true;
         }
-        let shape = PopShape { name, keys: Keys::One(key), blocking: false, forever: false };
+        let shape = PopShape { name, keys: Keys::One(key), to: None, blocking: false, forever: false };
         let plain = match self.claim_of(shape) {
             Claim::Pass => true,
             Claim::NotMine => self.has_told(name, UNDECLARED),
