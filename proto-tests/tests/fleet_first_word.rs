@@ -1,7 +1,8 @@
 //! A worker that was met for the first time may have worked elsewhere before (behind another gate, on the broker itself)
 //! and be in the middle of a job. Until it has said so, or has had the time to, it is not idle.
 
-use proto_tests::fleet_script::play;
+use draingate::fleet::FleetSettings;
+use proto_tests::fleet_script::{Script, play};
 
 /// Moved here in mid-job: its system is unknown, nothing was delivered, and all its fetches are held.
 #[test]
@@ -88,4 +89,39 @@ fn a_young_process_needs_no_word() {
         "1h\n + c1 local\n = c1 100:5@1s\n c1 fetch q\n drain d all\n c1 parked\n ? @c1 sealed\n +12s\n ? @c1 drained",
     );
     play("5s\n + c1 local\n c1 tag blue\n = c1 100:5@1s\n c1 fetch q\n drain d all\n c1 parked\n ? blue drained exact");
+}
+
+/// In a gate's first minute an address may have been in use before. A worker of Resque's that has begun vouches for itself at
+/// once, and for its address when all others there have had the time to say that they work.
+#[test]
+fn a_resque_worker_that_has_begun_vouches_for_its_address_after_the_first_minute() {
+    let mut script = Script::new(FleetSettings::default(), proto_tests::fleet_script::ZERO);
+    script.play(
+        "
+        + c1 10.0.0.5
+        c1 named resque vm:1
+        c1 begun
+        + c2 10.0.0.6
+        c2 named resque vm:2
+        c2 begun
+        + c3 10.0.0.7
+        c3 named resque vm:3
+        c3 poll q
+        c3 nil
+        drain d all
+        +30s
+        c1 named resque vm:1
+        c2 named resque vm:2
+        ? vm:1 sealed unknown
+        + c4 10.0.0.6
+        c4 named resque vm:4            # it was at work
+        +30s
+        c1 named resque vm:1
+        c2 named resque vm:2
+        c3 named resque vm:3
+        ? vm:1 drained exact
+        ? @c2 sealed unknown
+        ? vm:3 sealed unknown           # not born here
+    ",
+    );
 }

@@ -4,9 +4,13 @@
 //!
 //! Fetch: `LPOP resque:queue:q` for each queue (pyres: `BLPOP`); node-resque has a script over the queue and the
 //! worker's key that pops and sets in one. A worker that takes itself off the list (`SREM resque:workers ID`) deletes
-//! its key, too; that ends no job. The worker's key names nobody: a forked child writes it, too. A scheduler looks into
-//! `resque:delayed_queue_schedule`, takes due jobs with `LPOP resque:delayed:TIME` one by one and pushes each of them
-//! before it takes the next.
+//! its key, too; that ends no job. The worker's key names nobody: a forked child writes it, too.
+//!
+//! When a worker begins it puts itself on the list and writes the time into `resque:worker:ID:started`; it does not do so
+//! again when it reconnects. (pyres does it before each poll.) Either way it has no job then.
+//!
+//! A scheduler looks into `resque:delayed_queue_schedule`, takes due jobs with `LPOP resque:delayed:TIME` one by one and
+//! pushes each of them before it takes the next.
 
 use super::json::Wanted;
 use super::request::{Reads, Refusal, Reply, Request, Verb};
@@ -120,6 +124,10 @@ impl Dialect for Resque {
             }
             (b"srem", [_, list, id]) if is_worker(list, id) => {
                 memory.few.resque.unlisted = Some(worker_key(list.strip_suffix(WORKERS), id));
+            }
+            (b"set", [_, key, ..]) if is_own(memory, key) && key.ends_with(STARTED) => {
+                named(memory, &key[..key.len() - STARTED.len()], out);
+                out.push(JobEvent::Begun);
             }
             (b"set", [_, key, value, ..]) if is_own(memory, key) && value.starts_with(b"{") => {
                 if let Some(name) = key_of(key).strip_prefix(b"ping:") {

@@ -95,12 +95,14 @@ impl Fleet {
     }
 
     /// Nothing was missed of a worker all of whose processes have begun before the gate's eyes (one without a name on
-    /// `id`), unless there was somebody before the last of them who has not spoken yet.
+    /// `id`), unless there was somebody before the last of them who has not spoken yet. Resque's say nothing of themselves
+    /// for up to a minute while they work: others may be behind the same address whose connections went with the gate
+    /// before this one.
     fn vouch(&mut self, now: Millis, no: WorkerNo, id: Option<ConnId>) {
-        let Some(worker) = self.workers.get(&no).filter(|worker| worker.whole == Whole::Doubtful || worker.unvouched)
-        else {
-            return;
-        };
+        let early = now < self.born.saturating_add(self.settings.forget_after);
+        let open = |worker: &&Worker| worker.whole == Whole::Doubtful || worker.unvouched;
+        let heard = |worker: &&Worker| worker.system != System::Resque || !early;
+        let Some(worker) = self.workers.get(&no).filter(open).filter(heard) else { return };
         let births: Vec<Option<ConnId>> = worker.lives.iter().map(|life| life.born).collect();
         let last = births.iter().copied().flatten().chain(id).max();
         let own = |conn: &ConnId| {

@@ -39,7 +39,7 @@ fn a_plain_pop_is_held_and_delivers() {
         play(&format!(
             "W= SADD resque:workers vm:7:jobs,low\n {NAMED} B= :1
             SYSTEM resque
-            W= SET resque:worker:vm:7:jobs,low:started x\n B= +OK
+            W= SET resque:worker:vm:7:jobs,low:started x\n E Named resque vm:7\n E Begun\n B= +OK
             W= {fetch}\n E Report idle\n B= {reply}\n E Delivered resque:worker:vm:7:jobs,low resque:queue:jobs Run -
             W= SET resque:worker:vm:7:jobs,low '{{}}'\n B= +OK
             DRAIN
