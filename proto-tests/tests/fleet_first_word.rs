@@ -91,37 +91,173 @@ fn a_young_process_needs_no_word() {
     play("5s\n + c1 local\n c1 tag blue\n = c1 100:5@1s\n c1 fetch q\n drain d all\n c1 parked\n ? blue drained exact");
 }
 
-/// In a gate's first minute an address may have been in use before. A worker of Resque's that has begun vouches for itself at
-/// once, and for its address when all others there have had the time to say that they work.
+/// In its first minute the gate cannot know who was there before. A birth that it has seen is one; but others may be behind the
+/// same address whose connections went with the gate before this one, and who are at work.
 #[test]
-fn a_resque_worker_that_has_begun_vouches_for_its_address_after_the_first_minute() {
+fn births_show_whole_lives_when_the_first_minute_is_over() {
     let mut script = Script::new(FleetSettings::default(), proto_tests::fleet_script::ZERO);
     script.play(
         "
         + c1 10.0.0.5
-        c1 named resque vm:1
-        c1 begun
+        c1 born rq w1
+        c1 fetch q
+        + c0 10.0.0.6
         + c2 10.0.0.6
-        c2 named resque vm:2
+        c2 born rq w2
+        c2 fetch q
+        drain d all
+        c1 parked
+        c2 parked
+        +40s
+        ? w1 sealed unknown blocked~mid-life
+        ? no notice w1 sealed -> drained
+        60s
+        ? notice w1 sealed -> drained
+        ? w1 drained exact
+        ? w2 sealed unknown             # whose is c0?
+    ",
+    );
+}
+
+/// Of several behind one address each has to be born.
+#[test]
+fn births_of_several_show_whole_lives() {
+    let mut script = Script::new(FleetSettings::default(), proto_tests::fleet_script::ZERO);
+    script.play(
+        "
+        + c1 10.0.0.5
+        + c2 10.0.0.5
+        c2 born rq w2
+        c1 fetch q
+        c2 fetch q
+        + c3 10.0.0.6
+        + c4 10.0.0.6
+        + c5 10.0.0.6
+        c5 born rq w5
+        c3 born rq w3
+        + c6 10.0.0.7
+        + c7 10.0.0.7
+        c7 born rq w7
+        c6 named rq w6
+        + c8 10.0.0.8
+        c8 born rq w8
+        +20s
+        + c9 10.0.0.8
+        c9 named rq w9                  # it was at work, and had no connection
+        61s
+        drain d all
+        c1 parked
+        c2 parked
+        ? @c1 sealed unknown
+        c1 born rq w1
+        ? @c1 drained exact
+        ? @c3 sealed unknown            # whose is c4?
+        c4 named rq w3
+        ? @c3 drained exact
+        ? @c6 sealed unknown            # not born here
+        ? @c8 sealed unknown
+    ",
+    );
+}
+
+/// It says so in its own way, and may have no name.
+#[test]
+fn one_that_has_just_begun_is_whole() {
+    let mut script = Script::new(FleetSettings::default(), proto_tests::fleet_script::ZERO);
+    script.play(
+        "
+        + c1 10.0.0.5
+        c1 named dramatiq u1
+        c1 begun
+        c1 poll q
+        c1 nil
+        + c2 10.0.0.6
+        c2 is arq
         c2 begun
+        c2 poll q
+        c2 nil
         + c3 10.0.0.7
-        c3 named resque vm:3
+        + c4 10.0.0.7
+        c4 is arq
+        c4 begun
+        c4 poll q
+        c4 nil
+        drain d all
+        ? @c1 sealed unknown
+        ? @c2 sealed unknown
+        60s
+        ? @c1 drained exact
+        ? @c2 drained exact
+        ? @c4 sealed unknown            # whose is c3?
+        - c3
+        ? @c4 sealed unknown
+        # from now on who comes first to an address is alone there
+        + c5 10.0.0.8
+        c5 named resque vm:1
+        c5 begun
+        drain e ip=10.0.0.8
+        ? vm:1 drained exact
+    ",
+    );
+}
+
+/// Their first reports tell of those that make them.
+#[test]
+fn others_may_be_silent_beside_who_reports() {
+    let mut script = Script::new(FleetSettings::default(), proto_tests::fleet_script::ZERO);
+    script.play(
+        "
+        + c1 10.0.0.5
+        c1 named celery w1@a
+        c1 online processed=0
+        drain d all
+        ? w1@a sealed unknown blocked~begun
+        +20s
+        c1 beat active=0 processed=0
+        + c2 10.0.0.5
+        c2 named celery w2@a
+        c2 beat active=1 processed=1    # it goes on with what it began before
+        60s
+        c1 beat active=0 processed=0
+        c2 beat active=1 processed=1
+        ? @c1 sealed
+        c2 beat active=0 processed=1 ts=61s
+        c1 beat active=0 processed=0 ts=61s
+        +2s
+        c2 beat active=0 processed=1 ts=63s
+        c1 beat active=0 processed=0 ts=63s
+        ? @c1 drained reported
+    ",
+    );
+}
+
+/// Who has gone by itself in that minute is not lost.
+#[test]
+fn one_that_goes_in_the_first_minute_has_gone() {
+    let mut script = Script::new(FleetSettings::default(), proto_tests::fleet_script::ZERO);
+    script.play(
+        "
+        + c1 10.0.0.5
+        c1 named celery w1@a
+        c1 beat processed=0
+        + c2 10.0.0.6
+        c2 born rq w2
+        + c3 10.0.0.7
+        c3 is arq
+        c3 begun
         c3 poll q
         c3 nil
         drain d all
+        +5s
+        - c1
+        - c2
+        - c3
         +30s
-        c1 named resque vm:1
-        c2 named resque vm:2
-        ? vm:1 sealed unknown
-        + c4 10.0.0.6
-        c4 named resque vm:4            # it was at work
-        +30s
-        c1 named resque vm:1
-        c2 named resque vm:2
-        c3 named resque vm:3
-        ? vm:1 drained exact
-        ? @c2 sealed unknown
-        ? vm:3 sealed unknown           # not born here
+        ? drain d sealed
+        +31s
+        ? notice w1@a sealed -> gone
+        ? notice w2 sealed -> gone
+        ? notice 10.0.0.7 sealed -> gone
     ",
     );
 }

@@ -155,6 +155,7 @@ impl Fleet {
         let young = conn.lineage.first().is_some_and(|p| p.started_at.saturating_add(START_TOLERANCE) >= born);
         if young && conn.fetched && !matches!(worker.key, Key::Address(_)) {
             worker.clear_doubt();
+            worker.shared_until = 0;
         }
     }
 
@@ -172,13 +173,15 @@ impl Fleet {
         let before = known.and_then(|no| self.workers.get(&no));
         let generation = before.map_or(1, |worker| worker.generation + 1);
         let after_loss = before.is_some_and(|worker| worker.ended.is_some_and(|ended| ended.lost));
-        let early = before.is_none() && now < self.born.saturating_add(self.settings.forget_after);
-        let doubtful = !key.is_incarnation() && (early || after_loss);
+        let first_minute_ends = self.born.saturating_add(self.settings.forget_after);
+        let early = before.is_none() && now < first_minute_ends && !key.is_incarnation();
+        let doubtful = early || (after_loss && !key.is_incarnation());
         let pending = key.is_pending();
         let no = self.create(now, key, generation, peer.into());
         let midlife = process.is_some_and(|p| p.started_at.saturating_add(START_TOLERANCE) < self.born);
         if let Some(worker) = self.workers.get_mut(&no) {
             worker.unvouched = !pending && !process.is_some_and(|p| p.is_young(now));
+            worker.shared_until = if early { first_minute_ends } else { 0 };
             worker.whole = match (midlife, doubtful) {
                 (true, _) => Whole::No(Adopted::MidLife),
                 (false, true) => Whole::Doubtful,

@@ -58,7 +58,7 @@ impl Fleet {
         } else if fresh {
             self.facts_changed(now, no);
         }
-        self.vouch(now, no, None);
+        self.vouch(now, no);
         // how many there are has to be known after a restart, too
         if fresh {
             self.journal_worker(no);
@@ -78,40 +78,40 @@ impl Fleet {
         worker.lives.push(Life { born: Some(id), ..Life::new(number, system, name.clone(), now) });
         self.named(now, id, system, name);
         if let Some(no) = self.conns.get(&id).map(|conn| conn.worker) {
-            self.vouch(now, no, Some(id));
+            self.vouch(now, no);
             self.facts_changed(now, no);
             self.journal_worker(no);
         }
     }
 
-    /// The process on this connection has just begun its life.
+    /// The process on this connection has just begun its life. One without a name speaks for its worker if nobody was there
+    /// before it.
     pub(super) fn begun(&mut self, now: Millis, id: ConnId) {
         let Some((conn, worker)) = self.pair(id) else { return };
-        let (no, life) = (worker.no, conn.life);
-        if let Some(life) = life.and_then(|no| worker.life_mut(no)) {
+        let (no, first) = (worker.no, worker.conns.first() == Some(&id));
+        if let Some(life) = conn.life.and_then(|life| worker.life_mut(life)) {
             life.born = Some(id);
+        } else if first {
+            worker.begun = Some(id);
         }
-        self.vouch(now, no, Some(id));
+        self.vouch(now, no);
     }
 
-    /// Nothing was missed of a worker all of whose processes have begun before the gate's eyes (one without a name on
-    /// `id`), unless there was somebody before the last of them who has not spoken yet. Resque's say nothing of themselves
-    /// for up to a minute while they work: others may be behind the same address whose connections went with the gate
-    /// before this one.
-    fn vouch(&mut self, now: Millis, no: WorkerNo, id: Option<ConnId>) {
-        let early = now < self.born.saturating_add(self.settings.forget_after);
-        let open = |worker: &&Worker| worker.whole == Whole::Doubtful || worker.unvouched;
-        let heard = |worker: &&Worker| worker.system != System::Resque || !early;
-        let Some(worker) = self.workers.get(&no).filter(open).filter(heard) else { return };
-        let births: Vec<Option<ConnId>> = worker.lives.iter().map(|life| life.born).collect();
-        let last = births.iter().copied().flatten().chain(id).max();
+    /// Nothing was missed of a worker all of whose processes have begun before the gate's eyes, unless there was somebody
+    /// before the last of them who has not spoken yet, or others may still turn up (see [`Worker::shared_until`]).
+    pub(super) fn vouch(&mut self, now: Millis, no: WorkerNo) {
+        let open = |worker: &&Worker| match worker.whole {
+            Whole::Doubtful => now >= worker.shared_until,
+            _ => worker.unvouched,
+        };
+        let Some(worker) = self.workers.get(&no).filter(open).filter(|worker| worker.is_newborn()) else { return };
+        let last = worker.lives.iter().filter_map(|life| life.born).chain(worker.begun).max();
         let own = |conn: &ConnId| {
             let life = self.conns.get(conn).and_then(|conn| conn.life);
             worker.lives.iter().any(|other| Some(other.no) == life)
         };
-        let whole = births.iter().all(Option::is_some) && last.is_some();
         let alone = worker.conns.iter().take_while(|conn| Some(**conn) < last).all(own);
-        if let Some(worker) = self.workers.get_mut(&no).filter(|_| whole && alone) {
+        if let Some(worker) = self.workers.get_mut(&no).filter(|_| alone) {
             worker.clear_doubt();
             worker.unvouched = false;
             self.facts_changed(now, no);

@@ -156,6 +156,8 @@ impl Fleet {
         new.since = new.since.min(old.since);
         new.born = new.born.min(old.born);
         new.past.join(std::mem::take(&mut old.past));
+        new.begun = new.begun.or(old.begun);
+        new.shared_until = new.shared_until.max(old.shared_until);
         new.mixed |= old.mixed || (known(new.system) && known(old.system) && new.system != old.system);
         let same = join_lives(new, &mut old.lives);
         let (ours, theirs) = (new.client_name.take(), old.client_name.take());

@@ -46,6 +46,7 @@ impl Fleet {
     /// Judges a worker anew after something has changed: seal, state, timer.
     pub(super) fn settle(&mut self, now: Millis, no: WorkerNo) {
         self.settle_seal(now, no);
+        self.vouch(now, no);
         let Some(worker) = self.workers.get(&no) else { return };
         if inquiry::due(worker, now).is_some_and(|at| at <= now) {
             self.inquire(now, no);
@@ -122,6 +123,8 @@ impl Fleet {
             }
             return self.settle(now, no);
         }
+        self.vouch(now, no);
+        let Some(worker) = self.workers.get(&no) else { return };
         let over = |away: Away| now >= away.since.saturating_add(self.settings.forget_after);
         if worker.away.is_some_and(over) {
             if !worker.is_marked() {
@@ -239,7 +242,8 @@ impl Worker {
         let ask = inquiry::due(self, now);
         let patience = inquiry::patience(self);
         let crowded = sidekiq::crowded_until(self);
-        let moments = [nil, due, mute, quiet, unheard, ask, patience, crowded];
+        let alone = Some(self.shared_until);
+        let moments = [nil, due, mute, quiet, unheard, ask, patience, crowded, alone];
         moments.into_iter().flatten().filter(|at| *at > now).chain(closed).min()
     }
 }

@@ -49,6 +49,18 @@ impl Worker {
         if let Whole::No(why) = self.whole { Some(why) } else { None }
     }
 
+    /// All its processes have begun before the gate's eyes.
+    pub(super) fn is_newborn(&self) -> bool {
+        let named = self.lives.iter().all(|life| life.born.is_some());
+        let nameless = self.begun.is_some_and(|id| self.conns.contains(&id) || self.conns.is_empty());
+        named && (nameless || !self.lives.is_empty())
+    }
+
+    /// It is whole if nobody else turns up at its address.
+    pub(super) fn awaits_others(&self) -> bool {
+        self.whole == Whole::Doubtful && self.is_newborn()
+    }
+
     /// There was nobody before at its address.
     pub(super) fn clear_doubt(&mut self) {
         if self.whole == Whole::Doubtful {

@@ -122,6 +122,11 @@ pub(super) struct Worker {
     /// It asks for jobs where the operator declared that there are some.
     pub(super) asks_declared: bool,
     pub(super) whole: Whole,
+    /// The connection on which a process without a name has said that it had just begun, before anybody else was there.
+    pub(super) begun: Option<ConnId>,
+    /// Until then others may turn up behind the same address: their connections went with the gate before this one, and
+    /// they may be at work and have nothing to say. 0: nobody was there before.
+    pub(super) shared_until: Millis,
     /// It may have worked elsewhere before (behind another gate, say) and has not said yet what it is doing.
     pub(super) unvouched: bool,
     /// How it is known that nothing was in flight at a moment since the last delivery. That stands until the next one:
@@ -205,6 +210,8 @@ impl Worker {
             epoch: Epoch { no: 0, at: now },
             asks_declared: false,
             whole: Whole::Yes,
+            begun: None,
+            shared_until: 0,
             unvouched: false,
             proof: None,
             inquiry: Inquiry::default(),

@@ -24,11 +24,20 @@ const JOBS: Load = Load { longest: 3.0, countdown: 0.0, open: 12, require: "repo
 const EXACT: Load = Load { require: "exact", ..JOBS };
 
 fn on_redis(system: &dyn System, slowness: Slowness, load: Load) {
-    drain_and_kill(&World::behind(slowness), system, load, rounds_or(1));
+    drain_and_kill(&with_a_first_minute_of("15s", World::behind(slowness)), system, load, rounds_or(1));
 }
 
 fn on_rabbitmq(system: &dyn System, load: Load) {
-    drain_and_kill(&World::with_behind(Release::Four, BRIEF), system, load, rounds_or(1));
+    let world = with_a_first_minute_of("15s", World::with_behind(Release::Four, BRIEF));
+    drain_and_kill(&world, system, load, rounds_or(1));
+}
+
+/// So long nothing tells that an address was not in use before the gate began.
+fn with_a_first_minute_of(time: &str, mut world: World) -> World {
+    world.gate_mut().kill();
+    world.gate_mut().set("DRAINGATE__DRAINS__FORGET_AFTER", time);
+    world.gate_mut().up();
+    world
 }
 
 #[test]
@@ -86,10 +95,7 @@ fn dramatiq() {
 /// Nothing tells that its address was not in use before the gate began, except that the gate began long ago.
 #[test]
 fn taskiq() {
-    let mut world = World::behind(PATIENT);
-    world.gate_mut().kill();
-    world.gate_mut().set("DRAINGATE__DRAINS__FORGET_AFTER", "100ms");
-    world.gate_mut().up();
+    let world = with_a_first_minute_of("100ms", World::behind(PATIENT));
     let taskiq = super::taskiq_redis::taskiq(&[("BROKER_KIND", "stream")]);
     drain_and_kill(&world, &taskiq, EXACT, rounds_or(1));
 }

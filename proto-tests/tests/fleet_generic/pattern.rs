@@ -179,9 +179,12 @@ fn an_address_seen_right_after_the_start_is_not_known_to_be_whole() {
         c1 parked
         s1 parked
         ? 10.0.0.5 sealed unknown
-        ? host:1:aaaa drained inferred   # needs no past
-        ? w1@a drained exact             # has proved it by its count
+        ? host:1:aaaa sealed unknown     # needs no past, but others may be there
+        ? w1@a sealed unknown            # has proved it by its count, likewise
         61s
+        ? 10.0.0.5 sealed unknown
+        ? host:1:aaaa drained inferred
+        ? w1@a drained exact
         + c2 10.0.0.8
         c2 fetch q
         ? 10.0.0.8 active unknown

@@ -79,10 +79,14 @@ pub(in crate::fleet) fn quiet_at(worker: &Worker) -> Option<Millis> {
     worker.past.lease.quiet_at().filter(|_| known && !worker.is_whole())
 }
 
-/// Only time is missing: if nobody renews a lock until then, nothing is left.
+/// Only time is missing: if nobody renews a lock until then, nothing is left, and if nobody else turns up at its address,
+/// nobody else is there.
 pub(in crate::fleet) fn time_will_tell(worker: &Worker, verdict: &Verdict, now: Millis) -> bool {
-    let adopted = |doubt: &Doubt| matches!(doubt, Doubt::Adopted(..));
-    !worker.is_blocked() && quiet_at(worker).is_some_and(|at| now < at) && verdict.doubts.iter().all(adopted)
+    let passes = |doubt: &Doubt| matches!(doubt, Doubt::Adopted(..) | Doubt::Others { .. });
+    let awaits_others = worker.awaits_others() || matches!(verdict.doubts.as_slice(), [Doubt::Others { .. }]);
+    let alone_at = awaits_others.then_some(worker.shared_until);
+    let known_at = quiet_at(worker).into_iter().chain(alone_at).max();
+    !worker.is_blocked() && known_at.is_some_and(|at| now < at) && verdict.doubts.iter().all(passes)
 }
 
 /// Whether what is known at that time is the processes' own word: one that stands still renews nothing either.
