@@ -219,17 +219,20 @@ impl AmqpGate {
     }
 
     /// A queue has one consumer. If it is another's, and exclusive, then those that are parked here would be refused: the
-    /// broker would close their channels. (An exclusive consumer is the only one.)
+    /// broker would close their channels. (An exclusive consumer is the only one.) On anything but a classic queue the
+    /// trial itself would end the connection. So the type is asked anew: the queue may have been replaced by a quorum queue
+    /// since it was heard of, and a broker may take a quorum queue's declare as a classic one.
     fn doubt(&mut self, queue: &[u8]) {
+        let kind = self.queues.known(queue).and_then(|known| known.kind);
+        if self.may_be_refused(queue) && !matches!(kind, Some(Kind::Quorum | Kind::Stream)) {
+            self.inquiries.push_front((queue.to_vec(), Question::IsLike(Guess::default())));
+        }
+    }
+
+    /// Consumers are to be resumed on a queue, and none of this connection's is there already.
+    fn may_be_refused(&self, queue: &[u8]) -> bool {
         let here = || self.consumers().filter(|c| c.queue == queue);
-        if !here().any(Consumer::resumes) || here().any(|c| c.is_at_broker() && c.over.is_none()) {
-            return;
-        }
-        match self.queues.known(queue).and_then(|known| known.kind) {
-            Some(Kind::Classic) => self.inquiries.push_front((queue.to_vec(), Question::Admits)),
-            Some(Kind::Quorum | Kind::Stream) => {}
-            None => self.inquiries.push_front((queue.to_vec(), Question::IsLike(Guess::default()))),
-        }
+        here().any(Consumer::resumes) && !here().any(|c| c.is_at_broker() && c.over.is_none())
     }
 
     /// A queue that parked consumers were to be resumed on: they stay parked, and it is told.
@@ -263,8 +266,8 @@ impl AmqpGate {
             }
             Likeness::Known(known) => {
                 self.queues.declared(queue, Some(known));
-                if known.kind == Some(Kind::Classic) {
-                    self.doubt(queue);
+                if known.kind == Some(Kind::Classic) && self.may_be_refused(queue) {
+                    self.inquiries.push_front((queue.to_vec(), Question::Admits));
                 }
                 Some(known)
             }
