@@ -14,6 +14,10 @@ const JOBS: u8 = 100;
 /// The log that quorum queues write to stands still from now on, for so long.
 const STALLS: &str = "sys:suspend(ra_log_wal), spawn(fun() -> timer:sleep(900), sys:resume(ra_log_wal) end).";
 const GOES_ON: &str = "sys:resume(ra_log_wal).";
+/// The channels hear of nothing for longer than the second that is waited, and the log goes on a while after that: as if
+/// all of it had been held up on its way.
+const HELD_UP: &str = "C = rabbit_channel:list(), [sys:suspend(P) || P <- C], sys:suspend(ra_log_wal), \
+                       spawn(fun() -> timer:sleep(1500), [sys:resume(P) || P <- C], timer:sleep(500), sys:resume(ra_log_wal) end).";
 
 /// A consumer with all jobs in its hands.
 fn worker(world: &World) -> TcpStream {
@@ -33,7 +37,7 @@ fn worker(world: &World) -> TcpStream {
     stream
 }
 
-fn acknowledged_together(release: Release) {
+fn acknowledged_together(release: Release, stalls: &str) {
     let world = World::with(release);
     declare(&world, "quorum", r#"{"durable": true, "arguments": {"x-queue-type": "quorum"}}"#);
     let system = Consumers { queue: "quorum", prefetch: 1, number: 1, fed: &["quorum"] };
@@ -44,7 +48,7 @@ fn acknowledged_together(release: Release) {
     world.gate().cli(&["drain", "all", "--name", "d"]).expect(0);
     world.gate().cli(&["wait", "d", "--for", "sealed", "--timeout", "20s"]).expect(0);
     let rabbit = world.rabbit.as_ref().expect("it is there");
-    rabbit.ctl(&["eval", STALLS]);
+    rabbit.ctl(&["eval", stalls]);
     let ack = |tag: u8| method(1, 60, 80, &[&[0, 0, 0, 0, 0, 0, 0, tag, 0]]);
     worker.write_all(&(1..=JOBS).flat_map(ack).collect::<Vec<u8>>()).expect("written");
     world.gate().cli(&["wait", "d", "--for", "drained", "--timeout", "20s"]).expect(0);
@@ -55,10 +59,20 @@ fn acknowledged_together(release: Release) {
 
 #[test]
 fn acknowledged_together_on_3() {
-    acknowledged_together(Release::Three);
+    acknowledged_together(Release::Three, STALLS);
 }
 
 #[test]
 fn acknowledged_together_on_4() {
-    acknowledged_together(Release::Four);
+    acknowledged_together(Release::Four, STALLS);
+}
+
+#[test]
+fn held_up_on_their_way_on_3() {
+    acknowledged_together(Release::Three, HELD_UP);
+}
+
+#[test]
+fn held_up_on_their_way_on_4() {
+    acknowledged_together(Release::Four, HELD_UP);
 }

@@ -6,7 +6,8 @@ use crate::script::play;
 
 /// A consumer that has got such a message and was drained, of a queue declared so; `asked` comes behind its cancel.
 fn drained(declare: &str, consume: &str, asked: &str) -> String {
-    let written = if declare.contains("quorum") { "+1s" } else { "" };
+    let proof = "B> 1 cancel ~draingate-7\nB< 1 cancel-ok ~draingate-7";
+    let heard = if declare.contains("quorum") { format!("{proof}\n+1s") } else { String::new() };
     format!(
         "
         handshake
@@ -24,9 +25,8 @@ fn drained(declare: &str, consume: &str, asked: &str) -> String {
         E FetchMoved gate
         {asked}
         W= 1 ack 1
-        {written}
-        B> 1 cancel ~draingate-7
-        B< 1 cancel-ok ~draingate-7
+        {heard}
+        {proof}
         E Ended 7.1.1 finished
         "
     )

@@ -42,8 +42,13 @@ fn a_quorum_queue_is_given_a_second_to_write_them() {
     play(&format!(
         "{}
         W= 1 ack 1
+        B> 1 cancel ~draingate-7
+        +100ms
+        B< 1 cancel-ok ~draingate-7
         +600ms
         W= 1 ack 2
+        B> 1 cancel ~draingate-7
+        B< 1 cancel-ok ~draingate-7
         +399ms
         UNSAFE
         +1ms
@@ -53,6 +58,35 @@ fn a_quorum_queue_is_given_a_second_to_write_them() {
         E Ended 7.1.1 finished
         UNSAFE
         +600ms
+        B> 1 cancel ~draingate-7
+        B< 1 cancel-ok ~draingate-7
+        E Ended 7.1.2 finished
+        SAFE
+        ",
+        marked("quorum")
+    ));
+}
+
+/// On their way to the broker, or while it stands still, they take longer than the second: it has them only now.
+#[test]
+fn the_second_begins_when_the_channel_has_them() {
+    play(&format!(
+        "{}
+        W= 1 ack 1
+        B> 1 cancel ~draingate-7
+        +5s
+        W= 1 ack 2
+        B< 1 cancel-ok ~draingate-7
+        B> 1 cancel ~draingate-7
+        +999ms
+        B< 1 cancel-ok ~draingate-7
+        UNSAFE
+        +1ms
+        B> 1 cancel ~draingate-7
+        +3s
+        B< 1 cancel-ok ~draingate-7
+        E Ended 7.1.1 finished
+        # this one's second is over by now
         B> 1 cancel ~draingate-7
         B< 1 cancel-ok ~draingate-7
         E Ended 7.1.2 finished
@@ -95,7 +129,7 @@ fn a_proof_that_was_asked_before_the_mark_is_asked_again() {
         B> 1 cancel t
         B< 1 cancel-ok t
         E FetchMoved gate
-        +730ms
+        +980ms
         B> 1 cancel ~draingate-7
         B< 1 cancel-ok ~draingate-7
         E Ended 7.1.2 finished

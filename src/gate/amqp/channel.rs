@@ -119,8 +119,8 @@ pub(super) enum Owed {
 /// How the order of settlements is proven: a cancel of a tag that never existed comes back behind them.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Proof {
-    /// Asked, for so many settlements.
-    pub(super) asked: Option<usize>,
+    /// Asked, for so many settlements, and when.
+    pub(super) asked: Option<(usize, Millis)>,
     /// When to ask.
     pub(super) due: Option<Millis>,
 }

@@ -103,7 +103,7 @@ impl AmqpGate {
             }
             method::BASIC_RECOVER => channel.owed.push_back(Owed::Recover),
             method::BASIC_RECOVER_ASYNC => {
-                channel.unacked.recover_async(self.now);
+                channel.unacked.recover_async();
                 self.settlements_sent(number);
             }
             method::TX_SELECT => {

@@ -7,7 +7,8 @@
 //! and behind 32 others that are not written yet, the channel keeps it, and loses it when it is closed. (Measured on 3.10
 //! and 4.0: of a hundred acks in one write 67 were lost when the client was killed behind the cancel-ok, and each of
 //! those between the end of a leader and, less than half a second later, the next one.) Nothing tells when they are
-//! written. So those of a marked worker are asked for when they are a second old.
+//! written. So those of a marked worker are asked for a second time, a second after the channel was known to have them:
+//! on their way to it they may have taken any time.
 
 use super::AmqpGate;
 use super::channel::Channel;
@@ -54,35 +55,40 @@ impl AmqpGate {
         }
     }
 
-    /// Settlements up to this moment can be proven, and later ones when they are so old.
-    fn ripe(&self) -> (Millis, Millis) {
-        let age = if self.marked && self.queues.has_quorum() { WRITTEN } else { 0 };
-        (self.now.saturating_sub(age), age)
+    /// How long the channel must have had a settlement before its proof counts.
+    fn writing(&self) -> Millis {
+        if self.marked && self.queues.has_quorum() { WRITTEN } else { 0 }
     }
 
     pub(super) fn ask_proof(&mut self, number: u16) {
         let tag = self.proof_tag();
         let closing = self.closing || self.ending;
-        let (ripe, age) = self.ripe();
+        let (now, writing) = (self.now, self.writing());
         let Some(channel) = self.channels.get_mut(&number) else { return };
-        let (n, next) = channel.unacked.sent_until(ripe);
-        channel.proof.due = next.filter(|_| channel.proof.asked.is_none()).map(|at| at + age);
-        let nothing = n == 0 && !channel.has_unproven_ends();
-        if nothing || channel.proof.asked.is_some() || closing || !channel.is_open() {
+        channel.proof.due = None;
+        if channel.proof.asked.is_some() || closing || !channel.is_open() {
             return;
         }
-        channel.proof.asked = Some(n);
+        let written = channel.unacked.longest_heard().map(|at| at + writing);
+        let news = channel.unacked.has_unheard() || channel.has_unproven_ends();
+        if !news && written.is_none_or(|at| at > now) {
+            channel.proof.due = written;
+            return;
+        }
+        channel.proof.asked = Some((channel.unacked.unconfirmed(), now));
         channel.consumers.values_mut().for_each(Consumer::over_asked);
         self.enqueue(Side::Broker, number, method::cancel(number, &tag));
     }
 
     /// Its cancel-ok has come.
     pub(super) fn proven(&mut self, number: u16, out: &mut Vec<Action>) {
-        let (ripe, _) = self.ripe();
+        let (now, writing) = (self.now, self.writing());
         let Some(channel) = self.channels.get_mut(&number) else { return };
-        // the mark may have come behind the question
-        let n = channel.proof.asked.take().unwrap_or(0).min(channel.unacked.sent_until(ripe).0);
-        let sent = channel.unacked.confirm(n);
+        let (n, asked) = channel.proof.asked.take().unwrap_or((0, now));
+        let sent = match writing {
+            0 => channel.unacked.confirm(n),
+            _ => channel.unacked.heard(n, asked.saturating_sub(writing), now),
+        };
         self.tell_settled(number, sent, out);
         self.ends_proven(number, out);
         self.settlements_sent(number);
@@ -112,7 +118,7 @@ impl AmqpGate {
 impl Channel {
     /// The client settles deliveries. True if that is to be proven now, rather than with others.
     pub(super) fn settle(&mut self, settlement: Settlement, now: Millis, marked: bool) -> bool {
-        if self.unacked.settle(settlement, self.tx, now) {
+        if self.unacked.settle(settlement, self.tx) {
             self.freed = Some(now);
         }
         self.is_proof_due(now, marked)

@@ -26,8 +26,8 @@ pub(super) struct Open {
 pub(super) struct Sent {
     pub(super) of: Open,
     pub(super) outcome: Outcome,
-    /// When the client settled it.
-    pub(super) at: Millis,
+    /// When the channel was first known to have heard of it.
+    heard: Option<Millis>,
 }
 
 /// See the module.
@@ -53,7 +53,7 @@ impl Unacked {
     }
 
     /// The client settled deliveries; false if none. One that the broker refuses (it closes the channel) changes nothing.
-    pub(super) fn settle(&mut self, settlement: Settlement, in_transaction: bool, at: Millis) -> bool {
+    pub(super) fn settle(&mut self, settlement: Settlement, in_transaction: bool) -> bool {
         let Settlement { tag, multiple, requeue } = settlement;
         if tag > self.highest || (tag == 0 && !multiple) {
             return false;
@@ -64,9 +64,9 @@ impl Unacked {
         if multiple {
             let upto = if tag == 0 { u64::MAX } else { tag };
             let end = self.open.partition_point(|open| open.tag <= upto);
-            into.extend(self.open.drain(..end).map(|of| Sent { of, outcome, at }));
+            into.extend(self.open.drain(..end).map(|of| Sent { of, outcome, heard: None }));
         } else if let Some(of) = take(&mut self.open, tag) {
-            into.push(Sent { of, outcome, at });
+            into.push(Sent { of, outcome, heard: None });
         }
         if self.open.is_empty() && self.open.capacity() > 64 {
             self.open = VecDeque::new();
@@ -79,10 +79,22 @@ impl Unacked {
         self.sent.len()
     }
 
-    /// How many of them were sent up to a moment, and when the first behind it was.
-    pub(super) fn sent_until(&self, moment: Millis) -> (usize, Option<Millis>) {
-        let n = self.sent.partition_point(|sent| sent.at <= moment);
-        (n, self.sent.get(n).map(|sent| sent.at))
+    /// When the channel was first known to have heard of the one that waits longest, if it is known.
+    pub(super) fn longest_heard(&self) -> Option<Millis> {
+        self.sent.first()?.heard
+    }
+
+    /// The channel is not known to have heard of all of them.
+    pub(super) fn has_unheard(&self) -> bool {
+        self.sent.last().is_some_and(|sent| sent.heard.is_none())
+    }
+
+    /// The channel has heard of the first `n` of them. Those that it has had since `moment` are confirmed.
+    pub(super) fn heard(&mut self, n: usize, moment: Millis, now: Millis) -> Vec<Sent> {
+        let n = n.min(self.sent.len());
+        self.sent[..n].iter_mut().for_each(|sent| _ = sent.heard.get_or_insert(now));
+        let confirmed = self.sent[..n].partition_point(|sent| sent.heard.is_some_and(|at| at <= moment));
+        self.confirm(confirmed)
     }
 
     /// The first `n` of them are confirmed.
@@ -111,9 +123,9 @@ impl Unacked {
     }
 
     /// basic.recover-async, which has no answer: the same, to be confirmed like a settlement.
-    pub(super) fn recover_async(&mut self, at: Millis) {
+    pub(super) fn recover_async(&mut self) {
         let outcome = Outcome::Requeued;
-        self.sent.extend(self.open.drain(..).map(|of| Sent { of, outcome, at }));
+        self.sent.extend(self.open.drain(..).map(|of| Sent { of, outcome, heard: None }));
     }
 
     /// The broker has taken everything back that is not settled. In a transaction that includes what it settled.
