@@ -33,6 +33,25 @@ fn what_a_lost_broker_had_handed_out() {
     );
 }
 
+/// A broker that stands still: a worker that stays draining says why.
+#[test]
+fn a_broker_that_does_not_answer_is_told() {
+    play(
+        "
+        + c1 10.0.0.5 amqp
+        +12s
+        c1 fetch q
+        drain d all
+        +4s
+        ? 10.0.0.5 draining unblocked
+        +1s
+        ? 10.0.0.5 draining blocked~answered
+        c1 parked
+        ? 10.0.0.5 drained unblocked
+    ",
+    );
+}
+
 /// The ids of messages need not be different: one `correlation_id` may be that of all jobs of a request.
 #[test]
 fn another_job_of_the_same_id_is_not_the_one_that_a_lost_broker_had_handed_out() {

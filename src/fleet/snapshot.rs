@@ -15,6 +15,10 @@ use super::worker::{Key, Worker};
 use crate::job::{ConnId, Evidence, Millis, System};
 use std::borrow::Cow;
 
+/// A marked worker's broker has answered by then, as a rule: Redis within a slice and its jitter, RabbitMQ at once.
+const ANSWERS: Millis = 5_000;
+const UNANSWERED: &str = "its broker has not answered yet: a job may still be on its way to it";
+
 impl Fleet {
     pub(super) fn list(&self, now: Millis, selector: Option<&str>, gone: bool) -> Result<Vec<WorkerView>, DrainError> {
         let selector = selector.map(|text| self.selector(text.trim(), now)).transpose()?;
@@ -76,7 +80,7 @@ impl Fleet {
             oldest_job_seconds: oldest(worker, &verdict, now),
             safe_until: verdict.safe_until,
             drains: worker.drains.iter().filter_map(|no| self.drains.get(no)).map(|d| d.name.clone()).collect(),
-            blocked: self.reasons(worker, &verdict),
+            blocked: self.reasons(worker, &verdict, now),
             since: worker.since,
             estimate: self.estimate(worker, verdict.in_flight, now),
             recent: Vec::new(),
@@ -84,7 +88,7 @@ impl Fleet {
     }
 
     /// Why it cannot be sealed or judged.
-    fn reasons(&self, worker: &Worker, verdict: &Verdict) -> Vec<String> {
+    fn reasons(&self, worker: &Worker, verdict: &Verdict, now: Millis) -> Vec<String> {
         let mut reasons = Vec::new();
         for conn in worker.conns.iter().filter(|_| worker.is_blocked()) {
             let Some(conn) = self.conns.get(conn) else { continue };
@@ -98,6 +102,10 @@ impl Fleet {
         }
         if self.awaiting.contains(&worker.no) {
             reasons.push("the process of a connection is still being looked up".to_owned());
+        }
+        let overdue = worker.marked_at.is_some_and(|at| now >= at + ANSWERS);
+        if reasons.is_empty() && overdue && worker.sums.fetches.at_broker() > 0 {
+            reasons.push(UNANSWERED.to_owned());
         }
         reasons.sort_unstable();
         reasons.dedup();
@@ -157,7 +165,7 @@ impl Fleet {
             state,
             in_flight: verdict.in_flight,
             evidence: verdict.evidence,
-            blocked: self.reasons(worker, verdict),
+            blocked: self.reasons(worker, verdict, now),
             unknown_since: (untold && !time_will_tell).then_some(worker.steady.since),
             hint: if untold { verdict.hint().or_else(|| weaker(drain, verdict)) } else { None },
             oldest_job_seconds: oldest(worker, verdict, now),
