@@ -45,7 +45,7 @@ fn a_broker_that_does_not_answer_is_told() {
         +4s
         ? 10.0.0.5 draining unblocked
         +1s
-        ? 10.0.0.5 draining blocked~answered
+        ? 10.0.0.5 draining blocked~confirmed
         c1 parked
         ? 10.0.0.5 drained unblocked
     ",

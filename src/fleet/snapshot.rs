@@ -17,7 +17,7 @@ use std::borrow::Cow;
 
 /// A marked worker's broker has answered by then, as a rule: Redis within a slice and its jitter, RabbitMQ at once.
 const ANSWERS: Millis = 5_000;
-const UNANSWERED: &str = "its broker has not answered yet: a job may still be on its way to it";
+const UNCONFIRMED: &str = "its broker has not confirmed yet that no more jobs come to it";
 
 impl Fleet {
     pub(super) fn list(&self, now: Millis, selector: Option<&str>, gone: bool) -> Result<Vec<WorkerView>, DrainError> {
@@ -105,7 +105,7 @@ impl Fleet {
         }
         let overdue = worker.marked_at.is_some_and(|at| now >= at + ANSWERS);
         if reasons.is_empty() && overdue && worker.sums.fetches.at_broker() > 0 {
-            reasons.push(UNANSWERED.to_owned());
+            reasons.push(UNCONFIRMED.to_owned());
         }
         reasons.sort_unstable();
         reasons.dedup();
