@@ -27,7 +27,8 @@ struct Kind {
 
 impl Kind {
     fn has(&self, job: &Job) -> bool {
-        self.queue == job.queue && self.name == job.name
+        // jobs of one consumer share the name of their queue
+        (Arc::ptr_eq(&self.queue, &job.queue) || self.queue == job.queue) && self.name == job.name
     }
 }
 

@@ -198,20 +198,21 @@ impl Fleet {
 
     /// Strikes entries out of a ledger. What a scheduler took to push on was never counted as delivered.
     pub(super) fn strike(&mut self, now: Millis, no: WorkerNo, seqs: &[u64], end: JobEnd) {
+        let Some(worker) = self.workers.get_mut(&no) else { return };
+        let mut written = true;
         for seq in seqs {
-            let Some(worker) = self.workers.get_mut(&no) else { return };
             let Some(entry) = worker.ledger.remove(*seq) else { continue };
             if end == JobEnd::Finished {
                 self.durations.note(now, &entry);
             }
-            let written = Fact::End.append(&mut self.journal, worker, *seq, &entry);
+            written &= Fact::End.append(&mut self.journal, worker, *seq, &entry);
             if entry.stage != Stage::Taken {
                 self.tally.add(worker.system, Some(end));
             }
             worker.recent.note(now, entry, end);
-            if !written {
-                self.journal_worker(no);
-            }
+        }
+        if !written {
+            self.journal_worker(no);
         }
     }
 
