@@ -6,8 +6,8 @@ use mio::event::Event;
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendFlags, recv, send};
-use std::io::{self, Read, Write};
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, recv, send, sendmsg};
+use std::io::{self, IoSlice, Read, Write};
 use std::net::Shutdown;
 use std::os::fd::AsRawFd;
 use std::pin::Pin;
@@ -75,14 +75,15 @@ impl Read for Socket {
     }
 }
 
-impl Write for Socket {
+impl Socket {
+    /// Writes `length` bytes, or as many as the kernel takes.
     #[inline]
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+    fn put(&mut self, length: usize, send: impl Fn(&socket2::Socket) -> Result<usize, Errno>) -> io::Result<usize> {
         while self.writable {
-            match send(&self.stream, bytes, SendFlags::NOSIGNAL) {
+            match send(&self.stream) {
                 Ok(number) => {
                     // it took less than it was given: it is full
-                    self.writable = number == bytes.len();
+                    self.writable = number == length;
                     return Ok(number);
                 }
                 Err(Errno::WOULDBLOCK) => self.writable = false,
@@ -91,6 +92,19 @@ impl Write for Socket {
             }
         }
         Err(io::ErrorKind::WouldBlock.into())
+    }
+}
+
+impl Write for Socket {
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.put(bytes.len(), |stream| send(stream, bytes, SendFlags::NOSIGNAL))
+    }
+
+    fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        let length = pieces.iter().map(|piece| piece.len()).sum();
+        let nothing_else = SendAncillaryBuffer::default;
+        self.put(length, |stream| sendmsg(stream, pieces, &mut nothing_else(), SendFlags::NOSIGNAL))
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -118,6 +132,18 @@ impl AsyncWrite for Socket {
     #[inline]
     fn poll_write(mut self: Pin<&mut Self>, _cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         poll(self.write(bytes))
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        _cx: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        poll(self.write_vectored(pieces))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
     }
 
     fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -3,7 +3,7 @@
 use super::pump::Stream;
 use super::secure::SecureSocket;
 use super::socket::Socket;
-use std::io;
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -51,6 +51,21 @@ impl AsyncWrite for Wire {
             Wire::Plain(socket) => Pin::new(socket).poll_write(cx, bytes),
             Wire::Secure(secure) => Pin::new(&mut **secure).poll_write(cx, bytes),
         }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Wire::Plain(socket) => Pin::new(socket).poll_write_vectored(cx, pieces),
+            Wire::Secure(secure) => Pin::new(&mut **secure).poll_write_vectored(cx, pieces),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        matches!(self, Wire::Plain(_))
     }
 
     #[inline]

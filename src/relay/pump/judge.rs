@@ -4,7 +4,7 @@ use super::super::lane::Input;
 use super::news::{News, take_facts};
 use super::{FactSink, Pump, READ, Scratch, Stream};
 use crate::gate::{Action, Gate, GateError, Side};
-use std::ops::Range;
+use std::io::IoSlice;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tokio::io::ReadBuf;
@@ -13,8 +13,33 @@ use tokio::io::ReadBuf;
 pub(super) const HELD_LIMIT: usize = 16 * 1024;
 /// Bytes that the gate may leave unconsumed while it wants more.
 const CARRY_LIMIT: usize = 1 << 20;
+/// Given to the kernel with one call, at most: what is left out of a read, or put in, makes two or three of it.
+const PIECES: usize = 8;
 /// Answers of the gate's own that may wait for a side that does not read, before it is not read either.
 const ANSWERS_LIMIT: usize = 64 * 1024;
+
+/// Pieces that go to one side in a row.
+struct Row<'a> {
+    to: Side,
+    pieces: [IoSlice<'a>; PIECES],
+    number: usize,
+}
+
+impl<'a> Row<'a> {
+    fn to(to: Side) -> Row<'a> {
+        Row { to, pieces: [IoSlice::new(&[]); PIECES], number: 0 }
+    }
+
+    /// False if it goes to the other side, or there is no room.
+    fn push(&mut self, to: Side, piece: &'a [u8]) -> bool {
+        let fits = to == self.to && self.number < PIECES;
+        if fits {
+            self.pieces[self.number] = IoSlice::new(piece);
+            self.number += 1;
+        }
+        fits
+    }
+}
 
 impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
     /// Reads from one side and lets the gate judge, or tells the gate that the side has ended. False if nothing could
@@ -237,33 +262,38 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
         }
     }
 
-    /// Forwards in a row become one write.
+    /// What goes to one side without anything to the other in between becomes one write.
     fn act_in_order(&mut self, cx: &mut Context<'_>, actions: &[Action], from: Side, input: &[u8]) {
-        let mut run: Range<usize> = 0..0;
+        let mut row = Row::to(from.other());
         for action in actions {
-            match action {
+            let (to, piece) = match action {
                 // to be told, or behind the end
-                Action::Event(_) => (),
-                Action::Forward(range) if range.start == run.end => run.end = range.end,
-                // was a fact
-                Action::Forward(range) if range.is_empty() => (),
-                Action::Forward(range) => {
-                    let done = std::mem::replace(&mut run, range.clone());
-                    self.send(cx, from.other(), input.get(done).unwrap_or_default());
-                }
-                Action::Send { to, bytes } => {
-                    let done = std::mem::replace(&mut run, 0..0);
-                    run = done.end..done.end;
-                    self.send(cx, from.other(), input.get(done).unwrap_or_default());
-                    self.send(cx, *to, bytes);
-                }
+                Action::Event(_) => continue,
+                Action::Forward(range) => (from.other(), input.get(range.clone()).unwrap_or_default()),
+                Action::Send { to, bytes } => (*to, &bytes[..]),
                 Action::Close(result) => {
                     self.close(result.clone());
                     break;
                 }
+            };
+            // one that is empty was a fact
+            if !piece.is_empty() && !row.push(to, piece) {
+                self.send_row(cx, &row);
+                row = Row::to(to);
+                row.push(to, piece);
             }
         }
-        self.send(cx, from.other(), input.get(run).unwrap_or_default());
+        self.send_row(cx, &row);
+    }
+
+    fn send_row(&mut self, cx: &mut Context<'_>, row: &Row<'_>) {
+        let lane = &mut self.lanes[row.to as usize];
+        match (&row.pieces[..row.number], row.to) {
+            ([], _) => (),
+            ([piece], to) => self.send(cx, to, piece),
+            (pieces, Side::Client) => lane.send_all(&mut self.parts.client, cx, pieces),
+            (pieces, Side::Broker) => lane.send_all(&mut self.parts.broker, cx, pieces),
+        }
     }
 
     fn send(&mut self, cx: &mut Context<'_>, to: Side, bytes: &[u8]) {
