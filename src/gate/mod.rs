@@ -117,6 +117,12 @@ pub trait Gate {
         false
     }
 
+    /// The broker takes each job back that its client has not acknowledged when it goes: what is handed to one that has
+    /// gone already is not lost.
+    fn takes_back(&self) -> bool {
+        false
+    }
+
     /// The client has gone, and the broker may still hand out a job for it, which would be lost if the connection was closed
     /// now.
     fn may_get_job(&self) -> bool {

@@ -221,8 +221,8 @@ impl<G: Gate + Send + 'static> Life for Open<G> {
         self.outcome(closed)
     }
 
-    fn hand_over(&mut self, facts: &mut Vec<(ConnId, JobEvent)>) {
-        self.pump.hand_over(facts);
+    fn hand_over(&mut self, facts: &mut Vec<(ConnId, JobEvent)>) -> bool {
+        self.pump.hand_over(facts)
     }
 
     fn resume(&mut self, now: Millis, cx: &mut Context<'_>, asked: bool) -> Turn {
@@ -319,10 +319,11 @@ impl Facts {
 }
 
 impl pump::FactSink for Facts {
-    fn events(&mut self, events: &mut Vec<JobEvent>) {
-        events.retain(|event| self.count(event));
-        if !events.is_empty() {
-            self.hub.with_fleet(|fleet, now| events.drain(..).for_each(|event| fleet.event(now, self.conn, event)));
+    fn events(&mut self, events: impl Iterator<Item = JobEvent>) {
+        let (hub, conn) = (self.hub.clone(), self.conn);
+        let mut news = events.filter(|event| self.count(event)).peekable();
+        if news.peek().is_some() {
+            hub.with_fleet(|fleet, now| news.for_each(|event| fleet.event(now, conn, event)));
         }
     }
 

@@ -79,8 +79,8 @@ impl Stream for DuplexStream {}
 
 /// Where the facts go that a gate tells.
 pub trait FactSink: Send {
-    /// In the order of the bytes, to be taken out. Those behind the facts are written after it returns.
-    fn events(&mut self, events: &mut Vec<JobEvent>);
+    /// In the order of the bytes. Those behind the facts are written after it returns.
+    fn events(&mut self, events: impl Iterator<Item = JobEvent>);
     /// The same for one that somebody else tells, together with those of other connections: it is appended.
     fn hand_over(&mut self, event: JobEvent, facts: &mut Vec<(ConnId, JobEvent)>);
 }

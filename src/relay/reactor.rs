@@ -43,9 +43,11 @@ pub trait Life: Send {
     fn sockets(&mut self) -> [&mut Socket; 2];
     /// Does what can be done now. It is not earlier than `now`.
     fn turn(&mut self, now: Millis, cx: &mut Context<'_>) -> Turn;
-    /// It is parked: appends what it has to tell. Others may do so too before it is told.
-    fn hand_over(&mut self, facts: &mut Vec<(ConnId, JobEvent)>);
-    /// What it handed over has been told: goes on. `asked`: its sockets have been noted as the kernel knew them then.
+    /// It is parked: appends what it has to tell. Others may do so too before it is told. True if it must know, before it
+    /// goes on, who has left.
+    fn hand_over(&mut self, facts: &mut Vec<(ConnId, JobEvent)>) -> bool;
+    /// What it handed over has been told: goes on. `asked`: its sockets have been noted as the kernel knew them then, which
+    /// is so if any of those that were parked wanted it.
     fn resume(&mut self, now: Millis, cx: &mut Context<'_>, asked: bool) -> Turn;
     /// When it wants its next turn whatever happens, if it has not said so before.
     fn timer(&mut self) -> Option<Millis>;
@@ -174,8 +176,10 @@ pub(super) struct Reactor {
     parked: Vec<usize>,
     /// Empty, but for its room, unless those in it are being resumed.
     resuming: Vec<usize>,
-    /// So many of them have handed over what they have to tell.
+    /// So many of them have handed over what they have to tell,
     handed: usize,
+    /// and one of them must know who has left.
+    wary: bool,
     /// How often it could not be told.
     put_off: u32,
     tell: Tell,
@@ -203,6 +207,7 @@ impl Reactor {
             parked: Vec::new(),
             resuming: Vec::new(),
             handed: 0,
+            wary: false,
             put_off: 0,
             tell,
             facts: Vec::new(),
@@ -263,15 +268,15 @@ impl Reactor {
         Ok(number < EVENTS)
     }
 
-    /// Tells what the parked have to tell, looks who has left meanwhile, and lets them go on. If it cannot be told at the
-    /// moment all of them wait, and nobody else does. True if it has looked at the kernel.
+    /// Tells what the parked have to tell, looks who has left meanwhile if one of them must know, and lets them go on. If it
+    /// cannot be told at the moment all of them wait, and nobody else does. True if it has looked at the kernel.
     fn tell_together(&mut self, events: &mut Events) -> io::Result<bool> {
-        let (slots, facts, tell) = (&mut self.slots, &mut self.facts, &self.tell);
+        let (slots, facts, tell, wary) = (&mut self.slots, &mut self.facts, &self.tell, &mut self.wary);
         let (unheard, at_once) = (&self.parked[self.handed..], self.put_off >= PUT_OFF_AT_MOST);
         let told = catch_unwind(AssertUnwindSafe(|| {
             for key in unheard {
                 if let Some(slot) = slots.get_mut(*key) {
-                    slot.life.hand_over(facts);
+                    *wary |= slot.life.hand_over(facts);
                 }
             }
             tell(facts, at_once)
@@ -281,6 +286,7 @@ impl Reactor {
             self.put_off += 1;
             return Ok(false);
         }
+        let wary = mem::take(&mut self.wary);
         (self.handed, self.put_off) = (0, 0);
         let mut parked = mem::replace(&mut self.parked, mem::take(&mut self.resuming));
         // none of what was not told may go on
@@ -289,11 +295,11 @@ impl Reactor {
             parked.into_iter().for_each(|slot| self.remove(slot, false));
             return Ok(false);
         }
-        let asked = self.look(events, Some(Duration::ZERO))?;
+        let asked = wary && self.look(events, Some(Duration::ZERO))?;
         let now = self.now;
         parked.drain(..).for_each(|slot| self.give_turn(slot, |life, cx| life.resume(now, cx, asked)));
         self.resuming = parked;
-        Ok(true)
+        Ok(wary)
     }
 
     fn note(&mut self, key: usize, side: usize, event: &Event) {

@@ -261,8 +261,8 @@ impl AsyncWrite for Leaving {
     }
 }
 
-#[tokio::test]
-async fn a_job_is_not_handed_to_a_client_that_has_left() {
+/// A job comes for such a client: how many bytes it was handed, as its gate heard at its end.
+async fn handed_to_one_that_leaves(takes_back: bool) -> u64 {
     let job = |key: &str| Job {
         key: JobKey::Text(key.into()),
         id: String::new(),
@@ -271,6 +271,7 @@ async fn a_job_is_not_handed_to_a_client_that_has_left() {
         eta: None,
     };
     let mut gate = pass();
+    gate.state.lock().expect("sound").takes_back = takes_back;
     gate.input = Box::new(move |_, side, bytes, out| {
         if side == Side::Broker && bytes.starts_with(b"job") {
             out.push(Action::Event(JobEvent::Delivered(job("k"))));
@@ -295,8 +296,19 @@ async fn a_job_is_not_handed_to_a_client_that_has_left() {
     pump.until(|state| state.calls.last().is_some_and(|call| call == "Broker job")).await;
     drop(client);
     let closed = pump.closed().await;
-    assert_eq!((closed.by, closed.to_client), (ClosedBy::Client, 2));
-    assert_eq!(*told.lock().expect("sound"), Some(2));
+    let told = told.lock().expect("sound").expect("told");
+    assert_eq!((closed.by, closed.to_client), (ClosedBy::Client, told));
+    told
+}
+
+#[tokio::test]
+async fn a_job_is_not_handed_to_a_client_that_has_left() {
+    assert_eq!(handed_to_one_that_leaves(false).await, 2);
+}
+
+#[tokio::test]
+async fn nobody_looks_who_has_left_where_the_broker_takes_its_job_back() {
+    assert_eq!(handed_to_one_that_leaves(true).await, 5);
 }
 
 /// A pipeline of more than the pump keeps, behind a fetch that is held for ever: the client's end lies beyond what is read.

@@ -36,8 +36,9 @@ impl Life for Actor {
         (self.act)(cx)
     }
 
-    fn hand_over(&mut self, facts: &mut Vec<(ConnId, JobEvent)>) {
+    fn hand_over(&mut self, facts: &mut Vec<(ConnId, JobEvent)>) -> bool {
         facts.push((ConnId(1), JobEvent::Opaque));
+        true
     }
 
     fn resume(&mut self, _now: Millis, _cx: &mut Context<'_>, _asked: bool) -> Turn {

@@ -22,6 +22,7 @@ pub(crate) struct State {
     pub(crate) boundary: bool,
     pub(crate) broker_leaves: bool,
     pub(crate) may_get_job: bool,
+    pub(crate) takes_back: bool,
     pub(crate) next_timeout: Option<Millis>,
     pub(crate) flushed: u64,
     pub(crate) now: Millis,
@@ -46,6 +47,7 @@ pub(crate) fn pass() -> TestGate {
             boundary: true,
             broker_leaves: false,
             may_get_job: false,
+            takes_back: false,
             next_timeout: None,
             flushed: 0,
             now: 0,
@@ -132,6 +134,10 @@ impl Gate for TestGate {
 
     fn may_get_job(&self) -> bool {
         self.with(|state| state.may_get_job)
+    }
+
+    fn takes_back(&self) -> bool {
+        self.with(|state| state.takes_back)
     }
 
     fn broker_leaves(&self) -> bool {

@@ -21,8 +21,8 @@ pub(crate) type Facts = Box<dyn FnMut(JobEvent) + Send>;
 pub(crate) struct Sink(pub(crate) Facts, pub(crate) Arc<Mutex<State>>);
 
 impl FactSink for Sink {
-    fn events(&mut self, events: &mut Vec<JobEvent>) {
-        for event in events.drain(..) {
+    fn events(&mut self, events: impl Iterator<Item = JobEvent>) {
+        for event in events {
             match event {
                 JobEvent::MarkTaken => self.1.lock().expect("no panic before").calls.push("mark taken".into()),
                 event => (self.0)(event),

@@ -17,6 +17,8 @@ struct Teller {
     number: u64,
     sockets: [Socket; 2],
     story: Story,
+    /// It must know who has left.
+    wary: bool,
     /// Instead of closing.
     breaks: bool,
 }
@@ -30,8 +32,9 @@ impl Life for Teller {
         Turn::Parked
     }
 
-    fn hand_over(&mut self, facts: &mut Vec<(ConnId, JobEvent)>) {
+    fn hand_over(&mut self, facts: &mut Vec<(ConnId, JobEvent)>) -> bool {
         facts.push((ConnId(self.number), JobEvent::Opaque));
+        self.wary
     }
 
     fn resume(&mut self, _now: Millis, _cx: &mut Context<'_>, asked: bool) -> Turn {
@@ -52,7 +55,7 @@ impl Life for Teller {
 async fn teller(number: u64, story: &Story) -> Box<Teller> {
     let (one, other) = pair().await;
     let sockets = [one, other].map(|socket| Socket::new(socket.into_std().expect("a socket")));
-    Box::new(Teller { number, sockets, story: story.clone(), breaks: false })
+    Box::new(Teller { number, sockets, story: story.clone(), wary: true, breaks: false })
 }
 
 /// Writes down what it is told. It breaks at connection 13, and waits at connection 0 until `go` comes.
@@ -92,6 +95,24 @@ async fn what_several_have_to_tell_is_told_together_before_they_go_on() {
     heard(&hear, "0 closes");
     let story = heard(&hear, "2 closes");
     assert_eq!(story[..2], ["told [1, 2]", "1 goes on, asked true"]);
+}
+
+#[tokio::test]
+async fn the_kernel_is_asked_who_has_left_only_for_one_that_must_know() {
+    let ((story, hear), (go, wait)) = (channel(), channel());
+    let threads = Threads::start(1, Clock::start(), tell(story.clone(), wait)).expect("started");
+    let careless = async |number| {
+        let mut teller = teller(number, &story).await;
+        teller.wary = false;
+        teller
+    };
+    threads.enter(0, careless(0).await);
+    heard(&hear, "told [0]");
+    threads.enter(0, careless(1).await);
+    threads.enter(0, teller(2, &story).await);
+    go.send(()).expect("heard");
+    assert_eq!(heard(&hear, "0 closes"), ["0 goes on, asked false", "0 closes"]);
+    assert_eq!(heard(&hear, "2 closes")[..2], ["told [1, 2]", "1 goes on, asked true"]);
 }
 
 /// What was not told must not go on: a job would reach its worker and stand in no ledger.

@@ -143,8 +143,8 @@ impl Life for Driven {
         self.outcome(closed)
     }
 
-    fn hand_over(&mut self, facts: &mut Vec<(ConnId, JobEvent)>) {
-        self.0.hand_over(facts);
+    fn hand_over(&mut self, facts: &mut Vec<(ConnId, JobEvent)>) -> bool {
+        self.0.hand_over(facts)
     }
 
     fn resume(&mut self, now: Millis, cx: &mut Context<'_>, asked: bool) -> Turn {

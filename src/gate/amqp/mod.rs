@@ -308,6 +308,11 @@ impl Gate for AmqpGate {
         self.broker_leaves
     }
 
+    /// What is taken without acknowledgement is none of the jobs that are told.
+    fn takes_back(&self) -> bool {
+        true
+    }
+
     fn mark(&mut self, now: Millis, marked: bool, out: &mut Vec<Action>) {
         self.now = now;
         if self.marked == marked {

@@ -148,7 +148,7 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
         }
         let input = &scratch.buffer[..whole];
         let consumed = self.parts.gate.input(self.now, side, input, &mut scratch.actions).min(whole);
-        match News::among(&scratch.actions) {
+        match self.news(&scratch.actions) {
             News::None => self.act(cx, &scratch.actions, side, input),
             news if self.park(cx, side, scratch, news, consumed, whole) => return,
             _ => self.carry_out(cx, scratch, side, whole),
@@ -227,14 +227,12 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
     /// Carries out what the gate ordered about the first `whole` bytes of the buffer, which `from` sent. All facts are told
     /// first, together: each telling is a turn with the fleet, and a line in the journal.
     pub(super) fn carry_out(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch, from: Side, whole: usize) {
-        let news = News::among(&scratch.actions);
+        let news = self.news(&scratch.actions);
         if news > News::None {
             if news == News::Job {
                 self.look_before_delivery(false);
             }
-            let mut events = Vec::with_capacity(scratch.actions.len());
-            take_facts(&mut scratch.actions, |event| events.push(event));
-            self.parts.facts.events(&mut events);
+            self.parts.facts.events(take_facts(&mut scratch.actions));
         }
         self.act(cx, &scratch.actions, from, &scratch.buffer[..whole]);
         scratch.actions.clear();

@@ -1,7 +1,8 @@
 //! The facts among what a gate has ordered: what kind they are of, and how they are taken out.
 //! What lies behind a close will not be carried out, and is not told either.
 
-use crate::gate::Action;
+use super::Pump;
+use crate::gate::{Action, Gate};
 use crate::job::JobEvent;
 
 /// What is to be told. The later ones say more.
@@ -13,7 +14,7 @@ pub(super) enum News {
     Asked,
     /// Something else, and no job.
     Other,
-    /// A job, among other things.
+    /// A job that is lost with a client which has left, among other things.
     Job,
 }
 
@@ -34,17 +35,23 @@ impl News {
     }
 }
 
-/// Takes the facts out, in their order. Nothing to be done is left in their place.
-pub(super) fn take_facts(actions: &mut [Action], mut tell: impl FnMut(JobEvent)) {
-    for action in actions {
-        match action {
-            Action::Close(_) => return,
-            Action::Event(_) => {
-                if let Action::Event(event) = std::mem::replace(action, Action::Forward(0..0)) {
-                    tell(event);
-                }
-            }
-            _ => (),
+impl<C, B, G: Gate, F> Pump<C, B, G, F> {
+    /// What is to be told of what the gate has ordered.
+    #[inline]
+    pub(super) fn news(&self, actions: &[Action]) -> News {
+        match News::among(actions) {
+            News::Job if self.parts.gate.takes_back() => News::Other,
+            news => news,
         }
     }
+}
+
+/// Takes the facts out, in their order. Nothing to be done is left in their place.
+pub(super) fn take_facts(actions: &mut [Action]) -> impl Iterator<Item = JobEvent> {
+    let ordered = actions.iter_mut().take_while(|action| !matches!(action, Action::Close(_)));
+    let facts = ordered.filter(|action| matches!(action, Action::Event(_)));
+    facts.filter_map(|action| match std::mem::replace(action, Action::Forward(0..0)) {
+        Action::Event(event) => Some(event),
+        _ => None,
+    })
 }

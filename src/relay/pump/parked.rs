@@ -1,7 +1,8 @@
 //! A read with facts in it waits, judged and not yet written, until the facts of all connections of the thread that have
-//! any have been told together: one turn with the fleet and one write to the journal for all of them, and one question to
-//! the kernel who has left meanwhile. See `super::super::reactor`. That a fetch was asked may be told after its bytes were written:
-//! nothing else happens on the connection until then, and a mark is in force only when the connection has said so after that.
+//! any have been told together: one turn with the fleet and one write to the journal for all of them, and, if a job is among
+//! them that would be lost with its client, one question to the kernel who has left meanwhile. See `super::super::reactor`.
+//! That a fetch was asked may be told after its bytes were written: nothing else happens on the connection until then, and a
+//! mark is in force only when the connection has said so after that.
 
 use super::news::{News, take_facts};
 use super::{Closed, FactSink, Pump, SCRATCH, Scratch, Stream};
@@ -60,11 +61,12 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
         self.parked.as_ref().is_some_and(|parked| parked.until.is_none())
     }
 
-    /// The facts that wait, in their order behind what is there.
-    pub fn hand_over(&mut self, facts: &mut Vec<(ConnId, JobEvent)>) {
-        if let Some(parked) = &mut self.parked {
-            take_facts(&mut parked.actions, |fact| self.parts.facts.hand_over(fact, facts));
-        }
+    /// The facts that wait, in their order behind what is there. True if a job is handed over next, which would be lost with
+    /// a client that has left.
+    pub fn hand_over(&mut self, facts: &mut Vec<(ConnId, JobEvent)>) -> bool {
+        let Some(parked) = &mut self.parked else { return false };
+        take_facts(&mut parked.actions).for_each(|fact| self.parts.facts.hand_over(fact, facts));
+        parked.news == News::Job
     }
 
     /// The facts have been told: does what is left of the read, and goes on as [`Pump::turn`] does. `asked`: both streams
@@ -106,9 +108,7 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
     /// Tells the facts that wait without those of others. False if none do.
     pub(super) fn tell_parked(&mut self) -> bool {
         if let Some(parked) = &mut self.parked {
-            let mut events = Vec::new();
-            take_facts(&mut parked.actions, |fact| events.push(fact));
-            self.parts.facts.events(&mut events);
+            self.parts.facts.events(take_facts(&mut parked.actions));
         }
         self.is_parked()
     }
@@ -116,7 +116,7 @@ impl<C: Stream, B: Stream, G: Gate, F: FactSink> Pump<C, B, G, F> {
     /// What the gate ordered without having read anything waits like a read if there are facts in it: a drain or a
     /// time-out may concern thousands of connections. Else it is carried out, and this is false.
     pub(super) fn parks_orders(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) -> bool {
-        let news = News::among(&scratch.actions);
+        let news = self.news(&scratch.actions);
         let parked = news > News::None && self.park(cx, Side::Client, scratch, news, 0, 0);
         if !parked {
             self.carry_out_orders(cx, scratch);
