@@ -70,27 +70,30 @@ fn is_sealed(state: WorkerState) -> bool {
 }
 
 /// Counts what a gate saw and the fleet does not tell.
+#[inline]
 pub fn connection_event(system: System, event: &JobEvent) {
     match event {
         JobEvent::FetchAsked { place: Place::Gate, .. } | JobEvent::FetchMoved { to: Place::Gate } => {
-            counter!("draingate_fetches_held_total", "system" => system.as_str()).increment(1);
+            one_more("draingate_fetches_held_total", "system", system.as_str());
         }
-        JobEvent::FetchRewritten { .. } => {
-            counter!("draingate_fetches_rewritten_total", "system" => system.as_str()).increment(1);
-        }
+        JobEvent::FetchRewritten { .. } => one_more("draingate_fetches_rewritten_total", "system", system.as_str()),
         JobEvent::Orphan(fate) => {
-            counter!("draingate_orphan_replies_total", "action" => fate.as_str()).increment(1);
+            one_more("draingate_orphan_replies_total", "action", fate.as_str());
             if *fate == Fate::Lost {
                 let system = system.as_str();
                 tracing::warn!(system, "a job that came for a client that had vanished could not be put back");
             }
         }
-        JobEvent::UnknownScript => {
-            counter!("draingate_unknown_scripts_total", "system" => system.as_str()).increment(1);
-        }
+        JobEvent::UnknownScript => one_more("draingate_unknown_scripts_total", "system", system.as_str()),
         JobEvent::Opaque => gauge!("draingate_opaque_connections").increment(1),
         _ => (),
     }
+}
+
+/// Of what hardly any event is.
+#[cold]
+fn one_more(name: &'static str, label: &'static str, value: &'static str) {
+    counter!(name, label => value).increment(1);
 }
 
 /// Counts why a gate gave a connection up.
