@@ -68,9 +68,6 @@ impl Unacked {
         } else if let Some(of) = take(&mut self.open, tag) {
             into.push(Sent { of, outcome, heard: None });
         }
-        if self.open.is_empty() && self.open.capacity() > 64 {
-            self.open = VecDeque::new();
-        }
         self.open.len() < before
     }
 
@@ -99,11 +96,12 @@ impl Unacked {
 
     /// The first `n` of them are confirmed.
     pub(super) fn confirm(&mut self, n: usize) -> Vec<Sent> {
-        let confirmed = self.sent.drain(..n.min(self.sent.len())).collect();
-        if self.sent.is_empty() && self.sent.capacity() > 64 {
-            self.sent = Vec::new();
+        // not each time that nothing is open: what comes within the next moment would ask for it again
+        if self.open.is_empty() && self.open.capacity() > 64 {
+            self.open = VecDeque::new();
         }
-        confirmed
+        let later = self.sent.split_off(n.min(self.sent.len()));
+        std::mem::replace(&mut self.sent, later)
     }
 
     /// tx.commit-ok: what the transaction settled is confirmed.
