@@ -4,10 +4,12 @@
 //! events into the truth about workers; neither knows the other, both know this file.
 
 mod evidence;
+mod outcome;
 mod protocol;
 mod report;
 
 pub use evidence::Evidence;
+pub use outcome::{Outcome, Settling};
 pub use protocol::Protocol;
 pub use report::Report;
 
@@ -181,15 +183,6 @@ pub enum FetchEnd {
     Vanished,
 }
 
-/// How a job left the worker, as the broker confirmed it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// Done, well or badly: the job system will not run it again by itself.
-    Finished,
-    /// Given back to the queue by the worker.
-    Requeued,
-}
-
 /// What a command that is no fetch to the gate has brought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Found {
@@ -291,6 +284,13 @@ pub enum JobEvent {
         key: JobKey,
         /// How.
         outcome: Outcome,
+    },
+    /// Each of these has been acknowledged or is over, as RabbitMQ confirms it: many at a time.
+    Settled {
+        /// The jobs, none of them twice.
+        keys: Vec<JobKey>,
+        /// How.
+        how: Settling,
     },
     /// It stands in its queue again, and whoever has it may still be at it: Celery gives back what it does not run any more
     /// when it stops, and whatever has not been acknowledged within the visibility time-out.

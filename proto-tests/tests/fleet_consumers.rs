@@ -1,6 +1,6 @@
 //! Consumers on RabbitMQ: what they have in hand, and what becomes of it when the broker goes.
 
-use draingate::job::{ConnId, Job, JobEvent, JobKey, Outcome};
+use draingate::job::{ConnId, Job, JobEvent, JobKey, Outcome, Settling};
 use proto_tests::fleet_script::{ZERO, play};
 
 /// The broker's restart: what was in hand may be the only copy, until the broker hands it out again, to whomever.
@@ -167,6 +167,35 @@ fn a_whole_queue_in_one_hand() {
         script.fleet.event(ZERO, ConnId(1), JobEvent::Ended { key: key(tag), outcome: Outcome::Finished });
     }
     script.play("? 10.0.0.5 drained exact");
+}
+
+/// As it comes from one channel, with what the gate had not seen delivered, too.
+#[test]
+fn what_is_settled_together_is_settled_one_by_one() {
+    let key = |tag| JobKey::Delivery { seed: 7, channel: 1, tag };
+    for (how, unseen) in [Settling::Acked, Settling::Ended(Outcome::Finished), Settling::Ended(Outcome::Requeued)]
+        .into_iter()
+        .flat_map(|how| [(how, 1), (how, 9)])
+    {
+        let keys = [key(2), key(3), key(unseen), key(5)];
+        let one = |key| match how {
+            Settling::Acked => JobEvent::Acked(key),
+            Settling::Ended(outcome) => JobEvent::Ended { key, outcome },
+        };
+        let told = |events: Vec<JobEvent>| {
+            let mut script = play("+ c1 10.0.0.5 amqp\nc1 fetch q");
+            for tag in 1..=5 {
+                let (id, name) = (format!("id{tag}"), "add".to_owned());
+                let job = Job { key: key(tag), id, name, queue: "q".into(), eta: None };
+                script.fleet.event(ZERO, ConnId(1), JobEvent::Delivered(job));
+            }
+            events.into_iter().for_each(|event| script.fleet.event(ZERO, ConnId(1), event));
+            let worker = script.fleet.workers(ZERO, None, false).expect("all")[0].id.0.clone();
+            (script.fleet.worker(ZERO, &worker), script.fleet.export_journal(), script.fleet.take_effects())
+        };
+        let together = told(vec![JobEvent::Settled { keys: keys.to_vec(), how }]);
+        assert_eq!(together, told(keys.into_iter().map(one).collect()), "{how:?} {unseen}");
+    }
 }
 
 /// Acknowledgements say nothing of what came another way, from Redis or unseen.

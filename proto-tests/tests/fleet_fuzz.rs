@@ -7,7 +7,8 @@
 use draingate::fleet::view::WorkerState;
 use draingate::fleet::{ClosedBy, DrainRequest, Effect, Fleet, FleetSettings, Peer, Process, Ttl};
 use draingate::job::{
-    ConnId, Evidence, FetchEnd, Found, Job, JobEvent, JobKey, Millis, Outcome, Place, Protocol, Report, System,
+    ConnId, Evidence, FetchEnd, Found, Job, JobEvent, JobKey, Millis, Outcome, Place, Protocol, Report, Settling,
+    System,
 };
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,6 +39,11 @@ fn job() -> impl Strategy<Value = Job> {
     )
 }
 
+fn settling() -> impl Strategy<Value = Settling> {
+    let ended = [Outcome::Finished, Outcome::Requeued].map(Settling::Ended);
+    prop_oneof![Just(Settling::Acked), Just(ended[0]), Just(ended[1])]
+}
+
 fn event() -> impl Strategy<Value = JobEvent> {
     let system = prop_oneof![Just(System::Celery), Just(System::Sidekiq)];
     let key = (0_u8..6).prop_map(|n| JobKey::Text(format!("k{n}")));
@@ -61,6 +67,9 @@ fn event() -> impl Strategy<Value = JobEvent> {
         6 => key.clone().prop_map(JobEvent::Acked),
         2 => (key.clone(), any::<bool>()).prop_map(|(key, requeued)| JobEvent::Ended {
             key, outcome: if requeued { Outcome::Requeued } else { Outcome::Finished }
+        }),
+        2 => (prop::collection::btree_set(key.clone(), 1..4), settling()).prop_map(|(keys, how)| JobEvent::Settled {
+            keys: keys.into_iter().collect(), how
         }),
         1 => key.clone().prop_map(JobEvent::Popped),
         1 => prop_oneof![Just(Found::Nothing), Just(Found::Something), Just(Found::Job)]

@@ -21,6 +21,7 @@ impl Fleet {
             JobEvent::Delivered(job) => self.delivered(now, id, job, Stage::Delivered),
             JobEvent::Acked(key) => self.acked(now, id, key),
             JobEvent::Ended { key, outcome } => self.ended(now, id, key, outcome),
+            JobEvent::Settled { keys, how } => self.settled(now, id, keys, how),
             other => self.happened_rarely(now, id, other),
         }
         self.touched(now, id);
@@ -80,7 +81,7 @@ impl Fleet {
             JobEvent::Orphan(_) | JobEvent::UnknownScript => {}
             // not rare
             JobEvent::FetchAsked { .. } | JobEvent::FetchMoved { .. } | JobEvent::FetchAnswered { .. } => {}
-            JobEvent::Delivered(_) | JobEvent::Acked(_) | JobEvent::Ended { .. } => {}
+            JobEvent::Delivered(_) | JobEvent::Acked(_) | JobEvent::Ended { .. } | JobEvent::Settled { .. } => {}
             JobEvent::MarkTaken => self.confirmed(id),
             JobEvent::PausesTaken { number, open } => self.pauses_taken(id, number, open),
         }

@@ -10,7 +10,7 @@ use super::strays::Stray;
 use super::view::JobEnd;
 use super::whole::Adopted;
 use super::worker::{Worker, WorkerNo};
-use crate::job::{ConnId, Found, Job, JobKey, Millis, Outcome, Protocol, System};
+use crate::job::{ConnId, Found, Job, JobKey, Millis, Outcome, Protocol, Settling, System};
 use globset::GlobSet;
 
 /// A ledger keeps at most so many jobs whose end nobody will tell. Each delivery and each ack strikes out what is beyond:
@@ -130,13 +130,26 @@ impl Fleet {
         let Some(seq) = worker.ledger.any(&key) else {
             return self.stray(now, id, Stray::Ended(key, end, now));
         };
-        match outcome {
-            Outcome::Finished => (conn.acks, worker.past.acks) = (conn.acks + 1, worker.past.acks + 1),
-            // it may have begun, and need not have
-            Outcome::Requeued => worker.past.runs_ahead = true,
-        }
+        note_ends(conn, worker, outcome, 1);
         worker.bump(now);
         self.over(now, no, seq, end);
+    }
+
+    /// The broker has confirmed what became of several jobs.
+    pub(super) fn settled(&mut self, now: Millis, id: ConnId, keys: Vec<JobKey>, how: Settling) {
+        let Settling::Ended(outcome) = how else {
+            return keys.into_iter().for_each(|key| self.acked(now, id, key));
+        };
+        let Some((conn, worker)) = self.pair(id) else { return };
+        let seqs: Vec<u64> = keys.iter().filter_map(|key| worker.ledger.any(key)).collect();
+        // each by itself where one is not there, or where its result says what it means
+        if seqs.len() < keys.len() || worker.system == System::Taskiq {
+            return keys.into_iter().for_each(|key| self.ended(now, id, key, outcome));
+        }
+        note_ends(conn, worker, outcome, seqs.len() as u64);
+        worker.bump(now);
+        let no = worker.no;
+        self.strike(now, no, &seqs, outcome.into());
     }
 
     /// A job stands in its queue again. If it is one of this worker's it may still be at it: it stays in the ledger
@@ -231,6 +244,15 @@ impl Fleet {
         while let Some(seq) = self.workers.get_mut(&no).and_then(|worker| surplus(worker, now)) {
             self.strike(now, no, &[seq], JobEnd::Finished);
         }
+    }
+}
+
+/// The broker has confirmed so many ends.
+fn note_ends(conn: &mut Conn, worker: &mut Worker, outcome: Outcome, number: u64) {
+    match outcome {
+        Outcome::Finished => (conn.acks, worker.past.acks) = (conn.acks + number, worker.past.acks + number),
+        // they may have begun, and need not have
+        Outcome::Requeued => worker.past.runs_ahead = true,
     }
 }
 

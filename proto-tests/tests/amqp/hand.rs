@@ -3,7 +3,7 @@
 use crate::frames::encode;
 use draingate::gate::amqp::{AmqpGate, AmqpSettings};
 use draingate::gate::{Action, Gate, Side};
-use draingate::job::{JobEvent, JobKey, Millis, Place};
+use draingate::job::{JobEvent, JobKey, Millis, Place, Settling};
 use draingate::queue::PausedQueues;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -11,6 +11,16 @@ use std::sync::Arc;
 /// The bytes of a line.
 pub fn bytes(line: &str) -> Vec<u8> {
     encode(line).unwrap_or_else(|why| panic!("{line}: {why}"))
+}
+
+/// What is told of many jobs at a time, told of each.
+pub fn each(event: JobEvent) -> Vec<JobEvent> {
+    let JobEvent::Settled { keys, how } = event else { return vec![event] };
+    let one = |key| match how {
+        Settling::Acked => JobEvent::Acked(key),
+        Settling::Ended(outcome) => JobEvent::Ended { key, outcome },
+    };
+    keys.into_iter().map(one).collect()
 }
 
 /// One frame.
@@ -127,7 +137,7 @@ impl Hand {
             match action {
                 Action::Forward(range) => self.written[from.other() as usize].extend(&input[range]),
                 Action::Send { to, bytes } => self.written[to as usize].extend(&bytes[..]),
-                Action::Event(event) => self.note(event),
+                Action::Event(event) => each(event).into_iter().for_each(|event| self.note(event)),
                 Action::Close(why) => panic!("the gate closes: {why:?}"),
             }
         }

@@ -17,9 +17,9 @@
 //! ```
 //! Before each new input everything that the gate put out must have been expected.
 
-use crate::event;
 use crate::frames::{describe, encode};
 use crate::rng::Rng;
+use crate::{event, hand};
 use draingate::gate::amqp::{AmqpGate, AmqpSettings};
 use draingate::gate::{Action, Gate, GateError, Side};
 use draingate::job::System;
@@ -332,7 +332,7 @@ impl World {
             match action {
                 Action::Forward(range) => self.written[from.other() as usize].extend(&input[range]),
                 Action::Send { to, bytes } => self.written[to as usize].extend(&bytes),
-                Action::Event(event) => self.events.push_back(event::text(&event)),
+                Action::Event(event) => self.events.extend(hand::each(event).iter().map(event::text)),
                 Action::Close(why) => self.closed = Some(why),
             }
         }

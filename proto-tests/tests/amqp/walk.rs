@@ -3,6 +3,7 @@
 //! whatever is under way.
 
 use crate::frames::encode;
+use crate::hand::each;
 use draingate::gate::amqp::{AmqpGate, AmqpSettings};
 use draingate::gate::{Action, Gate, Side};
 use draingate::job::JobEvent;
@@ -59,7 +60,7 @@ impl Way {
             match action {
                 Action::Forward(range) => self.written[from.other() as usize].extend(&input[range]),
                 Action::Send { to, bytes } => self.written[to as usize].extend(&bytes),
-                Action::Event(event) => self.events.push(event),
+                Action::Event(event) => self.events.extend(each(event)),
                 Action::Close(_) => self.closed = true,
             }
         }

@@ -39,6 +39,7 @@ pub fn text(event: &JobEvent) -> String {
         JobEvent::Popped(key) => format!("Popped {}", key),
         JobEvent::Ended { key, outcome: Outcome::Finished } => format!("Ended {} finished", key),
         JobEvent::Ended { key, outcome: Outcome::Requeued } => format!("Ended {} requeued", key),
+        JobEvent::Settled { keys, how } => format!("Settled [{}] {how:?}", listed(keys)),
         JobEvent::Result { id } => format!("Result {id}"),
         JobEvent::SchedulerReturned => "SchedulerReturned".to_owned(),
         JobEvent::PushedOn(keys) => format!("PushedOn [{}]", listed(keys)),

@@ -111,7 +111,7 @@ impl AmqpGate {
             (_, method::TX_COMMIT_OK) => {
                 channel.committing = channel.committing.saturating_sub(1);
                 let sent = channel.unacked.commit();
-                self.tell_settled(number, sent, out);
+                self.tell_settled(number, &sent, out);
                 self.tag_wait_ends(number);
             }
             (_, method::TX_ROLLBACK_OK) => channel.unacked.roll_back(),

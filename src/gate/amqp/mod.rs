@@ -209,7 +209,7 @@ impl AmqpGate {
         let Some(mut channel) = self.channels.remove(&number) else { return };
         self.reasons_changed = true;
         let sent = channel.unacked.confirm(usize::MAX);
-        self.tell_settled(number, sent, out);
+        self.tell_settled(number, &sent, out);
         for open in channel.unacked.requeue().into_iter().filter(|_| !self.broker_gone) {
             self.tell_requeued(number, open, out);
         }

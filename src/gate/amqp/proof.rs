@@ -16,7 +16,7 @@ use super::consumer::Consumer;
 use super::method::{self, Settlement};
 use super::unacked::{Open, Sent};
 use crate::gate::{Action, Side};
-use crate::job::{JobEvent, JobKey, Millis, Outcome, System};
+use crate::job::{JobEvent, JobKey, Millis, Outcome, Settling, System};
 
 /// Acks of a worker that is not marked are proven so much later, together.
 pub(super) const TOGETHER: Millis = 250;
@@ -89,7 +89,7 @@ impl AmqpGate {
             0 => channel.unacked.confirm(n),
             _ => channel.unacked.heard(n, asked.saturating_sub(writing), now),
         };
-        self.tell_settled(number, sent, out);
+        self.tell_settled(number, &sent, out);
         self.ends_proven(number, out);
         self.settlements_sent(number);
     }
@@ -99,13 +99,14 @@ impl AmqpGate {
     }
 
     /// Celery acknowledges when it starts a job (or, told so, when it has ended one); all others when it is done.
-    pub(super) fn tell_settled(&self, number: u16, sent: Vec<Sent>, out: &mut Vec<Action>) {
-        for Sent { of, outcome, .. } in sent {
-            let key = self.key(number, of.tag);
-            out.push(Action::Event(match outcome {
-                Outcome::Finished if self.system == System::Celery => JobEvent::Acked(key),
-                outcome => JobEvent::Ended { key, outcome },
-            }));
+    pub(super) fn tell_settled(&self, number: u16, sent: &[Sent], out: &mut Vec<Action>) {
+        for alike in sent.chunk_by(|one, next| one.outcome == next.outcome) {
+            let keys = alike.iter().map(|sent| self.key(number, sent.of.tag)).collect();
+            let how = match alike[0].outcome {
+                Outcome::Finished if self.system == System::Celery => Settling::Acked,
+                outcome => Settling::Ended(outcome),
+            };
+            out.push(Action::Event(JobEvent::Settled { keys, how }));
         }
     }
 
