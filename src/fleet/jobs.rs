@@ -45,7 +45,7 @@ impl Fleet {
         worker.bump(now);
         sidekiq::delivered(worker);
         let written = Fact::Job.append(&mut self.journal, worker, seq, &entry);
-        worker.ledger.insert(seq, entry);
+        worker.ledger.insert(seq, self.spare.place(entry));
         let full = worker.is_full();
         if !written {
             self.journal_worker(no);
@@ -222,7 +222,7 @@ impl Fleet {
             if entry.stage != Stage::Taken {
                 self.tally.add(worker.system, Some(end));
             }
-            worker.recent.note(now, entry, end);
+            worker.recent.note(now, entry, end).into_iter().for_each(|forgotten| self.spare.keep(forgotten));
         }
         if !written {
             self.journal_worker(no);

@@ -7,7 +7,7 @@ mod rows;
 use super::index::Index;
 use super::view::{InFlight, JobView};
 use crate::job::{ConnId, JobKey, Millis};
-pub(super) use entry::{Entry, Stage, shown_id};
+pub(super) use entry::{Entry, Spare, Stage, shown_id};
 use rows::{Numbers, Rows};
 use std::collections::BTreeSet;
 

@@ -85,6 +85,8 @@ pub struct Fleet {
     /// Since when `departures` is complete.
     watched_since: Millis,
     durations: durations::Durations,
+    /// For the next jobs.
+    spare: ledger::Spare,
     /// What brokers hand out a second time.
     again: again::Again,
     /// Questions that wait for their answer: on which connection they were put.
@@ -125,6 +127,7 @@ impl Fleet {
             departures: recorder::Departures::default(),
             watched_since: now,
             durations: durations::Durations::default(),
+            spare: ledger::Spare::default(),
             open: open::OpenConsumers::default(),
             timers: BTreeSet::new(),
             numbers: 0,

@@ -31,15 +31,15 @@ struct Past {
 }
 
 impl Recent {
-    /// A job has left the worker's hands. What its scheduler took to push on was no run of a job.
-    pub(super) fn note(&mut self, now: Millis, entry: Box<Entry>, end: JobEnd) {
+    /// A job has left the worker's hands. What its scheduler took to push on was no run of a job. Returned is what is
+    /// forgotten with that.
+    pub(super) fn note(&mut self, now: Millis, entry: Box<Entry>, end: JobEnd) -> Option<Box<Entry>> {
         if entry.stage == Stage::Taken {
-            return;
+            return Some(entry);
         }
-        if self.0.len() == RECENT {
-            self.0.pop_front();
-        }
+        let oldest = if self.0.len() == RECENT { self.0.pop_front() } else { None };
         self.0.push_back(Past { entry, ended_at: now, end });
+        oldest.map(|oldest| oldest.entry)
     }
 
     /// Whether the job under this key is one of them, and was over.

@@ -42,10 +42,34 @@ pub(in crate::fleet) struct Entry {
     pub(in crate::fleet) acknowledged: bool,
 }
 
+/// So many are kept.
+const SPARE: usize = 256;
+
+/// The room of entries that are forgotten, for the next ones: those of a read come together, and go together.
+#[derive(Debug, Default)]
+#[expect(clippy::vec_box, reason = "each goes into a ledger and comes back as it is")]
+pub(in crate::fleet) struct Spare(Vec<Box<Entry>>);
+
+impl Spare {
+    /// Gives an entry its place.
+    pub(in crate::fleet) fn place(&mut self, entry: Entry) -> Box<Entry> {
+        let Some(mut place) = self.0.pop() else { return Box::new(entry) };
+        *place = entry;
+        place
+    }
+
+    /// Nobody speaks of it any more.
+    pub(in crate::fleet) fn keep(&mut self, forgotten: Box<Entry>) {
+        if self.0.len() < SPARE {
+            self.0.push(forgotten);
+        }
+    }
+}
+
 impl Entry {
     /// A job that has just been delivered.
-    pub(in crate::fleet) fn new(job: Job, at: Millis, conn: Option<ConnId>) -> Box<Entry> {
-        Box::new(Entry {
+    pub(in crate::fleet) fn new(job: Job, at: Millis, conn: Option<ConnId>) -> Entry {
+        Entry {
             job,
             at,
             conn,
@@ -57,7 +81,7 @@ impl Entry {
             polled: false,
             refused: false,
             acknowledged: false,
-        })
+        }
     }
 
     /// `name[id]`, as lists of jobs show it.

@@ -91,11 +91,15 @@ impl<T> Rows<T> {
         self.rows[at].as_deref_mut()
     }
 
-    /// Of a row or a gap. What is looked for is mostly what was looked for just now.
+    /// Of a row or a gap. What is looked for is mostly what was looked for just now, or the one behind it.
     fn at(&self, number: u64) -> Option<usize> {
         let found = self.found.get();
         if self.numbers.get(found) == Some(&number) {
             return Some(found);
+        }
+        if self.numbers.get(found + 1) == Some(&number) {
+            self.found.set(found + 1);
+            return Some(found + 1);
         }
         // they rise by at least one: the distance from both ends says between which places it is
         let (first, last) = (*self.numbers.front()?, *self.numbers.back()?);

@@ -305,7 +305,7 @@ fn read_entry(fields: &mut Fields<'_>) -> Result<Box<Entry>, String> {
     entry.acked_at = fields.moment("a time")?;
     entry.result = fields.flag("whether its result passed")?;
     entry.polled = fields.flag("whether it was polled")?;
-    Ok(entry)
+    Ok(Box::new(entry))
 }
 
 impl Worker {
