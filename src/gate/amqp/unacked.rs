@@ -96,16 +96,21 @@ impl Unacked {
 
     /// The first `n` of them are confirmed.
     pub(super) fn confirm(&mut self, n: usize) -> Vec<Sent> {
-        // not each time that nothing is open: what comes within the next moment would ask for it again
-        if self.open.is_empty() && self.open.capacity() > 64 {
-            self.open = VecDeque::new();
-        }
+        self.trim();
         let later = self.sent.split_off(n.min(self.sent.len()));
         std::mem::replace(&mut self.sent, later)
     }
 
+    /// Gives room back, but not each time that nothing is open: what comes within the next moment would ask for it again.
+    fn trim(&mut self) {
+        if self.open.is_empty() && self.open.capacity() > 64 {
+            self.open = VecDeque::new();
+        }
+    }
+
     /// tx.commit-ok: what the transaction settled is confirmed.
     pub(super) fn commit(&mut self) -> Vec<Sent> {
+        self.trim();
         std::mem::take(&mut self.in_tx)
     }
 
