@@ -109,7 +109,7 @@ fn births_show_whole_lives_when_the_first_minute_is_over() {
         c1 parked
         c2 parked
         +40s
-        ? w1 sealed unknown blocked~mid-life
+        ? w1 sealed unknown blocked~begun
         ? no notice w1 sealed -> drained
         60s
         ? notice w1 sealed -> drained

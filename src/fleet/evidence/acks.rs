@@ -63,6 +63,9 @@ pub(super) fn judge(worker: &Worker, settings: &FleetSettings, now: Millis) -> V
     }
     let unseen = (worker.past.untracked > 0).then_some(Adopted::Unseen);
     let Some(why) = worker.not_whole().or(unseen) else { return verdict };
+    if let Some(within) = worker.may_share(now).filter(|_| worker.awaits_others()) {
+        return verdict.doubt(Doubt::Others { within });
+    }
     if quiet_at(worker).is_none_or(|at| now < at || !is_heard(worker, at)) {
         return verdict.doubt(Doubt::Adopted(why, worker.system));
     }
@@ -83,7 +86,7 @@ pub(in crate::fleet) fn quiet_at(worker: &Worker) -> Option<Millis> {
 /// nobody else is there.
 pub(in crate::fleet) fn time_will_tell(worker: &Worker, verdict: &Verdict, now: Millis) -> bool {
     let passes = |doubt: &Doubt| matches!(doubt, Doubt::Adopted(..) | Doubt::Others { .. });
-    let awaits_others = worker.awaits_others() || matches!(verdict.doubts.as_slice(), [Doubt::Others { .. }]);
+    let awaits_others = verdict.doubts.iter().any(|doubt| matches!(doubt, Doubt::Others { .. }));
     let alone_at = awaits_others.then_some(worker.shared_until);
     let known_at = quiet_at(worker).into_iter().chain(alone_at).max();
     !worker.is_blocked() && known_at.is_some_and(|at| now < at) && verdict.doubts.iter().all(passes)
