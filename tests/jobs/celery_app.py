@@ -85,7 +85,7 @@ if os.environ.get("BATCHES") == "1":
     from celery_batches import Batches
 
     @app.task(name="jobs.run", base=Batches, flush_every=3, flush_interval=1)
-    def run(requests):  # noqa: F811
+    def run(requests):
         for request in requests:
             note("start", request.args[0])
         time.sleep(max(request.args[1] for request in requests))
