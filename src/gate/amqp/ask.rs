@@ -92,10 +92,10 @@ impl AmqpGate {
         self.enqueue(Side::Client, number, Bytes::from(bytes));
     }
 
-    /// What a publish to the default exchange is, if it answers a question.
-    pub(super) fn answer_to(nonce: Option<u64>, payload: &[u8]) -> Option<What> {
-        let (exchange, key) = method::publish(payload)?;
-        let (number, list) = addressed(nonce?, key).filter(|_| exchange.is_empty())?;
+    /// What a publish to the default exchange with this key is, if it answers a question.
+    #[inline]
+    pub(super) fn answer_to(nonce: Option<u64>, key: &[u8]) -> Option<What> {
+        let (number, list) = addressed(nonce?, key)?;
         Some(What::Answer { number, list, kept: false })
     }
 }

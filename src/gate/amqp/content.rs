@@ -195,12 +195,9 @@ impl AmqpGate {
 
     /// What a message of the client's is: decided by its publish.
     pub(super) fn published(nonce: Option<u64>, payload: &[u8]) -> What {
-        if let Some(answer) = Self::answer_to(nonce, payload) {
-            return answer;
-        }
         match method::publish(payload) {
+            Some((b"", key)) => Self::answer_to(nonce, key).unwrap_or(What::Reply),
             Some((exchange, key)) if dialect::is_worker_event(exchange, key) => What::Event,
-            Some((b"", _)) => What::Reply,
             _ => What::Plain,
         }
     }
