@@ -66,8 +66,7 @@ class Job(Task):
             note("end", args[0])
 
 
-@app.task(name="jobs.run", bind=True, base=Job)
-def run(self, job_id, seconds):
+def run_one(self, job_id, seconds):
     attempt = self.request.retries
     name = f"{job_id}.{attempt}" if attempt else job_id
     note("start", name)
@@ -91,3 +90,5 @@ if os.environ.get("BATCHES") == "1":
         time.sleep(max(request.args[1] for request in requests))
         for request in requests:
             note("end", request.args[0])
+else:
+    run = app.task(name="jobs.run", bind=True, base=Job)(run_one)
