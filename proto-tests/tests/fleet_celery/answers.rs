@@ -1,6 +1,6 @@
 //! Whose an answer to the gate's own question is, and for whom it speaks.
 
-use crate::asking::{WORKER, asks, story};
+use crate::asking::{LOCAL, WORKER, asks, story};
 use proto_tests::fleet_script::play_with;
 
 /// The process is killed after it was asked, and another comes up under its name and address.
@@ -170,25 +170,16 @@ fn what_waited_for_its_time_before_a_gap_is_in_no_hands() {
 fn a_worker_on_a_host_of_its_own_is_asked_by_its_process() {
     play_with(
         asks(),
-        "
-        + c1 127.0.0.1 local
-        + c3 127.0.0.1 local
-        = c1 100:7@10s
-        = c3 100:7@10s
-        c3 named celery w1@a
-        c3 listens
-        c1 fetch celery
-        20s
-        c1 gets t1
-        c1 ack t1
-        drain d all
+        &format!(
+            "{LOCAL}
         ? asked c3
         + c6 127.0.0.1 local        # the answer comes on a new connection: nobody knows yet whose that is
         c6 answers c3
         ? w1@a drained reported
         = c6 100:7@10s
         ? w1@a drained
-    ",
+    "
+        ),
     );
 }
 

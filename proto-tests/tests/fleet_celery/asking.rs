@@ -14,6 +14,21 @@ pub(super) const WORKER: &str = "
     c1 fetch celery
 ";
 
+/// A process of its own on the gate's host: `c1` fetches, `c3` listens. It has begun a job, and is drained.
+pub(super) const LOCAL: &str = "
+    + c1 127.0.0.1 local
+    + c3 127.0.0.1 local
+    = c1 100:7@10s
+    = c3 100:7@10s
+    c3 named celery w1@a
+    c3 listens
+    c1 fetch celery
+    20s
+    c1 gets t1
+    c1 ack t1
+    drain d all
+";
+
 pub(super) fn asks() -> FleetSettings {
     FleetSettings { asks: Some(7), ..FleetSettings::default() }
 }

@@ -1,6 +1,6 @@
 //! Workers that send heartbeats and can be asked: the answer counts, and heartbeats show when to ask and who it is.
 
-use crate::asking::{asks, story};
+use crate::asking::{LOCAL, asks, story};
 use proto_tests::fleet_script::play_with;
 
 /// A heartbeat beside the connections of [`crate::asking::WORKER`], and a job that has begun.
@@ -362,18 +362,8 @@ fn who_joins_is_not_known_to_be_idle() {
     );
     play_with(
         asks(),
-        "
-        + c1 127.0.0.1 local
-        + c3 127.0.0.1 local
-        = c1 100:7@10s
-        = c3 100:7@10s
-        c3 named celery w1@a
-        c3 listens
-        c1 fetch celery
-        20s
-        c1 gets t1
-        c1 ack t1
-        drain d all
+        &format!(
+            "{LOCAL}
         c1 answers c3
         ? w1@a drained
         + c5 127.0.0.1 local
@@ -384,6 +374,7 @@ fn who_joins_is_not_known_to_be_idle() {
         +2s
         c1 answers c5
         ? w1@a drained
-    ",
+    "
+        ),
     );
 }
