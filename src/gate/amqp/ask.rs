@@ -7,7 +7,7 @@
 //! That consumer does not acknowledge, and is alone on its channel. Should a client settle such a delivery all the same,
 //! the broker must not hear of it: it would close the channel (406).
 
-use super::channel::{Channel, What};
+use super::channel::{Channel, Content, What};
 use super::consumer::{Consumer, State};
 use super::{AmqpGate, method};
 use crate::dialect::inspect;
@@ -97,6 +97,18 @@ impl AmqpGate {
     pub(super) fn answer_to(nonce: Option<u64>, key: &[u8]) -> Option<What> {
         let (number, list) = addressed(nonce?, key)?;
         Some(What::Answer { number, list, kept: false })
+    }
+}
+
+impl Channel {
+    /// The client begins to publish a message. True if it is for the gate alone.
+    pub(super) fn publishes(&mut self, mut what: What) -> bool {
+        if let What::Answer { kept, .. } = &mut what {
+            *kept = !self.confirms;
+        }
+        let content = self.content(Side::Client);
+        *content = Content::Header(what);
+        content.is_kept()
     }
 }
 

@@ -1,6 +1,6 @@
 //! The client's methods.
 
-use super::channel::{Arriving, Channel, Content, Life, Owed, What};
+use super::channel::{Arriving, Channel, Life, Owed, What};
 use super::consume::Consume;
 use super::consumer::{Consumer, Leave, State, leave};
 use super::handshake;
@@ -68,13 +68,7 @@ impl AmqpGate {
         let Some(channel) = self.channels.get_mut(&number) else { return Verdict::Pass };
         match id {
             method::BASIC_PUBLISH => {
-                let mut what = Self::published(nonce, payload);
-                if let What::Answer { kept, .. } = &mut what {
-                    *kept = !channel.confirms;
-                }
-                let content = channel.content(Side::Client);
-                *content = Content::Header(what);
-                if content.is_kept() {
+                if channel.publishes(Self::published(nonce, payload)) {
                     return Verdict::Swallow;
                 }
             }
