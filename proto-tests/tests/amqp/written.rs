@@ -138,3 +138,72 @@ fn a_proof_that_was_asked_before_the_mark_is_asked_again() {
         in_hand("quorum")
     ));
 }
+
+/// A drained worker's acks, one and then so many at once, of a queue that was declared like this.
+fn acks_at_once(declare: &str, more: u64) -> String {
+    let lines = |line: &dyn Fn(u64) -> String| (1..=more + 1).map(line).collect::<String>();
+    let jobs = lines(&|tag| format!("B= 1 message t {tag} abc message=m{tag}\nE Delivered 7.1.{tag} q - m{tag}\n"));
+    let acks = lines(&|tag| if tag == 1 { String::new() } else { format!("W= 1 ack {tag}\n") });
+    format!(
+        "
+        handshake
+        W= 1 qos 40
+        B= 1 qos-ok
+        W= 1 declare q {declare}
+        B= 1 declare-ok q
+        W= 1 consume q t
+        E FetchAsked broker q blocking
+        B= 1 consume-ok t
+        {jobs}
+        DRAIN
+        HELD
+        +20ms
+        B> 1 cancel t
+        B< 1 cancel-ok t
+        E FetchMoved gate
+        FREE
+        W= 1 ack 1
+        B> 1 cancel ~draingate-7
+        {acks}
+        B< 1 cancel-ok ~draingate-7
+        E Ended 7.1.1 finished
+        B> 1 cancel ~draingate-7
+        B< 1 cancel-ok ~draingate-7
+        "
+    )
+}
+
+fn ended(tags: std::ops::RangeInclusive<u64>) -> String {
+    tags.map(|tag| format!("E Ended 7.1.{tag} finished\n")).collect()
+}
+
+/// A virtual host may make quorum queues of those that are declared without a type.
+#[test]
+fn many_acks_of_a_queue_whose_type_is_not_known_are_given_the_second_too() {
+    play(&format!(
+        "{}
+        UNSAFE
+        +999ms
+        UNSAFE
+        +1ms
+        B> 1 cancel ~draingate-7
+        B< 1 cancel-ok ~draingate-7
+        {}
+        SAFE
+        ",
+        acks_at_once("durable", 16),
+        ended(2..=17)
+    ));
+}
+
+#[test]
+fn a_few_acks_of_such_a_queue_wait_for_nothing() {
+    play(&format!("{}{}SAFE", acks_at_once("durable", 15), ended(2..=16)));
+}
+
+/// A host's own type is not for queues that a quorum queue could not be.
+#[test]
+fn many_acks_of_a_queue_that_is_no_quorum_queue_wait_for_nothing() {
+    play(&format!("{}{}SAFE", acks_at_once("durable x-queue-type=classic", 39), ended(2..=40)));
+    play(&format!("{}{}SAFE", acks_at_once("", 39), ended(2..=40)));
+}

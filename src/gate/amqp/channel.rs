@@ -2,6 +2,7 @@
 
 use super::ask::Answering;
 use super::consumer::{By, Consumer, State};
+use super::proof::Pace;
 use super::queues::Known;
 use super::unacked::Unacked;
 use crate::dialect::json::Skim;
@@ -123,6 +124,8 @@ pub(super) struct Proof {
     pub(super) asked: Option<(usize, Millis)>,
     /// When to ask.
     pub(super) due: Option<Millis>,
+    /// How fast they come.
+    pub(super) pace: Pace,
 }
 
 /// See the module.

@@ -6,7 +6,7 @@ use super::consumer::{Consumer, Leave, State, leave};
 use super::handshake;
 use super::inquiry::Question;
 use super::method::{self, Delivery, Id, Settlement};
-use super::queues::{self, Known};
+use super::queues::{self, Kind, Known};
 use super::{AmqpGate, Verdict, Wait};
 use crate::dialect::amqp::{self as dialect, Attributes, Role};
 use crate::gate::{Action, Side};
@@ -142,7 +142,11 @@ impl AmqpGate {
             single_active: matches!(argument("x-single-active-consumer"), Some(AMQPValue::Boolean(true))),
         };
         let expires = argument("x-expires").and_then(method::unsigned);
-        let kind = argument("x-queue-type").and_then(queues::kind);
+        let kind = match argument("x-queue-type") {
+            // a virtual host may have a type of its own for whoever names none, but makes no others than these of it
+            None if declare.exclusive || declare.auto_delete || !declare.durable => Some(Kind::Classic),
+            named => named.and_then(queues::kind),
+        };
         let is = (!declare.passive).then_some(Known { attributes, expires, kind });
         let name = declare.queue.as_str().as_bytes().to_vec();
         let Some(channel) = self.channels.get_mut(&number) else { return };

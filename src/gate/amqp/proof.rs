@@ -7,13 +7,15 @@
 //! and behind 32 others that are not written yet, the channel keeps it, and loses it when it is closed. (Measured on 3.10
 //! and 4.0: of a hundred acks in one write 67 were lost when the client was killed behind the cancel-ok, and each of
 //! those between the end of a leader and, less than half a second later, the next one.) Nothing tells when they are
-//! written. So those of a marked worker are asked for a second time, a second after the channel was known to have them:
-//! on their way to it they may have taken any time.
+//! written. (A quorum queue answers the cancel of its own consumer behind what it got before. But most comes after that.)
+//! So those of a marked worker are asked for a second time, a second after the channel was known to have them: on their way
+//! to it they may have taken any time. Where the type of a queue is not known this is done if there are many.
 
 use super::AmqpGate;
 use super::channel::Channel;
 use super::consumer::Consumer;
 use super::method::{self, Settlement};
+use super::queues::Queues;
 use super::unacked::{Open, Sent};
 use crate::gate::{Action, Side};
 use crate::job::{JobEvent, JobKey, Millis, Outcome, Settling, System};
@@ -24,6 +26,36 @@ pub(super) const TOGETHER: Millis = 250;
 const MANY: usize = 256;
 /// A quorum queue has got a new leader by then, and has written what it got.
 const WRITTEN: Millis = 1_000;
+/// A channel that has sent no more within that time than this, twice, keeps none of them from the leader.
+const FEW: usize = 16;
+
+/// How fast a channel's settlements come.
+///
+/// ```text
+/// Slow ──more than FEW within WRITTEN──▶ Fast
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Pace {
+    /// So many since then.
+    Slow { since: Millis, sent: usize },
+    /// It stays so: those of the last second would have to be told from older ones otherwise.
+    Fast,
+}
+
+impl Default for Pace {
+    fn default() -> Pace {
+        Pace::Slow { since: 0, sent: 0 }
+    }
+}
+
+impl Pace {
+    /// So many more are sent.
+    fn count(&mut self, more: usize, now: Millis) {
+        let Pace::Slow { since, sent } = *self else { return };
+        let (since, sent) = if now >= since + WRITTEN { (now, more) } else { (since, sent + more) };
+        *self = if sent > FEW { Pace::Fast } else { Pace::Slow { since, sent } };
+    }
+}
 
 impl AmqpGate {
     /// The tag that never exists.
@@ -55,22 +87,20 @@ impl AmqpGate {
         }
     }
 
-    /// How long the channel must have had a settlement before its proof counts.
-    fn writing(&self) -> Millis {
-        if self.marked && self.queues.has_quorum() { WRITTEN } else { 0 }
-    }
-
     pub(super) fn ask_proof(&mut self, number: u16) {
         let tag = self.proof_tag();
         let closing = self.closing || self.ending;
-        let (now, writing) = (self.now, self.writing());
+        let now = self.now;
         let Some(channel) = self.channels.get_mut(&number) else { return };
         channel.proof.due = None;
         if channel.proof.asked.is_some() || closing || !channel.is_open() {
             return;
         }
+        let unheard = channel.unacked.unheard();
+        channel.proof.pace.count(unheard, now);
+        let writing = writing(self.marked, &self.queues, channel.proof.pace);
         let written = channel.unacked.longest_heard().map(|at| at + writing);
-        let news = channel.unacked.has_unheard() || channel.has_unproven_ends();
+        let news = unheard > 0 || channel.has_unproven_ends();
         if !news && written.is_none_or(|at| at > now) {
             channel.proof.due = written;
             return;
@@ -82,8 +112,9 @@ impl AmqpGate {
 
     /// Its cancel-ok has come.
     pub(super) fn proven(&mut self, number: u16, out: &mut Vec<Action>) {
-        let (now, writing) = (self.now, self.writing());
+        let now = self.now;
         let Some(channel) = self.channels.get_mut(&number) else { return };
+        let writing = writing(self.marked, &self.queues, channel.proof.pace);
         let (n, asked) = channel.proof.asked.take().unwrap_or((0, now));
         let sent = match writing {
             0 => channel.unacked.confirm(n),
@@ -116,6 +147,13 @@ impl AmqpGate {
     }
 }
 
+/// How long a channel must have had a settlement before its proof counts. (A queue that was declared without a type is a
+/// quorum queue if that is the virtual host's own type. Most are not, and what comes slowly is written anyway.)
+fn writing(marked: bool, queues: &Queues, pace: Pace) -> Millis {
+    let may_wait = || queues.has_quorum() || (matches!(pace, Pace::Fast) && queues.may_have_quorum());
+    if marked && may_wait() { WRITTEN } else { 0 }
+}
+
 impl Channel {
     /// The client settles deliveries. True if that is to be proven now, rather than with others.
     pub(super) fn settle(&mut self, settlement: Settlement, now: Millis, marked: bool) -> bool {
@@ -133,5 +171,23 @@ impl Channel {
         }
         self.proof.due.get_or_insert(now + TOGETHER);
         marked || unconfirmed >= MANY
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fast_is_who_sends_more_than_a_few_within_the_second() {
+        let mut pace = Pace::default();
+        let mut is_fast_after = |more, now| {
+            pace.count(more, now);
+            matches!(pace, Pace::Fast)
+        };
+        assert!(!is_fast_after(FEW, 5_000));
+        assert!(!is_fast_after(FEW, 6_000), "a second later");
+        assert!(is_fast_after(1, 6_999));
+        assert!(is_fast_after(0, 60_000), "and stays so");
     }
 }

@@ -82,6 +82,11 @@ impl Queues {
         self.quorum
     }
 
+    /// Whether there is one that may be a quorum queue, as far as is known.
+    pub(super) fn may_have_quorum(&self) -> bool {
+        self.known.values().any(|known| known.is_none_or(|known| known.kind.is_none()))
+    }
+
     /// Whether it exists, as far as is known.
     pub(super) fn existence(&mut self, queue: &[u8]) -> Option<bool> {
         if let Some((_, exists)) = self.answer.take_if(|(name, _)| name == queue) {

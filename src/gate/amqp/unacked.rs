@@ -81,9 +81,9 @@ impl Unacked {
         self.sent.first()?.heard
     }
 
-    /// The channel is not known to have heard of all of them.
-    pub(super) fn has_unheard(&self) -> bool {
-        self.sent.last().is_some_and(|sent| sent.heard.is_none())
+    /// How many of them the channel is not known to have heard of.
+    pub(super) fn unheard(&self) -> usize {
+        self.sent.len() - self.sent.partition_point(|sent| sent.heard.is_some())
     }
 
     /// The channel has heard of the first `n` of them. Those that it has had since `moment` are confirmed.
