@@ -88,11 +88,31 @@ async fn wait(client: &Client, name: &str, timeout: Duration) -> Result<Exit, Fa
     }
 }
 
-/// `queue=NAME`, or the name alone.
+/// `queue=NAME`, or the name alone, if nobody could take it for a selector.
 fn named(text: &str) -> Result<&str, Failure> {
-    let name = text.strip_prefix("queue=").unwrap_or(text).trim();
+    let name = text.strip_prefix("queue=");
+    if name.is_none() && text.contains('=') {
+        let hint = format!("a queue of that name is queue={text}");
+        return Err(Failure::new(Exit::Usage, format!("{text}: expected queue=NAME")).hint(hint));
+    }
+    let name = name.unwrap_or(text).trim();
     if name.is_empty() {
         return Err(Failure::new(Exit::Usage, "the queue has no name").hint("`draingate queues` lists them"));
     }
     Ok(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_queue_is_named_with_or_without_its_key() {
+        assert_eq!(named("queue=mail").ok(), Some("mail"));
+        assert_eq!(named("mail").ok(), Some("mail"));
+        assert_eq!(named("queue=a=b").ok(), Some("a=b"));
+        for wrong in ["worker=w1", "queue=", "queue= "] {
+            assert!(named(wrong).is_err_and(|failure| failure.exit == Exit::Usage), "{wrong}");
+        }
+    }
 }
