@@ -31,6 +31,8 @@ pub mod hub;
 #[cfg(feature = "server")]
 pub mod process;
 #[cfg(feature = "server")]
+pub mod redis_server;
+#[cfg(feature = "server")]
 pub mod relay;
 #[cfg(feature = "server")]
 pub mod server;

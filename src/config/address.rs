@@ -1,6 +1,8 @@
 //! Addresses as people write them: `host:port` of a listener, the URL of a broker, and the path of a Unix socket.
 
+use super::redis::Sentinel;
 use crate::job::Protocol;
+use crate::tls::ClientTls;
 use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -106,9 +108,16 @@ pub enum BrokerAddress {
     Tcp(HostPort),
     /// On this host, behind a Unix socket.
     Unix(PathBuf),
+    /// Wherever this Sentinel says.
+    Sentinel(Sentinel),
 }
 
 impl BrokerAddress {
+    /// Whether it has to be asked where the broker is.
+    fn is_asked(&self) -> bool {
+        matches!(self, BrokerAddress::Sentinel(_))
+    }
+
     /// From `unix:///run/redis/redis.sock` or `unix:/run/redis/redis.sock`; `None` if it is neither. The path is taken as it
     /// is written. Fails with what was expected.
     fn parse_unix(text: &str) -> Option<Result<BrokerAddress, String>> {
@@ -132,6 +141,7 @@ impl fmt::Display for BrokerAddress {
         match self {
             BrokerAddress::Tcp(address) => address.fmt(f),
             BrokerAddress::Unix(path) => write!(f, "unix:{}", path.display()),
+            BrokerAddress::Sentinel(sentinel) => sentinel.fmt(f),
         }
     }
 }
@@ -159,6 +169,12 @@ impl Upstream {
                 Ok((_, secure)) if !upstream.addresses.is_empty() && secure != upstream.secure => {
                     faults.push((index, "TLS to all the brokers of a listener, or to none".to_owned()));
                 }
+                // what is no master would be taken for one when no Sentinel answers
+                Ok((address, _))
+                    if upstream.addresses.first().is_some_and(|one| one.is_asked() != address.is_asked()) =>
+                {
+                    faults.push((index, "Sentinels alone, or none".to_owned()));
+                }
                 Ok((address, secure)) => {
                     upstream.addresses.push(address);
                     upstream.secure = secure;
@@ -167,6 +183,16 @@ impl Upstream {
             }
         }
         if faults.is_empty() { Ok(upstream) } else { Err(faults) }
+    }
+
+    /// TLS is spoken there, in this way; to its Sentinels as well.
+    pub(super) fn set_tls(&mut self, tls: Option<&ClientTls>) {
+        self.secure |= tls.is_some();
+        for address in &mut self.addresses {
+            if let BrokerAddress::Sentinel(sentinel) = address {
+                sentinel.server.tls = tls.cloned();
+            }
+        }
     }
 
     /// Whether one of its addresses is a Unix socket.
@@ -190,6 +216,15 @@ impl Upstream {
         }
         let example = format!("{scheme}://127.0.0.1:{port}");
         let url = Url::parse(text).map_err(|error| format!("a URL such as {example} ({error})"))?;
+        match (protocol, url.scheme()) {
+            (Protocol::Redis, "redis-sentinel") => {
+                return Ok((BrokerAddress::Sentinel(Sentinel::of_url(&url)?), false));
+            }
+            (Protocol::Redis, "rediss-sentinel") => {
+                return Ok((BrokerAddress::Sentinel(Sentinel::of_url(&url)?), true));
+            }
+            _ => {}
+        }
         let secure = match (protocol, url.scheme()) {
             (Protocol::Redis, "redis" | "valkey") | (Protocol::Amqp, "amqp") => false,
             (Protocol::Redis, "rediss" | "valkeys") | (Protocol::Amqp, "amqps") => true,
@@ -218,6 +253,7 @@ impl fmt::Display for Upstream {
             match address {
                 BrokerAddress::Tcp(address) => write!(f, "{separator}{}{s}://{address}", self.protocol.as_str())?,
                 BrokerAddress::Unix(path) => write!(f, "{separator}unix://{}", path.display())?,
+                BrokerAddress::Sentinel(sentinel) => write!(f, "{separator}{sentinel}")?,
             }
         }
         Ok(())

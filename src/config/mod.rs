@@ -7,6 +7,7 @@
 mod address;
 mod problem;
 mod read;
+mod redis;
 mod section;
 mod source;
 mod state;
@@ -14,9 +15,10 @@ mod state;
 mod tests;
 mod tls;
 
+pub use self::redis::{Password, RedisServer, Sentinel};
 pub use address::{BrokerAddress, HostPort, Upstream};
 pub use problem::{ConfigError, Problem};
-pub use state::{Password, StateConfig, StateInRedis};
+pub use state::{StateConfig, StateInRedis};
 
 use crate::fleet::FleetSettings;
 use crate::gate::amqp::AmqpSettings;

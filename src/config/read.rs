@@ -146,7 +146,7 @@ fn listener(index: usize, mut section: Section<'_>) -> ListenerConfig {
         section.problem(section.place_of("upstream_tls"), "upstream_tls", Fault::Invalid(text.into()));
     }
     let upstream_tls = tls::client(&mut section, "upstream_tls", upstream.secure);
-    upstream.secure |= upstream_tls.is_some();
+    upstream.set_tls(upstream_tls.as_ref());
     let send_proxy_protocol = section.boolean("send_proxy_protocol", default.send_proxy_protocol);
     let identities =
         [("auto", IdentityBy::Auto), ("user-tag", IdentityBy::UserTag), ("listener", IdentityBy::Listener)];
@@ -199,8 +199,9 @@ fn flagged(protocol: Protocol, index: usize, text: &str, problems: &Problems) ->
         .ok_or_else(|| format!("LISTEN=UPSTREAM such as {}={}", default.bind, default.upstream))
         .and_then(|(bind, upstream)| {
             let bind = HostPort::parse(bind)?;
-            let upstream = Upstream::parse(upstream.split(','), protocol).map_err(first)?;
+            let mut upstream = Upstream::parse(upstream.split(','), protocol).map_err(first)?;
             let upstream_tls = upstream.secure.then(ClientTls::default);
+            upstream.set_tls(upstream_tls.as_ref());
             if let Some(tls) = &upstream_tls {
                 crate::tls::client(tls).map_err(|error| format!("no TLS ({error})"))?;
             }

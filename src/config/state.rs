@@ -1,12 +1,10 @@
 //! `[state]`: a directory always, and Redis if the drains are to outlive it.
 
-use super::address::HostPort;
 use super::problem::Fault;
 use super::read::secret;
+use super::redis::RedisServer;
 use super::section::Section;
 use super::{Flags, tls};
-use crate::tls::ClientTls;
-use percent_encoding::percent_decode_str;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use url::Url;
@@ -37,33 +35,17 @@ impl StateConfig {
 #[derive(Clone, Debug, PartialEq)]
 pub struct StateInRedis {
     /// Where it is.
-    pub address: HostPort,
-    /// Who the gate is there; `None`: the default user.
-    pub user: Option<String>,
-    /// Its password.
-    pub password: Option<Password>,
+    pub server: RedisServer,
     /// The database's number.
     pub database: u32,
     /// Under which key the drains are; each gate needs its own.
     pub key: String,
-    /// Whether TLS is spoken there, and how.
-    pub tls: Option<ClientTls>,
-}
-
-/// A password that nothing prints.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Password(pub String);
-
-impl fmt::Debug for Password {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
 }
 
 impl fmt::Display for StateInRedis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let s = if self.tls.is_some() { "s" } else { "" };
-        write!(f, "redis{s}://{}/{}?key={}", self.address, self.database, self.key)
+        let s = if self.server.tls.is_some() { "s" } else { "" };
+        write!(f, "redis{s}://{}/{}?key={}", self.server.address, self.database, self.key)
     }
 }
 
@@ -76,23 +58,14 @@ impl StateInRedis {
             "rediss" | "valkeys" => true,
             _ => return Err("a URL that begins with redis:// or rediss://".into()),
         };
-        let address = HostPort::of_url(&url, 6379, EXAMPLE)?;
+        let server = RedisServer::of_url(&url, 6379, EXAMPLE)?;
         let database = match url.path().trim_start_matches('/') {
             "" => 0,
             number => {
                 number.parse().map_err(|_| "a URL with a database number, or none, behind the host".to_owned())?
             }
         };
-        let decoded = |text: &str| {
-            let text = percent_decode_str(text).decode_utf8();
-            text.map(|text| text.into_owned()).map_err(|_| "a user and a password in UTF-8".to_owned())
-        };
-        let user = Some(url.username()).filter(|user| !user.is_empty()).map(decoded).transpose()?;
-        let password = url.password().map(decoded).transpose()?.map(Password);
-        if user.is_some() && password.is_none() {
-            return Err("a password behind the user (redis://user:password@host), or neither".into());
-        }
-        Ok((StateInRedis { address, user, password, database, key: key(&url)?, tls: None }, secure))
+        Ok((StateInRedis { server, database, key: key(&url)? }, secure))
     }
 }
 
@@ -125,7 +98,8 @@ pub(super) fn read(mut section: Section<'_>, environment: &[(String, String)], f
     }
     let tls = tls::client(&mut section, "tls", url.as_ref().is_some_and(|(_, secure)| *secure));
     section.finish();
-    StateConfig { dir, redis: url.map(|(redis, _)| StateInRedis { tls, ..redis }) }
+    let redis = url.map(|(redis, _)| StateInRedis { server: RedisServer { tls, ..redis.server }, ..redis });
+    StateConfig { dir, redis }
 }
 
 fn dir(section: &mut Section<'_>, environment: &[(String, String)], flags: &Flags) -> PathBuf {

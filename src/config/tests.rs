@@ -75,6 +75,10 @@ fn each_wrong_value_is_one_line_that_says_what_was_expected() {
         ("[[listener]]\nupstream = \"redis://:s3cret@h/\"", "clients bring their own, found \"redis://***@h/\""),
         ("[[listener]]\nupstream = \"redis://h:1/4\"", "clients choose their own"),
         ("[[listener]]\nupstream = []", "at least one broker"),
+        ("[[listener]]\nupstream = \"redis-sentinel://h\"", "the master's name, and nothing else, behind the Sentinel"),
+        ("[[listener]]\nupstream = \"redis-sentinel://:s3cret@h/a/b\"", "found \"redis-sentinel://***@h/a/b\""),
+        ("[[listener]]\nupstream = [\"redis-sentinel://h/m\", \"h:1\"]", "Sentinels alone, or none"),
+        ("[[listener]]\nprotocol = \"amqp\"\nupstream = \"redis-sentinel://h/m\"", "a URL that begins with amqp://"),
         ("[[listener]]\nupstream = \"unix://run/redis.sock\"", "an absolute path of at most 107 bytes"),
         ("[[listener]]\nupstream = \"unix:///r.sock?db=1\"", "clients choose their own"),
         ("[[listener]]\nupstream = \"unix://u:s3cret@/r.sock\"", "an absolute path of at most 107 bytes"),
@@ -191,6 +195,25 @@ fn a_flag_that_names_a_password_is_refused_without_it() {
 }
 
 #[test]
+fn sentinels_may_say_where_the_broker_is() {
+    let upstream = |lines: &str| parse(&format!("[[listener]]\n{lines}")).expect("valid").listeners[0].upstream.clone();
+    let two = upstream("upstream = [\"redis-sentinel://one/jobs\", \"redis-sentinel://:s3cret@two:5000/jobs\"]");
+    assert_eq!(two.to_string(), "redis-sentinel://one:26379/jobs,redis-sentinel://two:5000/jobs");
+    let BrokerAddress::Sentinel(second) = &two.addresses[1] else { panic!("{two:?}") };
+    assert_eq!(second.server.password, Some(Password("s3cret".into())));
+    assert!(!format!("{two:?}").contains("s3cret"), "{two:?}");
+    let secure = upstream("upstream = \"redis-sentinel://h/m%201\"\nupstream_tls = { server_name = \"redis\" }");
+    let BrokerAddress::Sentinel(sentinel) = &secure.addresses[0] else { panic!("{secure:?}") };
+    assert_eq!((sentinel.master.as_str(), sentinel.to_string()), ("m 1", "rediss-sentinel://h:26379/m%201".into()));
+    let name = sentinel.server.tls.as_ref().and_then(|tls| tls.server_name.as_deref());
+    assert_eq!((name, secure.secure), (Some("redis"), true));
+    let flags = Flags { redis: vec!["127.0.0.1:0=rediss-sentinel://h/m".into()], ..Flags::default() };
+    let flagged = Config::parse(None, &home(), &flags).expect("valid").listeners[0].clone();
+    assert_eq!(flagged.upstream.to_string(), "rediss-sentinel://h:26379/m");
+    assert!(flagged.upstream_tls.is_some());
+}
+
+#[test]
 fn a_broker_may_be_behind_a_unix_socket() {
     let text = "[[listener]]\nupstream = [\"unix:///run/redis.sock\", \"redis://h\"]\nsend_proxy_protocol = true";
     let upstream = &parse(text).expect("valid").listeners[0].upstream;
@@ -213,9 +236,9 @@ fn the_drains_may_be_kept_in_redis() {
     assert!(!format!("{state:?}").contains("cret"));
     let redis = state.redis.expect("it is");
     assert_eq!(redis.to_string(), "rediss://h:1/2?key=blue");
-    assert_eq!((redis.user.as_deref(), redis.password), (Some("gate"), Some(Password("s3/cret".into()))));
+    assert_eq!((redis.server.user.as_deref(), redis.server.password), (Some("gate"), Some(Password("s3/cret".into()))));
     let plain = parse("[state]\nurl = \"redis://:p@[::1]\"").expect("valid").state.redis.expect("it is");
-    assert_eq!((plain.to_string().as_str(), plain.user), ("redis://[::1]:6379/0?key=draingate", None));
+    assert_eq!((plain.to_string().as_str(), plain.server.user), ("redis://[::1]:6379/0?key=draingate", None));
     let tls = parse("[state]\nurl = \"redis://h\"\ntls = {}").expect("valid").state.redis.expect("it is");
     assert_eq!(tls.to_string(), "rediss://h:6379/0?key=draingate");
 }

@@ -5,6 +5,7 @@ use super::header::Ends;
 use super::pump::{self, Closed, Parts, Pump};
 use super::quiet::Quiet;
 use super::reactor::{Life, Turn};
+use super::sentinel::Masters;
 use super::socket::Socket;
 use super::wire::Wire;
 use super::{Relay, Seat, upstream};
@@ -34,6 +35,7 @@ pub(super) struct Front {
     relay: Relay,
     gate: Gates,
     certificates: Arc<Certificates>,
+    masters: Masters,
     meter: Arc<ListenerMeter>,
     unmet: Quiet,
     unreachable: Quiet,
@@ -82,7 +84,8 @@ impl Front {
         }
         let name = listener.name.as_str().into();
         let (unmet, unreachable, given_up) = (Quiet::default(), Quiet::default(), Quiet::default());
-        Front { config: listener, name, relay, gate, certificates, meter, unmet, unreachable, given_up }
+        let masters = Masters::default();
+        Front { config: listener, name, relay, gate, certificates, masters, meter, unmet, unreachable, given_up }
     }
 
     /// Opens a connection and hands it to the thread on which it lives from then on. To be called on a runtime.
@@ -131,7 +134,7 @@ impl Front {
         };
         let mut entry = self.enter(&caller);
         let told = self.config.send_proxy_protocol.then_some(caller.ends);
-        let broker = match upstream::connect(&self.config.upstream, &self.certificates, told).await {
+        let broker = match upstream::connect(&self.config.upstream, &self.certificates, &self.masters, told).await {
             Ok(broker) => broker,
             Err((address, error)) => {
                 self.say_unreachable(&address, &error);

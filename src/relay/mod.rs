@@ -15,6 +15,7 @@ mod quiet;
 mod reactor;
 mod resolver;
 mod secure;
+mod sentinel;
 mod socket;
 mod threads;
 mod upstream;

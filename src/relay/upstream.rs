@@ -1,8 +1,9 @@
 //! The way to the broker, over the network or a Unix socket: names are looked up for every connection, addresses tried in
-//! their order.
+//! their order. A Sentinel is asked where it is.
 
 use super::agreed;
 use super::header::Ends;
+use super::sentinel::Masters;
 use super::wire::Wire;
 use crate::config::{BrokerAddress, HostPort, Upstream};
 use crate::tls::Certificates;
@@ -28,6 +29,7 @@ const KEEPALIVE: TcpKeepalive =
 pub(super) async fn connect(
     upstream: &Upstream,
     certificates: &Certificates,
+    masters: &Masters,
     told: Option<Ends>,
 ) -> Result<Wire, (BrokerAddress, io::Error)> {
     let mut failed = None;
@@ -35,6 +37,10 @@ pub(super) async fn connect(
         let connected = match address {
             BrokerAddress::Tcp(address) => connect_to(address, certificates, told).await,
             BrokerAddress::Unix(path) => connect_on_host(path, told).await,
+            BrokerAddress::Sentinel(sentinel) => match masters.find(sentinel).await {
+                Ok(master) => connect_to(&master, certificates, told).await.map_err(|error| at(&master, &error)),
+                Err(error) => Err(error),
+            },
         };
         match connected {
             Ok(wire) => return Ok(wire),
@@ -43,6 +49,11 @@ pub(super) async fn connect(
     }
     let none = || (BrokerAddress::Tcp(HostPort::new("", 0)), io::ErrorKind::InvalidInput.into());
     Err(failed.unwrap_or_else(none))
+}
+
+/// Of a master that only its Sentinel has named.
+fn at(master: &HostPort, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("the master at {master}: {error}"))
 }
 
 async fn connect_to(address: &HostPort, certificates: &Certificates, told: Option<Ends>) -> io::Result<Wire> {

@@ -34,6 +34,7 @@ mod recorder;
 mod recovery;
 mod resque;
 mod rq;
+mod sentinel;
 mod servers;
 mod settings;
 mod sidekiq;

@@ -68,6 +68,11 @@ impl Redis {
         Redis::start_with(program, dir, vec!["--unixsocket".to_owned(), socket(dir).display().to_string()])
     }
 
+    /// One that has what this one has.
+    pub(crate) fn start_replica(&self, dir: &Path) -> Redis {
+        Redis::start_with(self.program, dir, vec!["--replicaof".to_owned(), format!("127.0.0.1 {}", self.port)])
+    }
+
     fn start_with(program: Server, dir: &Path, options: Vec<String>) -> Redis {
         // the port is free now, and with bad luck taken a moment later
         for _ in 0..5 {

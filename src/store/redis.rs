@@ -11,11 +11,9 @@
 //! back from a long absence finds its successor's name and writes nothing any more. A Redis that has come back with less
 //! than it was given (or with nothing) has no later claim in it, and is given all of it again.
 
-mod connection;
-
 use super::StoreError;
 use crate::config::StateInRedis;
-use connection::{Connection, late};
+use crate::redis_server::{Connection, late};
 use redis::{Cmd, FromRedisValue, Value};
 use std::hash::{BuildHasher as _, RandomState};
 use std::io;
@@ -275,7 +273,7 @@ impl DrainsInRedis {
                 }
             }
         }
-        let mut connection = Connection::open(&self.place)?;
+        let mut connection = Connection::open(&self.place.server, self.place.database)?;
         let reply = connection.ask(command)?;
         inner.connection = Some(connection);
         Ok(reply)

@@ -1,7 +1,7 @@
-//! A connection to the Redis that keeps the drains: blocking, with a time-out for each of its steps, by TLS where it is asked
-//! for. What is spoken on it is the `redis` crate's.
+//! The gate's own connection to a Redis or a Sentinel: blocking, with a time-out for each of its steps, by TLS where it is
+//! asked for. What is spoken on it is the `redis` crate's.
 
-use crate::config::StateInRedis;
+use crate::config::RedisServer;
 use crate::tls;
 use redis::{Cmd, ConnectionLike, FromRedisValue, Parser, RedisError, RedisResult, Value};
 use rustls::{ClientConnection, StreamOwned};
@@ -18,7 +18,7 @@ enum Stream {
 }
 
 /// See the module. Not to be used any more once something on it has failed.
-pub(super) struct Connection {
+pub struct Connection {
     stream: Stream,
     parser: Parser,
     database: u32,
@@ -26,28 +26,28 @@ pub(super) struct Connection {
 
 impl Connection {
     /// Connects, logs in and chooses the database.
-    pub(super) fn open(place: &StateInRedis) -> io::Result<Connection> {
+    pub fn open(place: &RedisServer, database: u32) -> io::Result<Connection> {
         let stream = Stream::connect(place)?;
-        let mut connection = Connection { stream, parser: Parser::new(), database: place.database };
+        let mut connection = Connection { stream, parser: Parser::new(), database };
         if let Some(password) = &place.password {
             let mut auth = redis::cmd("AUTH");
             auth.arg(place.user.as_deref()).arg(&password.0);
             connection.ask::<()>(&auth)?;
         }
-        if place.database != 0 {
-            connection.ask::<()>(redis::cmd("SELECT").arg(place.database))?;
+        if database != 0 {
+            connection.ask::<()>(redis::cmd("SELECT").arg(database))?;
         }
         Ok(connection)
     }
 
     /// The reply to a command. An error reply is an error.
-    pub(super) fn ask<T: FromRedisValue>(&mut self, command: &Cmd) -> io::Result<T> {
+    pub fn ask<T: FromRedisValue>(&mut self, command: &Cmd) -> io::Result<T> {
         command.query(self).map_err(as_io)
     }
 }
 
 impl Stream {
-    fn connect(place: &StateInRedis) -> io::Result<Stream> {
+    fn connect(place: &RedisServer) -> io::Result<Stream> {
         let (host, port) = (place.address.host.as_str(), place.address.port);
         let mut failed = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
         for address in (host, port).to_socket_addrs()? {
@@ -59,7 +59,7 @@ impl Stream {
         Err(failed)
     }
 
-    fn greet(place: &StateInRedis, socket: TcpStream) -> io::Result<Stream> {
+    fn greet(place: &RedisServer, socket: TcpStream) -> io::Result<Stream> {
         socket.set_read_timeout(Some(PATIENCE))?;
         socket.set_write_timeout(Some(PATIENCE))?;
         socket.set_nodelay(true)?;
@@ -108,7 +108,7 @@ fn as_io(error: RedisError) -> io::Error {
 }
 
 /// For one that does not answer.
-pub(super) fn late() -> io::Error {
+pub fn late() -> io::Error {
     io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {} s", PATIENCE.as_secs()))
 }
 
