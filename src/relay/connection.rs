@@ -5,10 +5,10 @@ use super::header::Ends;
 use super::pump::{self, Closed, Parts, Pump};
 use super::quiet::Quiet;
 use super::reactor::{Life, Turn};
-use super::sentinel::Masters;
 use super::socket::Socket;
+use super::upstream::Broker;
 use super::wire::Wire;
-use super::{Relay, Seat, upstream};
+use super::{Relay, Seat};
 use crate::config::{BrokerAddress, Config, IdentityBy, ListenerConfig};
 use crate::fleet::{ClosedBy, Peer};
 use crate::gate::Gate;
@@ -27,6 +27,9 @@ use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 use tokio::sync::OwnedSemaphorePermit;
 
+/// RabbitMQ greets who has sent its header at once: who is not greeted for so long, in milliseconds, waits for nothing.
+const GREETING: Millis = 1_000;
+
 /// What the connections of one listener share.
 pub(super) struct Front {
     pub(super) config: ListenerConfig,
@@ -35,7 +38,7 @@ pub(super) struct Front {
     relay: Relay,
     gate: Gates,
     certificates: Arc<Certificates>,
-    masters: Masters,
+    broker: Broker,
     meter: Arc<ListenerMeter>,
     unmet: Quiet,
     unreachable: Quiet,
@@ -56,6 +59,8 @@ struct Open<G> {
     pump: Pump<Wire, Wire, G, Facts>,
     entry: Entry,
     peer: SocketAddr,
+    /// Since when it is connected.
+    since: Millis,
     /// How it ended.
     closed: Option<Box<Closed>>,
     /// Where its sockets are closed.
@@ -84,8 +89,8 @@ impl Front {
         }
         let name = listener.name.as_str().into();
         let (unmet, unreachable, given_up) = (Quiet::default(), Quiet::default(), Quiet::default());
-        let masters = Masters::default();
-        Front { config: listener, name, relay, gate, certificates, masters, meter, unmet, unreachable, given_up }
+        let broker = Broker::new(listener.upstream.clone(), certificates.clone());
+        Front { config: listener, name, relay, gate, certificates, broker, meter, unmet, unreachable, given_up }
     }
 
     /// Opens a connection and hands it to the thread on which it lives from then on. To be called on a runtime.
@@ -134,7 +139,7 @@ impl Front {
         };
         let mut entry = self.enter(&caller);
         let told = self.config.send_proxy_protocol.then_some(caller.ends);
-        let broker = match upstream::connect(&self.config.upstream, &self.certificates, &self.masters, told).await {
+        let broker = match self.broker.connect(told).await {
             Ok(broker) => broker,
             Err((address, error)) => {
                 self.say_unreachable(&address, &error);
@@ -152,8 +157,8 @@ impl Front {
             clock: self.relay.hub.clock(),
             meter: self.meter.thread(seat.thread),
         });
-        let runtime = Handle::current();
-        Some(Open { front: self, pump, entry, peer, closed: None, runtime, permit, seat })
+        let (runtime, since) = (Handle::current(), self.relay.hub.now());
+        Some(Open { front: self, pump, entry, peer, since, closed: None, runtime, permit, seat })
     }
 
     /// Enters the connection into the fleet, and asks for its process.
@@ -199,6 +204,14 @@ impl Front {
         }
     }
 
+    /// The client has waited for the broker's greeting, and has left without it. (Redis sends none, and may have reason not to
+    /// answer for long.)
+    fn was_not_greeted(&self, closed: &Closed, since: Millis) -> bool {
+        let waited = self.relay.hub.now().saturating_sub(since) >= GREETING;
+        let asked = closed.by == ClosedBy::Client && closed.to_broker > 0 && closed.to_client == 0;
+        self.config.protocol == Protocol::Amqp && asked && waited
+    }
+
     fn say_closed(&self, peer: SocketAddr, closed: &Closed) {
         let listener = &self.config.name;
         let Closed { by, error, settled, to_client, to_broker } = closed;
@@ -239,7 +252,7 @@ impl<G: Gate + Send + 'static> Life for Open<G> {
 
     /// The fleet hears of the end before a socket is closed.
     fn close(self: Box<Self>) {
-        let Open { front, pump, mut entry, peer, closed, runtime, permit, seat } = *self;
+        let Open { front, pump, mut entry, peer, since, closed, runtime, permit, seat } = *self;
         if let Some(closed) = &closed {
             entry.closed_by = closed.by;
         }
@@ -249,6 +262,11 @@ impl<G: Gate + Send + 'static> Life for Open<G> {
         }
         let client_ended_first = pump.client_ended_first();
         let [client, broker] = pump.into_streams().map(Wire::into_inner);
+        if closed.is_some_and(|closed| front.was_not_greeted(&closed, since))
+            && let Some(address) = broker.peer_addr().ok().and_then(|address| address.as_socket())
+        {
+            front.broker.keeps_waiting(address);
+        }
         runtime.spawn(async move {
             let _ = broker.shutdown(Shutdown::Write);
             if client_ended_first {

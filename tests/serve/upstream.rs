@@ -1,11 +1,14 @@
-//! A broker behind a Unix socket: the same to clients, and one clear line when it cannot be reached.
+//! The way to the broker. Behind a Unix socket it is the same to clients, and one clear line when it cannot be reached; and of
+//! a list no address keeps everybody waiting.
 
-use crate::broker::Client;
+use crate::broker::{Broker, Client};
 use crate::gate::{Gate, SURELY, config};
 use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
 
 const PING: &[u8] = b"*1\r\n$4\r\nPING\r\n";
 
@@ -119,4 +122,53 @@ fn a_header_of_the_proxy_protocol_goes_over_it_too() {
     assert_eq!(client.call(&["PING"]), "+PONG");
     let header = heard.recv_timeout(SURELY).expect("heard");
     assert!(header.starts_with(b"\r\n\r\n\0\r\nQUIT\n") && header.ends_with(&gate.listener.port().to_be_bytes()));
+}
+
+/// A host that answers no attempt to connect: its queue is full.
+fn dead_host() -> (socket2::Socket, SocketAddr, Vec<TcpStream>) {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
+    socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("bound");
+    socket.listen(0).expect("listens");
+    let address = socket.local_addr().expect("bound").as_socket().expect("an address");
+    let fill = || TcpStream::connect_timeout(&address, Duration::from_millis(200)).ok();
+    let queue = std::iter::from_fn(fill).collect();
+    (socket, address, queue)
+}
+
+#[test]
+fn a_dead_host_keeps_only_the_first_waiting() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (_dead, address, _queue) = dead_host();
+    let upstream = format!("[\"redis://{address}\", \"redis://{}\"]", Broker::start().address);
+    let gate = Gate::start(dir.path(), &with(&upstream));
+    assert_eq!(Client::connect(gate.listener).call(&["PING"]), "+PONG");
+    let begun = Instant::now();
+    assert_eq!(Client::connect(gate.listener).call(&["PING"]), "+PONG");
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+}
+
+/// A RabbitMQ whose process stands still: the kernel goes on accepting for it.
+#[test]
+fn a_node_that_does_not_greet_is_left_for_the_next() {
+    const HEADER: &[u8] = b"AMQP\0\0\x09\x01";
+    let dir = tempfile::tempdir().expect("a directory");
+    let (stands, lives) = (TcpListener::bind("127.0.0.1:0"), TcpListener::bind("127.0.0.1:0"));
+    let (stands, lives) = (stands.expect("bound"), lives.expect("bound"));
+    let address = |listener: &TcpListener| listener.local_addr().expect("bound");
+    let list = format!("[\"amqp://{}\", \"amqp://{}\"]\nprotocol = \"amqp\"", address(&stands), address(&lives));
+    std::thread::spawn(move || {
+        for mut socket in lives.incoming().flatten() {
+            // another version is wanted
+            let _ = socket.read_exact(&mut [0; 8]).and_then(|()| socket.write_all(HEADER));
+        }
+    });
+    let mut gate = Gate::start(dir.path(), &with(&list));
+    let is_greeted = |gate: &Gate| {
+        let mut client = TcpStream::connect(gate.listener).expect("the gate accepts");
+        client.set_read_timeout(Some(Duration::from_millis(1_200))).expect("set");
+        client.write_all(HEADER).expect("written");
+        client.read_exact(&mut [0; 8]).is_ok()
+    };
+    assert!(!is_greeted(&gate), "this one has to find out");
+    gate.eventually("the next node is tried", |gate| is_greeted(gate).then_some(()));
 }
