@@ -2,11 +2,12 @@
 //! same marks.
 
 use crate::support::celery::{Celery, await_acknowledged};
+use crate::support::certificates::Certificates;
 use crate::support::gate::Gate;
 use crate::support::process::{Proc, command};
-use crate::support::redis::{Client, Redis, free_port};
-use crate::support::story::{System, await_job_on, drain_then_kill};
-use crate::support::{World, eventually, secs};
+use crate::support::redis::{Client, Redis, Server, free_port};
+use crate::support::story::{Load, System, await_job_on, drain_and_kill, drain_then_kill};
+use crate::support::{World, eventually, rounds, secs};
 use std::path::Path;
 
 const PASSWORD: &str = "of the Sentinel";
@@ -20,23 +21,41 @@ struct Sentinel {
 impl Sentinel {
     /// Watches over a master, which it calls `jobs`.
     fn start(dir: &Path, master: &Redis) -> Sentinel {
+        let sentinel = Sentinel::start_with(dir, &master.address(), &[]);
+        eventually("the Sentinel answers", secs(20), || sentinel.master());
+        sentinel
+    }
+
+    /// One that speaks TLS, with a master that does so at this address.
+    fn start_secure(dir: &Path, master: &str, files: &Certificates) -> Sentinel {
+        let port = free_port();
+        let secure = [
+            format!("tls-port {port}"),
+            format!("tls-cert-file {}", files.path("server.crt")),
+            format!("tls-key-file {}", files.path("server.key")),
+            format!("tls-ca-cert-file {}", files.path("ca.crt")),
+            "tls-auth-clients no".to_owned(),
+            "tls-replication yes".to_owned(),
+        ];
+        Sentinel { address: format!("localhost:{port}"), ..Sentinel::start_with(dir, master, &secure) }
+    }
+
+    fn start_with(dir: &Path, master: &str, more: &[String]) -> Sentinel {
         let (port, file) = (free_port(), dir.join("sentinel.conf"));
-        let master = master.address().replace(':', " ");
         let lines = [
             format!("port {port}"),
             format!("requirepass \"{PASSWORD}\""),
-            format!("sentinel monitor jobs {master} 1"),
+            // hosts keep the names that certificates are for
+            "sentinel resolve-hostnames yes".to_owned(),
+            "sentinel announce-hostnames yes".to_owned(),
+            format!("sentinel monitor jobs {} 1", master.replace(':', " ")),
             "sentinel down-after-milliseconds jobs 500".to_owned(),
         ];
-        std::fs::write(&file, lines.join("\n")).expect("written");
+        std::fs::write(&file, [&lines[..], more].concat().join("\n")).expect("written");
         let mut run = command("redis-server");
         run.arg(&file).args(["--sentinel", "--bind", "127.0.0.1"]);
-        let sentinel = Sentinel {
-            address: format!("127.0.0.1:{port}"),
-            _server: Proc::start(&mut run, &dir.join("sentinel.log")),
-        };
-        eventually("the Sentinel answers", secs(20), || sentinel.master());
-        sentinel
+        let server = Proc::start(&mut run, &dir.join("sentinel.log"));
+        Sentinel { address: format!("127.0.0.1:{port}"), _server: server }
     }
 
     /// Where the master is.
@@ -48,10 +67,14 @@ impl Sentinel {
     }
 }
 
+fn url(scheme: &str, address: &str) -> String {
+    format!("{scheme}://:{}@{address}/jobs", PASSWORD.replace(' ', "%20"))
+}
+
 /// A gate that asks two of them, of whom the first is down.
 fn guarded(world: &mut World) -> Sentinel {
     let sentinel = Sentinel::start(world.path(), &world.redis);
-    let of = |address: &str| format!("redis-sentinel://:{}@{address}/jobs", PASSWORD.replace(' ', "%20"));
+    let of = |address: &str| url("redis-sentinel", address);
     let upstream = format!("{},{}", of(&format!("127.0.0.1:{}", free_port())), of(&sentinel.address));
     world.gate = Some(Gate::start(world.path(), &[&upstream]));
     sentinel
@@ -93,6 +116,18 @@ fn the_master_dies() {
     world.log().await_all_ended(secs(60));
     assert!(world.log().first(|line| line.worker == drained.label && line.what == "start").is_none(), "it is drained");
     assert_eq!(world.log().assert_exactly_once(&[killed]), 17);
+}
+
+#[test]
+fn with_tls_everywhere() {
+    let (mut world, port) = (World::without_gate(), free_port());
+    let files = Certificates::make(world.path());
+    world.redis = Redis::start_secure(Server::Redis7, world.path(), &files, port);
+    let sentinel = Sentinel::start_secure(world.path(), &format!("localhost:{port}"), &files);
+    let upstream = url("rediss-sentinel", &sentinel.address);
+    world.gate = Some(Gate::start_secure(world.path(), &upstream, &files));
+    world.certificates = Some(files);
+    drain_and_kill(&world, &Celery::default(), Load::default(), rounds());
 }
 
 /// What nobody knows is said, and the connection is closed rather than left hanging.
