@@ -36,6 +36,11 @@ const PARTS: [&str; 16] = [
     "repeat",
 ];
 
+/// What the keys of a job's children end in.
+const CHILDREN: [&[u8]; 2] = [b":processed", b":dependencies"];
+/// And that of a queue's metrics.
+const METRICS: [&[u8]; 2] = [b":metrics:completed", b":metrics:failed"];
+
 /// What the key of a job's lock ends in.
 const LOCK: &[u8] = b":lock";
 
@@ -98,6 +103,30 @@ impl<'a> Script<'a> {
     /// The argument behind the keys that makes a script fetch the next job, too.
     fn fetch_next(&self, index: usize) -> Refusal {
         Refusal::Rewrite { arg: self.at + index, from: Some(b"1"), to: b"0" }
+    }
+}
+
+/// A script of BullMQ's clients over a single key, or over those of one job or of a queue's metrics: it looks something up,
+/// or releases or drops jobs of a flow, and brings no job to anybody. (Measured with 5.81 and 6.7.)
+fn is_of_client(args: &[&[u8]]) -> bool {
+    let Some((keys, argv)) = keys_and_arguments(args) else { return false };
+    let is_number = |arg: &&[u8]| number::<i64>(arg).is_some();
+    let is = |key: &[u8], parts: &[&[u8]]| key == parts.concat();
+    match (keys, argv) {
+        // jobs by their states: from, to, order (6: and how far to look), then the states
+        ([queue], [_, _, _, ..]) if queue.ends_with(b":") => {
+            let states = argv.iter().position(|arg| !is_number(arg)).unwrap_or(argv.len());
+            let known = |arg: &&[u8]| PARTS.iter().any(|part| part.as_bytes() == *arg);
+            matches!(states, 3 | 4) && states < argv.len() && argv[states..].iter().all(known)
+        }
+        ([children], [_, _, _, _, _, ..]) => {
+            CHILDREN.iter().any(|end| children.ends_with(end)) && argv.iter().all(is_number)
+        }
+        ([metrics, data], [_, _]) if METRICS.iter().any(|end| metrics.ends_with(end)) => is(data, &[metrics, b":data"]),
+        // the jobs of a flow: a parent without children, children that are not wanted any more
+        ([job, children], [queue, id, _]) => is(job, &[queue, b":", id]) && is(children, &[job, b":dependencies"]),
+        ([job, meta], [queue, id]) => is(job, &[queue, id]) && is(meta, &[queue, b"meta"]),
+        _ => false,
     }
 }
 
@@ -198,7 +227,10 @@ impl Dialect for Bull {
             out.push(JobEvent::Report(Report::Lease { lasts, renewed: true }));
             return Meaning::Passes;
         }
-        let Some(script) = Script::read(args) else { return Meaning::Nothing };
+        let Some(script) = Script::read(args) else {
+            let passes = self.0 == System::Bullmq && is_of_client(args);
+            return if passes { Meaning::Passes } else { Meaning::Nothing };
+        };
         let request = if self.0 == System::Bull { Bull::bull(&script) } else { Bull::bullmq(&script) };
         let Some(request) = request else {
             if self.0 != System::Bull {

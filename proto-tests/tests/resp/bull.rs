@@ -224,6 +224,46 @@ fn everything_else_passes_while_drained() {
     );
 }
 
+/// What a web application or a dashboard asks for, recorded from 5.81 and 6.7: nobody gets a job by that, so nobody is taken
+/// for a worker because of it, whatever comes back.
+#[test]
+fn clients_look_up_jobs() {
+    for reply in ["*1 *1 $$7", "*2 $-1 $-1", "*-1", "$-1", "_", ":0"] {
+        play_rows(
+            &format!("set events all\n W= <1>\n B= {reply}"),
+            &[
+                "EVAL '--[[ Get job ids' 1 bull:q: 0 -1 0 wait paused failed",
+                "evalsha s 1 bull:q: 0 10 0 5 wait failed",
+                "evalsha s 1 bull:q:5:processed 0 9 0 0 5",
+                "evalsha s 1 bull:q:5:dependencies 0 9 0 0 5 1",
+                "evalsha s 2 bull:q:metrics:failed bull:q:metrics:failed:data 0 -1",
+                "evalsha s 2 bull:q:5 bull:q:5:dependencies bull:q 5 1795000000000",
+                "evalsha s 2 bull:q:5 bull:q:meta bull:q: 5",
+            ],
+        );
+    }
+    // a script of somebody's own with keys like those may take one
+    play_rows(
+        "set events all\n W= <1>\n E UnknownScript\n B= $$7\n E Unrefused *\n E PassesPause *",
+        &[
+            "evalsha s 1 bull:q:wait 5",
+            "evalsha s 1 bull:q:repeat 5",
+            "evalsha s 1 bull:q: 0 10 0",
+            "evalsha s 1 bull:q: 0 10 0 wait elsewhere",
+            "evalsha s 1 bull:q: 10 wait",
+            "evalsha s 1 bull:q:5:processed 0 9 0 0 x",
+        ],
+    );
+    play_rows(
+        "set events all\n W= <1>\n E UnknownScript\n B= $$7\n E Unrefused *\n E PassesPause *\n E PassesPause *",
+        &[
+            "evalsha s 2 bull:q:5 bull:q:6:dependencies bull:q 5 1795000000000",
+            "evalsha s 2 bull:q:metrics:failed bull:q:data 0 -1",
+            "evalsha s 2 bull:q:5 bull:p:meta bull:q: 5",
+        ],
+    );
+}
+
 /// A worker that vanishes with a job on its way: its lock runs out, and BullMQ moves the job back itself.
 #[test]
 fn a_job_for_a_vanished_worker_stays_with_the_broker() {
