@@ -5,7 +5,7 @@
 //! `PUBLISH /0.celeryev/worker.heartbeat` every two seconds. A message goes back with its ack and a push in one
 //! transaction: `LPUSH` if its task was rejected, `RPUSH` at the worker's stop and when the visibility time-out is over,
 //! which says nothing of whether the task still runs (any worker looks after all of them, its own included). The same
-//! `BRPOP` on a `.reply.celery.pidbox` list is remote control and passes.
+//! `BRPOP` on a `.reply.celery.pidbox` list is remote control and passes; so does that on a list of results.
 
 use super::json::{Skim, Wanted, early};
 use super::{Claim, Dialect, Interest, Known, Meaning, Memory, Note, Payload, PopShape};
@@ -58,7 +58,11 @@ impl Dialect for Celery {
         if pop.keys.iter().all(|k| queue(k).ends_with(REPLY_QUEUE) || (pop.name == b"brpop" && is_reply_queue(k))) {
             return Claim::Pass;
         }
-        if pop.name == b"brpop" && pop.keys.iter().any(|k| queue(k).len() < k.len()) {
+        let kombu = pop.name == b"brpop" && pop.keys.iter().any(|k| queue(k).len() < k.len());
+        if (kombu || known.system == System::Celery) && pop.keys.iter().all(|k| is_result_queue(queue(k))) {
+            return Claim::Pass;
+        }
+        if kombu {
             return Claim::Fetch;
         }
         if known.system != System::Celery {
@@ -140,6 +144,17 @@ fn after<'a>(key: &'a [u8], mark: &[u8]) -> Option<&'a [u8]> {
 fn is_reply_queue(key: &[u8]) -> bool {
     let separator = memmem::find(key, REPLY_QUEUE).map(|at| key.len() - at - REPLY_QUEUE.len());
     separator.is_some_and(|rest| rest <= SEPARATOR_MAX)
+}
+
+/// Where a client, or a task, waits for results with the backend `rpc://`: kombu names its queue by a UUID of version 3.
+/// Nothing else is called so, while an owner who names queues by UUIDs takes them from another version.
+fn is_result_queue(queue: &[u8]) -> bool {
+    let is_right = |(at, byte): (usize, &u8)| match at {
+        8 | 13 | 18 | 23 => *byte == b'-',
+        14 => *byte == b'3',
+        _ => byte.is_ascii_hexdigit(),
+    };
+    queue.len() == 36 && queue.iter().enumerate().all(is_right)
 }
 
 /// How long the separator is that stands twice at the beginning.

@@ -70,6 +70,28 @@ fn a_job_of_megabytes_is_told_by_its_head() {
     play(&format!("SYSTEM celery\n W= {}\n B= *2 $$celery $${job}\n E Delivered d1 celery app.add t1", FETCH));
 }
 
+/// With the backend `rpc://` a web application waits for its results there, and a running task for those of others.
+#[test]
+fn a_queue_of_results_passes() {
+    let fetch = |queue: &str| format!(r#"BRPOP {queue} "{queue}\x06\x163" "{queue}\x06\x166" "{queue}\x06\x169" 1"#);
+    let result = r#"'{"body": "eyJzdGF0dXMiOiAiU1VDQ0VTUyJ9", "headers": {}, "properties": {"correlation_id": "t1", "delivery_tag": "d1"}}'"#;
+    let (results, jobs) = ("76a3810b-f385-39a6-bfa5-a2b75f97fdd1", "76a3810b-f385-49a6-bfa5-a2b75f97fdd1");
+    for known in ["", "SYSTEM celery"] {
+        play(&format!(
+            "set events all\n {known}
+            W= {fetch}\n B= *2 $${results} $${result}
+            DRAIN
+            W= {fetch}\n B= *2 $${results} $${result}",
+            fetch = fetch(results)
+        ));
+    }
+    play(&format!("SYSTEM celery\n DRAIN\n W= BRPOP {results} 1\n B= *-1"));
+    // together with jobs, and a queue that an owner has named
+    play(&format!("DRAIN\n W> BRPOP {results} celery \"celery\\x06\\x163\" 1\n +1s\n W< *-1"));
+    play(&format!("DRAIN\n W> {}\n +1s\n W< *-1", fetch(jobs)));
+    play(&format!("DRAIN\n W> {}\n +1s\n W< *-1", fetch(&results[1..])));
+}
+
 #[test]
 fn the_reply_queue_of_remote_control_passes() {
     play(
