@@ -45,11 +45,14 @@ pub(super) struct Workers {
     unlisted: Option<Vec<u8>>,
     /// Jobs that were popped before it was known for whom, and for whom it was, once that is known.
     popped: Vec<(Option<Vec<u8>>, JobKey)>,
+    /// Jobs that a script has brought, each named by its worker's key, until that worker asks again.
+    brought: Vec<JobKey>,
 }
 
 impl Workers {
     /// Before anything has been said.
-    pub(super) const BLANK: Workers = Workers { key: None, several: false, unlisted: None, popped: Vec::new() };
+    pub(super) const BLANK: Workers =
+        Workers { key: None, several: false, unlisted: None, popped: Vec::new(), brought: Vec::new() };
 
     fn named(&mut self, key: &[u8]) {
         self.several |= self.key.as_deref().is_some_and(|other| other != key);
@@ -155,7 +158,14 @@ impl Dialect for Resque {
                 if queue.ends_with(name) && is_queue(queue, true) && memmem::find(worker, WORKER).is_some() =>
             {
                 named(memory, worker, out);
-                return request(queue, Some(JobKey::text(worker)), Refusal::Nothing);
+                let key = JobKey::text(worker);
+                // it works one job at a time. If what it writes at the end was refused, it says no more of it than this
+                let brought = &mut memory.few.resque.brought;
+                if let Some(at) = brought.iter().position(|job| *job == key) {
+                    let key = brought.swap_remove(at);
+                    out.push(JobEvent::Ended { key, outcome: Outcome::Finished });
+                }
+                return request(queue, Some(key), Refusal::Nothing);
             }
             _ => {}
         }
@@ -183,13 +193,16 @@ impl Dialect for Resque {
         }
     }
 
-    fn replied(&self, _memory: &mut Memory, request: &Request, reply: Reply<'_>, out: &mut Vec<JobEvent>) {
+    fn replied(&self, memory: &mut Memory, request: &Request, reply: Reply<'_>, out: &mut Vec<JobEvent>) {
         let ([key], [word]) = (request.jobs.as_slice(), reply.words) else { return };
         if !word.is_text() {
             return;
         }
         let name = word.skim.as_ref().and_then(|skim| skim.get("class")).unwrap_or_default().to_owned();
         let (key, queue) = (key.clone(), request.queue.as_str().into());
+        if memory.few.resque.brought.len() < MANY {
+            memory.few.resque.brought.push(key.clone());
+        }
         out.push(JobEvent::Delivered(Job { key, id: String::new(), name, queue, eta: None }));
     }
 }

@@ -16,7 +16,7 @@ fn the_script_is_held_and_delivers() {
         SYSTEM resque
         W= DEL resque:worker:vm:7:jobs\n B= :1
         E Ended resque:worker:vm:7:jobs finished\n E Report idle
-        W= {POP}\n E Named resque vm:7\n E FetchAsked broker resque:queue:jobs poll
+        W= {POP}\n E Named resque vm:7\n E Ended resque:worker:vm:7:jobs finished\n E FetchAsked broker resque:queue:jobs poll
         B= $-1\n E FetchAnswered broker empty poll
         DRAIN
         W> {POP}\n E Named resque vm:7\n E FetchAsked gate resque:queue:jobs poll\n E FetchAnswered gate empty poll
@@ -27,6 +27,36 @@ fn the_script_is_held_and_delivers() {
     play(&format!("W= HELLO 3\n B= %1 $$proto :3\n DRAIN\n W> {text}\n {NAMED} W< _"));
     // nobody has it: it went to one that had gone
     play(&format!("W= {POP}\n {NAMED} W gone\n B< {JOB}\n E Orphan delivered\n CLOSED"));
+}
+
+/// node-resque goes on when Redis has refused what it writes at a job's end, and deletes no key then: who asks again is done
+/// with its job, others on the same connection are not.
+#[test]
+fn a_worker_that_asks_again_has_ended_its_job() {
+    let other = POP.replace("vm:7", "vm:8");
+    let polls = |pop: &str, named: &str, ended: &str| {
+        format!("W= {pop}\n E Named resque {named}\n {ended} E FetchAsked broker resque:queue:jobs poll\n")
+    };
+    let job = |of: &str| {
+        format!(
+            "B= {JOB}\n E Delivered resque:worker:{of}:jobs resque:queue:jobs Run -\n E FetchAnswered broker job poll\n"
+        )
+    };
+    play(&format!(
+        "set events all\n SYSTEM resque\n {}{}{}{}
+        W= MULTI\n B= +OK\n W= incr resque:stat:processed\n B= '-BUSY a script'\n W= EXEC\n B= '-EXECABORT discarded'
+        {}B= $-1\n E FetchAnswered broker empty poll
+        {}B= $-1\n E FetchAnswered broker empty poll
+        DRAIN
+        W> {other}\n E Named resque vm:8\n E Ended resque:worker:vm:8:jobs finished
+        E FetchAsked gate resque:queue:jobs poll\n E FetchAnswered gate empty poll\n W< $-1",
+        polls(POP, "vm:7", ""),
+        job("vm:7"),
+        polls(&other, "vm:8", ""),
+        job("vm:8"),
+        polls(POP, "vm:7", "E Ended resque:worker:vm:7:jobs finished\n"),
+        polls(POP, "vm:7", ""),
+    ));
 }
 
 /// A worker says its name when it starts, and with each heartbeat: its job is called by it, whichever connection ends it.
