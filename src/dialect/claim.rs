@@ -30,7 +30,7 @@ pub struct PopShape<'a> {
     pub name: &'a [u8],
     /// Its keys.
     pub keys: Keys<'a>,
-    /// The list that a move puts the element into.
+    /// The list that a move puts the element into, unless it stays in its own.
     pub to: Option<&'a [u8]>,
     /// Whether it waits for an element.
     pub blocking: bool,

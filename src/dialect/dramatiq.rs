@@ -4,10 +4,12 @@
 //! Each call is the worker's heartbeat as well: a fetch that was answered in the broker's place would have its running jobs
 //! given to somebody else after a minute. So it goes to the broker and asks for no message: its last argument becomes 0.
 //! Jobs that are not due are held in the worker's memory, delivered from the queue's twin `.DQ`.
+//!
+//! A result is waited for by `BRPOPLPUSH key key timeout`, which leaves it where it is.
 
 use super::json::Wanted;
 use super::request::{Reads, Refusal, Reply, Request, Verb};
-use super::{Dialect, Meaning, Memory};
+use super::{Claim, Dialect, Known, Meaning, Memory, PopShape};
 use crate::job::{Job, JobEvent, JobKey, System};
 
 /// The script that a process runs once, before its first call: how much can be unpacked. The same from 1.8 to 2.2.
@@ -15,11 +17,23 @@ const MAX_STACK: &[u8] = b"63a257ff9edcee2888529b5d51c86f83444f91e4";
 
 const MESSAGE: Wanted = Wanted::of(&["options.redis_message_id", "options.eta", "message_id", "actor_name"]);
 
+/// What the key of a result begins with, if it is not an MD5 of all that.
+const RESULT: &[u8] = b"dramatiq-results:";
+
 pub(super) struct Dramatiq;
 
 impl Dialect for Dramatiq {
     fn system(&self) -> System {
         System::Dramatiq
+    }
+
+    fn claim(&self, known: Known, pop: PopShape<'_>) -> Claim {
+        // to no other list
+        let in_place = matches!(pop.name, b"brpoplpush" | b"rpoplpush") && pop.to.is_none();
+        if in_place && pop.keys.iter().all(is_result) {
+            return Claim::Pass;
+        }
+        if known.system == System::Dramatiq { Claim::Pass } else { Claim::NotMine }
     }
 
     fn command(&self, memory: &mut Memory, args: &[&[u8]], out: &mut Vec<JobEvent>) -> Meaning {
@@ -76,4 +90,8 @@ impl Dialect for Dramatiq {
             out.push(JobEvent::Delivered(Job { key, id, name, queue: request.queue.as_str().into(), eta }));
         }
     }
+}
+
+fn is_result(key: &[u8]) -> bool {
+    key.starts_with(RESULT) || (key.len() == 32 && key.iter().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')))
 }

@@ -80,3 +80,24 @@ fn one_that_has_just_begun_is_told_of() {
         W= {FETCH} 4\n {KNOWN} E FetchAsked broker default poll\n B= *0\n E FetchAnswered broker empty poll"
     ));
 }
+
+/// Who waits for a result reads it where it is, whether it is a web application or a worker's task.
+#[test]
+fn a_result_is_no_job() {
+    let (hash, long) = ("7f7c8c6260dc29d536f33c3158901e45", "dramatiq-results:default:add:8a1d");
+    for key in [hash, long] {
+        for known in ["", "SYSTEM dramatiq"] {
+            play(&format!(
+                "set events all\n {known}
+                DRAIN
+                W= BRPOPLPUSH {key} {key} 8\n B= $$3
+                W= RPOPLPUSH {key} {key}\n B= $-1"
+            ));
+        }
+    }
+    // a list that is named by its owner, and a move that takes something away
+    let other = "7f7c8c6260dc29d536f33c3158901e46";
+    for (from, to) in [("jobs", "jobs"), (&hash[1..], &hash[1..]), (hash, other)] {
+        play(&format!("DRAIN\n W> BRPOPLPUSH {from} {to} 8\n +8s\n W< *-1"));
+    }
+}
