@@ -10,6 +10,8 @@ use std::sync::Arc;
 
 const QUEUE: &[u8] = b"huey.redis.";
 const SCHEDULE: &[u8] = b"huey.schedule.";
+/// Where a client waits for one result (`notify_result`).
+const RESULT: &[u8] = b"huey.notify.";
 
 pub(super) struct Huey;
 
@@ -22,6 +24,7 @@ impl Dialect for Huey {
         let queue = pop.keys.iter().all(|key| key.starts_with(QUEUE));
         match pop.name {
             b"brpop" | b"rpop" | b"bzpopmin" | b"zpopmin" if queue => Claim::Fetch,
+            b"blpop" if pop.keys.iter().all(|key| key.starts_with(RESULT)) => Claim::Pass,
             _ if known.system == System::Huey => Claim::Pass,
             _ => Claim::NotMine,
         }

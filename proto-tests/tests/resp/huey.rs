@@ -49,3 +49,15 @@ fn everything_else_passes_while_drained() {
         ],
     );
 }
+
+/// With `notify_result` a web application waits in a list of its result's own.
+#[test]
+fn a_result_is_no_job() {
+    for known in ["", "SYSTEM huey"] {
+        play(&format!(
+            "set events all\n {known}\n DRAIN
+            W= BLPOP huey.notify.app.6f1c 5\n B= *2 $$huey.notify.app.6f1c $$1
+            W= BLPOP huey.notify.app.6f1d 0\n B= *2 $$huey.notify.app.6f1d $$1"
+        ));
+    }
+}
