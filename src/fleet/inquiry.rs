@@ -297,7 +297,7 @@ impl Fleet {
         mailbox.told = true;
         let own_ways = asked.answers.iter().any(|(list, names)| *list == List::Registered && !names.is_empty());
         worker.inquiry.conceals |= own_ways;
-        if is_idle_answer(worker, &asked) {
+        if is_idle_answer(worker, &asked, now) {
             mailbox.idle = Some(Idle { of: no, epoch: asked.epoch, all: asked.is_all() });
         }
         let enough = asked.is_all() || !needs_all(worker);
@@ -351,14 +351,16 @@ fn speak_for_it(worker: &Worker) -> bool {
     listen(worker) && !conceals(worker) && heard()
 }
 
-/// It has nothing in its hands but what the gate knows to be there: its ack will be another epoch.
-fn is_idle_answer(worker: &Worker, asked: &Asked) -> bool {
-    let known = |task: &String| {
+/// It has nothing in its hands but what the gate knows to be there: its ack will be another epoch. What waits for its time
+/// is in `scheduled` alone: under its id another list tells of the attempt that has put it off, and is not through yet.
+fn is_idle_answer(worker: &Worker, asked: &Asked, now: Millis) -> bool {
+    let known = |list: List, task: &String| {
+        let there = |entry: &Entry| list == List::Scheduled || !entry.is_delayed(now);
         let same = |entry: &Entry| entry.job.id == *task && entry.stage == Stage::Delivered && !entry.restored;
-        worker.ledger.find(same).is_some()
+        worker.ledger.find(|entry| same(entry) && there(entry)).is_some()
     };
-    let in_hand = asked.answers.iter().filter(|(list, _)| *list != List::Registered);
-    in_hand.flat_map(|(_, tasks)| tasks).all(known)
+    let mut in_hand = asked.answers.iter().filter(|(list, _)| *list != List::Registered);
+    in_hand.all(|(list, tasks)| tasks.iter().all(|task| known(*list, task)))
 }
 
 /// How many processes may run the jobs of the worker: one, where each has a name of its own, else as many as fetch, those

@@ -12,10 +12,12 @@ The environment says how an owner might have set it up:
     QUEUE_TYPE=x    task_default_queue_type
     REMOTE=0        no remote control
     VISIBLE=n       visibility_timeout in seconds; it is looked after every second
-    AFTER=n         a task's after_return takes n seconds and writes its end: the result is stored before
+    AFTER=n         a task's after_return takes n seconds and writes its end: the result is stored before; so does its
+                    on_retry: its next attempt is published before
     BATCHES=1       jobs are run three at a time (celery-batches), each lot as long as the longest of them
     AUTHORITY=x     RabbitMQ is spoken to by TLS, and this file says who must have signed its certificate
     RETRIES=n       each task is retried n times; attempt 1 of job a is called a.1 in the job log
+    RETRY_IN=n      after so many seconds (1)
 """
 
 import os
@@ -33,6 +35,7 @@ if "VISIBLE" in os.environ:
     TRANSPORT |= {"unacked_restore_interval": 1, "unacked_restore_throttle": 1}
 AFTER = float(os.environ.get("AFTER", "0"))
 RETRIES = int(os.environ.get("RETRIES", "0"))
+RETRY_IN = float(os.environ.get("RETRY_IN", "1"))
 WITH_TLS = "AUTHORITY" in os.environ and os.environ["BROKER_URL"].startswith("amqps")
 
 
@@ -63,20 +66,29 @@ class Job(Task):
     def after_return(self, _status, _result, _id, args, _kwargs, _error):
         if AFTER:
             time.sleep(AFTER)
-            note("end", args[0])
+            note("end", name_of(self, args[0]))
+
+    def on_retry(self, _error, _id, args, _kwargs, _trace):
+        if AFTER:
+            time.sleep(AFTER)
+            note("end", name_of(self, args[0]))
+
+
+def name_of(task, job_id):
+    attempt = task.request.retries
+    return f"{job_id}.{attempt}" if attempt else job_id
 
 
 def run_one(self, job_id, seconds):
-    attempt = self.request.retries
-    name = f"{job_id}.{attempt}" if attempt else job_id
-    note("start", name)
+    note("start", name_of(self, job_id))
     time.sleep(seconds)
-    if attempt < RETRIES:
-        note("push", f"{job_id}.{attempt + 1}")
-        note("end", name)
-        raise self.retry(countdown=1, max_retries=RETRIES)
+    again = self.request.retries < RETRIES
+    if again:
+        note("push", f"{job_id}.{self.request.retries + 1}")
     if not AFTER:
-        note("end", name)
+        note("end", name_of(self, job_id))
+    if again:
+        raise self.retry(countdown=RETRY_IN, max_retries=RETRIES)
     return job_id
 
 

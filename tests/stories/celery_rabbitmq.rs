@@ -63,6 +63,21 @@ fn a_task_that_goes_on_behind_its_result() {
     }
 }
 
+/// Its next attempt is published before its `on_retry`, and waits for its time in the same worker, under the same id.
+#[test]
+fn a_task_that_goes_on_behind_its_retry() {
+    let world = World::with(Release::Three);
+    let celery = Celery { retries: 1, retry_in: 3600, after: 5, ..Celery::default() };
+    let worker = celery.start(&world, "w1", 1);
+    let mut producer = celery.producer(&world);
+    producer.push("put-off", 0.0, 0.0);
+    let both = |page: &Value| page["in_flight"] == json!({"running": 1, "prefetched": 0, "delayed": 1});
+    eventually("it has come back to be done later", secs(20), || Some(shown(&world, "celery@w1")).filter(both));
+    let drained = drain_then_kill(&world, worker, "d");
+    world.log().assert_idle_when_drained(&drained);
+    assert_eq!(world.log().verdict().lost, ["put-off.1"], "it was to come in an hour");
+}
+
 /// One worker with all its processes, its jobs by kind, remote control all the while; what is not due for an hour goes
 /// back to the queue at once when the worker is killed.
 #[test]

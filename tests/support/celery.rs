@@ -24,9 +24,10 @@ pub(crate) struct Celery {
     pub(crate) options: &'static [&'static str],
     /// `visibility_timeout` in seconds, if it is not the usual hour.
     pub(crate) visible: Option<u32>,
-    /// How often each task is retried.
+    /// How often each task is retried, and after how many seconds.
     pub(crate) retries: usize,
-    /// Seconds that each task goes on for behind its result.
+    pub(crate) retry_in: u32,
+    /// Seconds that each task goes on for behind its result, or behind the publish of its next attempt.
     pub(crate) after: u32,
     /// Whether jobs are run three at a time (celery-batches).
     pub(crate) batches: bool,
@@ -52,6 +53,7 @@ impl Default for Celery {
             options: &[],
             visible: None,
             retries: 0,
+            retry_in: 1,
             after: 0,
             batches: false,
             queues: "celery",
@@ -71,6 +73,7 @@ impl Celery {
             .env("REMOTE", if self.remote { "1" } else { "0" })
             .env("QUEUE_TYPE", if self.quorum { "quorum" } else { "classic" })
             .env("RETRIES", self.retries.to_string())
+            .env("RETRY_IN", self.retry_in.to_string())
             .env("AFTER", self.after.to_string())
             .env("BATCHES", if self.batches { "1" } else { "0" })
             .env("QUEUES", self.queues)

@@ -142,6 +142,51 @@ fn unacknowledged_jobs_are_never_struck_out() {
     );
 }
 
+/// It has published its next attempt, which waits under the same id for its time, and has not come to its own end.
+#[test]
+fn a_job_that_has_put_itself_off_still_runs() {
+    story(
+        "
+        20s
+        c1 gets t1 id=a
+        c2 ack t1
+        c1 gets t2 id=a eta=+2h
+        drain d all
+        ? asked c3
+        c6 answers c3 a
+        ? w1@a sealed running=1 delayed=1
+        +2s
+        ? asked c3
+        c6 answers c3
+        ? w1@a drained reported running=0 delayed=1
+    ",
+    );
+}
+
+/// The same, and only what waits was seen to come. That it stands in `scheduled` is no news.
+#[test]
+fn what_was_put_off_before_a_gap_still_runs() {
+    play_with(
+        asks(),
+        &format!(
+            "{WORKER}
+            20s
+            c1 gets t1 id=x
+            restart
+            {WORKER}
+            c1 gets t2 id=a eta=+2h
+            drain d all
+            ? asked c3*
+            c6 answers c3 scheduled:a a
+            ? w1@a sealed delayed=1
+            +2s
+            ? asked c3*
+            c6 answers c3 scheduled:a
+            ? w1@a drained delayed=1"
+        ),
+    );
+}
+
 #[test]
 fn a_late_ack_is_asked_about_as_well() {
     story(
