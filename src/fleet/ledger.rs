@@ -3,19 +3,24 @@
 
 mod entry;
 mod rows;
+#[cfg(test)]
+mod tests;
 
 use super::index::Index;
 use super::view::{InFlight, JobView};
 use crate::job::{ConnId, JobKey, Millis};
 pub(super) use entry::{Entry, Spare, Stage, shown_id};
 use rows::{Numbers, Rows};
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 
 /// See the module. Invariant: `started.len() + taken + blocking <= rows.len()`, and every index points into `rows`.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Ledger {
     rows: Rows<Entry>,
-    by_key: Index,
+    /// Made when it is first asked for: what RabbitMQ delivers is mostly settled in the order in which it came, and of the
+    /// jobs of a plain list nobody ever speaks.
+    by_key: OnceCell<Box<Index>>,
     /// Made when it is first asked for: few job systems speak of jobs by their ids.
     by_id: Option<Box<Index>>,
     etas: BTreeSet<(Millis, u64)>,
@@ -32,7 +37,9 @@ pub(super) struct Ledger {
 impl Ledger {
     /// Writes an entry under `seq`, which no other has.
     pub(super) fn insert(&mut self, seq: u64, entry: Box<Entry>) {
-        self.by_key.insert(self.by_key.of_key(&entry.job.key), seq);
+        if let Some(by_key) = self.by_key.get_mut() {
+            by_key.insert(by_key.of_key(&entry.job.key), seq);
+        }
         if let Some(by_id) = self.by_id.as_mut().filter(|_| !entry.job.id.is_empty()) {
             by_id.insert(by_id.of_text(&entry.job.id), seq);
         }
@@ -54,7 +61,9 @@ impl Ledger {
     /// Strikes an entry out.
     pub(super) fn remove(&mut self, seq: u64) -> Option<Box<Entry>> {
         let entry = self.rows.remove(seq)?;
-        self.by_key.remove(self.by_key.of_key(&entry.job.key), seq);
+        if let Some(by_key) = self.by_key.get_mut() {
+            by_key.remove(by_key.of_key(&entry.job.key), seq);
+        }
         if let Some(by_id) = self.by_id.as_mut().filter(|_| !entry.job.id.is_empty()) {
             by_id.remove(by_id.of_text(&entry.job.id), seq);
         }
@@ -76,12 +85,24 @@ impl Ledger {
     /// The oldest entry of that key which is still in `stage`. One from before a gap comes last: it may have gone back
     /// to the queue and been delivered again, and an idle report will strike it out, but nothing else would the other.
     pub(super) fn oldest(&self, key: &JobKey, stage: Stage) -> Option<u64> {
+        if let Some(seq) = self.unsettled(key).filter(|_| stage == Stage::Delivered) {
+            return Some(seq);
+        }
         self.first(self.under(key), |entry| entry.job.key == *key && entry.stage == stage)
+    }
+
+    /// A delivery of RabbitMQ's that is not settled, if it came near the one that was asked for before. No other that is
+    /// not settled has its key: a channel that is opened anew counts anew, but has given everything back.
+    #[inline]
+    fn unsettled(&self, key: &JobKey) -> Option<u64> {
+        let wanted = |entry: &Entry| entry.stage == Stage::Delivered && entry.job.key == *key;
+        if matches!(key, JobKey::Delivery { .. }) { self.rows.near(wanted) } else { None }
     }
 
     /// The entries that may have this key.
     fn under(&self, key: &JobKey) -> &[u64] {
-        self.by_key.get(self.by_key.of_key(key))
+        let by_key = self.by_key.get_or_init(|| keys_of(&self.rows));
+        by_key.get(by_key.of_key(key))
     }
 
     /// There is more than one of that key.
@@ -102,6 +123,9 @@ impl Ledger {
 
     /// The oldest entry of that key in any stage, unacknowledged ones first.
     pub(super) fn any(&self, key: &JobKey) -> Option<u64> {
+        if let Some(seq) = self.unsettled(key) {
+            return Some(seq);
+        }
         if let [seq] = self.under(key) {
             return self.rows.get(*seq).filter(|entry| entry.job.key == *key).map(|_| *seq);
         }
@@ -314,6 +338,12 @@ impl Ledger {
     pub(super) fn take(&mut self) -> Vec<(u64, Box<Entry>)> {
         std::mem::take(self).rows.into_vec()
     }
+}
+
+fn keys_of(rows: &Rows<Entry>) -> Box<Index> {
+    let mut by_key = Box::<Index>::default();
+    rows.iter().for_each(|(seq, entry)| by_key.insert(by_key.of_key(&entry.job.key), seq));
+    by_key
 }
 
 fn ids_of(rows: &Rows<Entry>) -> Box<Index> {

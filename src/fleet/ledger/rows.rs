@@ -8,21 +8,28 @@ use std::collections::VecDeque;
 const GAPS: usize = 32;
 /// So much room is kept for the next rows.
 const KEPT: usize = 2_048;
+/// A row that is looked for by what is in it is looked for so far from the last one.
+const NEAR: usize = 32;
 
-/// See the module. Neither the first row nor the last is a gap.
+/// See the module.
 #[derive(Clone, Debug)]
 pub(super) struct Rows<T> {
-    /// Side by side with `rows`: what is searched through is dense.
-    numbers: VecDeque<u64>,
-    rows: VecDeque<Option<Box<T>>>,
+    rows: Vec<Row<T>>,
     gaps: usize,
-    /// Where a row was found last.
+    /// Where the first is that is no gap; behind the last if there is none.
+    first: usize,
+    /// Where a row was found last by its number.
     found: Cell<usize>,
+    /// Where one was found last by what is in it.
+    met: Cell<usize>,
 }
+
+/// Of a gap the number is left.
+type Row<T> = (u64, Option<Box<T>>);
 
 impl<T> Default for Rows<T> {
     fn default() -> Self {
-        Rows { numbers: VecDeque::new(), rows: VecDeque::new(), gaps: 0, found: Cell::new(0) }
+        Rows { rows: Vec::new(), gaps: 0, first: 0, found: Cell::new(0), met: Cell::new(0) }
     }
 }
 
@@ -32,110 +39,124 @@ impl<T> Rows<T> {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.rows.is_empty()
+        self.len() == 0
     }
 
     /// `number` is none of those that are in it.
+    #[inline]
     pub(super) fn insert(&mut self, number: u64, row: Box<T>) {
-        if self.numbers.back().is_none_or(|last| *last < number) {
-            self.numbers.push_back(number);
-            self.rows.push_back(Some(row));
-            return;
+        if self.rows.last().is_none_or(|(last, _)| *last < number) {
+            return self.rows.push((number, Some(row)));
         }
-        match self.numbers.binary_search(&number) {
-            Ok(at) => self.gaps -= usize::from(self.rows[at].replace(row).is_none()),
-            Err(at) => {
-                self.numbers.insert(at, number);
-                self.rows.insert(at, Some(row));
+        let at = match self.rows.binary_search_by_key(&number, |(number, _)| *number) {
+            Ok(at) => {
+                self.gaps -= usize::from(self.rows[at].1.replace(row).is_none());
+                at
             }
-        }
+            Err(at) => {
+                self.rows.insert(at, (number, Some(row)));
+                at
+            }
+        };
+        self.first = if at < self.first { at } else { self.first_from(self.first) };
     }
 
+    #[inline]
     pub(super) fn remove(&mut self, number: u64) -> Option<Box<T>> {
         let at = self.at(number)?;
-        let row = self.rows[at].take()?;
+        let row = self.rows[at].1.take()?;
         self.gaps += 1;
-        while let Some(None) = self.rows.front() {
-            self.rows.pop_front();
-            self.numbers.pop_front();
-            self.gaps -= 1;
+        if at == self.first {
+            self.first = self.first_from(at + 1);
         }
-        while let Some(None) = self.rows.back() {
-            self.rows.pop_back();
-            self.numbers.pop_back();
-            self.gaps -= 1;
-        }
-        if self.gaps > GAPS && self.gaps > self.rows.len() / 2 {
+        let many = self.gaps > GAPS && self.gaps > self.rows.len() / 2;
+        if many || self.first == self.rows.len() {
             self.close_gaps();
-        }
-        if self.rows.capacity() > KEPT && self.rows.capacity() > 8 * self.rows.len() {
-            self.rows.shrink_to(2 * self.rows.len());
-            self.numbers.shrink_to(2 * self.rows.len());
         }
         Some(row)
     }
 
+    /// The first at or behind this place that is no gap.
+    fn first_from(&self, at: usize) -> usize {
+        at + self.rows[at..].iter().take_while(|(_, row)| row.is_none()).count()
+    }
+
     fn close_gaps(&mut self) {
-        let mut rows = self.rows.iter();
-        self.numbers.retain(|_| rows.next().is_some_and(Option::is_some));
-        self.rows.retain(Option::is_some);
-        self.gaps = 0;
+        let met = self.met.get().min(self.rows.len());
+        let before = self.rows[..met].iter().filter(|(_, row)| row.is_some()).count();
+        self.met.set(before);
+        self.rows.retain(|(_, row)| row.is_some());
+        (self.gaps, self.first) = (0, 0);
+        if self.rows.capacity() > KEPT && self.rows.capacity() > 8 * self.rows.len() {
+            self.rows.shrink_to(2 * self.rows.len());
+        }
     }
 
     pub(super) fn get(&self, number: u64) -> Option<&T> {
-        self.rows[self.at(number)?].as_deref()
+        self.rows[self.at(number)?].1.as_deref()
     }
 
     pub(super) fn get_mut(&mut self, number: u64) -> Option<&mut T> {
         let at = self.at(number)?;
-        self.rows[at].as_deref_mut()
+        self.rows[at].1.as_deref_mut()
+    }
+
+    /// The number of a row like that, if it is near the one that was looked for last.
+    #[inline]
+    pub(super) fn near(&self, wanted: impl Fn(&T) -> bool) -> Option<u64> {
+        let is_there = |row: &Row<T>| row.1.as_deref().is_some_and(&wanted);
+        let met = self.met.get();
+        for at in [met + 1, met] {
+            if let Some(row) = self.rows.get(at).filter(|row| is_there(row)) {
+                self.met.set(at);
+                return Some(row.0);
+            }
+        }
+        let from = met.saturating_sub(NEAR).max(self.first);
+        let at = from + self.rows.iter().skip(from).take(2 * NEAR).position(is_there)?;
+        self.met.set(at);
+        Some(self.rows[at].0)
     }
 
     /// Of a row or a gap. What is looked for is mostly what was looked for just now, or the one behind it.
+    #[inline(always)]
     fn at(&self, number: u64) -> Option<usize> {
         let found = self.found.get();
-        if self.numbers.get(found) == Some(&number) {
+        let is_at = |at: usize| self.rows.get(at).is_some_and(|(there, _)| *there == number);
+        if is_at(found) {
             return Some(found);
         }
-        if self.numbers.get(found + 1) == Some(&number) {
-            self.found.set(found + 1);
-            return Some(found + 1);
-        }
+        let at = if is_at(found + 1) { found + 1 } else { self.search(number)? };
+        self.found.set(at);
+        Some(at)
+    }
+
+    fn search(&self, number: u64) -> Option<usize> {
         // they rise by at least one: the distance from both ends says between which places it is
-        let (first, last) = (*self.numbers.front()?, *self.numbers.back()?);
+        let (first, last) = (self.rows.first()?.0, self.rows.last()?.0);
         let (from_first, from_last) = (number.checked_sub(first)?, last.checked_sub(number)?);
-        let end = self.numbers.len() - 1;
+        let end = self.rows.len() - 1;
         let high = usize::try_from(from_first).unwrap_or(end).min(end);
         let low = end.saturating_sub(usize::try_from(from_last).unwrap_or(end));
-        let (front, back) = self.numbers.as_slices();
-        let below = |number_there: &u64| *number_there < number;
-        let at = match front.len() {
-            _ if low == high => low,
-            split if high < split => low + front[low..high].partition_point(below),
-            split if low >= split => low + back[low - split..high - split].partition_point(below),
-            _ => self.numbers.partition_point(below),
-        };
-        self.found.set(at);
-        (self.numbers[at] == number).then_some(at)
+        let at = low + self.rows[low..high].partition_point(|row| row.0 < number);
+        (self.rows[at].0 == number).then_some(at)
     }
 
     /// The lowest number.
     pub(super) fn first(&self) -> Option<u64> {
-        self.numbers.front().copied()
+        self.rows.get(self.first).map(|(number, _)| *number)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (u64, &T)> {
-        let all = self.numbers.iter().zip(&self.rows);
-        all.filter_map(|(number, row)| Some((*number, row.as_deref()?)))
+        self.rows[self.first..].iter().filter_map(|(number, row)| Some((*number, row.as_deref()?)))
     }
 
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (u64, &mut T)> {
-        let all = self.numbers.iter().zip(&mut self.rows);
-        all.filter_map(|(number, row)| Some((*number, row.as_deref_mut()?)))
+        self.rows[self.first..].iter_mut().filter_map(|(number, row)| Some((*number, row.as_deref_mut()?)))
     }
 
     pub(super) fn into_vec(self) -> Vec<(u64, Box<T>)> {
-        self.numbers.into_iter().zip(self.rows).filter_map(|(number, row)| Some((number, row?))).collect()
+        self.rows.into_iter().filter_map(|(number, row)| Some((number, row?))).collect()
     }
 }
 
@@ -207,6 +228,8 @@ mod tests {
             assert_eq!((rows.len(), rows.is_empty()), (map.len(), map.is_empty()));
             assert_eq!(rows.first(), map.keys().next().copied());
             assert_eq!(rows.get(other), map.get(&other));
+            let near = rows.near(|row| *row == other);
+            assert!(near.is_none_or(|at| map.get(&at) == Some(&other)));
         }
         assert!(map.len() > 100, "{}", map.len());
         assert!(rows.iter().eq(map.iter().map(|(number, row)| (*number, row))));
@@ -214,6 +237,19 @@ mod tests {
             assert!(rows.remove(number).is_some());
         }
         assert!(rows.is_empty() && rows.rows.capacity() <= KEPT);
+    }
+
+    #[test]
+    fn what_is_looked_for_in_order_is_near() {
+        let mut rows = Rows::default();
+        for round in 0..10_u64 {
+            let numbers = round * 100..round * 100 + 100;
+            numbers.clone().for_each(|number| rows.insert(number, Box::new(number)));
+            for number in numbers.clone().map(|number| number ^ 3) {
+                assert_eq!(rows.near(|row| *row == number), Some(number));
+            }
+            numbers.for_each(|number| assert!(rows.remove(number).is_some()));
+        }
     }
 
     #[test]
