@@ -6,7 +6,6 @@ use super::ledger::{Entry, Stage};
 use super::view::{DrainWorker, Estimate, InFlight};
 use super::worker::Worker;
 use crate::job::{Job, Millis};
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// Durations kept of one kind of job.
@@ -21,7 +20,9 @@ const KINDS: usize = 1_024;
 struct Kind {
     queue: Arc<str>,
     name: String,
-    millis: VecDeque<Millis>,
+    /// In a ring: once there are enough, a new one takes the place of the oldest.
+    millis: Vec<Millis>,
+    oldest: usize,
     last: Millis,
 }
 
@@ -29,6 +30,14 @@ impl Kind {
     fn has(&self, job: &Job) -> bool {
         // jobs of one consumer share the name of their queue
         (Arc::ptr_eq(&self.queue, &job.queue) || self.queue == job.queue) && self.name == job.name
+    }
+
+    fn add(&mut self, took: Millis) {
+        if self.millis.len() < SAMPLES {
+            return self.millis.push(took);
+        }
+        self.millis[self.oldest] = took;
+        self.oldest = (self.oldest + 1) % SAMPLES;
     }
 }
 
@@ -59,13 +68,11 @@ impl Durations {
         let at = self.find(&entry.job).unwrap_or_else(|| self.make(&entry.job));
         self.latest = at;
         let kind = &mut self.kinds[at];
-        if kind.millis.len() == SAMPLES {
-            kind.millis.pop_front();
-        }
-        kind.millis.push_back(now.saturating_sub(began(entry)));
+        kind.add(now.saturating_sub(began(entry)));
         kind.last = now;
     }
 
+    #[inline(always)]
     fn find(&self, job: &Job) -> Option<usize> {
         let has = |at: &usize| self.kinds.get(*at).is_some_and(|kind| kind.has(job));
         if has(&self.latest) {
@@ -79,7 +86,7 @@ impl Durations {
     }
 
     fn make(&mut self, job: &Job) -> usize {
-        let kind = Kind { queue: job.queue.clone(), name: job.name.clone(), millis: VecDeque::new(), last: 0 };
+        let kind = Kind { queue: job.queue.clone(), name: job.name.clone(), millis: Vec::new(), oldest: 0, last: 0 };
         let oldest = self.kinds.iter().enumerate().min_by_key(|(_, kind)| kind.last).map(|(at, _)| at);
         let at = match oldest {
             Some(at) if self.kinds.len() >= KINDS => {
@@ -149,4 +156,17 @@ pub(super) fn slowest(workers: &[DrainWorker]) -> Option<Estimate> {
 
 fn works(jobs: InFlight) -> bool {
     jobs.running + jobs.prefetched > 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_durations_count() {
+        let mut kind = Kind { queue: "q".into(), name: String::new(), millis: Vec::new(), oldest: 0, last: 0 };
+        (0..300).for_each(|took| kind.add(took));
+        kind.millis.sort_unstable();
+        assert!(kind.millis.iter().copied().eq(300 - SAMPLES as Millis..300));
+    }
 }
