@@ -34,7 +34,7 @@ impl Fleet {
         let Some(conn) = self.conns.get_mut(&id) else { return };
         let Some(worker) = self.workers.get_mut(&conn.worker) else { return };
         let (no, system) = (worker.no, worker.system);
-        let mut entry = Entry::new(job, now, Some(id));
+        let mut entry = self.spare.place(Entry::new(job, now, Some(id)));
         entry.stage = stage;
         if stage == Stage::Delivered {
             conn.in_hand.add(seq);
@@ -45,7 +45,7 @@ impl Fleet {
         worker.bump(now);
         sidekiq::delivered(worker);
         let written = Fact::Job.append(&mut self.journal, worker, seq, &entry);
-        worker.ledger.insert(seq, self.spare.place(entry));
+        worker.ledger.insert(seq, entry);
         let full = worker.is_full();
         if !written {
             self.journal_worker(no);
@@ -211,6 +211,9 @@ impl Fleet {
 
     /// Strikes entries out of a ledger. What a scheduler took to push on was never counted as delivered.
     pub(super) fn strike(&mut self, now: Millis, no: WorkerNo, seqs: &[u64], end: JobEnd) {
+        if seqs.is_empty() {
+            return;
+        }
         let Some(worker) = self.workers.get_mut(&no) else { return };
         let mut written = true;
         for seq in seqs {

@@ -52,6 +52,7 @@ pub(in crate::fleet) struct Spare(Vec<Box<Entry>>);
 
 impl Spare {
     /// Gives an entry its place.
+    #[inline]
     pub(in crate::fleet) fn place(&mut self, entry: Entry) -> Box<Entry> {
         let Some(mut place) = self.0.pop() else { return Box::new(entry) };
         *place = entry;
