@@ -112,6 +112,7 @@ fn text(bytes: Option<&[u8]>) -> Option<&str> {
 }
 
 /// The job in a message as far as its header says, and the job system that made it, if that shows.
+#[inline]
 pub fn job(key: JobKey, queue: &Arc<str>, message: &Message<'_>) -> (System, Job) {
     let (system, id, name) = match (message.id, message.task, message.taskiq.0.zip(message.taskiq.1)) {
         (Some(id), Some(task), _) => (System::Celery, Some(id), Some(task)),

@@ -332,6 +332,7 @@ struct Facts {
 
 impl Facts {
     /// Counts it. False if it is no news of a job, and nothing that the fleet has to hear.
+    #[inline(always)]
     fn count(&mut self, event: &JobEvent) -> bool {
         telemetry::connection_event(self.handle.flags().system(), event);
         self.opaque |= matches!(event, JobEvent::Opaque);

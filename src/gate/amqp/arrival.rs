@@ -22,6 +22,7 @@ pub(super) struct Teller<'a> {
 
 impl Teller<'_> {
     /// The header of a job has come: it is told now, unless its body has to be read first.
+    #[inline]
     pub(super) fn arrives(
         &mut self,
         channel: &mut Channel,
@@ -51,7 +52,7 @@ impl Teller<'_> {
             let room = if *self.system == System::Unknown { TAP_MAX } else { usize::MAX };
             return Some(Tap::Job { tag, consumer, again, job, skim: Skim::new(dialect::BODY), room });
         }
-        self.delivered(channel, (tag, consumer, again), (system, job), out);
+        self.delivered(channel, (tag, consumer, again), system, job, out);
         None
     }
 
@@ -59,16 +60,18 @@ impl Teller<'_> {
     pub(super) fn read(&mut self, channel: &mut Channel, tap: Tap, out: &mut Vec<Action>) {
         if let Tap::Job { tag, consumer, again, mut job, skim, .. } = tap {
             let system = dialect::read_body(&mut job, &skim);
-            self.delivered(channel, (tag, consumer, again), (system, job), out);
+            self.delivered(channel, (tag, consumer, again), system, job, out);
         }
     }
 
     /// A job is about to reach the worker.
+    #[inline(always)]
     fn delivered(
         &mut self,
         channel: &mut Channel,
         (tag, consumer, again): (u64, u32, bool),
-        (system, job): (System, Job),
+        system: System,
+        job: Job,
         out: &mut Vec<Action>,
     ) {
         if system != System::Unknown && *self.system == System::Unknown {

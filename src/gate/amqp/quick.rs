@@ -52,6 +52,7 @@ struct Whole<'a> {
 
 impl<'a> Whole<'a> {
     /// One that is all there, on this channel.
+    #[inline(always)]
     fn of(number: u16, input: &'a [u8]) -> Option<Whole<'a>> {
         let header = Frame::of(number, input).filter(|frame| frame.kind == 2 && frame.payload.len() <= WHOLE_MAX)?;
         let begin = header.len();
@@ -166,6 +167,7 @@ fn from_broker(channel: &mut Channel, mut teller: Teller<'_>, input: &[u8], out:
 }
 
 /// A job that is all there.
+#[inline]
 fn arrived(channel: &mut Channel, teller: &mut Teller<'_>, job: &Arriving, message: &Whole<'_>, out: &mut Vec<Action>) {
     let properties = Properties::read(message.header);
     // most bodies show at once that they say nothing

@@ -62,6 +62,7 @@ pub(crate) struct Raw<'a> {
 }
 
 impl<'a> Raw<'a> {
+    #[inline(always)]
     fn take(fields: &mut Fields<'a>) -> Option<Raw<'a>> {
         let kind = fields.octet()?;
         let bytes = match kind {
@@ -134,6 +135,7 @@ pub(super) fn body_size(payload: &[u8]) -> Option<u64> {
 
 impl<'a> Properties<'a> {
     /// Reads a content header's payload; what cannot be read is as good as absent.
+    #[inline(always)]
     pub(super) fn read(payload: &'a [u8]) -> Properties<'a> {
         let mut read = Properties { headers: Entries::bare(&[]), correlation_id: None, message_id: None, kind: None };
         read.fill(Fields(payload.get(12..).unwrap_or_default()));
