@@ -43,7 +43,7 @@ pub(in crate::fleet) struct Entry {
 }
 
 /// So many are kept.
-const SPARE: usize = 256;
+const SPARE: usize = 1_024;
 
 /// The room of entries that are forgotten, for the next ones: those of a read come together, and go together.
 #[derive(Debug, Default)]
@@ -52,7 +52,7 @@ pub(in crate::fleet) struct Spare(Vec<Box<Entry>>);
 
 impl Spare {
     /// Gives an entry its place.
-    #[inline]
+    #[inline(always)]
     pub(in crate::fleet) fn place(&mut self, entry: Entry) -> Box<Entry> {
         let Some(mut place) = self.0.pop() else { return Box::new(entry) };
         *place = entry;
