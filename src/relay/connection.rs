@@ -343,10 +343,12 @@ impl Facts {
 impl pump::FactSink for Facts {
     fn events(&mut self, events: impl Iterator<Item = JobEvent>) {
         let (hub, conn) = (self.hub.clone(), self.conn);
-        let mut news = events.filter(|event| self.count(event)).peekable();
-        if news.peek().is_some() {
-            hub.with_fleet(|fleet, now| news.for_each(|event| fleet.event(now, conn, event)));
-        }
+        let mut news = events.filter(|event| self.count(event));
+        let Some(first) = news.next() else { return };
+        hub.with_fleet(|fleet, now| {
+            fleet.event(now, conn, first);
+            news.for_each(|event| fleet.event(now, conn, event));
+        });
     }
 
     fn hand_over(&mut self, event: JobEvent, facts: &mut Vec<(ConnId, JobEvent)>) {

@@ -70,7 +70,7 @@ fn is_sealed(state: WorkerState) -> bool {
 }
 
 /// Counts what a gate saw and the fleet does not tell.
-#[inline]
+#[inline(always)]
 pub fn connection_event(system: System, event: &JobEvent) {
     match event {
         JobEvent::FetchAsked { place: Place::Gate, .. } | JobEvent::FetchMoved { to: Place::Gate } => {
