@@ -24,6 +24,7 @@ const ACKNOWLEDGED_LIMIT: usize = 100_000;
 const STARTED_LIMIT: usize = 2_000;
 
 impl Fleet {
+    #[inline(always)]
     pub(super) fn delivered(&mut self, now: Millis, id: ConnId, job: Job, stage: Stage) {
         // RabbitMQ says of each job whether it had handed it out before
         let silent = |conn: &Conn| conn.peer.protocol == Protocol::Redis;
@@ -141,7 +142,8 @@ impl Fleet {
             return keys.into_iter().for_each(|key| self.acked(now, id, key));
         };
         let Some((conn, worker)) = self.pair(id) else { return };
-        let seqs: Vec<u64> = keys.iter().filter_map(|key| worker.ledger.any(key)).collect();
+        let mut seqs = Vec::with_capacity(keys.len());
+        seqs.extend(keys.iter().filter_map(|key| worker.ledger.any(key)));
         // each by itself where one is not there, or where its result says what it means
         if seqs.len() < keys.len() || worker.system == System::Taskiq {
             return keys.into_iter().for_each(|key| self.ended(now, id, key, outcome));
