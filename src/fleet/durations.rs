@@ -3,6 +3,7 @@
 use super::Fleet;
 use super::index::Index;
 use super::ledger::{Entry, Stage};
+use super::ring::Ring;
 use super::view::{DrainWorker, Estimate, InFlight};
 use super::worker::Worker;
 use crate::job::{Job, Millis};
@@ -20,9 +21,7 @@ const KINDS: usize = 1_024;
 struct Kind {
     queue: Arc<str>,
     name: String,
-    /// In a ring: once there are enough, a new one takes the place of the oldest.
-    millis: Vec<Millis>,
-    oldest: usize,
+    millis: Ring<Millis, SAMPLES>,
     last: Millis,
 }
 
@@ -30,14 +29,6 @@ impl Kind {
     fn has(&self, job: &Job) -> bool {
         // jobs of one consumer share the name of their queue
         (Arc::ptr_eq(&self.queue, &job.queue) || self.queue == job.queue) && self.name == job.name
-    }
-
-    fn add(&mut self, took: Millis) {
-        if self.millis.len() < SAMPLES {
-            return self.millis.push(took);
-        }
-        self.millis[self.oldest] = took;
-        self.oldest = (self.oldest + 1) % SAMPLES;
     }
 }
 
@@ -68,7 +59,7 @@ impl Durations {
         let at = self.find(&entry.job).unwrap_or_else(|| self.make(&entry.job));
         self.latest = at;
         let kind = &mut self.kinds[at];
-        kind.add(now.saturating_sub(began(entry)));
+        kind.millis.push(now.saturating_sub(began(entry)));
         kind.last = now;
     }
 
@@ -86,7 +77,7 @@ impl Durations {
     }
 
     fn make(&mut self, job: &Job) -> usize {
-        let kind = Kind { queue: job.queue.clone(), name: job.name.clone(), millis: Vec::new(), oldest: 0, last: 0 };
+        let kind = Kind { queue: job.queue.clone(), name: job.name.clone(), millis: Ring::default(), last: 0 };
         let oldest = self.kinds.iter().enumerate().min_by_key(|(_, kind)| kind.last).map(|(at, _)| at);
         let at = match oldest {
             Some(at) if self.kinds.len() >= KINDS => {
@@ -156,17 +147,4 @@ pub(super) fn slowest(workers: &[DrainWorker]) -> Option<Estimate> {
 
 fn works(jobs: InFlight) -> bool {
     jobs.running + jobs.prefetched > 0
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_last_durations_count() {
-        let mut kind = Kind { queue: "q".into(), name: String::new(), millis: Vec::new(), oldest: 0, last: 0 };
-        (0..300).for_each(|took| kind.add(took));
-        kind.millis.sort_unstable();
-        assert!(kind.millis.iter().copied().eq(300 - SAMPLES as Millis..300));
-    }
 }

@@ -35,6 +35,7 @@ mod presence;
 mod recorder;
 mod reports;
 mod results;
+mod ring;
 mod seal;
 mod selector;
 mod snapshot;

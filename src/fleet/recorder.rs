@@ -4,6 +4,7 @@
 use super::Fleet;
 use super::evidence::judge;
 use super::ledger::{Entry, Stage, shown_id};
+use super::ring::Ring;
 use super::view::{Departure, JobEnd, PastJob, ReportView};
 use super::worker::{Worker, WorkerNo};
 use crate::job::{JobKey, Millis, Protocol};
@@ -20,7 +21,7 @@ const KEEP: Millis = 7 * 24 * 3_600_000;
 
 /// The last jobs of one worker, the newest last.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Recent(VecDeque<Past>);
+pub(super) struct Recent(Ring<Past, RECENT>);
 
 /// As it was: a text is made of it where it is shown.
 #[derive(Clone, Debug)]
@@ -37,9 +38,7 @@ impl Recent {
         if entry.stage == Stage::Taken {
             return Some(entry);
         }
-        let oldest = if self.0.len() == RECENT { self.0.pop_front() } else { None };
-        self.0.push_back(Past { entry, ended_at: now, end });
-        oldest.map(|oldest| oldest.entry)
+        self.0.push(Past { entry, ended_at: now, end }).map(|oldest| oldest.entry)
     }
 
     /// Whether the job under this key is one of them, and was over.
@@ -55,9 +54,10 @@ impl Recent {
 
     /// Another worker turned out to be the same.
     pub(super) fn join(&mut self, other: &mut Recent) {
-        self.0.append(&mut other.0);
-        self.0.make_contiguous().sort_by_key(|job| job.ended_at);
-        self.0.drain(..self.0.len().saturating_sub(RECENT));
+        let mut all = self.0.take();
+        all.append(&mut other.0.take());
+        all.sort_by_key(|job| job.ended_at);
+        all.into_iter().for_each(|job| _ = self.0.push(job));
     }
 
     pub(super) fn view(&self) -> Vec<PastJob> {
