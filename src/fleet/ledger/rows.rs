@@ -8,8 +8,6 @@ use std::collections::VecDeque;
 const GAPS: usize = 32;
 /// So much room is kept for the next rows.
 const KEPT: usize = 2_048;
-/// A row that is looked for by what is in it is looked for so far from the last one.
-const NEAR: usize = 32;
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -101,9 +99,9 @@ impl<T> Rows<T> {
         self.rows[at].1.as_deref_mut()
     }
 
-    /// The number of a row like that, if it is near the one that was looked for last.
+    /// The number of a row like that, if it is the one that was looked for last, the one behind it, or `reach` places away.
     #[inline]
-    pub(super) fn near(&self, wanted: impl Fn(&T) -> bool) -> Option<u64> {
+    pub(super) fn near(&self, reach: usize, wanted: impl Fn(&T) -> bool) -> Option<u64> {
         let is_there = |row: &Row<T>| row.1.as_deref().is_some_and(&wanted);
         let met = self.met.get();
         for at in [met + 1, met] {
@@ -112,8 +110,10 @@ impl<T> Rows<T> {
                 return Some(row.0);
             }
         }
-        let from = met.saturating_sub(NEAR).max(self.first);
-        let at = from + self.rows.iter().skip(from).take(2 * NEAR).position(is_there)?;
+        let (before, behind) = self.rows.split_at(met.min(self.rows.len()));
+        let later = || behind.iter().take(reach).position(is_there).map(|places| before.len() + places);
+        let sooner = || before.iter().rev().take(reach).position(is_there).map(|places| before.len() - 1 - places);
+        let at = later().or_else(sooner)?;
         self.met.set(at);
         Some(self.rows[at].0)
     }
@@ -228,7 +228,7 @@ mod tests {
             assert_eq!((rows.len(), rows.is_empty()), (map.len(), map.is_empty()));
             assert_eq!(rows.first(), map.keys().next().copied());
             assert_eq!(rows.get(other), map.get(&other));
-            let near = rows.near(|row| *row == other);
+            let near = rows.near(8, |row| *row == other);
             assert!(near.is_none_or(|at| map.get(&at) == Some(&other)));
         }
         assert!(map.len() > 100, "{}", map.len());
@@ -246,7 +246,7 @@ mod tests {
             let numbers = round * 100..round * 100 + 100;
             numbers.clone().for_each(|number| rows.insert(number, Box::new(number)));
             for number in numbers.clone().map(|number| number ^ 3) {
-                assert_eq!(rows.near(|row| *row == number), Some(number));
+                assert_eq!(rows.near(8, |row| *row == number), Some(number));
             }
             numbers.for_each(|number| assert!(rows.remove(number).is_some()));
         }
