@@ -85,6 +85,8 @@ pub struct Hub {
     identities: RwLock<HashSet<String>>,
     admin: RwLock<AdminInfo>,
     ready: AtomicBool,
+    /// Fetches are held, those of new connections too.
+    leaving: AtomicBool,
 }
 
 impl Hub {
@@ -118,6 +120,7 @@ impl Hub {
             identities: RwLock::default(),
             admin: RwLock::default(),
             ready: AtomicBool::new(false),
+            leaving: AtomicBool::new(false),
         };
         hub.with_fleet(|_, _| ());
         if let Err(error) = hub.rewrite_journal() {
@@ -251,10 +254,14 @@ impl Hub {
         }
     }
 
-    /// The gate is leaving: no longer ready.
-    pub fn set_leaving(&self) {
+    /// The gate is leaving: no longer ready, and all fetches are held. Connections from the returned one on come while it
+    /// leaves.
+    pub fn set_leaving(&self) -> ConnId {
         self.ready.store(false, Ordering::Release);
+        self.leaving.store(true, Ordering::SeqCst);
+        self.handles(|_| true).iter().for_each(|handle| handle.hold());
         self.store.remove_admin();
+        ConnId(self.next_conn.load(Ordering::SeqCst))
     }
 
     /// Enters a connection. Its mark, if it has one, is on the handle when this returns.
@@ -262,6 +269,9 @@ impl Hub {
         let conn = ConnId(self.next_conn.fetch_add(1, Ordering::Relaxed));
         let handle = Arc::new(Handle::default());
         self.handles.insert(conn, handle.clone());
+        if self.leaving.load(Ordering::SeqCst) {
+            handle.hold();
+        }
         self.with_fleet(|fleet, now| {
             fleet.connect(now, conn, peer);
             // under the lock, so that it does not come behind a newer one

@@ -145,13 +145,12 @@ async fn serve(
         reload::reload(&options, &mut config, &hub, &log, &certificates, &mut api);
     }
     tracing::info!(grace = ?config.shutdown_grace, connections = hub.connections(), "stopping");
-    accepting.cancel();
-    acceptors.wait().await;
-    hub.set_leaving();
     tokio::select! {
-        () = stop::safely(&hub, config.shutdown_grace) => (),
+        () = stop::safely(&hub, config.shutdown_grace, &accepting) => (),
         () = signals.stop_again() => tracing::warn!(connections = hub.connections(), "told again: leaving now"),
     }
+    accepting.cancel();
+    acceptors.wait().await;
     stop::now(&hub).await;
     api.stop().await;
     hub.write_journal();

@@ -67,6 +67,23 @@ fn the_gate_is_stopped() {
     });
 }
 
+/// The task's process opens a connection for its next attempt. If that is refused, Celery rejects the task, although its
+/// acknowledgement is late, and nobody runs it again.
+#[test]
+fn a_task_is_retried_while_the_gate_is_stopped() {
+    let mut world = World::with(Release::Three);
+    let celery = Celery { late: true, retries: 1, ..Celery::default() };
+    let _worker = celery.start(&world, "w1", 1);
+    let mut producer = celery.producer(&world);
+    producer.push("long", 3.0, 0.0);
+    world.log().await_line("start", "long", secs(60));
+    world.gate_mut().terminate();
+    eventually("the gate leaves", secs(60), || world.gate_mut().ended());
+    world.gate_mut().up();
+    world.log().await_line("end", "long.1", secs(60));
+    world.log().assert_exactly_once(&[]);
+}
+
 #[test]
 fn the_gate_is_killed() {
     survives(Release::Four, |world| {
