@@ -22,19 +22,19 @@ fn in_hand(kind: &str) -> String {
     )
 }
 
+/// Its consumer is cancelled, and cannot be given more.
+const SEALED: &str = "
+    DRAIN
+    HELD
+    +20ms
+    B> 1 cancel t
+    B< 1 cancel-ok t
+    E FetchMoved gate
+    FREE
+    ";
+
 fn marked(kind: &str) -> String {
-    format!(
-        "{}
-        DRAIN
-        HELD
-        +20ms
-        B> 1 cancel t
-        B< 1 cancel-ok t
-        E FetchMoved gate
-        FREE
-        ",
-        in_hand(kind)
-    )
+    in_hand(kind) + SEALED
 }
 
 #[test]
@@ -155,13 +155,7 @@ fn acks_at_once(declare: &str, more: u64) -> String {
         E FetchAsked broker q blocking
         B= 1 consume-ok t
         {jobs}
-        DRAIN
-        HELD
-        +20ms
-        B> 1 cancel t
-        B< 1 cancel-ok t
-        E FetchMoved gate
-        FREE
+        {SEALED}
         W= 1 ack 1
         B> 1 cancel ~draingate-7
         {acks}
