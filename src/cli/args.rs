@@ -74,7 +74,8 @@ pub(super) struct ServeArgs {
     /// Configuration file
     #[arg(long, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
-    /// A listener in front of a Redis or Valkey, as 127.0.0.1:6380=redis://127.0.0.1:6379 or 127.0.0.1:6380=unix:///PATH
+    /// A listener in front of a Redis or Valkey, as 127.0.0.1:6380=redis://127.0.0.1:6379, 127.0.0.1:6380=unix:///PATH or
+    /// 127.0.0.1:6380=redis-sentinel://SENTINEL:26379/MASTER
     #[arg(long, value_name = "LISTEN=UPSTREAM")]
     pub(super) redis: Vec<String>,
     /// A listener in front of a RabbitMQ, as 127.0.0.1:5673=amqp://127.0.0.1:5672
