@@ -218,6 +218,8 @@ fn what_a_process_says_before_it_is_known_counts() {
         = c2 100:7@0s";
     play(&format!("{begin}{end}\n ? w1 drained exact running=0"));
     play(&format!("{begin}\n c2 delivers j2{end}\n ? w1 sealed unknown running=2\n c2 idle\n ? w1 drained exact"));
+    // and asks for its next job, which is held
+    play(&format!("{begin}\n c2 held q{end}\n ? w1 drained exact running=0"));
     play(&format!("{begin}\n - c2\n + c3 local\n{}\n ? w1 sealed unknown running=1", end.replace("c2", "c3")));
 }
 

@@ -110,7 +110,8 @@ impl Fleet {
         let Some(worker) = self.workers.get_mut(&no) else { return };
         worker.fetching = true;
         let key = worker.key.clone();
-        let strays = std::mem::take(&mut worker.strays);
+        // as long as nobody knows whose connection it is, they wait on
+        let strays = if key.is_pending() { Vec::new() } else { std::mem::take(&mut worker.strays) };
         self.clear_suspicion(via);
         self.replay_strays(now, strays, no);
         if let Key::Process { .. } = key {
