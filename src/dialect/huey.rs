@@ -4,7 +4,7 @@
 //!
 //! Its scheduler takes all due tasks out of `huey.schedule.NAME` with a script, and pushes them itself.
 
-use super::{Claim, Dialect, Known, Meaning, Memory, Payload, PopShape, generic};
+use super::{Claim, Dialect, DueAnswer, Known, Meaning, Memory, Payload, PopShape, generic};
 use crate::job::{Job, JobEvent, System};
 use std::sync::Arc;
 
@@ -36,7 +36,7 @@ impl Dialect for Huey {
             return Meaning::Nothing;
         }
         out.push(JobEvent::Recognised(System::Huey));
-        Meaning::TakesDue { key: 3, many: true }
+        Meaning::TakesDue { key: 3, answer: DueAnswer::Many }
     }
 
     /// A pickled task: nothing to be read in it.

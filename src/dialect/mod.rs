@@ -33,7 +33,7 @@ use crate::rare::{Blank, Rare};
 pub use claim::{Claim, Keys, Known, PopShape, claim};
 pub use generic::are_of_queue;
 use json::{Shape, Skim, Wanted};
-pub use request::{Reads, Refusal, Reply, Request, Verb, Wake, Word};
+pub use request::{DueAnswer, Reads, Refusal, Reply, Request, Verb, Wake, Word};
 pub use script::number;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -118,8 +118,8 @@ pub enum Meaning {
     TakesDue {
         /// Where the set's key stands.
         key: usize,
-        /// It answers with a list of them, rather than with one or nil.
-        many: bool,
+        /// How it answers.
+        answer: DueAnswer,
     },
     /// Something whose reply says what it came to.
     Request(Box<Request>),
@@ -161,6 +161,8 @@ pub struct Memory {
     pub nameless: u64,
     /// Makes those numbers unique among the worker's connections.
     pub seed: u64,
+    /// A due job was asked for, and no entry of a stream since.
+    pub took_due: bool,
     /// What has woken the worker was taken from a list, and it has not asked for a job since.
     pub woken: bool,
     /// The shape of the jobs that came last.

@@ -27,6 +27,17 @@ pub enum Refusal {
     },
 }
 
+/// How a script answers that takes due jobs out of a sorted set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DueAnswer {
+    /// With one of them or nil.
+    One,
+    /// With a list of them.
+    Many,
+    /// With one and its score, or an empty list. It stays in the set until it has been pushed on, with a later score.
+    Claimed,
+}
+
 /// What a request is about, in the words of its dialect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verb {

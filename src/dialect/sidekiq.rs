@@ -11,7 +11,7 @@
 
 use super::json::{Skim, Wanted};
 use super::script::number;
-use super::{Claim, Dialect, Interest, Known, Meaning, Memory, Note, Payload, PopShape};
+use super::{Claim, Dialect, DueAnswer, Interest, Known, Meaning, Memory, Note, Payload, PopShape};
 use crate::job::{Job, JobEvent, JobKey, Report, System};
 use memchr::memmem;
 use std::sync::Arc;
@@ -99,7 +99,7 @@ impl Dialect for Sidekiq {
                 heartbeat(rest, out);
             }
             (b"evalsha" | b"eval", [_, _, b"1", key, now]) if is_due_set(key) && is_unix_time(now) => {
-                return Meaning::TakesDue { key: 3, many: false };
+                return Meaning::TakesDue { key: 3, answer: DueAnswer::One };
             }
             _ => {}
         }

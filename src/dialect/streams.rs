@@ -1,8 +1,12 @@
 //! Consumer groups of streams, whoever uses them: what was read is pending until `XACK`, so each entry is a job with an end
 //! that the broker confirms (unless it was read with NOACK).
+//!
+//! Symfony's Messenger, measured with 5.4 and 7.4, is one of them. Its messages with a delay, retries among them, wait in the
+//! sorted set `STREAM__queue`, and before each read a worker adds those that are due to the stream itself. It takes one at a
+//! time, with `ZPOPMIN` (up to 7.3) or with a script that gives it a later score until it is added and removed (7.4).
 
 use super::request::{Reads, Refusal, Reply, Request, Verb, Word};
-use super::{Dialect, Interest, Meaning, Memory, Note, PAYLOAD, Payload};
+use super::{Claim, Dialect, DueAnswer, Interest, Known, Meaning, Memory, Note, PAYLOAD, Payload, PopShape, number};
 use crate::job::{Job, JobEvent, JobKey, Outcome, System};
 use std::sync::Arc;
 
@@ -17,11 +21,24 @@ impl Dialect for Streams {
     }
 
     fn interest(&self, memory: &Memory, name: &[u8], _first: &[u8]) -> Interest {
+        if matches!(name, b"eval" | b"evalsha") {
+            return Interest::Whole;
+        }
         let told = matches!(memory.system, System::Unknown | System::Taskiq);
         if told && matches!(name, b"xack" | b"xackdel") { Interest::Tap } else { Interest::None }
     }
 
-    fn command(&self, _memory: &mut Memory, args: &[&[u8]], _out: &mut Vec<JobEvent>) -> Meaning {
+    fn claim(&self, known: Known, pop: PopShape<'_>) -> Claim {
+        let due = known.system == System::Unknown && pop.name == b"zpopmin" && pop.keys.iter().all(is_delayed);
+        if due { Claim::Due } else { Claim::NotMine }
+    }
+
+    fn command(&self, memory: &mut Memory, args: &[&[u8]], _out: &mut Vec<JobEvent>) -> Meaning {
+        if let [b"eval" | b"evalsha", _, b"1", key, now, until] = args {
+            let claims = memory.system == System::Unknown && is_delayed(key) && is_time(now) && is_time(until);
+            return if claims { Meaning::TakesDue { key: 3, answer: DueAnswer::Claimed } } else { Meaning::Nothing };
+        }
+        let [b"xack" | b"xackdel", ..] = args else { return Meaning::Nothing };
         let [name, stream, _group, ids @ ..] = args else { return Meaning::Nothing };
         let ids = if *name == b"xackdel" { counted(ids) } else { ids };
         let keys = ids.iter().map(|id| key(stream, id)).collect();
@@ -113,6 +130,16 @@ pub fn entries(memory: &mut Memory, name: &[u8], stream: &[u8], words: &[Word]) 
 /// What the job of an entry is called.
 pub fn key(stream: &[u8], id: &[u8]) -> JobKey {
     JobKey::Text(format!("{}@{}", String::from_utf8_lossy(id), String::from_utf8_lossy(stream)))
+}
+
+/// Symfony's set of messages with a delay.
+fn is_delayed(key: &[u8]) -> bool {
+    key.ends_with(b"__queue")
+}
+
+/// Milliseconds since the epoch.
+fn is_time(text: &[u8]) -> bool {
+    number(text).is_some_and(|time: u64| (1_000_000_000_000..100_000_000_000_000).contains(&time))
 }
 
 /// `1526919030474-55`

@@ -77,7 +77,9 @@ impl Fleet {
         if worker.ledger.taken() == 0 {
             return;
         }
-        let (no, life, alone) = (worker.no, conn.life, worker.live().count() < 2);
+        // of an unknown system there may be any number of schedulers behind one address
+        let alone = worker.system != System::Unknown && worker.live().count() < 2;
+        let (no, life) = (worker.no, conn.life);
         let taken = worker.ledger.select(|entry| entry.stage == Stage::Taken);
         let same_life = |seq: &u64| {
             let Some(of) = self.workers.get(&no).and_then(|w| w.ledger.entry(*seq)).map(|entry| entry.conn) else {

@@ -27,6 +27,7 @@ mod rq;
 mod sidekiq;
 mod silent;
 mod slices;
+mod symfony;
 mod taskiq;
 mod transparent;
 mod walk;

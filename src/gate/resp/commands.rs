@@ -189,9 +189,9 @@ impl RespGate {
         }
         let plain_session = self.session.transaction.is_none() && self.session.replies == ReplyMode::On;
         match meaning {
-            Meaning::TakesDue { key, many } if plain_session => {
+            Meaning::TakesDue { key, answer } if plain_session => {
                 out.push(Action::Event(JobEvent::SchedulerReturned));
-                self.ask(now, Arc::new(Pop::script(args, key, many)), true, out)
+                self.ask(now, Arc::new(Pop::script(args, key, answer)), true, out)
             }
             Meaning::Request(request) => self.request(now, name, args, *request, out),
             Meaning::TakesDue { .. } => {

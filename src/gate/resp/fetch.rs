@@ -44,7 +44,11 @@ impl RespGate {
         }
         if pop.name() == b"xreadgroup" {
             self.takes_up(false, out);
+            // who moves due jobs to a stream on the connection that it reads the stream on has moved them by now
+            let moved = std::mem::take(&mut self.memory.took_due);
+            out.extend(moved.then_some(Action::Event(JobEvent::SchedulerReturned)));
         }
+        self.memory.took_due |= takes_due;
         let refused = self.refuses(&pop);
         let place = if refused { Place::Gate } else { Place::Broker };
         if !takes_due {

@@ -5,7 +5,8 @@
 
 use super::empty::Empty;
 use super::leaves::{Leaf, Leaves};
-use super::table::{Form, ROWS, Row, SCRIPT, SCRIPT_MANY, Undo};
+use super::table::{Form, ROWS, Row, SCRIPT, SCRIPT_CLAIMED, SCRIPT_MANY, Undo};
+use crate::dialect::DueAnswer;
 use bytes::Bytes;
 use std::ops::Range;
 
@@ -116,10 +117,14 @@ impl Pop {
         Some(pop)
     }
 
-    /// A script that pops one due member of a sorted set, or `many`.
-    pub(super) fn script(args: Vec<Bytes>, key: usize, many: bool) -> Pop {
+    /// A script that takes due members out of a sorted set.
+    pub(super) fn script(args: Vec<Bytes>, key: usize, answer: DueAnswer) -> Pop {
         Pop {
-            row: if many { &SCRIPT_MANY } else { &SCRIPT },
+            row: match answer {
+                DueAnswer::One => &SCRIPT,
+                DueAnswer::Many => &SCRIPT_MANY,
+                DueAnswer::Claimed => &SCRIPT_CLAIMED,
+            },
             text: Bytes::new(),
             args,
             keys: key..key + 1,
@@ -195,7 +200,7 @@ impl Pop {
         match (self.row.form, self.row.undo) {
             (Form::KeysTimeout, _) | (_, Undo::Stays) => vec![],
             // members and scores in turn
-            (_, Undo::Scored) => leaves.iter().skip(from + 1).step_by(2).collect(),
+            (_, Undo::Scored | Undo::Claimed) => leaves.iter().skip(from + 1).step_by(2).collect(),
             _ => leaves.iter().skip(from).collect(),
         }
     }

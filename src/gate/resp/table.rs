@@ -46,6 +46,8 @@ pub(super) enum Undo {
     Stays,
     /// A member that a script took out of the sorted set of due jobs: back in, due now.
     Due,
+    /// Members that are still there, with a later score: they get back the one that they had.
+    Claimed,
 }
 
 pub(super) struct Row {
@@ -90,6 +92,9 @@ pub(super) static SCRIPT: Row = row(b"", Form::KeyCount, Undo::Due, Empty::NullB
 
 /// The same with a list for a reply.
 pub(super) static SCRIPT_MANY: Row = row(b"", Form::KeyCount, Undo::Due, Empty::Array, Empty::Array);
+
+/// The same with a member and its score, where it stays in the set.
+pub(super) static SCRIPT_CLAIMED: Row = row(b"", Form::KeyCount, Undo::Claimed, Empty::Array, Empty::Array);
 
 impl std::fmt::Debug for Row {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -120,9 +120,11 @@ impl Pop {
                     vec![word(b"EXEC")],
                 ]
             }
-            Undo::Scored => {
+            Undo::Scored | Undo::Claimed => {
                 let (key, pairs) = if self.reply_names_key() { (named(reply)?, &reply[1..]) } else { (key, reply) };
-                let mut command = vec![word(b"ZADD"), key, word(b"NX")];
+                // what is there, or not any more, has been seen to by somebody else
+                let only = if self.undo() == Undo::Claimed { b"XX" } else { b"NX" };
+                let mut command = vec![word(b"ZADD"), key, word(only)];
                 for pair in pairs.chunks_exact(2) {
                     command.push(pair[1].bytes());
                     command.push(pair[0].bytes());
