@@ -43,6 +43,7 @@ lint: setup image-context ## formatting and lints; a warning is an error
 	node --check tests/jobs/amqplib_jobs.js
 	php -l tests/jobs/php_jobs.php >/dev/null
 	php -l tests/jobs/laravel_jobs.php >/dev/null
+	php -l tests/jobs/symfony_jobs.php >/dev/null
 	test -z "$$(gofmt -l tests/jobs)"
 	rustfmt --check --edition 2024 tests/jobs/lapin/main.rs
 

@@ -39,7 +39,7 @@ def versions():
     for spec in [pathlib.Path("/usr/share"), *sorted((ROOT / ".cache").glob("sidekiq*/usr/share"))]:
         for gem in spec.glob("rubygems-integration/all/specifications/sidekiq-*.gemspec"):
             found.append(("sidekiq", gem.stem.removeprefix("sidekiq-")))
-    for root in [pathlib.Path("/"), ROOT / ".cache/laravel"]:
+    for root in [pathlib.Path("/"), ROOT / ".cache/php"]:
         changes = root / "usr/share/doc/php-illuminate-queue/changelog.Debian.gz"
         if changes.exists():
             first = gzip.decompress(changes.read_bytes()).decode().splitlines()[0]

@@ -18,7 +18,7 @@ fn laravel(program: &'static str, environment: &'static [(&'static str, &'static
 }
 
 const OLD: &str = "php";
-const NEW: &str = ".cache/laravel/php";
+const NEW: &str = ".cache/php/php";
 
 /// A worker that found nothing looks again some time later.
 #[test]

@@ -40,6 +40,7 @@ mod settings;
 mod sidekiq;
 mod signals;
 mod slow;
+mod symfony;
 mod taskiq_redis;
 mod vanish;
 mod without_gate;
