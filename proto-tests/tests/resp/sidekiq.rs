@@ -208,6 +208,12 @@ fn a_due_job_whose_poller_vanished_goes_back_due_now() {
     ));
 }
 
+/// A semi-reliable fetcher (gitlab's) pops a job and then keeps it in a list of its process: the job has not been passed on.
+#[test]
+fn a_job_that_is_kept_in_a_list_of_its_process_is_still_in_hand() {
+    play(&format!("SYSTEM sidekiq\n W= lpush working:queue:default:{ID} {JOB}\n B= :1"));
+}
+
 #[test]
 fn what_a_process_does_at_its_end_passes() {
     let jid = "0123456789abcdef01234567";
