@@ -112,10 +112,18 @@ fn check_reason(ttl: Option<&str>, reason: Option<&str>) -> Result<(), Failure> 
     Ok(())
 }
 
-/// A result, if there is any. That nobody reads on (`| head`) is no error.
+/// A result, if there is any. That nobody reads on (`| head`) is no error; one that could not be written (to a full disk)
+/// must not be taken for an empty one, and ends the command.
 fn print(text: &str) {
-    if !text.is_empty() {
-        let _ = writeln!(std::io::stdout().lock(), "{}", text.trim_end());
+    if text.is_empty() {
+        return;
+    }
+    match writeln!(std::io::stdout().lock(), "{}", text.trim_end()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            complain(&format!("the result cannot be written: {error}"));
+            std::process::exit(Exit::Failed as i32);
+        }
+        _ => (),
     }
 }
 

@@ -39,6 +39,18 @@ async fn run(gate: &Served, line: &str) -> Ran {
     run_at(gate.url(""), line).await
 }
 
+/// A script must not take a list that a full disk has swallowed for an empty one.
+#[tokio::test]
+async fn a_result_that_cannot_be_written_is_an_error() {
+    let gate = Fake::new().serve().await;
+    let mut command = command(&gate.url(""), "workers -o json");
+    command.stdout(std::fs::File::create("/dev/full").expect("there"));
+    let output = tokio::task::spawn_blocking(move || command.output()).await;
+    let ran = ran(output.expect("no panic").expect("the command starts"));
+    assert_eq!(ran.exit, 1, "{}", ran.stderr);
+    assert!(ran.stderr.contains("the result cannot be written: No space left"), "{}", ran.stderr);
+}
+
 fn gate_with(state: DrainState, worker: WorkerState) -> Arc<Fake> {
     Fake::with("d", state, vec![samples::drain_worker(worker)])
 }
