@@ -35,8 +35,13 @@ impl Dialect for Sidekiq {
             b"unlink" | b"del" if is_work(first) => Interest::Tap,
             b"srem" if last_segment(first) == b"processes" => Interest::Tap,
             // gitlab's semi-reliable fetcher keeps what it has popped in a list of its process: that passes nothing on
-            b"rpush" | b"lpush" if is_private(first) => Interest::None,
-            b"rpush" | b"lpush" if memory.system == System::Sidekiq && is_queue(first) => Interest::Tap,
+            b"rpush" | b"lpush" if memory.system == System::Sidekiq && is_queue(first) => {
+                if is_private(first) {
+                    Interest::None
+                } else {
+                    Interest::Tap
+                }
+            }
             // the first argument is the SHA or the script: only the shape of the rest can tell
             b"evalsha" | b"eval" => Interest::Whole,
             _ => Interest::None,
