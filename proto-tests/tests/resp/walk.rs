@@ -124,6 +124,8 @@ impl Way {
         // told once of each queue: here there are ten of one
         let mut events = std::mem::take(&mut self.events);
         events.retain(|event| !matches!(event, JobEvent::PassesPause { .. }));
+        // told behind all that one read has brought
+        events.sort_by_key(|event| matches!(event, JobEvent::PausesTaken { .. }));
         (written.collect(), plain(format!("{events:?}")), self.closed)
     }
 }
@@ -179,6 +181,16 @@ const CLIENT: &[&str] = &[
     "EVALSHA s 1 other x",
     "XREADGROUP GROUP g c BLOCK 1000 STREAMS s >",
     "XREADGROUP GROUP g c STREAMS s 0",
+    "ZPOPMIN s__queue 1",
+    "EVAL x 1 s__queue 1700000000000 1700003600000",
+    "ZREM s__queue text",
+    "XADD s * message text",
+    "RPOPLPUSH queue:default working:queue:default:h:1:0123456789ab",
+    "BRPOPLPUSH queue:default working:queue:default:h:1:0123456789ab 1",
+    "LPUSH working:queue:default:h:1:0123456789ab text",
+    "LREM working:queue:default:h:1:0123456789ab 1 text",
+    "LMPOP 2 stock~ jobs LEFT COUNT 2",
+    "BLMPOP 1 1 queue:default RIGHT",
     "XACK s g 1-1",
     "XAUTOCLAIM s g c 1 0-0",
     "XREAD BLOCK 10 STREAMS s $",
@@ -284,12 +296,24 @@ impl Broker {
             }
             b"xreadgroup" | b"xread" if self.three => b"_\r\n".to_vec(),
             b"xreadgroup" | b"xread" => b"*-1\r\n".to_vec(),
+            b"zpopmin" if choice < 6 => b"*0\r\n".to_vec(),
+            b"zpopmin" => [b"*2\r\n".to_vec(), bulk(b"text"), bulk(b"1700000000000")].concat(),
+            b"eval" if choice < 6 => b"$-1\r\n".to_vec(),
+            b"eval" => bulk(b"text"),
+            b"lmpop" | b"blmpop" if choice < 6 && self.three => b"_\r\n".to_vec(),
+            b"lmpop" | b"blmpop" if choice < 6 => b"*-1\r\n".to_vec(),
+            b"lmpop" | b"blmpop" => {
+                let key = args[2..].iter().find(|arg| !arg[0].is_ascii_digit()).map_or(vec![], |key| bulk(key));
+                [b"*2\r\n".to_vec(), key, b"*1\r\n".to_vec(), payload].concat()
+            }
             b"xautoclaim" => b"*3\r\n$3\r\n0-0\r\n*0\r\n*0\r\n".to_vec(),
             b"exists" if choice < 6 => b":0\r\n".to_vec(),
             b"ping" => args.get(1).map_or(b"+PONG\r\n".to_vec(), |text| bulk(text)),
             _ if choice == 11 => b"-ERR no\r\n".to_vec(),
             b"lrange" if choice < 5 => b"*2\r\n$-1\r\n:1\r\n".to_vec(),
             b"lrange" => b"*2\r\n*1\r\n+a\r\n$1\r\nb\r\n".to_vec(),
+            b"rpoplpush" if choice < 5 => b"$-1\r\n".to_vec(),
+            b"rpoplpush" => payload,
             _ if !name.ends_with(b"pop") && !blocking => b":1\r\n".to_vec(),
             _ if choice < 5 && self.three => b"_\r\n".to_vec(),
             _ if choice < 5 && blocking => b"*-1\r\n".to_vec(),
