@@ -44,6 +44,9 @@ fn a_transaction_behind_a_subscription_is_judged_after_it() {
     ));
     // what may never be answered is not waited for
     two("W= CLIENT REPLY SKIP\n W+ SUBSCRIBE a\n W> MULTI\n B> SUBSCRIBE a\n B> MULTI\n B= +OK\n W= DISCARD\n B= +OK");
+    // unless something behind it will be
+    two("W= CLIENT REPLY SKIP\n W+ SUBSCRIBE a\n W+ GET k\n W> MULTI\n B> SUBSCRIBE a\n B> GET k
+        B< $$v\n B> MULTI\n W< $$v\n B= +OK\n W= DISCARD\n B= +OK");
 }
 
 #[test]

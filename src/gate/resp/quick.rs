@@ -4,6 +4,7 @@
 
 use super::client::ClientAt;
 use super::command::{FIRST_MAX, NAME_MAX, TAP_MAX};
+use super::footing::Footing;
 use super::owed::{Change, Noted, Owed};
 use super::session::ReplyMode;
 use super::verdict::{Name, Verdict};
@@ -51,7 +52,8 @@ impl RespGate {
                     args[0] = name;
                     self.tapped(args, out);
                 }
-                Verdict::Whole if command.argc == 1 && self.is_frame(name) => {
+                // judged once more: what stands before it had not been entered
+                Verdict::Whole if command.argc == 1 && self.is_frame(name) && self.footing(name) == Footing::Sure => {
                     self.bare(name, out);
                 }
                 _ => break,
