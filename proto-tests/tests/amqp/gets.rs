@@ -78,3 +78,24 @@ fn a_get_is_answered_when_its_job_is_told() {
         ",
     );
 }
+
+/// Who closes a channel does not look at what still comes, and it goes back with the channel.
+#[test]
+fn a_get_ends_with_its_channel_though_its_message_is_half_way() {
+    for half in ["", "B= 1 header 5 type=kind\n B= 1 body {a"] {
+        play(&format!(
+            "
+            handshake
+            W= 1 get q
+            E FetchAsked broker q poll
+            B= 1 get-ok 1
+            {half}
+            W= 1 close 200 0/0
+            E FetchAnswered broker error poll
+            B= 1 return
+            B= 1 header 0
+            B= 1 close-ok
+            "
+        ));
+    }
+}

@@ -1,6 +1,6 @@
 //! The client's methods.
 
-use super::channel::{Arriving, Channel, Life, Owed, What};
+use super::channel::{Arriving, Channel, Content, Life, Owed, What};
 use super::consume::Consume;
 use super::consumer::{Consumer, Leave, State, leave};
 use super::handshake;
@@ -113,13 +113,24 @@ impl AmqpGate {
                 channel.freed = Some(self.now);
                 channel.owed.push_back(Owed::Plain);
             }
-            method::CHANNEL_CLOSE => {
-                channel.life = Life::ClosedByClient;
-                self.forget_own(number);
-            }
+            method::CHANNEL_CLOSE => self.closed_by_client(number, out),
             _ => self.owe(number, id, payload),
         }
         Verdict::Pass
+    }
+
+    /// Nothing is read on the channel any more. A message that was half-way to a basic.get is forgotten now: another may
+    /// take its place before the close-ok.
+    fn closed_by_client(&mut self, number: u16, out: &mut Vec<Action>) {
+        let Some(channel) = self.channels.get_mut(&number) else { return };
+        channel.life = Life::ClosedByClient;
+        let content = channel.content(Side::Broker);
+        if content.is_untold_get() {
+            *content = Content::None;
+            let (from, end) = (Place::Broker, FetchEnd::Error);
+            out.push(Action::Event(JobEvent::FetchAnswered { from, end, blocking: false }));
+        }
+        self.forget_own(number);
     }
 
     fn owe(&mut self, number: u16, id: Id, payload: &[u8]) {
