@@ -124,7 +124,7 @@ impl Play {
     /// Nothing new is said by the client: all settles.
     fn rest(&mut self) {
         self.turn_deaf(false);
-        for _ in 0..250 {
+        for _ in 0..600 {
             self.broker.step(&mut self.rng);
             let sent = self.broker.send(1_000, &mut self.rng);
             self.wire[Side::Broker as usize].extend(sent);
