@@ -21,11 +21,10 @@ pub(super) enum Footing {
 impl RespGate {
     /// See [`Footing`]. Sure of all commands but a few.
     pub(super) fn footing(&self, name: &[u8]) -> Footing {
-        let begun = self.session.transaction.is_none() || !self.owed.begins_transaction();
         match name {
             b"subscribe" | b"psubscribe" | b"ssubscribe" | b"unsubscribe" | b"punsubscribe" | b"sunsubscribe"
             | b"client" | b"hello" | b"monitor" | b"sync" | b"psync"
-                if !begun =>
+                if self.session.transaction.is_some() && self.owed.begins_transaction() =>
             {
                 Footing::Unsure
             }

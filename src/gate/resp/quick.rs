@@ -37,6 +37,7 @@ impl RespGate {
         let (mut at, mut plain, mut name) = (0, 0, [0; NAME_MAX]);
         for _ in 0..RUN_MAX {
             let Some(command) = self.quick_command(&buf[at..], &mut name) else { break };
+            let late = plain > 0;
             if !matches!(command.verdict, Verdict::Stream) {
                 self.enter(std::mem::take(&mut plain));
                 if self.owed.is_full() && !self.ending {
@@ -52,8 +53,12 @@ impl RespGate {
                     args[0] = name;
                     self.tapped(args, out);
                 }
-                // judged once more: what stands before it had not been entered
-                Verdict::Whole if command.argc == 1 && self.is_frame(name) && self.footing(name) == Footing::Sure => {
+                Verdict::Whole
+                    if command.argc == 1
+                        && self.is_frame(name)
+                        // judged once more if something before it had not been entered
+                        && (!late || self.footing(name) == Footing::Sure) =>
+                {
                     self.bare(name, out);
                 }
                 _ => break,
