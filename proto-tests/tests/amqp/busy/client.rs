@@ -98,13 +98,14 @@ impl Client {
         }
     }
 
-    /// Acknowledges all that it has.
+    /// Acknowledges all that it has, and commits what it has said before.
     pub(super) fn finish(&mut self) {
         let free = |channel: &Channel| channel.open && !channel.closing && !channel.waits && channel.content.is_none();
         for (number, channel) in self.channels.iter_mut().filter(|(_, channel)| free(channel)) {
-            let Some(last) = channel.unacked.pop_last() else { continue };
-            channel.unacked.clear();
-            channel.say(*number, &[&format!("ack {last} multiple")]);
+            if let Some(last) = channel.unacked.pop_last() {
+                channel.unacked.clear();
+                channel.say(*number, &[&format!("ack {last} multiple")]);
+            }
             if channel.tx {
                 channel.ask_and_wait(*number, "tx.commit-ok", "tx.commit");
             }

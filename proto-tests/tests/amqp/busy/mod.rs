@@ -125,6 +125,9 @@ impl Play {
     fn rest(&mut self) {
         self.turn_deaf(false);
         for _ in 0..600 {
+            if self.client.at_a_loss {
+                return;
+            }
             self.broker.step(&mut self.rng);
             let sent = self.broker.send(1_000, &mut self.rng);
             self.wire[Side::Broker as usize].extend(sent);
@@ -179,7 +182,7 @@ impl Play {
         let all_are_back = (0..8).any(|_| {
             self.client.finish();
             self.rest();
-            self.look() == 0
+            self.client.at_a_loss || self.look() == 0
         });
         assert!(all_are_back, "a consumer is lost");
     }
