@@ -7,7 +7,20 @@ use crate::script::play;
 /// A consumer that has got such a message and was drained, of a queue declared so; `asked` comes behind its cancel.
 fn drained(declare: &str, consume: &str, asked: &str) -> String {
     let proof = "B> 1 cancel ~draingate-7\nB< 1 cancel-ok ~draingate-7";
-    let heard = if declare.contains("quorum") { format!("{proof}\n+1s") } else { String::new() };
+    // the leader of a quorum queue is asked in between
+    let led = format!(
+        "{proof}
+        +1s
+        B> 2047 open
+        B< 2047 open-ok
+        B> 2047 declare q passive
+        B< 2047 declare-ok q
+        B> 2047 close 200 0/0
+        B> 1 cancel ~draingate-7
+        B< 2047 close-ok
+        B< 1 cancel-ok ~draingate-7"
+    );
+    let proof = if declare.contains("quorum") { &led } else { proof };
     format!(
         "
         handshake
@@ -25,7 +38,6 @@ fn drained(declare: &str, consume: &str, asked: &str) -> String {
         E FetchMoved gate
         {asked}
         W= 1 ack 1
-        {heard}
         {proof}
         E Ended 7.1.1 finished
         "

@@ -37,6 +37,17 @@ fn marked(kind: &str) -> String {
     in_hand(kind) + SEALED
 }
 
+/// The leader is asked, and answers.
+const LEADER: &str = "
+    B> 2047 open
+    B< 2047 open-ok
+    B> 2047 declare q passive
+    B< 2047 declare-ok q
+    B> 2047 close 200 0/0
+    B> 1 cancel ~draingate-7
+    B< 2047 close-ok
+    ";
+
 #[test]
 fn a_quorum_queue_is_given_a_second_to_write_them() {
     play(&format!(
@@ -53,12 +64,12 @@ fn a_quorum_queue_is_given_a_second_to_write_them() {
         UNSAFE
         +1ms
         # behind the second there is nothing to wait for with the first
-        B> 1 cancel ~draingate-7
+        {LEADER}
         B< 1 cancel-ok ~draingate-7
         E Ended 7.1.1 finished
         UNSAFE
         +600ms
-        B> 1 cancel ~draingate-7
+        {LEADER}
         B< 1 cancel-ok ~draingate-7
         E Ended 7.1.2 finished
         SAFE
@@ -82,12 +93,12 @@ fn the_second_begins_when_the_channel_has_them() {
         B< 1 cancel-ok ~draingate-7
         UNSAFE
         +1ms
-        B> 1 cancel ~draingate-7
+        {LEADER}
         +3s
         B< 1 cancel-ok ~draingate-7
         E Ended 7.1.1 finished
         # this one's second is over by now
-        B> 1 cancel ~draingate-7
+        {LEADER}
         B< 1 cancel-ok ~draingate-7
         E Ended 7.1.2 finished
         SAFE
@@ -130,12 +141,121 @@ fn a_proof_that_was_asked_before_the_mark_is_asked_again() {
         B< 1 cancel-ok t
         E FetchMoved gate
         +980ms
-        B> 1 cancel ~draingate-7
+        {LEADER}
         B< 1 cancel-ok ~draingate-7
         E Ended 7.1.2 finished
         SAFE
         ",
         in_hand("quorum")
+    ));
+}
+
+/// A second behind an ack, the leader is asked.
+fn asked() -> String {
+    format!(
+        "{}
+        W= 1 ack 1
+        B> 1 cancel ~draingate-7
+        B< 1 cancel-ok ~draingate-7
+        +1s
+        B> 2047 open
+        B< 2047 open-ok
+        B> 2047 declare q passive
+        ",
+        marked("quorum")
+    )
+}
+
+/// RabbitMQ answers without a leader that stands still, after a quarter of a second. The next one is sent the ack anew.
+#[test]
+fn a_leader_that_stands_still_is_asked_again() {
+    play(&format!(
+        "{}
+        +250ms
+        B< 2047 declare-ok q
+        B> 2047 close 200 0/0
+        B< 2047 close-ok
+        UNSAFE
+        +999ms
+        UNSAFE
+        +1ms
+        B> 2047 open
+        B< 2047 open-ok
+        B> 2047 declare q passive
+        +201ms
+        B< 2047 declare-ok q
+        B> 2047 close 200 0/0
+        B< 2047 close-ok
+        +1s
+        {LEADER}
+        B< 1 cancel-ok ~draingate-7
+        E Ended 7.1.1 finished
+        ",
+        asked()
+    ));
+}
+
+/// An answer that came in time is for what the channel has had for a second, and not for what comes later.
+#[test]
+fn another_ack_does_not_pass_by_the_leader() {
+    play(&format!(
+        "{}
+        +100ms
+        W= 1 ack 2
+        B> 1 cancel ~draingate-7
+        B< 1 cancel-ok ~draingate-7
+        +100ms
+        B< 2047 declare-ok q
+        B> 2047 close 200 0/0
+        B> 1 cancel ~draingate-7
+        B< 2047 close-ok
+        B< 1 cancel-ok ~draingate-7
+        E Ended 7.1.1 finished
+        +900ms
+        {LEADER}
+        B< 1 cancel-ok ~draingate-7
+        E Ended 7.1.2 finished
+        SAFE
+        ",
+        asked()
+    ));
+}
+
+/// Nobody can say more of a queue that the broker does not speak of.
+#[test]
+fn a_refused_question_holds_up_nothing() {
+    for why in ["403 50/10 ACCESS_REFUSED", "404 50/10 NOT_FOUND"] {
+        play(&format!(
+            "{}
+            B< 2047 close {why}
+            B> 2047 close-ok
+            B> 1 cancel ~draingate-7
+            B< 1 cancel-ok ~draingate-7
+            E Ended 7.1.1 finished
+            ",
+            asked()
+        ));
+    }
+}
+
+/// When the drain is lifted nobody waits for the leader any more.
+#[test]
+fn a_drain_that_is_lifted_asks_no_leader() {
+    play(&format!(
+        "{}
+        UNDRAIN
+        B< 2047 declare-ok q
+        E FetchMoved broker
+        B> 2047 close 200 0/0
+        B> 1 qos 1
+        B> 1 consume q ~
+        B> 1 qos 2
+        +250ms
+        B> 1 cancel ~draingate-7
+        B< 1 cancel-ok ~draingate-7
+        E Ended 7.1.1 finished
+        ",
+        asked()
     ));
 }
 

@@ -53,6 +53,8 @@ impl AmqpGate {
     pub(super) fn mark_changed(&mut self) {
         if self.marked {
             self.ask_all_proofs();
+        } else {
+            self.leaders.forget();
         }
         self.stops_changed();
     }

@@ -20,6 +20,7 @@ use super::method::{self, Id};
 use super::queues::{Kind, Known};
 use super::{AmqpGate, Wait, probe};
 use crate::gate::{Action, Side};
+use crate::job::Millis;
 
 /// A queue that RabbitMQ does not speak of.
 const UNREADABLE: &str = "reads a queue that may be auto-delete or have a single active consumer: RabbitMQ tells only whom \
@@ -64,6 +65,8 @@ pub(super) struct Inquiry {
     queue: Vec<u8>,
     question: Question,
     stage: Stage,
+    /// When the question was put.
+    asked: Millis,
 }
 
 impl AmqpGate {
@@ -102,7 +105,7 @@ impl AmqpGate {
         }
         let Some((queue, question)) = self.inquiries.pop_front() else { return };
         let Some(number) = self.free_number() else { return self.inquiries.clear() };
-        self.inquiry = Some(Inquiry { number, queue, question, stage: Stage::Opening });
+        self.inquiry = Some(Inquiry { number, queue, question, stage: Stage::Opening, asked: 0 });
         self.enqueue(Side::Broker, number, method::channel_open(number));
     }
 
@@ -131,6 +134,7 @@ impl AmqpGate {
         let number = inquiry.number;
         match (inquiry.stage, id) {
             (Stage::Opening, method::CHANNEL_OPEN_OK) => {
+                inquiry.asked = self.now;
                 self.numbers += 1; // no name comes twice
                 let name = String::from_utf8_lossy(&inquiry.queue);
                 inquiry.stage = if inquiry.question == Question::Admits { Stage::Filling } else { Stage::Asking };
@@ -149,11 +153,15 @@ impl AmqpGate {
             }
             (Stage::Asking, method::QUEUE_DECLARE_OK | method::BASIC_CONSUME_OK) => {
                 inquiry.stage = Stage::Closing;
+                let asked = inquiry.asked;
                 let queue = std::mem::take(&mut inquiry.queue);
                 let question = std::mem::replace(&mut inquiry.question, Question::Exists);
                 self.enqueue(Side::Broker, number, method::channel_close(number));
                 match question {
-                    Question::Exists => self.found(&queue, Ok(method::consumer_count(payload)), out),
+                    Question::Exists => {
+                        self.found(&queue, Ok(method::consumer_count(payload)), out);
+                        self.leader_answers(&queue, asked);
+                    }
                     // a broker that takes any priority
                     Question::Consumable => self.consumable(&queue, true),
                     Question::IsLike(_) => self.examined(&queue, Likeness::Unreadable),
@@ -168,13 +176,17 @@ impl AmqpGate {
 
     /// The broker has closed the gate's own channel.
     fn inquiry_refused(&mut self, payload: &[u8], out: &mut Vec<Action>) {
-        let Some(Inquiry { number, queue, question, stage }) = self.inquiry.take() else { return };
+        let Some(Inquiry { number, queue, question, stage, .. }) = self.inquiry.take() else { return };
         let mut fields = Fields(payload.get(4..).unwrap_or_default());
         let (code, text) = (fields.short().unwrap_or(0), fields.shortstr().unwrap_or_default());
         self.enqueue(Side::Broker, number, method::channel_close_ok(number));
         match question {
             _ if stage == Stage::Closing => {}
-            Question::Exists => self.found(&queue, Err(code), out),
+            Question::Exists => {
+                self.found(&queue, Err(code), out);
+                // there is no leader that would tell
+                self.leader_answers(&queue, self.now);
+            }
             Question::Consumable => self.consumable(&queue, code == PRECONDITION_FAILED),
             Question::IsLike(guess) => self.examined(&queue, guess.read(text)),
             Question::Admits if stage == Stage::Asking && code == ACCESS_REFUSED => {

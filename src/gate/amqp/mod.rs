@@ -4,9 +4,9 @@
 //! once (`quick`), all else frame by frame (`relay`). Of each channel the gate keeps what is half-way, the ordered
 //! replies owed, the consumers and the unsettled jobs (`channel`, `consumer`, `unacked`). A marked worker's job
 //! consumers are cancelled at the broker and resumed when the mark is lifted (`drain`), and so are those of paused
-//! queues (`pause`); whether a queue exists, what it is like and whether it would refuse a consumer is asked on a
-//! channel of the gate's own (`inquiry`, `likeness`, `probe`), and on others the places of streams' consumers are kept
-//! (`anchor`). Consume-ok and cancel-ok keep no order and are matched by their tag; a frame of the gate's own goes in
+//! queues (`pause`); whether a queue exists, lives, what it is like and whether it would refuse a consumer is asked on a
+//! channel of the gate's own (`inquiry`, `leader`, `likeness`, `probe`), and on others the places of streams' consumers are
+//! kept (`anchor`). Consume-ok and cancel-ok keep no order and are matched by their tag; a frame of the gate's own goes in
 //! between two frames and never inside a message of its channel.
 
 mod anchor;
@@ -23,6 +23,7 @@ mod drain;
 mod frame;
 mod handshake;
 mod inquiry;
+mod leader;
 mod likeness;
 mod method;
 mod pause;
@@ -47,6 +48,7 @@ use frame::At;
 use globset::GlobSet;
 use handshake::Tuned;
 use inquiry::{Inquiry, Question};
+use leader::Leaders;
 use pause::Pauses;
 use queues::Queues;
 use relay::{Step, Verdict};
@@ -104,6 +106,7 @@ pub struct AmqpGate {
     tuned: Tuned,
     channels: BTreeMap<u16, Channel>,
     queues: Queues,
+    leaders: Leaders,
     /// Numbers given so far, to consumers and to queues of the gate's own.
     numbers: u32,
     hold: Hold,
@@ -156,6 +159,7 @@ impl AmqpGate {
             tuned: Tuned::default(),
             channels: BTreeMap::new(),
             queues: Queues::default(),
+            leaders: Leaders::default(),
             numbers: 0,
             hold: Hold::Off,
             wait: None,

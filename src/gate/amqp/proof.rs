@@ -9,7 +9,8 @@
 //! those between the end of a leader and, less than half a second later, the next one.) Nothing tells when they are
 //! written. (A quorum queue answers the cancel of its own consumer behind what it got before. But most comes after that.)
 //! So those of a marked worker are asked for a second time, a second after the channel was known to have them: on their way
-//! to it they may have taken any time. Where the type of a queue is not known this is done if there are many.
+//! to it they may have taken any time. And the queue's leader must have shown that it lives (`leader`). Where the type of a
+//! queue is not known this is done if there are many.
 
 use super::AmqpGate;
 use super::channel::Channel;
@@ -25,7 +26,7 @@ pub(super) const TOGETHER: Millis = 250;
 /// Or when there are so many: each of them is a job that the ledger keeps until then.
 const MANY: usize = 256;
 /// A quorum queue has got a new leader by then, and has written what it got.
-const WRITTEN: Millis = 1_000;
+pub(super) const WRITTEN: Millis = 1_000;
 /// A channel that has sent no more within that time than this, twice, keeps none of them from the leader.
 const FEW: usize = 16;
 
@@ -91,6 +92,9 @@ impl AmqpGate {
         let tag = self.proof_tag();
         let closing = self.closing || self.ending;
         let now = self.now;
+        if self.marked {
+            self.watch_leaders();
+        }
         let Some(channel) = self.channels.get_mut(&number) else { return };
         channel.proof.due = None;
         if channel.proof.asked.is_some() || closing || !channel.is_open() {
@@ -101,10 +105,19 @@ impl AmqpGate {
         let writing = writing(self.marked, &self.queues, channel.proof.pace);
         let written = channel.unacked.longest_heard().map(|at| at + writing);
         let news = unheard > 0 || channel.has_unproven_ends();
-        if !news && written.is_none_or(|at| at > now) {
-            channel.proof.due = written;
-            return;
+        if !news {
+            let Some(at) = written.filter(|at| *at <= now) else {
+                channel.proof.due = written;
+                return;
+            };
+            // it may be that nobody answers
+            channel.proof.due = Some(now + TOGETHER);
+            if !self.have_leaders_answered(at) {
+                return;
+            }
         }
+        let Some(channel) = self.channels.get_mut(&number) else { return };
+        channel.proof.due = None;
         channel.proof.asked = Some((channel.unacked.unconfirmed(), now));
         channel.consumers.values_mut().for_each(Consumer::over_asked);
         self.enqueue(Side::Broker, number, method::cancel(number, &tag));
@@ -118,7 +131,7 @@ impl AmqpGate {
         let (n, asked) = channel.proof.asked.take().unwrap_or((0, now));
         let sent = match writing {
             0 => channel.unacked.confirm(n),
-            _ => channel.unacked.heard(n, asked.saturating_sub(writing), now),
+            _ => channel.unacked.heard(n, asked.min(self.leaders.answered()).saturating_sub(writing), now),
         };
         self.tell_settled(number, &sent, out);
         self.ends_proven(number, out);
